@@ -1,0 +1,32 @@
+"""Packaging of keras_kd."""
+
+import pathlib
+
+import setuptools
+
+README = pathlib.Path(__file__).with_name("README.md")
+
+setuptools.setup(
+    name="keras_kd",
+    version="0.1.0",
+    description="Knowledge distillation seen through residual networks, for Keras 3 and TensorFlow.",
+    long_description=README.read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=["keras_kd", "experiments"],
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py>=2.1",
+        "importlib_resources>=6.0",  # tensorflow-datasets imports it without declaring it
+        "keras>=3.15",
+        "matplotlib>=3.9",
+        "numpy>=2.0",
+        "rich>=13.7",
+        "scikit-learn>=1.5",
+        "scipy>=1.13",
+        "tensorboard>=2.20",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.9",
+    ],
+    extras_require={"test": ["pytest>=8.2", "ruff>=0.6"]},
+)
