@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from conftest import mlp, same, weights_of
+
+import keras_kd
+from keras_kd import taps
+
+
+def test_taps_are_the_layers_outputs_in_one_pass(rng):
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    x = rng.normal(size=(2, 8, 8, 1)).astype("float32")
+    outputs = taps.tap(model, ["head_pool"]).predict(x, verbose=0)
+    kernel, bias = model.get_layer("logits").get_weights()
+    np.testing.assert_allclose(outputs["head_pool"] @ kernel + bias, outputs["logits"], atol=1e-5)
+    np.testing.assert_allclose(outputs["logits"], model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_taps_share_the_models_weights():
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    tapped = taps.tap(model, ["head_pool"])
+    assert {id(weight) for weight in tapped.weights} == {id(weight) for weight in model.weights}
+
+
+def test_an_unknown_layer_is_named():
+    with pytest.raises(ValueError, match="no layer 'nowhere'"):
+        taps.tap(mlp(), ["nowhere"])
+
+
+def test_copy_weights_goes_by_name():
+    source = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    target = keras_kd.cifar_resnet(8, (8, 8, 1), width=4, shortcuts=False)
+    assert not same(weights_of(source), weights_of(target))
+    taps.copy_weights(source, target)
+    assert same(weights_of(source), weights_of(target))
+
+
+def test_copy_weights_changes_nothing_if_one_does_not_fit():
+    source = keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)
+    for target in (
+        keras_kd.cifar_resnet(14, (8, 8, 1), 4, width=4),
+        keras_kd.cifar_resnet(8, (8, 8, 1), 5, width=4),
+    ):
+        before = weights_of(target)
+        with pytest.raises(ValueError, match=r"different weights|has shape"):
+            taps.copy_weights(source, target)
+        assert same(before, weights_of(target))
