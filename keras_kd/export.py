@@ -1,0 +1,163 @@
+"""A trained network as a SavedModel that takes raw uint8 images."""
+
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_kd import pipeline, storage
+
+PARITY_TOLERANCE = 1e-5
+
+
+def export_saved_model(model, path, *, dataset=None):
+    """Writes a SavedModel with the normalisation inside, and `metadata.json` in its folder.
+
+    The signature `serving_default` takes `image`, uint8 `[n, height, width, channels]`, and
+    returns `logits` and `probabilities`, float32 `[n, classes]`, and `class_id`, int64 `[n]`.
+    The graph computes in float32 whatever precision the model was trained in.
+
+    Args:
+      model: a functional or sequential `keras.Model` from normalised images to logits.
+      path: folder of the SavedModel; an older SavedModel there is replaced, nothing else is.
+      dataset: the `keras_kd.datasets.Dataset` that the model was trained on: gives the
+        normalisation and the class names. None: the model takes pixel values 0 to 255.
+
+    Returns:
+      The folder, a `pathlib.Path`.
+
+    Raises:
+      FileExistsError: if `path` holds something else than a SavedModel.
+      ValueError: if the images of the dataset do not fit the model.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not (path / "saved_model.pb").is_file():
+        raise FileExistsError(f"{path} exists and is no SavedModel: choose another path")
+    shape = _image_shape(model, dataset)
+    network = float32_copy(model)
+
+    def serve(image):
+        logits = network(_normalised(image, dataset), training=False)
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "class_id": tf.argmax(logits, axis=-1),
+        }
+
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    signature = tf.TensorSpec((None, *shape), tf.uint8, name="image")
+    archive.add_endpoint("serving_default", serve, input_signature=[signature])
+    part = path.with_name(f".part-{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        archive.write_out(str(part), verbose=False)
+        storage.write_json(_metadata(model, shape, dataset), part / "metadata.json")
+        storage.replace_folder(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return path
+
+
+class ExportMismatchError(ValueError):
+    """An exported file does not compute what its model computes."""
+
+
+def verify_saved_model(path, model, dataset, *, count=256, tolerance=PARITY_TOLERANCE):
+    """Compares a SavedModel with the Keras model that it came from on test images.
+
+    Args:
+      path: of the SavedModel.
+      model: the `keras.Model`.
+      dataset: the `keras_kd.datasets.Dataset` given to `export_saved_model`.
+      count: how many test images, at the most.
+      tolerance: largest difference of two logits, relative to the largest logit where that is
+        above 1.
+
+    Returns:
+      `{"max_logit_difference": ..., "same_class": ..., "images": ...}`: the difference, and the
+      share of images with the same class.
+
+    Raises:
+      ExportMismatchError: if the difference is larger; the SavedModel is removed then.
+    """
+    images = dataset.test.images[:count]
+    served = tf.saved_model.load(str(path)).signatures["serving_default"](image=tf.constant(images))
+    normalised = _normalised(images, dataset).numpy()
+    logits = float32_copy(model).predict(normalised, verbose=0).astype(np.float64)
+    difference = np.abs(served["logits"].numpy() - logits).max() / max(1.0, np.abs(logits).max())
+    if not difference <= tolerance:
+        shutil.rmtree(path)
+        raise ExportMismatchError(
+            f"the SavedModel's logits differ from the model's by {difference:.2g}, more than "
+            f"{tolerance:.2g}; {path} was removed"
+        )
+    return {
+        "max_logit_difference": float(difference),
+        "same_class": float(np.mean(served["class_id"].numpy() == logits.argmax(axis=1))),
+        "images": len(images),
+    }
+
+
+def float32_copy(model):
+    """The model itself if it computes in float32, else a copy that does, with the same weights.
+
+    Networks trained in bfloat16 are refused by other runtimes.
+
+    Args:
+      model: a functional or sequential `keras.Model`.
+    """
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def in_float32(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=in_float32)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _normalised(images, dataset):
+    if dataset is None:
+        return tf.cast(images, tf.float32)
+    return pipeline.normalise(images, dataset.mean, dataset.std)
+
+
+def _image_shape(model, dataset):
+    shape = tuple(model.input_shape[1:])
+    if dataset is None:
+        return shape
+    fits = len(shape) == 3 and all(a in (b, None) for a, b in zip(shape, dataset.image_shape, strict=True))
+    if not fits:
+        raise ValueError(
+            f"the model {model.name!r} does not take the images of {dataset.name!r}. "
+            f"Received: input shape {shape} and images {dataset.image_shape}"
+        )
+    return dataset.image_shape
+
+
+def _metadata(model, shape, dataset):
+    metadata = {
+        "model": model.name,
+        "input": {"name": "image", "dtype": "uint8", "shape": [None, *shape]},
+        "outputs": {
+            "logits": "float32 [n, classes], unnormalised",
+            "probabilities": "float32 [n, classes], softmax of the logits",
+            "class_id": "int64 [n], position in class_names",
+        },
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "class_names": None,
+        "normalisation": None,
+    }
+    if dataset is not None:
+        metadata["dataset"] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
+        metadata["class_names"] = list(dataset.class_names)
+        metadata["normalisation"] = {
+            "formula": "(image / 255 - mean) / std, per channel, inside the SavedModel",
+            "mean": dataset.mean.tolist(),
+            "std": dataset.std.tolist(),
+        }
+    return metadata
