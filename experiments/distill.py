@@ -1,0 +1,156 @@
+"""Distils a teacher into a student without shortcuts, and shows what that gave.
+
+    python -m experiments.distill
+
+trains a residual teacher, the plain student alone and the plain student with the teacher's
+help, measures all three on test, and writes the distilled student as a SavedModel. Where the
+teacher is the student's residual twin (the default) it also says what the shortcuts were worth
+(drop) and how much of that the teacher brought back (recovery).
+"""
+
+import pathlib
+
+import keras
+from absl import flags
+
+import keras_kd
+from experiments import common
+from keras_kd import compatibility, export, losses, storage, tensorboard, training, verdicts
+
+TEACHER = flags.DEFINE_string("teacher", None, "A .keras file to use instead of training one.")
+TEACHER_DEPTH = flags.DEFINE_integer("teacher_depth", 32, "6n+2.")
+TEACHER_WIDTH = flags.DEFINE_integer("teacher_width", 16, "Channels of the first stage.")
+STUDENT_DEPTH = flags.DEFINE_integer("student_depth", 32, "6n+2.")
+STUDENT_WIDTH = flags.DEFINE_integer("student_width", 16, "Channels of the first stage.")
+STUDENT_SHORTCUTS = flags.DEFINE_string("student_shortcuts", "none", "'none', 'all' or 1,0,1,...")
+BASELINE = flags.DEFINE_bool(
+    "baseline", False, "Whether to train the student's residual twin where the teacher is not that."
+)
+TEMPERATURE = flags.DEFINE_float("temperature", 4.0, "Softening factor, > 0.")
+ALPHA = flags.DEFINE_float("alpha", 0.9, "Weight of the teacher's term, in [0, 1].")
+SAVED_MODELS = flags.DEFINE_string("saved_models", "saved_models", "Where the export goes.")
+
+
+def main():
+    losses.check_temperature(TEMPERATURE.value)
+    losses.check_alpha(ALPHA.value)
+    settings = common.settings()
+    dataset = common.load_dataset()
+    networks = build_networks(dataset, settings)
+    folder = common.open_run("distill")
+
+    tensorboard.write_sample_images(folder / "tensorboard" / "samples", dataset)
+    seconds = train_networks(networks, dataset, settings, folder)
+    rows = {
+        label: training.evaluate(network, dataset, teacher=networks["teacher"])
+        | {"parameters": network.count_params(), "seconds": seconds.get(label)}
+        for label, network in networks.items()
+    }
+    effects = measure_effects(rows)
+
+    student = networks["student_distilled"]
+    storage.save_model(networks["teacher"], folder / "teacher.keras")
+    storage.save_model(student, folder / "student.keras")
+    saved_model = export.export_saved_model(
+        student, pathlib.Path(SAVED_MODELS.value) / folder.name, dataset=dataset
+    )
+    parity = export.verify_saved_model(saved_model, student, dataset)
+    hparams = {
+        "temperature": TEMPERATURE.value,
+        "alpha": ALPHA.value,
+        "teacher": networks["teacher"].name,
+        "student": student.name,
+    }
+    common.write_hparams(folder, settings, hparams, rows, effects)
+    print_summary(rows, effects)
+    common.print_paths(
+        run=folder,
+        tensorboard=folder / "tensorboard",
+        saved_model=saved_model,
+        result=common.write_result(
+            folder, dataset, settings, **hparams, networks=rows, effects=effects, export=parity
+        ),
+    )
+
+
+def build_networks(dataset, settings):
+    """`{label: network}` in the order of training; all start from the same seed."""
+
+    def network(depth, width, shortcuts):
+        keras.utils.set_random_seed(settings.seed)
+        return keras_kd.cifar_resnet(
+            depth, dataset.image_shape, dataset.num_classes, width=width, shortcuts=shortcuts
+        )
+
+    student = (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
+    shortcuts = common.parse_shortcuts(STUDENT_SHORTCUTS.value)
+    with training.scope(settings):
+        if TEACHER.value:
+            teacher = storage.load_model(TEACHER.value)
+        else:
+            teacher = network(TEACHER_DEPTH.value, TEACHER_WIDTH.value, shortcuts=True)
+        networks = {"teacher": teacher}
+        if BASELINE.value and not teacher_is_baseline():
+            networks["baseline"] = network(*student, shortcuts=True)
+        for label in ("student_alone", "student_distilled"):
+            networks[label] = network(*student, shortcuts)
+        compatibility.check_pair(teacher, networks["student_distilled"])
+    return networks
+
+
+def teacher_is_baseline():
+    """Whether the teacher is the residual network of the student's depth and width."""
+    teacher = (TEACHER_DEPTH.value, TEACHER_WIDTH.value)
+    return TEACHER.value is None and teacher == (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
+
+
+def train_networks(networks, dataset, settings, folder):
+    """Trains each network, the distilled student with the teacher; `{label: seconds}`."""
+    seconds = {}
+    for label, network in networks.items():
+        print(f"{label}: {network.name}, {network.count_params():,} parameters", flush=True)
+        if label == "teacher" and TEACHER.value:
+            continue
+        if label == "student_distilled":
+            trained = training.distill(
+                networks["teacher"],
+                network,
+                dataset,
+                settings,
+                temperature=TEMPERATURE.value,
+                alpha=ALPHA.value,
+                folder=folder,
+                label=label,
+            )
+        else:
+            trained = training.train(network, dataset, settings, folder=folder, label=label)
+        seconds[label] = trained.seconds
+    return seconds
+
+
+def measure_effects(rows):
+    """Drop, gain and recovery in accuracy; None where the residual twin was not trained."""
+    alone, distilled = rows["student_alone"]["accuracy"], rows["student_distilled"]["accuracy"]
+    twin = rows.get("teacher" if teacher_is_baseline() else "baseline")
+    baseline = twin and twin["accuracy"]
+    return {
+        "drop": twin and verdicts.drop(baseline, alone),
+        "gain": verdicts.gain(distilled, alone),
+        "recovery": twin and verdicts.recovery(baseline, alone, distilled),
+    }
+
+
+def print_summary(rows, effects):
+    """The table at the end."""
+    effect_of = {"student_alone": ("drop",), "student_distilled": ("gain", "recovery")}
+    table = [
+        common.network_row(label, row)
+        | {name: common.percent(effects[name]) for name in effect_of.get(label, ())}
+        for label, row in rows.items()
+    ]
+    columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
+    common.print_table("On test, touched once", table, columns)
+
+
+if __name__ == "__main__":
+    common.run(main)
