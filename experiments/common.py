@@ -1,6 +1,7 @@
 """What the scripts share: flags, the run's folder, the table at the end, errors in one line."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -8,11 +9,11 @@ import platform
 import shutil
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
-from keras_kd import callbacks, datasets, optimization, pipeline, storage, tensorboard, training
+from keras_kd import callbacks, datasets, optimization, pipeline, plots, storage, tensorboard, training
 
 _DEFAULTS = training.Settings()
 
@@ -31,7 +32,7 @@ flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Passes over the training split
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Examples a step, over all replicas.")
 flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "Highest rate of the schedule.")
 flags.DEFINE_enum("schedule", _DEFAULTS.schedule, list(optimization.SCHEDULES), "Of the rate.")
-flags.DEFINE_float("warmup_epochs", _DEFAULTS.warmup_epochs, "Epochs up to the highest rate.")
+flags.DEFINE_float("warmup_fraction", _DEFAULTS.warmup_fraction, "Share of the steps to reach that rate.")
 flags.DEFINE_float("momentum", _DEFAULTS.momentum, "Of SGD, with Nesterov's acceleration.")
 flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Of kernels; never of BN and biases.")
 flags.DEFINE_enum("decay", _DEFAULTS.decay, training.DECAYS, "L2 in the loss, or decoupled.")
@@ -168,9 +169,15 @@ def write_hparams(folder, run_settings, hparams, networks, effects):
         for measure, value in row.items()
         if measure in ("accuracy", "loss", "agreement")
     }
+    logs = folder / "tensorboard" / "hparams"
     tensorboard.write_hparams(
-        folder / "tensorboard" / "hparams", dataclasses.asdict(run_settings) | hparams, measures | effects
+        logs, folder.name, dataclasses.asdict(run_settings) | hparams, measures | effects
     )
+
+
+def write_samples(folder, dataset):
+    """Shows some training images in TensorBoard."""
+    tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", plots.sample_grid(dataset))
 
 
 def percent(share):
@@ -208,17 +215,19 @@ def print_paths(**paths):
 
 
 def run(main):
-    """Runs a script: bad input ends in one line and exit status 1, not in a traceback."""
+    """Runs a script's `main` under absl, with its flags parsed."""
+    app.run(functools.partial(guarded, main))
 
-    def guarded(argv):
+
+def guarded(main, argv):
+    """Calls `main`; bad input ends in one line and exit status 1, not in a traceback."""
+    logging.set_verbosity(logging.WARNING)
+    try:
         if len(argv) > 1:
-            raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-        try:
-            main()
-        except (ValueError, OSError, callbacks.TrainingDivergedError) as error:
-            if DEBUG.value:
-                raise
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            sys.exit(1)
-
-    app.run(guarded)
+            raise ValueError(f"flags begin with --. Received: {' '.join(argv[1:])}")
+        main()
+    except (ValueError, OSError, callbacks.TrainingDivergedError) as error:
+        if DEBUG.value:
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)

@@ -15,7 +15,7 @@ from absl import flags
 
 import keras_kd
 from experiments import common
-from keras_kd import compatibility, export, losses, storage, tensorboard, training, verdicts
+from keras_kd import compatibility, export, losses, plots, storage, tensorboard, training, verdicts
 
 TEACHER = flags.DEFINE_string("teacher", None, "A .keras file to use instead of training one.")
 TEACHER_DEPTH = flags.DEFINE_integer("teacher_depth", 32, "6n+2.")
@@ -39,14 +39,16 @@ def main():
     networks = build_networks(dataset, settings)
     folder = common.open_run("distill")
 
-    tensorboard.write_sample_images(folder / "tensorboard" / "samples", dataset)
-    seconds = train_networks(networks, dataset, settings, folder)
+    common.write_samples(folder, dataset)
+    trained = train_networks(networks, dataset, settings, folder)
     rows = {
         label: training.evaluate(network, dataset, teacher=networks["teacher"])
-        | {"parameters": network.count_params(), "seconds": seconds.get(label)}
+        | {"parameters": network.count_params()}
+        | {"seconds": trained[label].seconds if label in trained else None}
         for label, network in networks.items()
     }
     effects = measure_effects(rows)
+    curves = draw_curves(trained, rows, folder)
 
     student = networks["student_distilled"]
     storage.save_model(networks["teacher"], folder / "teacher.keras")
@@ -66,6 +68,7 @@ def main():
     common.print_paths(
         run=folder,
         tensorboard=folder / "tensorboard",
+        curves=curves,
         saved_model=saved_model,
         result=common.write_result(
             folder, dataset, settings, **hparams, networks=rows, effects=effects, export=parity
@@ -105,14 +108,14 @@ def teacher_is_baseline():
 
 
 def train_networks(networks, dataset, settings, folder):
-    """Trains each network, the distilled student with the teacher; `{label: seconds}`."""
-    seconds = {}
+    """Trains each network, the distilled student with the teacher; `{label: Trained}`."""
+    trained = {}
     for label, network in networks.items():
         print(f"{label}: {network.name}, {network.count_params():,} parameters", flush=True)
         if label == "teacher" and TEACHER.value:
             continue
         if label == "student_distilled":
-            trained = training.distill(
+            trained[label] = training.distill(
                 networks["teacher"],
                 network,
                 dataset,
@@ -123,9 +126,8 @@ def train_networks(networks, dataset, settings, folder):
                 label=label,
             )
         else:
-            trained = training.train(network, dataset, settings, folder=folder, label=label)
-        seconds[label] = trained.seconds
-    return seconds
+            trained[label] = training.train(network, dataset, settings, folder=folder, label=label)
+    return trained
 
 
 def measure_effects(rows):
@@ -138,6 +140,17 @@ def measure_effects(rows):
         "gain": verdicts.gain(distilled, alone),
         "recovery": twin and verdicts.recovery(baseline, alone, distilled),
     }
+
+
+def draw_curves(trained, rows, folder):
+    """Draws the validation accuracies, for TensorBoard and as `curves.png`; returns its path."""
+    figure = plots.accuracy_curves(
+        {label: each.history for label, each in trained.items()},
+        {label: row["accuracy"] for label, row in rows.items()},
+    )
+    tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", figure)
+    figure.savefig(folder / "curves.png")
+    return folder / "curves.png"
 
 
 def print_summary(rows, effects):

@@ -10,7 +10,7 @@ from absl import flags
 
 import keras_kd
 from experiments import common
-from keras_kd import storage, tensorboard, training
+from keras_kd import storage, training
 
 DEPTH = flags.DEFINE_integer("depth", 20, "6n+2.")
 WIDTH = flags.DEFINE_integer("width", 16, "Channels of the first stage.")
@@ -31,7 +31,7 @@ def main():
         )
     folder = common.open_run("train")
 
-    tensorboard.write_sample_images(folder / "tensorboard" / "samples", dataset)
+    common.write_samples(folder, dataset)
     trained = training.train(model, dataset, settings, folder=folder, label="model")
     row = training.evaluate(model, dataset) | {
         "parameters": model.count_params(),

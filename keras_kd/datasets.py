@@ -193,7 +193,7 @@ def _npz(path):
 
 def _read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except ValueError as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
@@ -246,11 +246,12 @@ def _tensorflow_datasets(name, data_dir):
     builder = _builder(base, data_dir)
     image_key, label_key = _supervised_keys(builder, base)
     _prepare(builder, base)
-    resize = _resizer(builder.info.features[image_key].shape, size, base)
-    splits = {}
-    for ours, theirs in (("train", ["train"]), ("validation", ["validation"]), ("test", ["test"])):
-        if theirs[0] in builder.info.splits:
-            splits[ours] = _read_split(builder, theirs[0], image_key, label_key, resize)
+    size = _size(builder.info.features[image_key].shape, size, base)
+    splits = {
+        split: _read_split(builder, split, image_key, label_key, size)
+        for split in ("train", "validation", "test")
+        if split in builder.info.splits
+    }
     if "train" not in splits:
         raise ValueError(
             f"dataset {base!r} has no split 'train'. Received: splits {sorted(builder.info.splits)}"
@@ -277,11 +278,13 @@ def _builder(name, data_dir):
 def _supervised_keys(builder, name):
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
+    features = dict(builder.info.features)
     keys = builder.info.supervised_keys or ("image", "label")
-    image, label = (features.get(key, None) for key in keys[:2])
+    image, label = (features.get(key) for key in keys[:2])
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
-        raise ValueError(f"dataset {name!r} is not an image classifier. Received: features {dict(features)}")
+        raise ValueError(
+            f"dataset {name!r} is not an image classifier. Received: features {sorted(features)}"
+        )
     return keys[:2]
 
 
@@ -318,8 +321,8 @@ def _answers(host, port=443):
     return reached.is_set()
 
 
-def _resizer(shape, size, name):
-    """A function from one image to an image of the wanted size."""
+def _size(shape, size, name):
+    """The size that images are resized to, or None where they keep theirs."""
     if not size:
         if None in shape[:2]:
             raise ValueError(

@@ -113,8 +113,7 @@ def _even_bounds(count, batch_size):
     number = -(-count // batch_size)
     if replicas > 1:
         number = max(number, 2)
-    size = count // number // replicas * replicas
-    return [size * i for i in range(number)] + [count]
+    return [count * i // number // replicas * replicas for i in range(number)] + [count]
 
 
 def resolve_augmentation(dataset, augmentation):

@@ -35,7 +35,8 @@ class Settings:
       batch_size: examples a step, over all replicas.
       learning_rate: the highest rate of the schedule.
       schedule: "cosine" or "step".
-      warmup_epochs: epochs until the highest rate is reached.
+      warmup_fraction: share of the steps until the highest rate is reached; deep networks
+        without shortcuts need a long one.
       momentum: of SGD with Nesterov's acceleration.
       weight_decay: strength lambda of the decay of convolution and dense kernels; BatchNorm
         and biases never decay.
@@ -55,10 +56,10 @@ class Settings:
 
     epochs: int = 30
     batch_size: int = 64
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     schedule: str = "cosine"
-    warmup_epochs: float = 1.0
-    momentum: float = 0.5
+    warmup_fraction: float = 0.3
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     decay: str = "l2"
     clip_norm: float = 5.0
@@ -76,7 +77,7 @@ class Settings:
         for name, low, high in (
             ("epochs", 1, math.inf),
             ("batch_size", 1, math.inf),
-            ("warmup_epochs", 0, math.inf),
+            ("warmup_fraction", 0, 1),
             ("momentum", 0, 1),
             ("weight_decay", 0, math.inf),
             ("clip_norm", 0, math.inf),
@@ -251,10 +252,9 @@ def _fit(model, network, dataset, settings, folder, label, callbacks):
 
 
 def _optimizer(settings, steps_per_epoch, network):
+    steps = settings.epochs * steps_per_epoch
     schedule = optimization.SCHEDULES[settings.schedule](
-        settings.learning_rate,
-        settings.epochs * steps_per_epoch,
-        round(settings.warmup_epochs * steps_per_epoch),
+        settings.learning_rate, steps, round(settings.warmup_fraction * steps)
     )
     arguments = {"learning_rate": schedule, "momentum": settings.momentum, "nesterov": True}
     if settings.decay == "decoupled":

@@ -1,0 +1,64 @@
+"""Pictures as matplotlib figures, drawn without a screen."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+CANDIDATES = 2000  # training images among which the grid finds its classes
+
+
+def sample_grid(dataset, rows=4, columns=8):
+    """A grid of training images under their class names, one class after the other.
+
+    Args:
+      dataset: a `keras_kd.datasets.Dataset`.
+      rows, columns: of the grid.
+
+    Returns:
+      A `matplotlib.figure.Figure`.
+    """
+    labels = dataset.train.labels[:CANDIDATES]
+    repeats = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
+    figure = _figure(columns * 1.1, rows * 1.3)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, index in zip(axes, np.lexsort((labels, repeats)), strict=False):
+        axis.imshow(dataset.train.images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.set_title(dataset.class_names[labels[index]], fontsize=9)
+    for axis in axes:
+        axis.set_axis_off()
+    return figure
+
+
+def accuracy_curves(histories, test_accuracies):
+    """Validation accuracy over the epochs, one line per network, its test accuracy in the legend.
+
+    Args:
+      histories: `{label: {metric: [value per epoch]}}`.
+      test_accuracies: `{label: accuracy}`.
+
+    Returns:
+      A `matplotlib.figure.Figure`.
+    """
+    figure = _figure(7, 4)
+    axis = figure.subplots()
+    for label, history in histories.items():
+        values = 100 * np.asarray(history["val_accuracy"])
+        name = f"{label.replace('_', ' ')} ({test_accuracies[label]:.1%} on test)"
+        axis.plot(np.arange(1, len(values) + 1), values, label=name)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("validation accuracy, %")
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower right")
+    return figure
+
+
+def pixels(figure):
+    """uint8 `[height, width, 3]`: the picture of a figure."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def _figure(width, height):
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

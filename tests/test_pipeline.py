@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_kd import datasets, pipeline
+
+
+@pytest.fixture
+def dataset(npz):
+    return datasets.load(npz)
+
+
+def listed(batches):
+    return [(x.numpy(), y.numpy()) for x, y in batches]
+
+
+def images_of(batches):
+    return np.concatenate([x for x, _ in listed(batches)])
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(
+        np.array_equal(a, b)
+        for one, two in zip(first, second, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def normalised(split, dataset):
+    return ((split.images / 255 - dataset.mean) / dataset.std).astype("float32")
+
+
+def test_a_batch_depends_on_seed_epoch_and_index_alone(dataset):
+    whole = listed(pipeline.batches(dataset, 10, epochs=3, seed=5))
+    assert equal(whole, listed(pipeline.batches(dataset, 10, epochs=3, seed=5)))
+    assert len(whole) == 3 * 7
+    for epoch in range(3):
+        later = listed(pipeline.batches(dataset, 10, epochs=epoch + 1, seed=5, initial_epoch=epoch))
+        assert equal(whole[7 * epoch : 7 * epoch + 7], later)
+    assert not equal(whole[:7], whole[7:14])
+    assert not equal(whole[:7], listed(pipeline.batches(dataset, 10, epochs=1, seed=6)))
+
+
+def test_what_happens_to_an_example_does_not_depend_on_the_batch_size(dataset):
+    small = pipeline.batches(dataset, 6, epochs=1, seed=5)
+    large = pipeline.batches(dataset, 36, epochs=1, seed=5)
+    np.testing.assert_array_equal(images_of(small), images_of(large))
+
+
+def test_an_epoch_holds_every_example_once_but_for_the_last_few(dataset):
+    images = images_of(pipeline.batches(dataset, 5, epochs=1, augmentation="none"))
+    expected = normalised(dataset.train, dataset)
+    assert images.shape == (70, 8, 8, 3)
+    distances = np.abs(images[:, np.newaxis] - expected).max(axis=(2, 3, 4))
+    assert sorted(set(distances.argmin(axis=1))) == sorted(distances.argmin(axis=1))
+    assert distances.min(axis=1).max() < 1e-5
+
+
+@pytest.mark.parametrize("augmentation", ["crop", "crop_flip"])
+def test_each_augmented_image_is_a_move_or_mirror_of_its_original(dataset, augmentation):
+    batches = pipeline.batches(dataset, 70, epochs=3, augmentation=augmentation)
+    plain = pipeline.batches(dataset, 70, epochs=3, augmentation="none")
+    seen = set()
+    for image, original in zip(images_of(batches), images_of(plain), strict=True):
+        padded = np.pad(original, [(1, 1), (1, 1), (0, 0)])
+        moves = {
+            (dy, dx, flip): padded[dy : dy + 8, dx : dx + 8][:, :: -1 if flip else 1]
+            for dy in range(3)
+            for dx in range(3)
+            for flip in (False, True)
+        }
+        found = [move for move, moved in moves.items() if np.array_equal(moved, image)]
+        assert found
+        seen.add(found[0])
+    offsets = {move[:2] for move in seen}
+    assert len(offsets) == 9
+    assert {move[2] for move in seen} == ({False, True} if augmentation == "crop_flip" else {False})
+
+
+def test_auto_mirrors_where_the_class_stays(dataset):
+    assert pipeline.resolve_augmentation(dataset, "auto") == "crop_flip"
+    assert pipeline.resolve_augmentation(datasets.load("digits"), "auto") == "crop"
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 8, 24, 100])
+def test_evaluation_sees_every_example_once_in_order(dataset, batch_size):
+    batches = listed(pipeline.evaluation_batches(dataset, "test", batch_size))
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), dataset.test.labels)
+    np.testing.assert_allclose(
+        np.concatenate([x for x, _ in batches]), normalised(dataset.test, dataset), atol=1e-6
+    )
+    assert max(len(y) for _, y in batches) <= max(batch_size, 1)
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 4])
+@pytest.mark.parametrize("count", [60, 61, 63, 144, 1001])
+def test_under_a_strategy_no_replica_goes_without_an_example(monkeypatch, replicas, count):
+    class Strategy:
+        num_replicas_in_sync = replicas
+
+    monkeypatch.setattr(tf.distribute, "get_strategy", Strategy)
+    bounds = pipeline._even_bounds(count, 50)
+    sizes = np.diff(bounds)
+    assert (bounds[0], bounds[-1]) == (0, count)
+    assert not (sizes[:-1] % replicas).any()
+    per_replica = -(-sizes[-1] // replicas)
+    assert (replicas - 1) * per_replica < sizes[-1]
+
+
+def test_wrong_arguments_are_named(dataset):
+    for size in (0, 73, 2.5):
+        with pytest.raises(ValueError, match=rf"batch_size must be .* training examples, 72.*{size}"):
+            pipeline.batches(dataset, size, epochs=1)
+    with pytest.raises(ValueError, match="augmentation must be one of.*'cutout'"):
+        pipeline.batches(dataset, 8, epochs=1, augmentation="cutout")

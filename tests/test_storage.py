@@ -1,0 +1,65 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import mlp, same, weights_of
+
+import keras_kd
+from keras_kd import storage
+
+
+def test_a_saved_model_comes_back(tmp_path):
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    storage.save_model(model, tmp_path / "new" / "model.keras")
+    assert same(weights_of(model), weights_of(storage.load_model(tmp_path / "new" / "model.keras")))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.keras"]
+
+
+def test_a_save_that_fails_leaves_the_older_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    storage.save_model(mlp(), path)
+    before = path.read_bytes()
+    model = mlp(seed=1)
+    monkeypatch.setattr(model, "get_config", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        storage.save_model(model, path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("keep", [0, 100, -200])
+def test_a_truncated_model_is_named(tmp_path, keep):
+    path = tmp_path / "model.keras"
+    storage.save_model(mlp(), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"model.keras: is not a whole \.keras file"):
+        storage.load_model(path)
+
+
+def test_a_lambda_is_never_run(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x)]).save(path)
+    with pytest.raises(ValueError, match="holds a Lambda, that is code"):
+        storage.load_model(path)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        storage.load_model(tmp_path / "none.keras")
+
+
+def test_json_is_written_whole(tmp_path):
+    storage.write_json({"b": 1, "a": [1.5, None]}, tmp_path / "x" / "result.json")
+    assert json.loads((tmp_path / "x" / "result.json").read_text()) == {"a": [1.5, None], "b": 1}
+    with pytest.raises(TypeError):
+        storage.write_json({"a": np}, tmp_path / "x" / "result.json")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["result.json"]
+
+
+def test_a_folder_is_replaced(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    storage.replace_folder(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old" / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

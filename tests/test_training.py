@@ -1,0 +1,158 @@
+import dataclasses
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from conftest import same, weights_of
+
+import keras_kd
+from keras_kd import callbacks, datasets, training
+
+FAST = training.Settings(
+    epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
+)
+
+
+@pytest.fixture
+def dataset(npz):
+    return datasets.load(npz)
+
+
+def network(seed=0, **kwargs):
+    keras.utils.set_random_seed(seed)
+    return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **kwargs)
+
+
+def test_training_learns_what_can_be_learnt(dataset, tmp_path):
+    model = network()
+    settings = dataclasses.replace(FAST, epochs=12)
+    trained = training.train(model, dataset, settings, folder=tmp_path, label="net")
+    assert training.evaluate(model, dataset)["accuracy"] > 0.9
+    assert len(trained.history["loss"]) == 12
+    assert trained.seconds > 0
+
+
+def test_the_same_settings_train_the_same_network(dataset):
+    models = [network(seed=3) for _ in range(2)]
+    for model in models:
+        training.train(model, dataset, FAST)
+    assert same(*map(weights_of, models))
+    other = network(seed=3)
+    training.train(other, dataset, dataclasses.replace(FAST, seed=1))
+    assert not same(weights_of(models[0]), weights_of(other))
+
+
+def test_distilling_leaves_the_teacher_and_borrows_the_student(dataset, tmp_path):
+    teacher, student = network(seed=1), network(seed=2, shortcuts=False)
+    before = weights_of(teacher)
+    trained = training.distill(teacher, student, dataset, FAST, alpha=0.5, folder=tmp_path, label="student")
+    assert same(before, weights_of(teacher))
+    assert all(kernel.regularizer is None for kernel in student.trainable_weights)
+    assert trained.history["alpha"] == [0.5, 0.5]
+    assert trained.history["temperature"] == [4.0, 4.0]
+    saved = keras.saving.load_model(tmp_path / "checkpoints" / "student.keras")
+    assert same(weights_of(saved), weights_of(student))
+
+
+def test_evaluate_is_the_float64_reference(dataset):
+    model, teacher = network(seed=1), network(seed=2)
+    measured = training.evaluate(model, dataset, teacher=teacher, batch_size=7)
+    x = ((dataset.test.images / 255 - dataset.mean) / dataset.std).astype("float32")
+    logits, others = (m.predict(x, verbose=0).astype(np.float64) for m in (model, teacher))
+    y = dataset.test.labels
+    picked = np.log(np.sum(np.exp(logits), axis=1)) - logits[np.arange(len(y)), y]
+    assert measured["loss"] == pytest.approx(picked.mean(), rel=1e-5)
+    assert measured["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == y))
+    assert measured["agreement"] == pytest.approx(np.mean(logits.argmax(1) == others.argmax(1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decay": "decoupled"},
+        {"schedule": "step", "clip_norm": 0.0},
+        {"precision": "mixed_bfloat16", "augmentation": "crop"},
+        {"warmup_fraction": 0.0, "momentum": 0.0},
+    ],
+    ids=str,
+)
+def test_every_recipe_trains(dataset, change):
+    settings = dataclasses.replace(FAST, **change)
+    with training.scope(settings):
+        model = network()
+    assert keras.config.dtype_policy().name == "float32"
+    history = training.train(model, dataset, settings).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_decoupled_decay_spares_batch_norm_and_biases(dataset):
+    settings = dataclasses.replace(
+        FAST, decay="decoupled", weight_decay=5.0, learning_rate=1e-9, warmup_epochs=0
+    )
+    model = network()
+    training.train(model, dataset, settings)
+    optimizer = model.optimizer
+    spared = {weight.path for weight in model.trainable_weights} - {
+        weight.path for weight in model.trainable_weights if optimizer._use_weight_decay(weight)
+    }
+    assert spared == {w.path for w in model.trainable_weights if w.path.split("/")[-1] != "kernel"}
+
+
+def test_a_loss_that_explodes_stops_the_run_and_keeps_what_was_saved(dataset, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("logits").bias.assign(np.full(4, np.nan))
+
+    settings = dataclasses.replace(FAST, epochs=5)
+    with pytest.raises(
+        callbacks.TrainingDivergedError, match=r"loss of 'net' is nan in epoch 2 .*lower learning rate"
+    ):
+        training.train(network(), dataset, settings, folder=tmp_path, label="net", callbacks=[Spoil()])
+    saved = keras.saving.load_model(tmp_path / "checkpoints" / "net.keras")
+    assert np.isfinite(np.concatenate([w.ravel() for w in weights_of(saved)])).all()
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
+
+
+def test_the_log_has_one_line_per_epoch(dataset, tmp_path):
+    training.train(network(), dataset, FAST, folder=tmp_path, label="net")
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert len(lines) == 2
+    assert re.match(
+        r"net epoch 1/2 [\d.]+s accuracy=.* learning_rate=.* loss=.* val_accuracy=.* val_loss=", lines[0]
+    )
+
+
+def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    npz_only = set(tmp_path.iterdir())
+    training.train(network(), dataset, FAST)
+    assert set(tmp_path.iterdir()) == npz_only
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, r"epochs must lie in \[1, inf\]. Received: epochs=0"),
+        ({"learning_rate": 0.0}, "learning_rate must be > 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be > 0"),
+        ({"momentum": 1.5}, "momentum must lie in"),
+        ({"weight_decay": float("nan")}, "weight_decay must lie in"),
+        ({"clip_norm": -1.0}, "clip_norm must lie in"),
+        ({"schedule": "linear"}, "schedule must be one of"),
+        ({"precision": "float8"}, "precision must be one of"),
+        ({"strategy": "tpu"}, "strategy must be one of"),
+        ({"augmentation": "mixup"}, "augmentation must be one of"),
+        ({"seed": -1}, "seed must lie in"),
+    ],
+    ids=str,
+)
+def test_settings_name_what_is_wrong(change, message):
+    with pytest.raises(ValueError, match=message):
+        training.Settings(**change)
+
+
+def test_settings_can_be_written_down():
+    assert training.Settings(**json.loads(json.dumps(dataclasses.asdict(FAST)))) == FAST
