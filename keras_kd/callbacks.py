@@ -60,7 +60,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._label = label
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("epochs, left"),
             TimeRemainingColumn(),
@@ -82,6 +82,15 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(self._task, completed=epoch + 1, accuracy=shown)
 
     def on_train_end(self, logs=None):
+        self.stop()
+
+    @property
+    def completed(self):
+        """Epochs that are done, with the part of the present one."""
+        return self._bar.tasks[self._task].completed
+
+    def stop(self):
+        """Gives the terminal back; also after an error, when Keras calls no callback."""
         self._bar.stop()
 
 

@@ -227,7 +227,9 @@ def _fit(model, network, dataset, settings, folder, label, callbacks):
         seed=settings.seed,
         augmentation=settings.augmentation,
     )
+    bar = kd_callbacks.ProgressBar(label)
     with contextlib.ExitStack() as stack:
+        stack.callback(bar.stop)
         stack.enter_context(model.distribute_strategy.scope())
         replicas = model.distribute_strategy.num_replicas_in_sync
         stack.enter_context(optimization.synchronized_batch_norm(network, replicas))
@@ -244,7 +246,7 @@ def _fit(model, network, dataset, settings, folder, label, callbacks):
             epochs=settings.epochs,
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation_batches(dataset, "validation"),
-            callbacks=[*_callbacks(network, folder, label), *callbacks],
+            callbacks=[*_callbacks(network, folder, label), bar, *callbacks],
             shuffle=False,  # the pipeline does that
             verbose=0,
         )
@@ -272,11 +274,7 @@ def _optimizer(settings, steps_per_epoch, network):
 
 
 def _callbacks(network, folder, label):
-    callbacks = [
-        kd_callbacks.StopOnDivergence(label),
-        kd_callbacks.LogSettings(),
-        kd_callbacks.ProgressBar(label),
-    ]
+    callbacks = [kd_callbacks.StopOnDivergence(label), kd_callbacks.LogSettings()]
     if folder is not None:
         folder = pathlib.Path(folder)
         callbacks += [

@@ -88,16 +88,17 @@ def test_every_recipe_trains(dataset, change):
 
 
 def test_decoupled_decay_spares_batch_norm_and_biases(dataset):
-    settings = dataclasses.replace(
-        FAST, decay="decoupled", weight_decay=5.0, learning_rate=1e-9, warmup_epochs=0
-    )
+    """The rate is so low that nothing moves but what decays."""
+    settings = dataclasses.replace(FAST, decay="decoupled", weight_decay=1e5, learning_rate=1e-6)
     model = network()
+    before = {weight.path: weight.numpy() for weight in model.trainable_weights}
     training.train(model, dataset, settings)
-    optimizer = model.optimizer
-    spared = {weight.path for weight in model.trainable_weights} - {
-        weight.path for weight in model.trainable_weights if optimizer._use_weight_decay(weight)
-    }
-    assert spared == {w.path for w in model.trainable_weights if w.path.split("/")[-1] != "kernel"}
+    for weight in model.trainable_weights:
+        change = np.linalg.norm(weight.numpy() - before[weight.path])
+        if weight.path.endswith("/kernel"):
+            assert change > 0.1 * np.linalg.norm(before[weight.path]), weight.path
+        else:
+            assert change < 1e-4, weight.path
 
 
 def test_a_loss_that_explodes_stops_the_run_and_keeps_what_was_saved(dataset, tmp_path):
