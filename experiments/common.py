@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.metadata
+import math
 import os
 import pathlib
 import platform
@@ -13,7 +14,17 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
-from keras_kd import callbacks, datasets, optimization, pipeline, plots, storage, tensorboard, training
+from keras_kd import (
+    callbacks,
+    datasets,
+    export,
+    optimization,
+    pipeline,
+    plots,
+    storage,
+    tensorboard,
+    training,
+)
 
 _DEFAULTS = training.Settings()
 
@@ -79,33 +90,40 @@ def parse_shortcuts(text):
     return [value == "1" for value in values]
 
 
-def open_run(script):
+def open_run(script, exports=None):
     """Makes the run's folder and writes `flags.cfg` there.
 
     Args:
       script: name of the script.
+      exports: folder where the run will put a SavedModel under the run's name, or None.
 
     Returns:
       The folder.
 
     Raises:
-      ValueError: if the folder holds a run already, or cannot be made.
+      ValueError: if the folder or the export is there already, or cannot be made.
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
     folder = pathlib.Path(OUT.value or f"runs/{script}-{stem}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / "flags.cfg").is_file():
-            raise ValueError(f"--out={folder} exists and is no run: choose another folder")
-        if not OVERWRITE.value:
-            raise ValueError(
-                f"--out={folder} holds a run already: choose another folder, or pass --overwrite"
-            )
-        shutil.rmtree(folder)
+    if not folder.name:
+        raise ValueError(f"--out must name a folder of its own. Received: --out={folder}")
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if taken and not (folder / "flags.cfg").is_file():
+        raise ValueError(f"--out={folder} exists and is no run: choose another folder")
+    targets = [folder] if exports is None else [folder, pathlib.Path(exports) / folder.name]
+    for target in targets[1:]:
+        export.check_target(target)
+    for target in targets:
+        if target.exists() and any(target.iterdir()) and not OVERWRITE.value:
+            raise ValueError(f"{target} holds a run already: choose another --out, or pass --overwrite")
     try:
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         storage.write_text(_flagfile(), folder / "flags.cfg")
     except OSError as error:
         raise ValueError(
-            f"cannot write to --out={folder} ({error.strerror}): choose another folder"
+            f"cannot write to {error.filename} ({error.strerror}): choose another --out"
         ) from error
     return folder
 
@@ -113,9 +131,14 @@ def open_run(script):
 def _flagfile():
     """This run's flags, one a line; where it was written to is not one of them."""
     by_module = flags.FLAGS.flags_by_module_dict()
-    ours = [f for module, group in by_module.items() if "absl" not in module for f in group]
+    ours = [
+        flag
+        for module, group in by_module.items()
+        if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
+        for flag in group
+    ]
     lines = [flag.serialize() for flag in ours if flag.name not in ("out", "overwrite", "debug")]
-    return "\n".join(sorted(line for line in lines if line)) + "\n"
+    return "\n".join(sorted(filter(None, lines))) + "\n"
 
 
 def write_result(folder, dataset, run_settings, **measured):
@@ -178,6 +201,11 @@ def write_hparams(folder, run_settings, hparams, networks, effects):
 def write_samples(folder, dataset):
     """Shows some training images in TensorBoard."""
     tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", plots.sample_grid(dataset))
+
+
+def parameters(network):
+    """Trainable parameters, which is what papers count."""
+    return sum(math.prod(weight.shape) for weight in network.trainable_weights)
 
 
 def percent(share):

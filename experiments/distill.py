@@ -37,42 +37,36 @@ def main():
     settings = common.settings()
     dataset = common.load_dataset()
     networks = build_networks(dataset, settings)
-    folder = common.open_run("distill")
+    folder = common.open_run("distill", exports=SAVED_MODELS.value)
 
     common.write_samples(folder, dataset)
     trained = train_networks(networks, dataset, settings, folder)
-    rows = {
-        label: training.evaluate(network, dataset, teacher=networks["teacher"])
-        | {"parameters": network.count_params()}
-        | {"seconds": trained[label].seconds if label in trained else None}
-        for label, network in networks.items()
-    }
+    rows = measure(networks, trained, dataset)
     effects = measure_effects(rows)
-    curves = draw_curves(trained, rows, folder)
 
-    student = networks["student_distilled"]
-    storage.save_model(networks["teacher"], folder / "teacher.keras")
+    teacher, student = networks["teacher"], networks["student_distilled"]
+    storage.save_model(teacher, folder / "teacher.keras")
     storage.save_model(student, folder / "student.keras")
-    saved_model = export.export_saved_model(
-        student, pathlib.Path(SAVED_MODELS.value) / folder.name, dataset=dataset
-    )
-    parity = export.verify_saved_model(saved_model, student, dataset)
+    saved_model = pathlib.Path(SAVED_MODELS.value) / folder.name
+    parity = export.export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
         "temperature": TEMPERATURE.value,
         "alpha": ALPHA.value,
-        "teacher": networks["teacher"].name,
+        "teacher": teacher.name,
         "student": student.name,
     }
     common.write_hparams(folder, settings, hparams, rows, effects)
+    curves = draw_curves(trained, rows, folder)
+    result = common.write_result(
+        folder, dataset, settings, **hparams, networks=rows, effects=effects, export=parity
+    )
     print_summary(rows, effects)
     common.print_paths(
         run=folder,
         tensorboard=folder / "tensorboard",
         curves=curves,
         saved_model=saved_model,
-        result=common.write_result(
-            folder, dataset, settings, **hparams, networks=rows, effects=effects, export=parity
-        ),
+        result=result,
     )
 
 
@@ -102,16 +96,17 @@ def build_networks(dataset, settings):
 
 
 def teacher_is_baseline():
-    """Whether the teacher is the residual network of the student's depth and width."""
+    """Whether the teacher is the residual twin of a student that lacks shortcuts."""
     teacher = (TEACHER_DEPTH.value, TEACHER_WIDTH.value)
-    return TEACHER.value is None and teacher == (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
+    is_twin = TEACHER.value is None and teacher == (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
+    return is_twin and STUDENT_SHORTCUTS.value != "all"
 
 
 def train_networks(networks, dataset, settings, folder):
     """Trains each network, the distilled student with the teacher; `{label: Trained}`."""
     trained = {}
     for label, network in networks.items():
-        print(f"{label}: {network.name}, {network.count_params():,} parameters", flush=True)
+        print(f"{label}: {network.name}, {common.parameters(network):,} parameters", flush=True)
         if label == "teacher" and TEACHER.value:
             continue
         if label == "student_distilled":
@@ -128,6 +123,16 @@ def train_networks(networks, dataset, settings, folder):
         else:
             trained[label] = training.train(network, dataset, settings, folder=folder, label=label)
     return trained
+
+
+def measure(networks, trained, dataset):
+    """`{label: {measure: number}}` on test."""
+    return {
+        label: training.evaluate(network, dataset, teacher=networks["teacher"])
+        | {"parameters": common.parameters(network)}
+        | {"seconds": trained[label].seconds if label in trained else None}
+        for label, network in networks.items()
+    }
 
 
 def measure_effects(rows):

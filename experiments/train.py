@@ -34,7 +34,7 @@ def main():
     common.write_samples(folder, dataset)
     trained = training.train(model, dataset, settings, folder=folder, label="model")
     row = training.evaluate(model, dataset) | {
-        "parameters": model.count_params(),
+        "parameters": common.parameters(model),
         "seconds": trained.seconds,
     }
     storage.save_model(model, folder / "model.keras")

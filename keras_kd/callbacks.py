@@ -6,6 +6,7 @@ import sys
 import time
 
 import keras
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_kd import storage
@@ -38,9 +39,10 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs, "its end")
+        self._check(logs, "validation", "val_loss")
 
-    def _check(self, logs, where):
-        loss = float((logs or {}).get("loss", 0.0))
+    def _check(self, logs, where, name="loss"):
+        loss = float((logs or {}).get(name, 0.0))
         if not math.isfinite(loss):
             raise TrainingDivergedError(
                 f"the loss of {self._label!r} is {loss} in epoch {self._epoch + 1} ({where}): use a "
@@ -65,6 +67,7 @@ class ProgressBar(keras.callbacks.Callback):
             TextColumn("epochs, left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[accuracy]}"),
+            console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
         )
 
@@ -119,7 +122,7 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class LogSettings(keras.callbacks.Callback):
-    """Adds what steers the run to the epoch's logs: learning rate, and alpha and temperature.
+    """Adds what steers the next step to the epoch's logs: learning rate, alpha and temperature.
 
     Stands before the callbacks that write logs.
     """

@@ -43,11 +43,8 @@ def check_logits(model, role):
     Raises:
       ValueError: if its output is not `[batch, classes]`, or is that of a softmax.
     """
-    layer = _last_layer(model)
-    activation = getattr(layer, "activation", None)
-    if isinstance(layer, keras.layers.Softmax) or activation is keras.activations.softmax:
-        _reject_softmax(model, role, f"layer {layer.name!r}")
     if not model.built or input_shapes(model) is None:
+        _check_last_layer(model, role)
         return None
     outputs = model(_example(model), training=False)
     if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
@@ -57,23 +54,23 @@ def check_logits(model, role):
         )
     values = ops.convert_to_numpy(ops.cast(outputs, "float32"))
     if np.all(values >= 0) and np.allclose(values.sum(axis=-1), 1, atol=1e-3):
-        _reject_softmax(model, role, "the output")
+        _reject_softmax(model, role)
     return int(values.shape[-1])
 
 
-def _reject_softmax(model, role, where):
+def _check_last_layer(model, role):
+    """What can be told of a sequential model that is not built; of a subclassed one nothing can."""
+    layer = model.layers[-1] if isinstance(model, keras.Sequential) and model.layers else None
+    is_softmax = getattr(layer, "activation", None) is keras.activations.softmax
+    if is_softmax or isinstance(layer, keras.layers.Softmax):
+        _reject_softmax(model, role)
+
+
+def _reject_softmax(model, role):
     raise ValueError(
-        f"distillation needs logits, but the {role} {model.name!r} ends in softmax ({where}): "
-        f"build it without, for instance with activation=None or classifier_activation=None"
+        f"distillation needs logits, but the {role} {model.name!r} ends in softmax: build it "
+        f"without, for instance with activation=None or classifier_activation=None"
     )
-
-
-def _last_layer(model):
-    """The layer whose output the model returns, as far as its list of layers tells."""
-    layer = model
-    while getattr(layer, "layers", None):
-        layer = layer.layers[-1]
-    return layer
 
 
 def input_shapes(model):

@@ -6,12 +6,16 @@ stratified part of train that depends on the seed; test never does.
 
 import contextlib
 import dataclasses
+import difflib
 import functools
 import hashlib
 import pathlib
 import re
+import socket
 import threading
+import urllib.parse
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -127,12 +131,38 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
         splits, class_names = _npz(pathlib.Path(name))
     else:
         splits, class_names = _tensorflow_datasets(name, data_dir)
+    _check_splits(splits, len(class_names), name)
     if "test" not in splits:
         splits["train"], splits["test"] = _stratified(splits["train"], TEST_FRACTION, TEST_SEED)
     if "validation" not in splits:
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
     return Dataset(str(name), **splits, class_names=class_names, flips=flips)
+
+
+def _check_splits(splits, num_classes, name):
+    """Checks what every source must keep: the labels of all classes, images of one shape."""
+    train = splits["train"]
+    if num_classes < 2:
+        raise ValueError(f"{name}: at least two classes are needed. Received: {num_classes}")
+    classes = np.unique(train.labels)
+    if not np.array_equal(classes, np.arange(num_classes)):
+        missing = np.setdiff1d(np.arange(num_classes), classes)
+        raise ValueError(
+            f"{name}: the training labels must be 0 to {num_classes - 1}, all of them; there is no "
+            f"example of class {missing[0]}. Received: labels {classes[0]} to {classes[-1]}"
+        )
+    for key, split in splits.items():
+        if split.labels.min() < 0 or split.labels.max() >= num_classes:
+            raise ValueError(
+                f"{name}: the {key} labels must be classes of train, 0 to {num_classes - 1}. "
+                f"Received: {split.labels.min()} to {split.labels.max()}"
+            )
+        if split.images.shape[1:] != train.images.shape[1:] or split.images.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"{name}: all images must have one shape, with 1 or 3 channels. Received: "
+                f"{train.images.shape[1:]} (train) and {split.images.shape[1:]} ({key})"
+            )
 
 
 def _stratified(split, fraction, seed):
@@ -168,33 +198,15 @@ def _npz(path):
     splits = {"train": _split(arrays, "train", path), "test": _split(arrays, "test", path)}
     if "x_val" in arrays or "y_val" in arrays:
         splits["validation"] = _split(arrays, "val", path)
-    num_classes = int(splits["train"].labels.max()) + 1
-    if num_classes < 2:
-        raise ValueError(f"{path}: y_train must hold at least two classes. Received: one, label 0")
-    missing = np.setdiff1d(np.arange(num_classes), splits["train"].labels)
-    if len(missing):
-        raise ValueError(
-            f"{path}: y_train has no example of class {missing[0]}: labels must be 0, 1, ... "
-            f"without a gap. Received: labels up to {num_classes - 1}"
-        )
-    for key, split in splits.items():
-        if split.labels.max() >= num_classes:
-            raise ValueError(
-                f"{path}: the {key} labels must be classes of y_train, 0 to {num_classes - 1}. "
-                f"Received: {split.labels.max()}"
-            )
-        if split.images.shape[1:] != splits["train"].images.shape[1:]:
-            raise ValueError(
-                f"{path}: all images must have one shape. Received: "
-                f"{splits['train'].images.shape[1:]} (train) and {split.images.shape[1:]} ({key})"
-            )
-    return splits, tuple(map(str, range(num_classes)))
+    return splits, tuple(map(str, range(len(np.unique(splits["train"].labels)))))
 
 
 def _read_npz(path):
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
+    except TypeError as error:
+        raise ValueError(f"{path}: holds one array, not an .npz archive of several") from error
     except ValueError as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise ValueError(
@@ -202,7 +214,7 @@ def _read_npz(path):
                 f"integer arrays with numpy.savez"
             ) from error
         raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
 
 
@@ -233,8 +245,6 @@ def _split(arrays, key, path):
             f"{path}: {x_key} and {y_key} must be equally long and not empty. "
             f"Received: {len(images)} and {len(labels)}"
         )
-    if labels.min() < 0:
-        raise ValueError(f"{path}: {y_key} must be classes 0, 1, ... Received: {labels.min()}")
     return Split(images, labels.astype(np.int64))
 
 
@@ -265,8 +275,6 @@ def _builder(name, data_dir):
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        import difflib
-
         near = difflib.get_close_matches(name, tfds.list_builders(), n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "as cifar10, mnist, svhn_cropped"
         raise ValueError(
@@ -292,33 +300,35 @@ def _prepare(builder, name):
     """Downloads the data if they are not there, but only from hosts that answer."""
     if builder.info.splits:
         return
-    hosts = {re.sub(r"^\w+://([^/:]+).*", r"\1", url) for url in builder.url_infos}
-    if not hosts or not all(_answers(host) for host in hosts):
+    addresses = {_address(url) for url in builder.url_infos}
+    if not addresses or not all(_answers(*address) for address in addresses):
         raise ConnectionError(
             f"dataset {name!r} is not in {builder.data_dir!r} and cannot be downloaded from here: "
             f"run tensorflow_datasets.load({name!r}, data_dir=...) on a machine with network, copy "
             f"the folder, and pass its data_dir; or pass an .npz file"
         )
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # tensorflow-datasets raises bare Exceptions of many kinds
+        raise ConnectionError(f"dataset {name!r} cannot be prepared: {error}") from error
 
 
-def _answers(host, port=443):
+def _address(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _answers(host, port):
     """Whether a host takes a connection within `REACH_SECONDS`, name look-up included."""
-    import socket
 
     def connect():
-        with socket.create_connection((host, port), timeout=REACH_SECONDS):
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port), timeout=REACH_SECONDS).close()
             reached.set()
 
-    def quietly():
-        with contextlib.suppress(OSError):
-            connect()
-
     reached = threading.Event()
-    thread = threading.Thread(target=quietly, daemon=True)
-    thread.start()
-    thread.join(REACH_SECONDS)
-    return reached.is_set()
+    threading.Thread(target=connect, daemon=True).start()
+    return reached.wait(REACH_SECONDS)
 
 
 def _size(shape, size, name):

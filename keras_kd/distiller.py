@@ -6,6 +6,8 @@
 A new method is a new loss in `terms`; nothing here has to change for it.
 """
 
+import collections
+
 import keras
 from keras import ops
 
@@ -41,18 +43,20 @@ class Distiller(keras.Model):
         for the step: the number of batches that this Distiller was trained on so far.
       terms: further losses, each a `keras.distillation.DistillationLoss` (such as Keras's
         `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
-        They are added as they are, not scaled by alpha.
+        They are added as they are, not scaled by alpha. A term is asked about one example at
+        a time, so that each can be weighted: it cannot compare the examples of a batch.
       name: of the model.
 
     Raises:
       ValueError: for a temperature or alpha out of range; for teacher and student whose input
-        shapes or class counts differ; for a network that ends in softmax (KD needs logits).
+        shapes or class counts differ; for a network that ends in softmax (KD needs logits; of
+        a subclassed model that is only known if it was called before).
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
 
     def __init__(self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), name="distiller"):
-        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
+        super().__init__(name=name, dtype=_training_policy(student), autocast=False)
         self.soft_targets = losses.SoftTargets(temperature)
         self.alpha = alpha if isinstance(alpha, Schedule) else losses.check_alpha(alpha)
         compatibility.check_pair(teacher, student)
@@ -94,7 +98,7 @@ class Distiller(keras.Model):
                 model(keras.tree.map_shape_structure(keras.KerasTensor, input_shape))
         self.built = True
 
-    def compile(self, optimizer="rmsprop", loss=None, *, loss_weights=None, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
         """Configures training, as for any Keras model.
 
         Args:
@@ -103,7 +107,7 @@ class Distiller(keras.Model):
             (sparse or one-hot). Every other term is reduced the way it is. None trains on the
             teacher alone and needs `alpha=1`, but no labels.
           loss_weights: not supported: alpha and the terms' weights are the weights.
-          **kwargs: as for `keras.Model.compile`.
+          metrics, **kwargs: as for `keras.Model.compile`.
 
         Raises:
           ValueError: for a loss that expects probabilities, for more than one loss, or for none
@@ -122,7 +126,7 @@ class Distiller(keras.Model):
         self._label_loss = None if loss is None else losses.label_loss(loss)
         self._reduce = losses.BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
         # Keras would wait for its own copy of the loss to be built, and look at the data each time.
-        super().compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
         self.loss = loss
 
     def get_compile_config(self):
@@ -156,11 +160,11 @@ class Distiller(keras.Model):
         if training:
             self.step.assign_add(1)
 
-        loss = alpha * parts.pop("soft_loss")
-        if "hard_loss" in parts:
-            loss += (1 - alpha) * parts.pop("hard_loss")
-        for name, value in parts.items():
-            loss += self.terms[name].weight * value
+        loss = alpha * parts["soft_loss"]
+        if "hard_loss" in parts and self.alpha != 1.0:
+            loss += (1 - alpha) * parts["hard_loss"]
+        for name, term in self.terms.items():
+            loss += term.weight * parts[name]
         return sum(regularisers, loss)
 
     def _reduced_terms(self, y, teacher, student, sample_weight):
@@ -183,9 +187,9 @@ class Distiller(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, _outputs(y_pred)["logits"], sample_weight)
 
-    def predict(self, x, **kwargs):
+    def predict(self, x, *args, **kwargs):
         """The student's logits: see `keras.Model.predict`."""
-        return self.student.predict(x, **kwargs)
+        return self.student.predict(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
         """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
@@ -263,7 +267,7 @@ def _outputs(output):
 
 def _named_terms(terms):
     """`{name: _Term}`, named after the class of the loss, numbered where that is not unique."""
-    named = {}
+    named, used = {}, collections.Counter(("hard", "soft"))
     for term in terms:
         weight, loss = term if isinstance(term, (tuple, list)) else (1.0, term)
         if not isinstance(loss, keras.distillation.DistillationLoss):
@@ -272,6 +276,14 @@ def _named_terms(terms):
                 f"(weight, loss). Received: {term!r}"
             )
         name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__).lstrip("_")
-        number = sum(other.startswith(name) for other in named)
-        named[f"{name}_{number + 1}_loss" if number else f"{name}_loss"] = _Term(weight, loss)
+        used[name] += 1
+        number = f"_{used[name]}" if used[name] > 1 else ""
+        named[f"{name}{number}_loss"] = _Term(weight, loss)
     return named
+
+
+def _training_policy(student):
+    """float16 needs the loss scaled, also where only the layers know, as after loading."""
+    if any(layer.compute_dtype == "float16" for layer in taps.all_layers(student)):
+        return "mixed_float16"
+    return student.dtype_policy

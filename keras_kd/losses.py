@@ -202,7 +202,12 @@ def label_loss(loss):
     if keras.tree.is_nested(loss):
         raise ValueError(f"one loss is needed, for the labels. Received: loss={loss!r}")
     found = keras.losses.get(loss)
-    if found in PROBABILITY_LOSSES or getattr(found, "get_config", dict)().get("from_logits") is False:
+    takes_probabilities = (
+        found in PROBABILITY_LOSSES
+        or isinstance(found, keras.losses.KLDivergence)
+        or getattr(found, "get_config", dict)().get("from_logits") is False
+    )
+    if takes_probabilities:
         raise ValueError(
             "the networks return logits, but this loss takes probabilities: use for instance "
             f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss={loss!r}"
@@ -217,7 +222,9 @@ def label_loss(loss):
 PROBABILITY_LOSSES = (
     keras.losses.sparse_categorical_crossentropy,
     keras.losses.categorical_crossentropy,
+    keras.losses.categorical_focal_crossentropy,
     keras.losses.binary_crossentropy,
+    keras.losses.binary_focal_crossentropy,
     keras.losses.kl_divergence,
 )
 

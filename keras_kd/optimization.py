@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from keras_kd import taps
+
 # He et al. 2016, section 4.2: divided by 10 at 32k and 48k of 64k iterations.
 STEP_DROPS = ((0.5, 0.1), (0.75, 0.01))
 # ... and a constant 0.01 instead of 0.1 while warming up.
@@ -53,15 +55,16 @@ class GlobalClipSGD(keras.optimizers.SGD):
         self.clip_norm = clip_norm
 
     def apply(self, grads, trainable_variables=None):
-        replica = tf.distribute.get_replica_context()
         grads = list(grads)
+        present = [grad for grad in grads if grad is not None]
+        share = 1.0
+        replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
-            grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+            present = replica.all_reduce(tf.distribute.ReduceOp.SUM, present)
             share = 1.0 / replica.num_replicas_in_sync
-        else:
-            share = 1.0
-        grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
-        super().apply([grad * share for grad in grads], trainable_variables)
+        clipped = iter(tf.clip_by_global_norm(present, self.clip_norm)[0])
+        grads = [None if grad is None else share * next(clipped) for grad in grads]
+        super().apply(grads, trainable_variables)
 
     def get_config(self):
         return {**super().get_config(), "clip_norm": self.clip_norm}
@@ -93,7 +96,7 @@ def synchronized_batch_norm(model, replicas):
     """Lets BatchNorm take its statistics over all replicas while it lasts."""
     norms = [
         layer
-        for layer in _all_layers(model)
+        for layer in taps.all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
     ]
     borrowed = norms if replicas > 1 else []
@@ -104,9 +107,3 @@ def synchronized_batch_norm(model, replicas):
     finally:
         for layer in borrowed:
             layer.synchronized = False
-
-
-def _all_layers(model):
-    for layer in getattr(model, "layers", ()):
-        yield layer
-        yield from _all_layers(layer)

@@ -108,12 +108,23 @@ def _even_bounds(count, batch_size):
 
     Under a strategy all but the last divide by the number of replicas: Keras needs that of the
     first, and no replica may go without an example in the last.
+
+    Raises:
+      ValueError: if there are too few examples for that.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    number = -(-count // batch_size)
-    if replicas > 1:
-        number = max(number, 2)
-    return [count * i // number // replicas * replicas for i in range(number)] + [count]
+    wanted = -(-count // batch_size)
+    if replicas == 1:
+        return [count * i // wanted for i in range(wanted + 1)]
+    for number in range(max(wanted, 2), 1, -1):  # fewer batches have a larger last one
+        bounds = [count * i // number // replicas * replicas for i in range(number)] + [count]
+        last = bounds[-1] - bounds[-2]
+        if bounds[1] > 0 and (replicas - 1) * -(-last // replicas) < last:
+            return bounds
+    raise ValueError(
+        f"{count} examples cannot be spread over {replicas} replicas: use a larger split, fewer "
+        f"replicas or strategy='none'"
+    )
 
 
 def resolve_augmentation(dataset, augmentation):

@@ -12,7 +12,9 @@ from keras_kd.resnet import deep_graphs
 
 
 def save_model(model, path):
-    """Writes a model as a `.keras` file, atomically.
+    """Writes a model as a `.keras` file, atomically, without its optimiser and its losses.
+
+    Plain Keras then reads it: what it was trained with may be a class of ours.
 
     Args:
       model: a `keras.Model`.
@@ -21,9 +23,14 @@ def save_model(model, path):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
-    with deep_graphs():
-        model.save(part)
-    os.replace(part, path)
+    compiled, model.compiled = model.compiled, False
+    try:
+        with deep_graphs():
+            model.save(part)
+        os.replace(part, path)
+    finally:
+        model.compiled = compiled
+        part.unlink(missing_ok=True)
 
 
 def load_model(path):
@@ -51,7 +58,7 @@ def load_model(path):
 
 def write_json(values, path):
     """Writes JSON, atomically."""
-    write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", path)
+    write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", path)
 
 
 def write_text(text, path):

@@ -66,3 +66,10 @@ def copy_weights(source, target):
             )
     for key, weight in wanted.items():
         weight.assign(keras.ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
+
+
+def all_layers(model):
+    """The layers of a model and of the models inside it, outermost first."""
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from all_layers(layer)

@@ -84,8 +84,16 @@ class Settings:
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
+            if not low <= value <= high or math.isinf(value):
                 raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
+        for name in ("epochs", "batch_size", "seed"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
+        if self.schedule == "step" and self.warmup_fraction >= optimization.STEP_DROPS[0][0]:
+            raise ValueError(
+                "the warm-up must end before the step schedule's first drop at half of the steps. "
+                f"Received: warmup_fraction={self.warmup_fraction!r}"
+            )
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be > 0. Received: learning_rate={self.learning_rate!r}")
 
@@ -97,11 +105,22 @@ def _check_choice(name, value, choices):
 
 @contextlib.contextmanager
 def scope(settings):
-    """Where networks and Distillers are made: under the strategy and in the precision."""
+    """Where networks and Distillers are made: under the strategy and in the precision.
+
+    Raises:
+      ValueError: if the batch cannot be shared evenly among the replicas.
+    """
+    strategy = _strategy(settings.strategy)
+    replicas = strategy.num_replicas_in_sync
+    if settings.batch_size % replicas:
+        raise ValueError(
+            f"batch_size must be a multiple of the {replicas} replicas. "
+            f"Received: batch_size={settings.batch_size}"
+        )
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.precision)
     try:
-        with _strategy(settings.strategy).scope():
+        with strategy.scope():
             yield
     finally:
         keras.config.set_dtype_policy(before)

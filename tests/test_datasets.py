@@ -20,12 +20,13 @@ def test_digits_are_stratified_and_test_is_the_same_for_every_seed():
     assert (first.train.images.dtype, first.train.images.max()) == (np.uint8, 255)
 
 
-def test_no_example_is_in_two_splits(npz, rng):
-    arrays = tiny_arrays(rng)
-    dataset = datasets.load(npz)
-    rows = [split.images.reshape(len(split.labels), -1) for split in (dataset.train, dataset.validation)]
-    together = np.unique(np.concatenate(rows), axis=0)
-    assert len(together) == len(np.unique(arrays["x_train"].reshape(80, -1), axis=0))
+@pytest.mark.parametrize("name", ["digits", "tiny"])
+def test_no_example_is_in_two_splits(npz, name):
+    dataset = datasets.load(npz if name == "tiny" else name)
+    splits = (dataset.train, dataset.validation, dataset.test)
+    assert sum(len(split.labels) for split in splits) == (104 if name == "tiny" else 1797)
+    train, validation, test = ({image.tobytes() for image in split.images} for split in splits)
+    assert not train & validation | train & test | validation & test
 
 
 def test_normalisation_is_computed_on_train_alone(npz):
@@ -77,8 +78,10 @@ BAD_NPZ = {
     "one-hot labels": (lambda a: changed(a, "y_train", lambda y: np.eye(4, dtype=int)[y]), "integers"),
     "lengths": (lambda a: changed(a, "y_train", lambda y: y[:-1]), "equally long.*80 and 79"),
     "empty": (lambda a: a | {"x_test": a["x_test"][:0], "y_test": a["y_test"][:0]}, "not empty"),
-    "negative": (lambda a: changed(a, "y_train", lambda y: y - 1), "Received: -1"),
-    "range": (lambda a: changed(a, "y_test", lambda y: y + 9), "0 to 3.*Received: 12"),
+    "negative": (lambda a: changed(a, "y_train", lambda y: y - 1), "Received: labels -1 to 2"),
+    "huge": (lambda a: changed(a, "y_train", lambda y: y * 10**13), "no example of class 1"),
+    "two channels": (lambda a: a | {k: a[k][..., :2] for k in ("x_train", "x_test")}, "1 or 3 channels"),
+    "range": (lambda a: changed(a, "y_test", lambda y: y + 9), "0 to 3.*Received: 9 to 12"),
     "gap": (lambda a: changed(a, "y_train", lambda y: np.where(y == 2, 3, y)), "no example of class 2"),
     "shapes": (lambda a: changed(a, "x_test", lambda x: x[:, :-1]), "one shape"),
     "objects": (lambda a: changed(a, "y_train", lambda y: y.astype(object)), "pickled objects"),
@@ -104,6 +107,23 @@ def test_a_truncated_npz_is_named(npz, keep):
     npz.write_bytes(npz.read_bytes()[:keep])
     with pytest.raises(ValueError, match="truncated"):
         datasets.load(npz)
+
+
+def test_a_corrupt_compressed_file_is_named(tmp_path, rng):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, **tiny_arrays(rng))
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="truncated"):
+        datasets.load(path)
+
+
+def test_a_single_array_is_named(tmp_path):
+    with (tmp_path / "data.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match="holds one array"):
+        datasets.load(tmp_path / "data.npz")
 
 
 def test_a_file_with_a_flipped_byte_is_named(npz):
@@ -208,7 +228,7 @@ def test_what_is_no_image_classifier_is_refused(tmp_path):
 
 @needs_tensorflow
 def test_without_network_the_remedy_is_said_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "_answers", lambda host: False)
+    monkeypatch.setattr(datasets, "_answers", lambda host, port: False)
     with pytest.raises(ConnectionError, match="'cifar10' is not in.*on a machine with network.*npz"):
         datasets.load("cifar10", data_dir=tmp_path)
     assert not any(tmp_path.rglob("*.tfrecord*"))
@@ -216,5 +236,5 @@ def test_without_network_the_remedy_is_said_at_once(tmp_path, monkeypatch):
 
 def test_a_host_that_does_not_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(datasets, "REACH_SECONDS", 0.2)
-    assert not datasets._answers("name.invalid")
+    assert not datasets._answers("name.invalid", port=443)
     assert not datasets._answers("127.0.0.1", port=9)

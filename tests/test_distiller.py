@@ -326,6 +326,7 @@ def test_evaluate_and_predict_change_no_weight(data):
     logits = distiller.predict(x, verbose=0)
     assert same(before, weights_of(distiller))
     np.testing.assert_array_equal(logits, student.predict(x, verbose=0))
+    np.testing.assert_allclose(distiller.predict(x, 8, verbose=0), logits, atol=1e-5)
     np.testing.assert_allclose(distiller.predict_on_batch(x), logits, atol=1e-5)
 
 
@@ -424,6 +425,21 @@ def test_terms_of_one_class_get_names_of_their_own():
     assert list(distiller.terms) == ["feature_distillation_loss", "feature_distillation_2_loss"]
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Hard(keras.distillation.DistillationLoss):
+    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+        return keras.ops.mean(0 * student_outputs) + 100.0
+
+
+def test_a_term_cannot_take_the_name_of_the_losses_themselves(data):
+    x, y = data
+    without = evaluated(compiled(mlp(seed=1), mlp(seed=2)), x, y)
+    measured = evaluated(compiled(mlp(seed=1), mlp(seed=2), terms=[Hard()]), x, y)
+    assert measured["hard_2_loss"] == pytest.approx(100)
+    assert measured["hard_loss"] == pytest.approx(without["hard_loss"])
+    assert measured["loss"] == pytest.approx(without["loss"] + 100, rel=1e-6)
+
+
 def test_what_is_no_term_is_refused():
     with pytest.raises(ValueError, match=r"keras\.distillation\.DistillationLoss.*Received: 'mse'"):
         Distiller(mlp(), mlp(), terms=["mse"])
@@ -504,6 +520,17 @@ def test_jit_compile_computes_the_same(data):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_student_that_was_loaded_still_has_its_loss_scaled(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        resnet(seed=2).save(tmp_path / "student.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    student = keras.saving.load_model(tmp_path / "student.keras")
+    optimizer = compiled(resnet(seed=1), student).optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
 def test_mixed_precision_trains_near_float32(data, policy):
     x, y = data
     keras.config.set_dtype_policy(policy)

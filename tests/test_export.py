@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT, run_python
 
 import keras_kd
-from keras_kd import datasets, export
+from keras_kd import datasets, export, taps
 
 
 @pytest.fixture
@@ -35,7 +35,8 @@ np.savez(sys.argv[3], **outputs)
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, policy):
     model = student(policy=policy)
-    path = export.export_saved_model(model, tmp_path / "student", dataset=digits)
+    path = tmp_path / "student"
+    export.export_saved_model(model, path, dataset=digits)
     images = digits.test.images[:256]
     np.save(tmp_path / "images.npy", images)
     status, _, errors = run_python(
@@ -66,7 +67,8 @@ def test_the_float32_copy_of_a_mixed_network_has_its_weights(digits):
 
 
 def test_metadata_says_what_a_deployer_needs(digits, tmp_path):
-    path = export.export_saved_model(student(), tmp_path / "student", dataset=digits)
+    path = tmp_path / "student"
+    export.export_saved_model(student(), path, dataset=digits)
     metadata = json.loads((path / "metadata.json").read_text())
     assert metadata["class_names"] == list("0123456789")
     assert metadata["input"] == {"name": "image", "dtype": "uint8", "shape": [None, 8, 8, 1]}
@@ -78,35 +80,52 @@ def test_without_a_dataset_the_model_takes_pixel_values(rng, tmp_path):
     import tensorflow as tf
 
     model = student(shape=(8, 8, 3))
-    path = export.export_saved_model(model, tmp_path / "student")
+    path = tmp_path / "student"
+    parity = export.export_saved_model(model, path)
+    assert parity["max_logit_difference"] <= 1e-5
     images = rng.integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     served = tf.saved_model.load(str(path)).signatures["serving_default"](image=tf.constant(images))
     expected = model.predict(images.astype("float32"), verbose=0)
     np.testing.assert_allclose(served["logits"], expected, rtol=1e-5, atol=1e-4)
 
 
-def test_parity_is_measured_and_a_mismatch_leaves_no_file(digits, tmp_path):
-    model = student()
-    path = export.export_saved_model(model, tmp_path / "student", dataset=digits)
-    parity = export.verify_saved_model(path, model, digits)
+def test_parity_is_measured(digits, tmp_path):
+    model, path = student(), tmp_path / "student"
+    parity = export.export_saved_model(model, path, dataset=digits)
     assert parity["max_logit_difference"] <= 1e-5
     assert (parity["same_class"], parity["images"]) == (1.0, 256)
-    with pytest.raises(export.ExportMismatchError, match="was removed"):
-        export.verify_saved_model(path, student(seed=1), digits)
-    assert not path.exists()
+    assert json.loads((path / "metadata.json").read_text())["parity"] == parity
+    assert export.measure_parity(path, student(seed=1), digits)["max_logit_difference"] > 1e-2
+
+
+def test_a_mismatch_leaves_the_older_export(digits, tmp_path, monkeypatch):
+    path = tmp_path / "student"
+    export.export_saved_model(student(), path, dataset=digits)
+    before = (path / "metadata.json").read_bytes()
+    monkeypatch.setattr(export, "PARITY_TOLERANCE", -1.0)
+    with pytest.raises(export.ExportMismatchError, match="does not compute what the model does"):
+        export.export_saved_model(student(seed=1), path, dataset=digits)
+    assert (path / "metadata.json").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
+
+
+def test_a_network_inside_a_network_becomes_float32_too(digits, tmp_path):
+    nested = keras.Sequential([keras.Input((8, 8, 1)), student(policy="mixed_bfloat16")])
+    copy = export.float32_copy(nested)
+    assert all(layer.compute_dtype == "float32" for layer in taps.all_layers(copy))
+    export.export_saved_model(nested, tmp_path / "student", dataset=digits)
 
 
 def test_an_older_export_is_replaced_and_nothing_else_is(digits, tmp_path):
     path = tmp_path / "student"
     for seed in (0, 1):
-        model = student(seed=seed)
-        export.export_saved_model(model, path, dataset=digits)
-    export.verify_saved_model(path, model, digits)
+        export.export_saved_model(student(seed=seed), path, dataset=digits)
+    assert export.measure_parity(path, student(seed=1), digits)["max_logit_difference"] <= 1e-5
     assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
     precious = tmp_path / "precious"
     precious.mkdir()
     with pytest.raises(FileExistsError, match="is no SavedModel"):
-        export.export_saved_model(model, precious, dataset=digits)
+        export.export_saved_model(student(), precious, dataset=digits)
 
 
 def test_a_model_of_other_images_is_refused(digits, tmp_path):

@@ -39,6 +39,14 @@ def test_clipping_scales_the_whole_gradient(clip_norm):
         np.testing.assert_allclose(variable.numpy(), -factor * gradient, rtol=1e-6)
 
 
+def test_a_weight_without_a_gradient_stays():
+    variables = [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    optimizer = optimization.GlobalClipSGD(1.0, clip_norm=10.0)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        optimizer.apply([None, keras.ops.ones(2)], variables)
+    np.testing.assert_array_equal([variable.numpy() for variable in variables], [[1, 1], [0, 0]])
+
+
 def test_the_optimiser_survives_its_config():
     optimizer = optimization.GlobalClipSGD(0.1, momentum=0.9, nesterov=True, clip_norm=2.0)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))

@@ -92,19 +92,30 @@ def test_evaluation_sees_every_example_once_in_order(dataset, batch_size):
     assert max(len(y) for _, y in batches) <= max(batch_size, 1)
 
 
-@pytest.mark.parametrize("replicas", [2, 3, 4])
-@pytest.mark.parametrize("count", [60, 61, 63, 144, 1001])
-def test_under_a_strategy_no_replica_goes_without_an_example(monkeypatch, replicas, count):
+def under(replicas, monkeypatch):
     class Strategy:
         num_replicas_in_sync = replicas
 
     monkeypatch.setattr(tf.distribute, "get_strategy", Strategy)
-    bounds = pipeline._even_bounds(count, 50)
-    sizes = np.diff(bounds)
-    assert (bounds[0], bounds[-1]) == (0, count)
-    assert not (sizes[:-1] % replicas).any()
-    per_replica = -(-sizes[-1] // replicas)
-    assert (replicas - 1) * per_replica < sizes[-1]
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 4, 8])
+@pytest.mark.parametrize("share", [2, 3.1, 7.7, 100])
+def test_under_a_strategy_no_replica_goes_without_an_example(monkeypatch, replicas, share):
+    under(replicas, monkeypatch)
+    for count in range(int(share * replicas**2), int(share * replicas**2) + 20):
+        bounds = pipeline._even_bounds(count, 50)
+        sizes = np.diff(bounds)
+        assert (bounds[0], bounds[-1]) == (0, count)
+        assert sizes.min() > 0
+        assert not (sizes[:-1] % replicas).any()
+        assert (replicas - 1) * -(-sizes[-1] // replicas) < sizes[-1]
+
+
+def test_too_few_examples_for_the_replicas_are_refused(monkeypatch):
+    under(8, monkeypatch)
+    with pytest.raises(ValueError, match="9 examples cannot be spread over 8 replicas"):
+        pipeline._even_bounds(9, 50)
 
 
 def test_wrong_arguments_are_named(dataset):

@@ -1,5 +1,6 @@
 """The scripts as a person types them: what they print, write, draw and refuse."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ from absl.testing import flagsaver
 from conftest import error_line, run_python, tiny_arrays
 
 from experiments import common, distill
-from keras_kd import datasets
+from keras_kd import datasets, training
 
 SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
 NETWORKS = ("--teacher_depth=8", "--teacher_width=4", "--student_depth=8", "--student_width=4")
@@ -120,6 +121,12 @@ def test_a_trained_network_is_a_teacher(finished):
     assert result["networks"]["teacher"]["seconds"] is None
     alone = result["networks"]["student_alone"]["accuracy"]
     assert result["effects"]["drop"] == pytest.approx(result["networks"]["baseline"]["accuracy"] - alone)
+    flagfile = (cwd / "runs" / "taught" / "flags.cfg").read_text()
+    names = {line.lstrip("-").split("=")[0] for line in flagfile.splitlines()}
+    assert {"teacher", "alpha", "epochs", "dataset", "baseline"} <= names
+    assert names <= set(distill.__dict__) | {name.lower() for name in vars(distill) | vars(common)} | {
+        field.name for field in dataclasses.fields(training.Settings)
+    }
 
 
 def test_a_run_is_not_overwritten_unless_asked(finished):
@@ -161,7 +168,10 @@ BAD_FLAGS = {
     "no flag": (["epochs=3"], "flags begin with --. Received: epochs=3"),
     "epochs": (["--epochs=0"], "epochs must lie in .*Received: epochs=0"),
     "out is a file": (["--out=tiny.npz"], "exists and is no run"),
-    "out below a file": (["--out=tiny.npz/run"], "cannot write to --out=.*choose another folder"),
+    "out below a file": (["--out=tiny.npz/run"], "cannot write to .*choose another --out"),
+    "out without a name": (["--out=."], "must name a folder of its own"),
+    "export in the way": (["--out=there"], "there exists and is no SavedModel"),
+    "export not writable": (["--saved_models=tiny.npz/x"], "cannot write to .*choose another --out"),
     "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
     "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),
     "lambda teacher": (["--teacher=lambda.keras"], "lambda.keras: holds a Lambda"),
@@ -187,6 +197,7 @@ def bad_files(tmp_path_factory):
         ("lambda", (8, 8, 3), keras.layers.Lambda(lambda x: x)),
     ):
         keras.Sequential([keras.Input(shape), flat(), head]).save(cwd / f"{name}.keras")
+    (cwd / "saved_models" / "there").mkdir(parents=True)
     (cwd / "cut.keras").write_bytes((cwd / "softmax.keras").read_bytes()[:500])
     return cwd
 
@@ -217,7 +228,7 @@ def test_bad_flags_end_in_one_line_and_write_nothing(bad_files, case, monkeypatc
 
 def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monkeypatch, capfd):
     monkeypatch.chdir(bad_files)
-    monkeypatch.setattr(datasets, "_answers", lambda host: False)
+    monkeypatch.setattr(datasets, "_answers", lambda host, port: False)
     status, line = run_here(["--dataset=mnist", "--data_dir=data", "--out=run", *SMALL, *NETWORKS], capfd)
     assert status == 1
     assert "cannot be downloaded from here" in line

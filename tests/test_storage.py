@@ -25,6 +25,17 @@ def test_a_save_that_fails_leaves_the_older_file(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         storage.save_model(model, path)
     assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_what_a_model_was_trained_with_is_not_in_its_file(tmp_path):
+    model = mlp()
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    storage.save_model(model, tmp_path / "model.keras")
+    assert model.compiled
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert not loaded.compiled
+    assert same(weights_of(model), weights_of(loaded))
 
 
 @pytest.mark.parametrize("keep", [0, 100, -200])
@@ -51,6 +62,8 @@ def test_a_missing_model_is_named(tmp_path):
 def test_json_is_written_whole(tmp_path):
     storage.write_json({"b": 1, "a": [1.5, None]}, tmp_path / "x" / "result.json")
     assert json.loads((tmp_path / "x" / "result.json").read_text()) == {"a": [1.5, None], "b": 1}
+    with pytest.raises(ValueError, match="JSON"):
+        storage.write_json({"a": float("nan")}, tmp_path / "x" / "result.json")
     with pytest.raises(TypeError):
         storage.write_json({"a": np}, tmp_path / "x" / "result.json")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["result.json"]

@@ -117,6 +117,28 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_what_was_saved(dataset, tm
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
 
 
+def test_weights_that_explode_in_the_last_step_are_not_saved(dataset, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                self.model.get_layer("logits").bias.assign(np.full(4, np.nan))
+
+    with pytest.raises(callbacks.TrainingDivergedError, match=r"nan in epoch 1 \(validation\)"):
+        training.train(network(), dataset, FAST, folder=tmp_path, label="net", callbacks=[Spoil()])
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(monkeypatch):
+    class Strategy:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setattr(training, "_strategy", lambda name: Strategy())
+    with pytest.raises(
+        ValueError, match="batch_size must be a multiple of the 3 replicas. Received: batch_size=64"
+    ):
+        training.scope(training.Settings()).__enter__()
+
+
 def test_the_log_has_one_line_per_epoch(dataset, tmp_path):
     training.train(network(), dataset, FAST, folder=tmp_path, label="net")
     lines = (tmp_path / "log.txt").read_text().splitlines()
@@ -136,6 +158,9 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"epochs": 2.5}, "epochs must be a whole number. Received: 2.5"),
+        ({"schedule": "step", "warmup_fraction": 0.5}, "warm-up must end before"),
+        ({"weight_decay": float("inf")}, "weight_decay must lie in"),
         ({"epochs": 0}, r"epochs must lie in \[1, inf\]. Received: epochs=0"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be > 0"),
