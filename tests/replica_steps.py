@@ -29,6 +29,7 @@ def network(seed, name):
         8,
         3,
         strides=2,
+        use_bias=not batch_norm,  # before BatchNorm its gradient is nothing but rounding
         kernel_regularizer=keras.regularizers.L2(0.01),
         # Keras counts activity losses once per replica beside synchronised BatchNorm.
         activity_regularizer=None if batch_norm else "l2",

@@ -5,11 +5,15 @@ import pytest
 from conftest import ROOT, run_python
 
 
-def trained(replicas, path, *options):
-    status, _, stderr = run_python(ROOT / "tests" / "replica_steps.py", replicas, path, *options)
+def written(path, script, *arguments):
+    status, _, stderr = run_python(ROOT / "tests" / script, *arguments)
     assert status == 0, stderr[-2000:]
     with np.load(path) as arrays:
         return dict(arrays)
+
+
+def trained(replicas, path, *options):
+    return written(path, "replica_steps.py", replicas, path, *options)
 
 
 @pytest.mark.parametrize("options", [(), ("batch_norm",)], ids=["plain", "batch_norm"])
@@ -21,3 +25,13 @@ def test_replicas_step_like_one_device(tmp_path, options):
         for name, value in one.items():
             difference = np.linalg.norm(several[name] - value) / (np.linalg.norm(value) or 1)
             assert difference < 1e-5, f"{name} with {replicas} replicas: {difference:.1e}"
+
+
+def test_training_under_a_strategy_is_training_on_one_device(tmp_path, npz):
+    """Settings, pipeline, synchronised BatchNorm, clipping and evaluation, all as a script uses them."""
+    one, two = (
+        written(tmp_path / f"{n}.npz", "replica_training.py", n, npz, tmp_path / f"{n}.npz") for n in (1, 2)
+    )
+    assert two.keys() == one.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
