@@ -194,7 +194,7 @@ def write_hparams(folder, run_settings, hparams, networks, effects):
     }
     logs = folder / "tensorboard" / "hparams"
     tensorboard.write_hparams(
-        logs, folder.name, dataclasses.asdict(run_settings) | hparams, measures | effects
+        logs, folder.name, dataclasses.asdict(run_settings) | hparams, effects | measures
     )
 
 

@@ -135,17 +135,24 @@ class LogSettings(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves a network at the end of each epoch, whole or not at all.
+    """Saves a network, whole or not at all, at the end of the first and the last epoch and of
+    each epoch between that ends long enough after the last save.
 
     Args:
       path: of the `.keras` file; its folder is made.
       network: what to save: the student, where the model that is trained is a Distiller.
+      seconds: how long is long enough; a save takes about half a second.
     """
 
-    def __init__(self, path, network):
+    def __init__(self, path, network, seconds=10.0):
         super().__init__()
         self._path = pathlib.Path(path)
         self._network = network
+        self._seconds = seconds
+        self._saved = -math.inf
 
     def on_epoch_end(self, epoch, logs=None):
-        storage.save_model(self._network, self._path)
+        is_last = epoch + 1 == self.params["epochs"]
+        if is_last or time.monotonic() - self._saved >= self._seconds:
+            storage.save_model(self._network, self._path)
+            self._saved = time.monotonic()

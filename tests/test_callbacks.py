@@ -57,3 +57,15 @@ def test_settings_are_logged_before_the_loggers_see_them():
     logs = {"loss": 1.0}
     logger.on_epoch_end(0, logs)
     assert logs == {"loss": 1.0, "learning_rate": 0.25}
+
+
+def test_checkpoints_are_written_first_last_and_after_a_while(tmp_path, monkeypatch):
+    now, saved = [0.0], []
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(callbacks.storage, "save_model", lambda model, path: saved.append(now[0]))
+    checkpoint = callbacks.Checkpoint(tmp_path / "net.keras", network=None, seconds=10)
+    checkpoint.set_params({"epochs": 6})
+    for epoch, moment in enumerate((1, 6, 10.9, 11, 12, 13)):
+        now[0] = moment
+        checkpoint.on_epoch_end(epoch)
+    assert saved == [1, 11, 13]
