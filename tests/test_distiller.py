@@ -425,7 +425,6 @@ def test_terms_of_one_class_get_names_of_their_own():
     assert list(distiller.terms) == ["feature_distillation_loss", "feature_distillation_2_loss"]
 
 
-@keras.saving.register_keras_serializable(package="tests")
 class Hard(keras.distillation.DistillationLoss):
     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
         return keras.ops.mean(0 * student_outputs) + 100.0
