@@ -518,7 +518,6 @@ def test_jit_compile_computes_the_same(data):
     assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_student_that_was_loaded_still_has_its_loss_scaled(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -530,6 +529,7 @@ def test_a_student_that_was_loaded_still_has_its_loss_scaled(tmp_path):
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_near_float32(data, policy):
     x, y = data
     keras.config.set_dtype_policy(policy)
