@@ -28,5 +28,8 @@ setuptools.setup(
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
     ],
-    extras_require={"jax": ["jax>=0.5"], "test": ["jax>=0.5", "pytest>=8.2", "ruff>=0.6"]},
+    extras_require={
+        "jax": ["jax>=0.5"],
+        "test": ["jax>=0.5", "pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.6"],
+    },
 )

@@ -11,6 +11,7 @@ def test_the_core_passes_on_jax():
         "-m",
         "pytest",
         "-q",
+        "-n2",  # this process only waits
         "-m",
         "not slow",
         "-p",
