@@ -1,5 +1,6 @@
 """Files that are whole or not there, and networks read without running code from them."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,8 +8,33 @@ import shutil
 import zipfile
 
 import keras
+import numpy as np
 
 from keras_kd.resnet import deep_graphs
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Lends a path to write to; what is there afterwards takes the place of `path`, atomically.
+
+    An error leaves `path` as it was, and nothing beside it.
+
+    Args:
+      path: of the file; its folder is made.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{path.name}")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut could leave an empty file under the name
+        os.replace(part, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say whose file it was
+        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def save_model(model, path):
@@ -20,17 +46,12 @@ def save_model(model, path):
       model: a `keras.Model`.
       path: ends in `.keras`; its folder is made.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
     compiled, model.compiled = model.compiled, False
     try:
-        with deep_graphs():
+        with replacing(path) as part, deep_graphs():
             model.save(part)
-        os.replace(part, path)
     finally:
         model.compiled = compiled
-        part.unlink(missing_ok=True)
 
 
 def load_model(path):
@@ -56,18 +77,45 @@ def load_model(path):
         raise ValueError(f"{path}: is not a whole .keras file ({reason[:200]})") from error
 
 
+def write_arrays(arrays, path):
+    """Writes `{name: array}` as an `.npz` file, atomically."""
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path):
+    """Reads an `.npz` file, never a pickle in it, after comparing every checksum.
+
+    Returns:
+      `{name: array}`.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      ValueError: if it is truncated or otherwise not what was written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: is not a whole .npz file ({reason[:200]})") from error
+
+
 def write_json(values, path):
-    """Writes JSON, atomically."""
-    write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", path)
+    """Writes JSON, atomically; keys keep their order."""
+    write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", path)
 
 
 def write_text(text, path):
     """Writes a text file, atomically; its folder is made."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def replace_folder(part, path):

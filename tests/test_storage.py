@@ -61,7 +61,8 @@ def test_a_missing_model_is_named(tmp_path):
 
 def test_json_is_written_whole(tmp_path):
     storage.write_json({"b": 1, "a": [1.5, None]}, tmp_path / "x" / "result.json")
-    assert json.loads((tmp_path / "x" / "result.json").read_text()) == {"a": [1.5, None], "b": 1}
+    written = json.loads((tmp_path / "x" / "result.json").read_text())
+    assert list(written.items()) == [("b", 1), ("a", [1.5, None])]
     with pytest.raises(ValueError, match="JSON"):
         storage.write_json({"a": float("nan")}, tmp_path / "x" / "result.json")
     with pytest.raises(TypeError):
@@ -76,3 +77,25 @@ def test_a_folder_is_replaced(tmp_path):
     storage.replace_folder(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old" / "file").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_arrays_come_back_and_never_a_pickle(tmp_path):
+    arrays = {"a/b": np.arange(6.0).reshape(2, 3), "c": np.int64(4)}
+    storage.write_arrays(arrays, tmp_path / "x" / "arrays.npz")
+    found = storage.read_arrays(tmp_path / "x" / "arrays.npz")
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], value) for name, value in arrays.items())
+    with pytest.raises(ValueError, match="allow_pickle"):
+        storage.write_arrays({"a": np.array([object()])}, tmp_path / "x" / "arrays.npz")
+    assert storage.read_arrays(tmp_path / "x" / "arrays.npz").keys() == arrays.keys()
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["arrays.npz"]
+
+
+def test_an_array_file_that_is_not_whole_is_named(tmp_path):
+    path = tmp_path / "arrays.npz"
+    storage.write_arrays({"a": np.zeros(100)}, path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"arrays\.npz: is not a whole \.npz file"):
+        storage.read_arrays(path)
+    with pytest.raises(FileNotFoundError):
+        storage.read_arrays(tmp_path / "none.npz")
