@@ -20,7 +20,17 @@ def normalise(images, mean, std):
     return (tf.cast(images, tf.float32) / 255.0 - mean) / std
 
 
-def batches(dataset, batch_size, *, epochs, seed=0, augmentation="auto", initial_epoch=0):
+def batches(
+    dataset,
+    batch_size,
+    *,
+    epochs,
+    seed=0,
+    augmentation="auto",
+    initial_epoch=0,
+    shards=1,
+    own=range(1),
+):
     """Training batches, epoch after epoch.
 
     Each epoch holds the training examples in an order of its own, without the last few that do
@@ -35,15 +45,18 @@ def batches(dataset, batch_size, *, epochs, seed=0, augmentation="auto", initial
         other image, "none" does neither; "auto" is "crop_flip" where a mirrored image shows
         the same class and "crop" elsewhere.
       initial_epoch: the epoch to begin with.
+      shards: into how many equal parts each batch is cut.
+      own: the range of those that come out, one after the other; the others are never read.
 
     Returns:
-      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, int64 `[batch]`).
+      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, int64 `[batch]`), where
+      batch is `batch_size / shards`.
 
     Raises:
       ValueError: if train is smaller than a batch, or for an unknown augmentation.
     """
     count = len(dataset.train.labels)
-    steps_per_epoch(dataset, batch_size)
+    steps = steps_per_epoch(dataset, batch_size)
     with tf.device("CPU"):
         images, labels = tf.constant(dataset.train.images), tf.constant(dataset.train.labels)
     augment = _Augmenter(resolve_augmentation(dataset, augmentation), dataset.image_shape, count)
@@ -56,8 +69,9 @@ def batches(dataset, batch_size, *, epochs, seed=0, augmentation="auto", initial
             x = normalise(tf.gather(images, index), dataset.mean, dataset.std)
             return augment(x, [tf.gather(draw, index) for draw in draws]), tf.gather(labels, index)
 
-        indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
-        return indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+        parts = tf.reshape(order[: steps * batch_size], [steps, shards, batch_size // shards])
+        indices = tf.reshape(parts[:, own.start : own.stop], [steps * len(own), batch_size // shards])
+        return tf.data.Dataset.from_tensor_slices(indices).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
     epoch_numbers = tf.data.Dataset.range(initial_epoch, epochs)
     return epoch_numbers.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
@@ -78,53 +92,30 @@ def steps_per_epoch(dataset, batch_size):
     return count // batch_size
 
 
+def examples(dataset, split, start, stop):
+    """Some examples of a split, in order: float32 `[n, height, width, channels]` and int64 `[n]`."""
+    stored = getattr(dataset, split)
+    return (
+        normalise(stored.images[start:stop], dataset.mean, dataset.std),
+        tf.constant(stored.labels[start:stop]),
+    )
+
+
 def evaluation_batches(dataset, split, batch_size=256):
     """Every example of a split exactly once, in order, in batches of nearly equal size.
-
-    Called under the strategy that the batches are for.
 
     Args:
       dataset: a `keras_kd.datasets.Dataset`.
       split: "train", "validation" or "test".
-      batch_size: examples in a batch, about.
+      batch_size: examples in a batch, at the most.
 
-    Returns:
-      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, int64 `[batch]`).
+    Yields:
+      (float32 `[batch, height, width, channels]`, int64 `[batch]`).
     """
-    examples = getattr(dataset, split)
-    bounds = tf.constant(_even_bounds(len(examples.labels), batch_size))
-    with tf.device("CPU"):
-        images, labels = tf.constant(examples.images), tf.constant(examples.labels)
-
-    def batch(i):
-        start, stop = bounds[i], bounds[i + 1]
-        return normalise(images[start:stop], dataset.mean, dataset.std), labels[start:stop]
-
-    return tf.data.Dataset.range(len(bounds) - 1).map(batch).prefetch(tf.data.AUTOTUNE)
-
-
-def _even_bounds(count, batch_size):
-    """Where each batch begins and the last one ends.
-
-    Under a strategy all but the last divide by the number of replicas: Keras needs that of the
-    first, and no replica may go without an example in the last.
-
-    Raises:
-      ValueError: if there are too few examples for that.
-    """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    wanted = -(-count // batch_size)
-    if replicas == 1:
-        return [count * i // wanted for i in range(wanted + 1)]
-    for number in range(max(wanted, 2), 1, -1):  # fewer batches have a larger last one
-        bounds = [count * i // number // replicas * replicas for i in range(number)] + [count]
-        last = bounds[-1] - bounds[-2]
-        if bounds[1] > 0 and (replicas - 1) * -(-last // replicas) < last:
-            return bounds
-    raise ValueError(
-        f"{count} examples cannot be spread over {replicas} replicas: use a larger split, fewer "
-        f"replicas or strategy='none'"
-    )
+    count = len(getattr(dataset, split).labels)
+    number = -(-count // batch_size)
+    for i in range(number):
+        yield examples(dataset, split, count * i // number, count * (i + 1) // number)
 
 
 def resolve_augmentation(dataset, augmentation):

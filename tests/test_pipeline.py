@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_kd import datasets, pipeline
 
@@ -92,30 +91,20 @@ def test_evaluation_sees_every_example_once_in_order(dataset, batch_size):
     assert max(len(y) for _, y in batches) <= max(batch_size, 1)
 
 
-def under(replicas, monkeypatch):
-    class Strategy:
-        num_replicas_in_sync = replicas
-
-    monkeypatch.setattr(tf.distribute, "get_strategy", Strategy)
-
-
-@pytest.mark.parametrize("replicas", [2, 3, 4, 8])
-@pytest.mark.parametrize("share", [2, 3.1, 7.7, 100])
-def test_under_a_strategy_no_replica_goes_without_an_example(monkeypatch, replicas, share):
-    under(replicas, monkeypatch)
-    for count in range(int(share * replicas**2), int(share * replicas**2) + 20):
-        bounds = pipeline._even_bounds(count, 50)
-        sizes = np.diff(bounds)
-        assert (bounds[0], bounds[-1]) == (0, count)
-        assert sizes.min() > 0
-        assert not (sizes[:-1] % replicas).any()
-        assert (replicas - 1) * -(-sizes[-1] // replicas) < sizes[-1]
-
-
-def test_too_few_examples_for_the_replicas_are_refused(monkeypatch):
-    under(8, monkeypatch)
-    with pytest.raises(ValueError, match="9 examples cannot be spread over 8 replicas"):
-        pipeline._even_bounds(9, 50)
+@pytest.mark.parametrize(("shards", "of_each"), [(2, 1), (6, 1), (6, 3)])
+def test_shards_together_are_the_batch_and_share_nothing(dataset, shards, of_each):
+    """Each host reads its own rows of each batch, one shard after the other."""
+    whole = images_of(pipeline.batches(dataset, 12, epochs=2, seed=3)).reshape(12, 12, 8, 8, 3)
+    parts = [
+        images_of(
+            pipeline.batches(dataset, 12, epochs=2, seed=3, shards=shards, own=range(first, first + of_each))
+        ).reshape(12, -1, 8, 8, 3)
+        for first in range(0, shards, of_each)
+    ]
+    assert all(part.shape[1] == 12 * of_each // shards for part in parts)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    each = next(iter(pipeline.batches(dataset, 12, epochs=1, shards=shards, own=range(of_each))))
+    assert each[0].shape[0] == 12 // shards
 
 
 def test_wrong_arguments_are_named(dataset):

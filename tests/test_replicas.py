@@ -1,8 +1,13 @@
 """1, 2 and 4 replicas take the same steps: losses, regularisers, terms, clipping, decay, schedules."""
 
+import json
+
 import numpy as np
 import pytest
-from conftest import ROOT, run_python
+from conftest import ROOT, run_python, tiny_arrays
+
+import keras_kd
+from keras_kd import storage
 
 
 def written(path, script, *arguments):
@@ -27,11 +32,42 @@ def test_replicas_step_like_one_device(tmp_path, options):
             assert difference < 1e-5, f"{name} with {replicas} replicas: {difference:.1e}"
 
 
-def test_training_under_a_strategy_is_training_on_one_device(tmp_path, npz):
-    """Settings, pipeline, synchronised BatchNorm, clipping and evaluation, all as a script uses them."""
-    one, two = (
-        written(tmp_path / f"{n}.npz", "replica_training.py", n, npz, tmp_path / f"{n}.npz") for n in (1, 2)
+@pytest.mark.slow
+def test_whole_runs_on_1_2_and_4_replicas_are_the_same(tmp_path):
+    """Synchronised BatchNorm, clipping, augmentation; 14 validation and 23 test images do not divide."""
+    storage.save_model(keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4), tmp_path / "teacher.keras")
+    np.savez(tmp_path / "data.npz", **tiny_arrays(np.random.default_rng(0), train=133, test=23))
+    results = {replicas: whole_run(tmp_path, replicas) for replicas in (1, 2, 4)}
+    one = results[1]
+    assert one["dataset"]["examples"] == {"train": 119, "validation": 14, "test": 23}
+    for replicas in (2, 4):
+        several = results[replicas]
+        for label, history in one["history"].items():
+            assert several["history"][label].keys() == history.keys()
+            for name, values in history.items():
+                np.testing.assert_allclose(
+                    several["history"][label][name], values, rtol=1e-4, atol=1e-4, err_msg=name
+                )
+        for label, row in one["networks"].items():
+            assert several["networks"][label]["accuracy"] == row["accuracy"]
+            assert several["networks"][label]["agreement"] == row["agreement"]
+            assert several["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
+
+
+def whole_run(folder, replicas):
+    status, _, errors = run_python(
+        "-m",
+        "experiments.distill",
+        "--dataset=data.npz",
+        "--epochs=1",
+        "--batch_size=24",
+        "--teacher=teacher.keras",
+        "--student_depth=8",
+        "--student_width=4",
+        "--strategy=mirrored",
+        f"--replicas={replicas}",
+        f"--out=runs/{replicas}",
+        cwd=folder,
     )
-    assert two.keys() == one.keys()
-    for name, value in one.items():
-        np.testing.assert_allclose(two[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
+    assert status == 0, errors[-2000:]
+    return json.loads((folder / "runs" / str(replicas) / "result.json").read_text())

@@ -1,0 +1,74 @@
+"""The validation split measured after each epoch, every example once on any number of replicas.
+
+Keras cuts each evaluation batch itself and fails where a replica gets nothing, so not every size
+of a split can be measured. Here each replica has a share of the split that is its own.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_kd import pipeline
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_loss` and all other metrics of the validation split to the epoch's logs.
+
+    Stands before every callback that reads them. On several hosts each of them needs it.
+
+    Args:
+      dataset: the `keras_kd.datasets.Dataset`.
+      batch_size: examples of a replica at a time, at the most.
+
+    Raises:
+      ValueError: if there are fewer examples than replicas.
+    """
+
+    def __init__(self, dataset, batch_size=256):
+        super().__init__()
+        self._dataset = dataset
+        self._batch_size = batch_size
+
+    def on_train_begin(self, logs=None):
+        strategy = tf.distribute.get_strategy()
+
+        def test_step(batch):  # without collectives: replicas may have batches of any size
+            strategy.run(self.model.test_step, args=(batch,))
+
+        self._test_step = tf.function(test_step, reduce_retracing=True)
+        count, replicas = len(self._dataset.validation.labels), strategy.num_replicas_in_sync
+        if count < replicas:
+            raise ValueError(f"{replicas} replicas need as many validation examples. Received: {count}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.reset_metrics()
+        for batch in _shares(tf.distribute.get_strategy(), self._dataset, self._batch_size):
+            self._test_step(batch)
+        logs.update({f"val_{name}": float(value) for name, value in self.model.get_metrics_result().items()})
+
+
+def _shares(strategy, dataset, batch_size):
+    """The validation split in as many batches for each replica, of nearly equal size."""
+    replicas = strategy.num_replicas_in_sync
+    count = len(dataset.validation.labels)
+    steps = -(-count // (replicas * batch_size))
+    bounds = np.linspace(0, count, replicas * steps + 1).astype(int)
+
+    @functools.cache
+    def batch(index):
+        with tf.device("CPU"):
+            return pipeline.examples(dataset, "validation", *bounds[index : index + 2])
+
+    def part(context, place, step):
+        return batch(context.replica_id_in_sync_group * steps + step)[place]
+
+    for step in range(steps):
+        yield tuple(
+            strategy.experimental_distribute_values_from_function(
+                functools.partial(part, place=place, step=step)
+            )
+            for place in range(2)
+        )
+        batch.cache_clear()
