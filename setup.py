@@ -20,7 +20,7 @@ setuptools.setup(
         "importlib_resources>=6.0",  # tensorflow-datasets imports it without declaring it
         "keras>=3.15",
         "matplotlib>=3.9",
-        "numpy>=2.0",
+        "numpy>=2.1",
         "rich>=13.7",
         "scikit-learn>=1.5",
         "scipy>=1.13",

@@ -18,7 +18,7 @@ from keras_kd.resnet import block_plan, cifar_resnet, imagenet_resnet, wide_resn
 
 __version__ = "0.1.0"
 
-_TENSORFLOW_MODULES = ("export", "pipeline", "tensorboard", "training")
+_TENSORFLOW_MODULES = ("devices", "export", "pipeline", "tensorboard", "training")
 
 __all__ = [
     "Distiller",

@@ -2,13 +2,17 @@
 
 import math
 import pathlib
+import re
+import signal
 import sys
+import threading
 import time
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keras_kd import checkpoints as kd_checkpoints
 from keras_kd import storage
 
 
@@ -21,7 +25,8 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     Args:
       label: the network's name in the message.
-      every: check each so many batches (a check waits for the device), and each epoch's end.
+      every: check each so many batches (a check waits for the device) where Keras gives the
+        callbacks their logs, and each epoch's end.
     """
 
     def __init__(self, label, every=20):
@@ -50,6 +55,52 @@ class StopOnDivergence(keras.callbacks.Callback):
             )
 
 
+class TrainingInterruptedError(Exception):
+    """The training was asked to stop and stopped after an epoch, whose state is saved."""
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Stops after the epoch in which the process was asked to end; schedulers send SIGTERM.
+
+    with StopOnSignal() as stop:
+        training.train(..., callbacks=[stop])
+
+    Between `with` and its end the signal does nothing else. Outside the main thread, where
+    Python takes no signals, this does nothing.
+
+    Args:
+      number: of the signal.
+
+    Raises:
+      TrainingInterruptedError: at the beginning of the next epoch or training.
+    """
+
+    def __init__(self, number=signal.SIGTERM):
+        super().__init__()
+        self._number = number
+        self._received = False
+
+    def __enter__(self):
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._before = signal.signal(self._number, self._receive)
+        return self
+
+    def __exit__(self, *error):
+        if self._is_main:
+            signal.signal(self._number, self._before)
+
+    def _receive(self, number, frame):
+        self._received = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._received:
+            name = signal.Signals(self._number).name
+            raise TrainingInterruptedError(
+                f"stopped by {name} with {epoch} of {self.params['epochs']} epochs done"
+            )
+
+
 class ProgressBar(keras.callbacks.Callback):
     """One bar over the whole run with the time that is left; silent where nobody watches.
 
@@ -71,10 +122,13 @@ class ProgressBar(keras.callbacks.Callback):
             disable=not sys.stderr.isatty(),
         )
 
-    def on_train_begin(self, logs=None):
-        self._bar.start()
-        self._task = self._bar.add_task(self._label, total=self.params["epochs"], accuracy="")
-        self._steps = self.params["steps"]
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._bar.tasks:
+            self._bar.start()
+            self._task = self._bar.add_task(
+                self._label, total=self.params["epochs"], completed=epoch, accuracy=""
+            )
+            self._steps = self.params["steps"]
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.advance(self._task, 1 / self._steps)
@@ -100,6 +154,8 @@ class ProgressBar(keras.callbacks.Callback):
 class EpochLog(keras.callbacks.Callback):
     """Appends one line per epoch to a text file.
 
+    Where an epoch is trained again, because a run was killed before it was saved, its line goes.
+
     Args:
       path: of the file; its folder is made.
       label: the network's name, the first word of each line.
@@ -109,16 +165,27 @@ class EpochLog(keras.callbacks.Callback):
         super().__init__()
         self._path = pathlib.Path(path)
         self._label = label
+        self._lines = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.perf_counter()
+        if self._lines is None:
+            self._lines = self._lines_before(epoch + 1)
+
+    def _lines_before(self, number):
+        if not self._path.exists():
+            return []
+        mine = re.compile(rf"{re.escape(self._label)} epoch (\d+)/")
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [line for line in lines if not (found := mine.match(line)) or int(found[1]) < number]
 
     def on_epoch_end(self, epoch, logs=None):
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         numbers = " ".join(f"{key}={value:.5g}" for key, value in sorted((logs or {}).items()))
         seconds = time.perf_counter() - self._started
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n")
+        self._lines.append(
+            f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
+        )
+        storage.write_text("".join(self._lines), self._path)
 
 
 class LogSettings(keras.callbacks.Callback):
@@ -135,24 +202,65 @@ class LogSettings(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves a network, whole or not at all, at the end of the first and the last epoch and of
-    each epoch between that ends long enough after the last save.
+    """Saves the whole state of the training at the end of each epoch, and brings it back.
+
+    Stands last among the callbacks, so that it sees what the others did with the epoch. `fit`
+    then begins with the epoch `initial_epoch`.
 
     Args:
-      path: of the `.keras` file; its folder is made.
-      network: what to save: the student, where the model that is trained is a Distiller.
-      seconds: how long is long enough; a save takes about half a second.
+      checkpoints: the `keras_kd.checkpoints.Checkpoints` to read and write; None keeps the
+        history and saves nothing.
+      variables: a function that returns the Keras variables that make up the state.
+      others: the callbacks whose state belongs to it: what their public attributes hold, where
+        that is numbers, text or arrays.
+      writes: whether to save; of several hosts only one does.
+
+    Raises:
+      ValueError: for a checkpoint that cannot be used: see `Checkpoints.load`.
     """
 
-    def __init__(self, path, network, seconds=10.0):
+    def __init__(self, checkpoints, variables, others=(), writes=True):
         super().__init__()
-        self._path = pathlib.Path(path)
-        self._network = network
-        self._seconds = seconds
-        self._saved = -math.inf
+        self._checkpoints = checkpoints if writes else None
+        self._variables = variables
+        self._others = others
+        self._restored = checkpoints.load() if checkpoints else None
+        self.history = dict(self._restored.history) if self._restored else {}
+        self._seconds_before = self._restored.seconds if self._restored else 0.0
+
+    def initial_epoch(self, epochs):
+        """The epoch to begin with, of `epochs`: the last one's end where nothing is left to do."""
+        if self._restored is None:
+            return 0
+        return epochs if self._restored.finished else self._restored.epochs
+
+    @property
+    def seconds(self):
+        """Wall-clock time of the training, that of earlier processes included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def on_train_begin(self, logs=None):
+        self._started = time.perf_counter()
+        self._at_begin = [kd_checkpoints.plain_attributes(other) for other in self._others]
+        if self._restored is not None:
+            kd_checkpoints.write_variables(self._variables(), self._restored.variables)
+            for other, attributes in zip(self._others, self._restored.callbacks, strict=True):
+                vars(other).update(attributes)
 
     def on_epoch_end(self, epoch, logs=None):
-        is_last = epoch + 1 == self.params["epochs"]
-        if is_last or time.monotonic() - self._saved >= self._seconds:
-            storage.save_model(self._network, self._path)
-            self._saved = time.monotonic()
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if self._checkpoints is None:
+            return
+        state = kd_checkpoints.State(
+            epochs=epoch + 1,
+            finished=epoch + 1 == self.params["epochs"] or self.model.stop_training,
+            history=self.history,
+            seconds=self.seconds,
+            variables=kd_checkpoints.read_variables(self._variables()),
+            callbacks=[
+                kd_checkpoints.changed(before, kd_checkpoints.plain_attributes(other))
+                for before, other in zip(self._at_begin, self._others, strict=True)
+            ],
+        )
+        self._checkpoints.save(state)

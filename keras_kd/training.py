@@ -1,7 +1,7 @@
 """`train` on labels alone, `distill` from a teacher, `evaluate` on a split.
 
 settings = training.Settings(epochs=30)
-with training.scope(settings):
+with devices.scope(settings):
     student = keras_kd.cifar_resnet(32, dataset.image_shape, shortcuts=False)
 training.distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9)
 """
@@ -11,17 +11,16 @@ import dataclasses
 import functools
 import math
 import pathlib
-import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_kd import callbacks as kd_callbacks
-from keras_kd import optimization, pipeline
+from keras_kd import checkpoints as kd_checkpoints
+from keras_kd import devices, loop, optimization, pipeline, validation
 from keras_kd.distiller import Distiller
 
-STRATEGIES = ("auto", "none", "mirrored")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 DECAYS = ("l2", "decoupled")
 
@@ -46,8 +45,12 @@ class Settings:
       clip_norm: largest norm of the gradient over all weights; 0 never clips.
       augmentation: see `pipeline.batches`.
       precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
-      strategy: "none", "mirrored" (one replica per GPU), or "auto": "mirrored" where there is a
-        GPU, else "none".
+      strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
+        machine), "multiworker" (by those of all hosts that the environment variable TF_CONFIG
+        names), or "auto": "mirrored" where there is a GPU, else "none".
+      replicas: how many GPUs "mirrored" uses, or where there is none into how many logical
+        devices it divides the CPU; 0: all GPUs, or one CPU.
+      deterministic: whether to use only operations that give the same bits each time.
       seed: of initial weights, order, augmentation and dropout.
 
     Raises:
@@ -66,6 +69,8 @@ class Settings:
     augmentation: str = "auto"
     precision: str = "float32"
     strategy: str = "auto"
+    replicas: int = 0
+    deterministic: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -73,7 +78,7 @@ class Settings:
         _check_choice("decay", self.decay, DECAYS)
         _check_choice("augmentation", self.augmentation, pipeline.AUGMENTATIONS)
         _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("strategy", self.strategy, STRATEGIES)
+        _check_choice("strategy", self.strategy, devices.STRATEGIES)
         for name, low, high in (
             ("epochs", 1, math.inf),
             ("batch_size", 1, math.inf),
@@ -81,12 +86,13 @@ class Settings:
             ("momentum", 0, 1),
             ("weight_decay", 0, math.inf),
             ("clip_norm", 0, math.inf),
+            ("replicas", 0, math.inf),
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
             if not low <= value <= high or math.isinf(value):
                 raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
-        for name in ("epochs", "batch_size", "seed"):
+        for name in ("epochs", "batch_size", "replicas", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
         if self.schedule == "step" and self.warmup_fraction >= optimization.STEP_DROPS[0][0]:
@@ -103,45 +109,13 @@ def _check_choice(name, value, choices):
         raise ValueError(f"{name} must be one of {tuple(choices)}. Received: {name}={value!r}")
 
 
-@contextlib.contextmanager
-def scope(settings):
-    """Where networks and Distillers are made: under the strategy and in the precision.
-
-    Raises:
-      ValueError: if the batch cannot be shared evenly among the replicas.
-    """
-    strategy = _strategy(settings.strategy)
-    replicas = strategy.num_replicas_in_sync
-    if settings.batch_size % replicas:
-        raise ValueError(
-            f"batch_size must be a multiple of the {replicas} replicas. "
-            f"Received: batch_size={settings.batch_size}"
-        )
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(settings.precision)
-    try:
-        with strategy.scope():
-            yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-@functools.cache
-def _strategy(name):
-    """One object per process and name: two strategies in one process break collectives."""
-    has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    if name == "mirrored" or (name == "auto" and has_gpu):
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
 @dataclasses.dataclass(frozen=True)
 class Trained:
     """What `train` and `distill` return.
 
     Attributes:
       history: `{metric: [value per epoch]}`.
-      seconds: wall-clock time of `fit`.
+      seconds: wall-clock time of training.
     """
 
     history: dict[str, list[float]]
@@ -151,22 +125,27 @@ class Trained:
 def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
     """Trains a network on the labels alone.
 
+    Called again with the same folder it goes on after the last epoch that was saved there.
+
     Args:
-      model: a `keras.Model` that returns logits, made inside `scope(settings)`.
+      model: a `keras.Model` that returns logits, made inside `devices.scope(settings)`.
       dataset: a `keras_kd.datasets.Dataset`.
       settings: a `Settings`.
-      folder: of the run: gets `log.txt`, `tensorboard/LABEL/` and `checkpoints/LABEL.keras`.
-        None writes nothing.
+      folder: of the run: gets `log.txt`, `tensorboard/LABEL/` and `checkpoints/LABEL.*.npz`.
+        None writes nothing and goes on from nothing.
       label: what the network is called there; its own name if None.
-      callbacks: further Keras callbacks.
+      callbacks: further Keras callbacks. What they hold in public attributes (numbers, text,
+        arrays) is saved and restored with the rest, as `EarlyStopping` needs it. On several
+        hosts each calls them: those that write belong to the one where `devices.is_chief(settings)`.
 
     Returns:
       A `Trained`.
 
     Raises:
+      ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    return _fit(model, model, dataset, settings, folder, label or model.name, callbacks)
+    return _Training(model, model, dataset, settings, folder, label, callbacks, {}).run()
 
 
 def distill(
@@ -184,8 +163,10 @@ def distill(
 ):
     """Trains a student on the labels and on a teacher's logits.
 
+    Called again with the same folder it goes on after the last epoch that was saved there.
+
     Args:
-      teacher: a `keras.Model` that returns logits, made inside `scope(settings)`.
+      teacher: a `keras.Model` that returns logits, made inside `devices.scope(settings)`.
       student: another; it is trained in place.
       dataset, settings, folder, label, callbacks: as for `train`.
       temperature, alpha, terms: as for `keras_kd.Distiller`.
@@ -194,12 +175,21 @@ def distill(
       A `Trained`.
 
     Raises:
-      ValueError: see `keras_kd.Distiller`.
+      ValueError: see `keras_kd.Distiller`; or if what the folder holds is damaged or of another
+        training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    with scope(settings):
+    with devices.scope(settings):
         distiller = Distiller(teacher, student, temperature=temperature, alpha=alpha, terms=terms)
-    return _fit(distiller, student, dataset, settings, folder, label or student.name, callbacks)
+    identity = {
+        "temperature": distiller.temperature,
+        "alpha": keras.saving.serialize_keras_object(distiller.alpha),
+        "terms": [
+            [term.weight, keras.saving.serialize_keras_object(term.loss)] for term in distiller.terms.values()
+        ],
+        "teacher": kd_checkpoints.digest(teacher),
+    }
+    return _Training(distiller, student, dataset, settings, folder, label, callbacks, identity).run()
 
 
 def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
@@ -231,45 +221,122 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
 
 
 def _logits(model, dataset, split, batch_size):
-    with model.distribute_strategy.scope():
-        batches = pipeline.evaluation_batches(dataset, split, batch_size)
-        return model.predict(batches, verbose=0).astype(np.float64)
-
-
-def _fit(model, network, dataset, settings, folder, label, callbacks):
-    """Fits `model`, which is `network` itself or a Distiller around it."""
-    steps = pipeline.steps_per_epoch(dataset, settings.batch_size)
-    training_batches = pipeline.batches(
-        dataset,
-        settings.batch_size,
-        epochs=settings.epochs,
-        seed=settings.seed,
-        augmentation=settings.augmentation,
+    """Computed on one device of this host, so that any number of replicas sees each example once."""
+    forward = tf.function(lambda images: model(images, training=False)).get_concrete_function(
+        tf.TensorSpec((None, *dataset.image_shape), tf.float32)
     )
-    bar = kd_callbacks.ProgressBar(label)
-    with contextlib.ExitStack() as stack:
-        stack.callback(bar.stop)
-        stack.enter_context(model.distribute_strategy.scope())
-        replicas = model.distribute_strategy.num_replicas_in_sync
-        stack.enter_context(optimization.synchronized_batch_norm(network, replicas))
-        if settings.decay == "l2":
-            stack.enter_context(optimization.l2_on_kernels(network, settings.weight_decay))
-        model.compile(
-            optimizer=_optimizer(settings, steps, network),
+    batches = pipeline.evaluation_batches(dataset, split, batch_size)
+    return np.concatenate([forward(images).numpy() for images, _ in batches]).astype(np.float64)
+
+
+class _Training:
+    """One network's training: `model` is `network` itself or a Distiller around it."""
+
+    def __init__(self, model, network, dataset, settings, folder, label, callbacks, identity):
+        self._model = model
+        self._network = network
+        self._dataset = dataset
+        self._settings = settings
+        self._folder = None if folder is None else pathlib.Path(folder)
+        self._label = label or network.name
+        self._callbacks = list(callbacks)
+        self._steps = pipeline.steps_per_epoch(dataset, settings.batch_size)
+        self._is_chief = devices.is_chief(settings)
+        self._has_others = settings.strategy == "multiworker"
+        if self._has_others:
+            loop.gather(model.distribute_strategy, 0)  # the chief may still be emptying the folder
+        self._checkpoint = kd_callbacks.Checkpoint(
+            self._checkpoints(identity), self._variables, self._callbacks, writes=self._is_chief
+        )
+
+    def _checkpoints(self, identity):
+        if self._folder is None:
+            return None
+        own = {
+            **dataclasses.asdict(self._settings),
+            "dataset": self._dataset.fingerprint,
+            "network": kd_checkpoints.structure(self._network),
+            "callbacks": [type(callback).__name__ for callback in self._callbacks],
+        }
+        return kd_checkpoints.Checkpoints(self._folder / "checkpoints" / self._label, identity | own)
+
+    def _variables(self):
+        """All that a step reads and writes, random layers and the Distiller's counter included."""
+        measured = {id(variable) for metric in self._model.metrics for variable in metric.variables}
+        counter = [] if self._model is self._network else [self._model.step]
+        network = [variable for variable in self._network.variables if id(variable) not in measured]
+        return network + counter + self._model.optimizer.variables
+
+    def run(self):
+        """Trains on from where the checkpoints say; returns a `Trained`."""
+        strategy = self._model.distribute_strategy
+        bar = kd_callbacks.ProgressBar(self._label)
+        watchers = [*self._observers(), bar] if self._is_chief else []
+        with contextlib.ExitStack() as stack:
+            stack.callback(bar.stop)
+            stack.enter_context(strategy.scope())
+            stack.enter_context(
+                optimization.synchronized_batch_norm(self._network, strategy.num_replicas_in_sync)
+            )
+            if self._settings.decay == "l2":
+                stack.enter_context(optimization.l2_on_kernels(self._network, self._settings.weight_decay))
+            self._compile()
+            measured = [validation.Validation(self._dataset)]
+            guards = [kd_callbacks.StopOnDivergence(self._label), kd_callbacks.LogSettings()]
+            self._fit([*measured, *guards, *watchers, *self._callbacks, self._checkpoint])
+        return Trained(self._checkpoint.history, self._checkpoint.seconds)
+
+    def _compile(self):
+        self._model.compile(
+            optimizer=_optimizer(self._settings, self._steps, self._network),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-        started = time.perf_counter()
-        history = model.fit(
-            training_batches,
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            validation_data=pipeline.evaluation_batches(dataset, "validation"),
-            callbacks=[*_callbacks(network, folder, label), bar, *callbacks],
-            shuffle=False,  # the pipeline does that
-            verbose=0,
+        self._model.optimizer.build(self._model.trainable_variables)
+
+    def _fit(self, callbacks):
+        epochs = self._settings.epochs
+        span = {
+            "epochs": epochs,
+            "initial_epoch": self._checkpoint.initial_epoch(epochs),
+            "steps_per_epoch": self._steps,
+        }
+        batches = functools.partial(
+            pipeline.batches,
+            self._dataset,
+            self._settings.batch_size,
+            epochs=epochs,
+            seed=self._settings.seed,
+            augmentation=self._settings.augmentation,
+            initial_epoch=span["initial_epoch"],
         )
-    return Trained(history.history, time.perf_counter() - started)
+        if self._has_others:
+            self._agree(span["initial_epoch"])
+            loop.fit(self._model, batches, callbacks=callbacks, **span)
+        else:
+            self._model.fit(
+                batches(),
+                callbacks=callbacks,
+                shuffle=False,  # the pipeline does that
+                verbose=0,
+                **span,
+            )
+
+    def _agree(self, initial_epoch):
+        found = loop.gather(self._model.distribute_strategy, initial_epoch)
+        if len(set(found)) > 1:
+            raise ValueError(
+                f"the hosts do not find the same checkpoints: put the run's folder where all see it. "
+                f"Received: epochs {found.tolist()} in {self._folder}"
+            )
+
+    def _observers(self):
+        if self._folder is None:
+            return []
+        return [
+            kd_callbacks.EpochLog(self._folder / "log.txt", self._label),
+            keras.callbacks.TensorBoard(self._folder / "tensorboard" / self._label, write_graph=False),
+        ]
 
 
 def _optimizer(settings, steps_per_epoch, network):
@@ -290,15 +357,3 @@ def _optimizer(settings, steps_per_epoch, network):
             [weight for weight in network.trainable_weights if id(weight) not in decaying]
         )
     return optimizer
-
-
-def _callbacks(network, folder, label):
-    callbacks = [kd_callbacks.StopOnDivergence(label), kd_callbacks.LogSettings()]
-    if folder is not None:
-        folder = pathlib.Path(folder)
-        callbacks += [
-            kd_callbacks.EpochLog(folder / "log.txt", label),
-            keras.callbacks.TensorBoard(folder / "tensorboard" / label, write_graph=False),
-            kd_callbacks.Checkpoint(folder / "checkpoints" / f"{label}.keras", network),
-        ]
-    return callbacks

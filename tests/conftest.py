@@ -8,6 +8,8 @@ import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each core has a worker of its own
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import keras
 import numpy as np
@@ -15,11 +17,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 CORE_TESTS = [
+    "test_checkpoints.py",
     "test_compatibility.py",
     "test_datasets.py",
     "test_distiller.py",
     "test_losses.py",
     "test_resnet.py",
+    "test_runs.py",
     "test_storage.py",
     "test_taps.py",
     "test_verdicts.py",
@@ -29,6 +33,17 @@ if keras.backend.backend() != "tensorflow":
     collect_ignore = [
         path.name for path in pathlib.Path(__file__).parent.glob("test_*.py") if path.name not in CORE_TESTS
     ]
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker is left alone with them at the end.
+
+    And last what cannot be undone in a process.
+    """
+    slow, last = (
+        {item.path for item in items if item.get_closest_marker(marker)} for marker in ("slow", "last")
+    )
+    items.sort(key=lambda item: (item.path in last, item.path not in slow))
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
 import math
+import os
+import signal
 
 import keras
 import pytest
@@ -28,8 +30,8 @@ def test_the_bar_can_be_stopped_before_it_started_and_twice():
     bar = callbacks.ProgressBar("net")
     bar.stop()
     bar.set_params({"epochs": 2, "steps": 3})
-    bar.on_train_begin()
     for epoch in range(2):
+        bar.on_epoch_begin(epoch)
         for batch in range(3):
             bar.on_train_batch_end(batch)
         bar.on_epoch_end(epoch, {"val_accuracy": 0.5})
@@ -59,13 +61,22 @@ def test_settings_are_logged_before_the_loggers_see_them():
     assert logs == {"loss": 1.0, "learning_rate": 0.25}
 
 
-def test_checkpoints_are_written_first_last_and_after_a_while(tmp_path, monkeypatch):
-    now, saved = [0.0], []
-    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(callbacks.storage, "save_model", lambda model, path: saved.append(now[0]))
-    checkpoint = callbacks.Checkpoint(tmp_path / "net.keras", network=None, seconds=10)
-    checkpoint.set_params({"epochs": 6})
-    for epoch, moment in enumerate((1, 6, 10.9, 11, 12, 13)):
-        now[0] = moment
-        checkpoint.on_epoch_end(epoch)
-    assert saved == [1, 11, 13]
+def test_lines_of_epochs_that_come_again_go(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text("net epoch 1/3 1s\nother epoch 3/3 1s\nnet epoch 2/3 1s\nnet epoch 3/3 1s\n")
+    log = callbacks.EpochLog(path, "net")
+    log.set_params({"epochs": 3})
+    log.on_epoch_begin(1)
+    log.on_epoch_end(1, {"loss": 1.0})
+    assert [line.split()[2] for line in path.read_text().splitlines()] == ["1/3", "3/3", "2/3"]
+
+
+def test_a_signal_is_noted_between_with_and_its_end_alone():
+    before = signal.getsignal(signal.SIGUSR1)
+    with callbacks.StopOnSignal(signal.SIGUSR1) as stop:
+        stop.set_params({"epochs": 4})
+        stop.on_epoch_begin(0)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(callbacks.TrainingInterruptedError, match="stopped by SIGUSR1 with 1 of 4"):
+            stop.on_epoch_begin(1)
+    assert signal.getsignal(signal.SIGUSR1) == before

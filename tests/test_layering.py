@@ -11,6 +11,9 @@ ORDER = [
     "losses",
     "taps",
     "storage",
+    "checkpoints",
+    "runs",
+    "hosts",
     "verdicts",
     "datasets",
     "compatibility",
@@ -18,12 +21,15 @@ ORDER = [
     "callbacks",
     "distiller",
     "pipeline",
+    "devices",
+    "validation",
+    "loop",
     "tensorboard",
     "optimization",
     "export",
     "training",
 ]
-TENSORFLOW = {"pipeline", "tensorboard", "optimization", "export", "training"}
+TENSORFLOW = ORDER[ORDER.index("pipeline") :]
 PACKAGE = ROOT / "keras_kd"
 SOURCES = sorted(
     path for folder in ("keras_kd", "experiments", "tests") for path in (ROOT / folder).glob("*.py")

@@ -8,7 +8,7 @@ import pytest
 from conftest import same, weights_of
 
 import keras_kd
-from keras_kd import callbacks, datasets, training
+from keras_kd import callbacks, datasets, devices, training
 
 FAST = training.Settings(
     epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
@@ -52,8 +52,6 @@ def test_distilling_leaves_the_teacher_and_borrows_the_student(dataset, tmp_path
     assert all(kernel.regularizer is None for kernel in student.trainable_weights)
     assert trained.history["alpha"] == [0.5, 0.5]
     assert trained.history["temperature"] == [4.0, 4.0]
-    saved = keras.saving.load_model(tmp_path / "checkpoints" / "student.keras")
-    assert same(weights_of(saved), weights_of(student))
 
 
 def test_evaluate_is_the_float64_reference(dataset):
@@ -80,7 +78,7 @@ def test_evaluate_is_the_float64_reference(dataset):
 )
 def test_every_recipe_trains(dataset, change):
     settings = dataclasses.replace(FAST, **change)
-    with training.scope(settings):
+    with devices.scope(settings):
         model = network()
     assert keras.config.dtype_policy().name == "float32"
     history = training.train(model, dataset, settings).history
@@ -112,8 +110,10 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_what_was_saved(dataset, tm
         callbacks.TrainingDivergedError, match=r"loss of 'net' is nan in epoch 2 .*lower learning rate"
     ):
         training.train(network(), dataset, settings, folder=tmp_path, label="net", callbacks=[Spoil()])
-    saved = keras.saving.load_model(tmp_path / "checkpoints" / "net.keras")
-    assert np.isfinite(np.concatenate([w.ravel() for w in weights_of(saved)])).all()
+    with np.load(tmp_path / "checkpoints" / "net.1.npz") as saved:
+        variables = [saved[name] for name in saved.files if name.startswith("variable")]
+    assert len(variables) > len(network().weights)
+    assert np.isfinite(np.concatenate([value.ravel() for value in variables])).all()
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
 
 
@@ -132,11 +132,11 @@ def test_a_batch_that_replicas_cannot_share_is_refused(monkeypatch):
     class Strategy:
         num_replicas_in_sync = 3
 
-    monkeypatch.setattr(training, "_strategy", lambda name: Strategy())
+    monkeypatch.setattr(devices, "prepare", lambda settings: Strategy())
     with pytest.raises(
         ValueError, match="batch_size must be a multiple of the 3 replicas. Received: batch_size=64"
     ):
-        training.scope(training.Settings()).__enter__()
+        devices.scope(training.Settings()).__enter__()
 
 
 def test_the_log_has_one_line_per_epoch(dataset, tmp_path):
@@ -172,6 +172,8 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
         ({"strategy": "tpu"}, "strategy must be one of"),
         ({"augmentation": "mixup"}, "augmentation must be one of"),
         ({"seed": -1}, "seed must lie in"),
+        ({"replicas": -1}, "replicas must lie in"),
+        ({"replicas": 1.5}, "replicas must be a whole number"),
     ],
     ids=str,
 )
