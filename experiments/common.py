@@ -1,15 +1,17 @@
 """What the scripts share: flags, the run's folder, the table at the end, errors in one line."""
 
 import dataclasses
+import errno
 import functools
 import importlib.metadata
 import math
 import os
 import pathlib
 import platform
-import shutil
 import sys
+import warnings
 
+import tensorflow as tf
 from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
@@ -17,11 +19,13 @@ from rich.table import Table
 from keras_kd import (
     callbacks,
     datasets,
+    devices,
     export,
+    hosts,
     optimization,
     pipeline,
     plots,
-    storage,
+    runs,
     tensorboard,
     training,
 )
@@ -52,7 +56,11 @@ flags.DEFINE_enum(
     "augmentation", _DEFAULTS.augmentation, pipeline.AUGMENTATIONS, "'auto' follows the dataset."
 )
 flags.DEFINE_enum("precision", _DEFAULTS.precision, training.PRECISIONS, "Of the computation.")
-flags.DEFINE_enum("strategy", _DEFAULTS.strategy, training.STRATEGIES, "'auto': mirrored on GPUs.")
+flags.DEFINE_enum("strategy", _DEFAULTS.strategy, devices.STRATEGIES, "'auto': mirrored on GPUs.")
+flags.DEFINE_integer(
+    "replicas", _DEFAULTS.replicas, "Of 'mirrored': GPUs, or parts of the CPU where there is none; 0: all."
+)
+flags.DEFINE_bool("deterministic", _DEFAULTS.deterministic, "Whether a run gives the same bits each time.")
 flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of weights, data order, augmentation, dropout.")
 
 
@@ -91,45 +99,41 @@ def parse_shortcuts(text):
 
 
 def open_run(script, exports=None):
-    """Makes the run's folder and writes `flags.cfg` there.
+    """The run that the flags name, and where it exports to; nothing is written yet.
 
     Args:
       script: name of the script.
       exports: folder where the run will put a SavedModel under the run's name, or None.
 
     Returns:
-      The folder.
+      A `runs.RunFolder`.
 
     Raises:
-      ValueError: if the folder or the export is there already, or cannot be made.
+      ValueError: if the folder holds something else or a run with other flags, or if the export
+        is there and not of this run.
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
-    folder = pathlib.Path(OUT.value or f"runs/{script}-{stem}")
-    if not folder.name:
-        raise ValueError(f"--out must name a folder of its own. Received: --out={folder}")
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if taken and not (folder / "flags.cfg").is_file():
-        raise ValueError(f"--out={folder} exists and is no run: choose another folder")
-    targets = [folder] if exports is None else [folder, pathlib.Path(exports) / folder.name]
-    for target in targets[1:]:
+    run = runs.RunFolder(OUT.value or f"runs/{script}-{stem}", _flags())
+    if not OVERWRITE.value:
+        run.check_flags()
+    if exports is not None:
+        target = pathlib.Path(exports) / run.path.name
         export.check_target(target)
-    for target in targets:
-        if target.exists() and any(target.iterdir()) and not OVERWRITE.value:
-            raise ValueError(f"{target} holds a run already: choose another --out, or pass --overwrite")
-    try:
-        for target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        storage.write_text(_flagfile(), folder / "flags.cfg")
-    except OSError as error:
-        raise ValueError(
-            f"cannot write to {error.filename} ({error.strerror}): choose another --out"
-        ) from error
-    return folder
+        if target.exists() and not run.begun and not OVERWRITE.value:
+            raise ValueError(f"{target} is of another run: choose another --out, or pass --overwrite")
+        _check_parent(target)
+    return run
 
 
-def _flagfile():
-    """This run's flags, one a line; where it was written to is not one of them."""
+def _check_parent(path):
+    """Raises a ValueError if a folder cannot be made at `path`."""
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ValueError(f"cannot write to {parent}: choose another folder for {path}")
+
+
+def _flags():
+    """`{name: text}` of this run's flags; its folder and how it is started are not among them."""
     by_module = flags.FLAGS.flags_by_module_dict()
     ours = [
         flag
@@ -137,26 +141,50 @@ def _flagfile():
         if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
         for flag in group
     ]
-    lines = [flag.serialize() for flag in ours if flag.name not in ("out", "overwrite", "debug")]
-    return "\n".join(sorted(filter(None, lines))) + "\n"
+    not_of_the_run = ("out", "overwrite", "debug")
+    return {
+        flag.name: str(flag.value)
+        for flag in ours
+        if flag.name not in not_of_the_run and flag.value is not None
+    }
 
 
-def write_result(folder, dataset, run_settings, **measured):
-    """Writes `result.json`, atomically and last: it says that the run is whole.
+def finished(run):
+    """What the run measured if an earlier process finished it, else None."""
+    result = None if OVERWRITE.value else run.result()
+    if result is not None:
+        print(f"{run.path} is finished, this is its result (--overwrite starts anew)")
+    return result
+
+
+def complete(run, run_settings, work):
+    """Does a run's work in its folder and writes the result.
 
     Args:
-      folder: of the run.
-      dataset: the `datasets.Dataset`.
+      run: a `runs.RunFolder`.
       run_settings: the `training.Settings`.
-      **measured: what else it says.
+      work: a function without arguments that returns the result.
 
     Returns:
-      Its path.
+      The result; None on all hosts but the chief, which alone owns the folder.
     """
+    if not devices.is_chief(run_settings):
+        work()
+        print("this host is done: the chief writes the result", flush=True)
+        return None
+    with run.claimed(OVERWRITE.value):
+        result = run.result()  # which another process may have finished just before
+        if result is None:
+            result = work()
+            run.finish(result)
+    return result
+
+
+def describe(dataset, run_settings):
+    """What each result says beside its measurements: data, settings, versions, machine."""
     packages = ("keras_kd", "tensorflow", "keras", "numpy")
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
-    result = {
-        **measured,
+    return {
         "seed": run_settings.seed,
         "settings": dataclasses.asdict(run_settings),
         "dataset": {
@@ -172,8 +200,6 @@ def write_result(folder, dataset, run_settings, **measured):
         },
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
     }
-    storage.write_json(result, folder / "result.json")
-    return folder / "result.json"
 
 
 def write_hparams(folder, run_settings, hparams, networks, effects):
@@ -242,20 +268,56 @@ def print_paths(**paths):
         print(f"{name:<{width}}  {path}")
 
 
+STOP = callbacks.StopOnSignal()
+
+
 def run(main):
-    """Runs a script's `main` under absl, with its flags parsed."""
+    """Runs a script's `main` under absl, with its flags parsed; warnings take one line each."""
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     app.run(functools.partial(guarded, main))
 
 
 def guarded(main, argv):
-    """Calls `main`; bad input ends in one line and exit status 1, not in a traceback."""
+    """Calls `main`; what goes wrong ends in one line, not in a traceback.
+
+    The exit status is 1, or `hosts.EXIT_RESUME` where the same command goes on from what is saved.
+    """
     logging.set_verbosity(logging.WARNING)
     try:
         if len(argv) > 1:
             raise ValueError(f"flags begin with --. Received: {' '.join(argv[1:])}")
-        main()
-    except (ValueError, OSError, callbacks.TrainingDivergedError) as error:
+        with STOP:
+            main()
+        devices.leave()
+        status = 0
+    except callbacks.TrainingInterruptedError as error:
+        print(f"{error}: {hosts.HOW_TO_RESUME}", file=sys.stderr)
+        status = hosts.EXIT_RESUME
+    except (ValueError, OSError, callbacks.TrainingDivergedError, tf.errors.ResourceExhaustedError) as error:
         if DEBUG.value:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        status = 1
+    if status or devices.has_other_hosts():
+        _exit(status)
+
+
+def _exit(status):
+    """On several hosts at once: TensorFlow's own end may wait for hosts that have left."""
+    if not devices.has_other_hosts():
+        sys.exit(status)
+    if status == 1:
+        devices.leave(failed=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _one_line(error):
+    line = " ".join(str(error).split())
+    if os.strerror(errno.ENOSPC) in line:  # TensorFlow's errors have no number
+        return (
+            f"the disk is full ({line}): free some space and give the same command again, which goes "
+            f"on from the last epoch that was saved"
+        )
+    return line

@@ -8,6 +8,7 @@ teacher is the student's residual twin (the default) it also says what the short
 (drop) and how much of that the teacher brought back (recovery).
 """
 
+import functools
 import pathlib
 
 import keras
@@ -15,7 +16,7 @@ from absl import flags
 
 import keras_kd
 from experiments import common
-from keras_kd import compatibility, export, losses, plots, storage, tensorboard, training, verdicts
+from keras_kd import compatibility, devices, export, losses, plots, storage, tensorboard, training, verdicts
 
 TEACHER = flags.DEFINE_string("teacher", None, "A .keras file to use instead of training one.")
 TEACHER_DEPTH = flags.DEFINE_integer("teacher_depth", 32, "6n+2.")
@@ -35,19 +36,39 @@ def main():
     losses.check_temperature(TEMPERATURE.value)
     losses.check_alpha(ALPHA.value)
     settings = common.settings()
-    dataset = common.load_dataset()
-    networks = build_networks(dataset, settings)
-    folder = common.open_run("distill", exports=SAVED_MODELS.value)
+    run = common.open_run("distill", exports=SAVED_MODELS.value)
+    saved_model = pathlib.Path(SAVED_MODELS.value) / run.path.name
+    result = common.finished(run)
+    if result is None:
+        devices.prepare(settings)
+        dataset = common.load_dataset()
+        networks = build_networks(dataset, settings)
+        work = functools.partial(distil, networks, dataset, settings, run.path, saved_model)
+        result = common.complete(run, settings, work)
+        if result is None:
+            return
+    print_summary(result["networks"], result["effects"])
+    common.print_paths(
+        run=run.path,
+        tensorboard=run.path / "tensorboard",
+        curves=run.path / "curves.png",
+        saved_model=saved_model,
+        result=run.path / "result.json",
+    )
 
-    common.write_samples(folder, dataset)
+
+def distil(networks, dataset, settings, folder, saved_model):
+    """Trains, measures, saves and draws; returns the result, of several hosts on the chief alone."""
     trained = train_networks(networks, dataset, settings, folder)
+    if not devices.is_chief(settings):
+        return None
+    common.write_samples(folder, dataset)
     rows = measure(networks, trained, dataset)
     effects = measure_effects(rows)
 
     teacher, student = networks["teacher"], networks["student_distilled"]
     storage.save_model(teacher, folder / "teacher.keras")
     storage.save_model(student, folder / "student.keras")
-    saved_model = pathlib.Path(SAVED_MODELS.value) / folder.name
     parity = export.export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
         "temperature": TEMPERATURE.value,
@@ -56,18 +77,15 @@ def main():
         "student": student.name,
     }
     common.write_hparams(folder, settings, hparams, rows, effects)
-    curves = draw_curves(trained, rows, folder)
-    result = common.write_result(
-        folder, dataset, settings, **hparams, networks=rows, effects=effects, export=parity
-    )
-    print_summary(rows, effects)
-    common.print_paths(
-        run=folder,
-        tensorboard=folder / "tensorboard",
-        curves=curves,
-        saved_model=saved_model,
-        result=result,
-    )
+    draw_curves(trained, rows, folder)
+    return {
+        **hparams,
+        "networks": rows,
+        "effects": effects,
+        "export": parity,
+        "history": {label: each.history for label, each in trained.items()},
+        **common.describe(dataset, settings),
+    }
 
 
 def build_networks(dataset, settings):
@@ -81,7 +99,7 @@ def build_networks(dataset, settings):
 
     student = (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
     shortcuts = common.parse_shortcuts(STUDENT_SHORTCUTS.value)
-    with training.scope(settings):
+    with devices.scope(settings):
         if TEACHER.value:
             teacher = storage.load_model(TEACHER.value)
         else:
@@ -119,9 +137,12 @@ def train_networks(networks, dataset, settings, folder):
                 alpha=ALPHA.value,
                 folder=folder,
                 label=label,
+                callbacks=[common.STOP],
             )
         else:
-            trained[label] = training.train(network, dataset, settings, folder=folder, label=label)
+            trained[label] = training.train(
+                network, dataset, settings, folder=folder, label=label, callbacks=[common.STOP]
+            )
     return trained
 
 
@@ -148,14 +169,14 @@ def measure_effects(rows):
 
 
 def draw_curves(trained, rows, folder):
-    """Draws the validation accuracies, for TensorBoard and as `curves.png`; returns its path."""
+    """Draws the validation accuracies, for TensorBoard and as `curves.png`."""
     figure = plots.accuracy_curves(
         {label: each.history for label, each in trained.items()},
         {label: row["accuracy"] for label, row in rows.items()},
     )
     tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", figure)
-    figure.savefig(folder / "curves.png")
-    return folder / "curves.png"
+    with storage.replacing(folder / "curves.png") as part:
+        figure.savefig(part, format="png")
 
 
 def print_summary(rows, effects):

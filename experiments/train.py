@@ -5,12 +5,14 @@
 writes `model.keras`, which `experiments.distill --teacher=` takes.
 """
 
+import functools
+
 import keras
 from absl import flags
 
 import keras_kd
 from experiments import common
-from keras_kd import storage, training
+from keras_kd import devices, storage, training
 
 DEPTH = flags.DEFINE_integer("depth", 20, "6n+2.")
 WIDTH = flags.DEFINE_integer("width", 16, "Channels of the first stage.")
@@ -19,34 +21,58 @@ SHORTCUTS = flags.DEFINE_string("shortcuts", "all", "'none', 'all' or 1,0,1,..."
 
 def main():
     settings = common.settings()
-    dataset = common.load_dataset()
-    with training.scope(settings):
+    run = common.open_run("train")
+    result = common.finished(run)
+    if result is None:
+        devices.prepare(settings)
+        dataset = common.load_dataset()
+        model = build_network(dataset, settings)
+        work = functools.partial(train, model, dataset, settings, run.path)
+        result = common.complete(run, settings, work)
+        if result is None:
+            return
+    columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
+    row = common.network_row(result["network"], result["measured"])
+    common.print_table("On test, touched once", [row], columns)
+    common.print_paths(
+        run=run.path,
+        tensorboard=run.path / "tensorboard",
+        model=run.path / "model.keras",
+        result=run.path / "result.json",
+    )
+
+
+def build_network(dataset, settings):
+    """The network that the flags ask for."""
+    with devices.scope(settings):
         keras.utils.set_random_seed(settings.seed)
-        model = keras_kd.cifar_resnet(
+        return keras_kd.cifar_resnet(
             DEPTH.value,
             dataset.image_shape,
             dataset.num_classes,
             width=WIDTH.value,
             shortcuts=common.parse_shortcuts(SHORTCUTS.value),
         )
-    folder = common.open_run("train")
 
+
+def train(model, dataset, settings, folder):
+    """Trains, measures and saves; returns the result, of several hosts on the chief alone."""
+    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=[common.STOP])
+    if not devices.is_chief(settings):
+        return None
     common.write_samples(folder, dataset)
-    trained = training.train(model, dataset, settings, folder=folder, label="model")
     row = training.evaluate(model, dataset) | {
         "parameters": common.parameters(model),
         "seconds": trained.seconds,
     }
     storage.save_model(model, folder / "model.keras")
     common.write_hparams(folder, settings, {"network": model.name}, {"model": row}, {})
-    columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
-    common.print_table("On test, touched once", [common.network_row(model.name, row)], columns)
-    common.print_paths(
-        run=folder,
-        tensorboard=folder / "tensorboard",
-        model=folder / "model.keras",
-        result=common.write_result(folder, dataset, settings, network=model.name, measured=row),
-    )
+    return {
+        "network": model.name,
+        "measured": row,
+        "history": trained.history,
+        **common.describe(dataset, settings),
+    }
 
 
 if __name__ == "__main__":

@@ -58,11 +58,11 @@ def test_the_run_folder_is_whole(finished):
         "checkpoints",
         "log.txt",
     }
-    assert {path.name for path in run.iterdir()} == names | {"curves.png"}
+    assert {path.name for path in run.iterdir()} == names | {"curves.png", ".lock"}
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert len((run / "log.txt").read_text().splitlines()) == 3
     labels = {"teacher", "student_alone", "student_distilled"}
-    assert {path.stem for path in (run / "checkpoints").iterdir()} == labels
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {f"{label}.1.npz" for label in labels}
     assert (cwd / "saved_models" / "first" / "saved_model.pb").is_file()
 
 
@@ -117,7 +117,7 @@ def test_a_trained_network_is_a_teacher(finished):
     )
     assert status == 0, errors
     result = json.loads((cwd / "runs" / "taught" / "result.json").read_text())
-    assert list(result["networks"]) == sorted(("baseline", "student_alone", "student_distilled", "teacher"))
+    assert list(result["networks"]) == ["teacher", "baseline", "student_alone", "student_distilled"]
     assert result["networks"]["teacher"]["seconds"] is None
     alone = result["networks"]["student_alone"]["accuracy"]
     assert result["effects"]["drop"] == pytest.approx(result["networks"]["baseline"]["accuracy"] - alone)
@@ -129,15 +129,33 @@ def test_a_trained_network_is_a_teacher(finished):
     }
 
 
-def test_a_run_is_not_overwritten_unless_asked(finished):
+def test_a_finished_run_shows_its_table_again(finished):
+    cwd, output = finished
+    run = cwd / "runs" / "first"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    status, again, errors = script(
+        "distill", "--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, cwd=cwd
+    )
+    assert status == 0, errors
+    assert again.splitlines()[0] == "runs/first is finished, this is its result (--overwrite starts anew)"
+    table = output[output.index("On test") :]
+    assert again.split("\n", 1)[1] == table
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_other_flags_on_the_same_folder_are_refused_by_name(finished):
     cwd, _ = finished
+    again = ("--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, "--seed=3", "--alpha=0.5")
     before = (cwd / "runs" / "first" / "result.json").read_bytes()
-    again = ("--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS)
     status, _, errors = script("distill", *again, cwd=cwd)
     assert status == 1
-    assert "holds a run already" in error_line(errors)
+    assert "--alpha was 0.9 and is 0.5; --seed was 0 and is 3" in error_line(errors)
     assert "--overwrite" in error_line(errors)
     assert (cwd / "runs" / "first" / "result.json").read_bytes() == before
+
+
+def test_overwriting_starts_anew(finished):
+    cwd, _ = finished
     shutil.copytree(cwd / "runs" / "first", cwd / "runs" / "copy")
     status, _, errors = script(
         "train",
@@ -153,6 +171,16 @@ def test_a_run_is_not_overwritten_unless_asked(finished):
     assert not (cwd / "runs" / "copy" / "student.keras").exists()
 
 
+def test_an_export_of_another_run_is_not_replaced(finished):
+    cwd, _ = finished
+    status, _, errors = script(
+        "distill", "--dataset=tiny.npz", "--out=elsewhere/first", *SMALL, *NETWORKS, cwd=cwd
+    )
+    assert status == 1
+    assert "saved_models/first is of another run" in error_line(errors)
+    assert not (cwd / "elsewhere").exists()
+
+
 BAD_FLAGS = {
     "depth": (["--student_depth=21"], r"depth must be 6n\+2.*Received: depth=21"),
     "shortcuts": (["--student_shortcuts=1,0"], r"3 bools, one per block.*Received: 2 values"),
@@ -166,12 +194,13 @@ BAD_FLAGS = {
     "truncated npz": (["--dataset=cut.npz"], "cut.npz: cannot be read, is it truncated"),
     "batch": (["--batch_size=73"], "batch_size must be .* 72. Received: batch_size=73"),
     "no flag": (["epochs=3"], "flags begin with --. Received: epochs=3"),
+    "replicas": (["--replicas=2"], "several replicas need strategy='mirrored'.*replicas=2"),
     "epochs": (["--epochs=0"], "epochs must lie in .*Received: epochs=0"),
     "out is a file": (["--out=tiny.npz"], "exists and is no run"),
     "out below a file": (["--out=tiny.npz/run"], "cannot write to .*choose another --out"),
     "out without a name": (["--out=."], "must name a folder of its own"),
     "export in the way": (["--out=there"], "there exists and is no SavedModel"),
-    "export not writable": (["--saved_models=tiny.npz/x"], "cannot write to .*choose another --out"),
+    "export not writable": (["--saved_models=tiny.npz/x"], "cannot write to .*choose another folder"),
     "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
     "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),
     "lambda teacher": (["--teacher=lambda.keras"], "lambda.keras: holds a Lambda"),
