@@ -4,16 +4,14 @@ import math
 import pathlib
 import re
 import signal
-import sys
 import threading
 import time
 
 import keras
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from keras_kd import checkpoints as kd_checkpoints
-from keras_kd import storage
+from keras_kd import progress, storage
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -111,16 +109,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, label):
         super().__init__()
         self._label = label
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("epochs, left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[accuracy]}"),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
+        self._bar = progress.bar("epochs", TextColumn("{task.fields[accuracy]}"))
 
     def on_epoch_begin(self, epoch, logs=None):
         if not self._bar.tasks:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd import pipeline, storage, taps
+from keras_kd import augmentation, storage, taps
 
 PARITY_TOLERANCE = 1e-5
 UNKNOWN_SIZE = 32  # where a model leaves a size open
@@ -129,7 +129,7 @@ def float32_copy(model):
 def _normalised(images, dataset):
     if dataset is None:
         return tf.cast(images, tf.float32)
-    return pipeline.normalise(images, dataset.mean, dataset.std)
+    return augmentation.normalise(images, dataset.mean, dataset.std)
 
 
 def _image_shape(model, dataset):

@@ -1,104 +1,79 @@
-"""From a `Dataset` in memory to batches in a `tf.data.Dataset`.
+"""From a `Dataset` in memory to batches in a `tf.data.Dataset`, as a `plans.Plan` says."""
 
-What a training batch holds is a pure function of (seed, epoch, index): neither the number of
-replicas nor where a run was taken up again changes it.
-"""
-
+import numpy as np
 import tensorflow as tf
 
-# How far an image is moved: 4 pixels of 32, as in He et al. 2016, section 4.2.
-CROP_FRACTION = 8
-
-AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
-
-# Separates the streams of random numbers that share (seed, epoch).
-_ORDER, _ROWS, _COLUMNS, _FLIPS = range(4)
+from keras_kd import augmentation
 
 
-def normalise(images, mean, std):
-    """uint8 `[batch, height, width, channels]` to float32, `(image / 255 - mean) / std`."""
-    return (tf.cast(images, tf.float32) / 255.0 - mean) / std
-
-
-def batches(
-    dataset,
-    batch_size,
-    *,
-    epochs,
-    seed=0,
-    augmentation="auto",
-    initial_epoch=0,
-    shards=1,
-    own=range(1),
-):
+def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, shards=1, own=range(1)):
     """Training batches, epoch after epoch.
-
-    Each epoch holds the training examples in an order of its own, without the last few that do
-    not fill a batch.
 
     Args:
       dataset: a `keras_kd.datasets.Dataset`.
-      batch_size: examples per batch, over all replicas.
+      plan: the `keras_kd.plans.Plan` of a training on it.
       epochs: the epoch to stop before.
-      seed: of order and augmentation.
-      augmentation: "crop" pads by an eighth and crops at random, "crop_flip" also mirrors every
-        other image, "none" does neither; "auto" is "crop_flip" where a mirrored image shows
-        the same class and "crop" elsewhere.
       initial_epoch: the epoch to begin with.
+      teacher: the `keras_kd.teachers.TeacherLogits` of the plan's views, or None.
       shards: into how many equal parts each batch is cut.
       own: the range of those that come out, one after the other; the others are never read.
 
     Returns:
-      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, int64 `[batch]`), where
-      batch is `batch_size / shards`.
-
-    Raises:
-      ValueError: if train is smaller than a batch, or for an unknown augmentation.
+      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, labels), where batch is
+      `plan.batch_size / shards` and labels int64 `[batch]`; with a teacher the labels are
+      `{"labels": ..., "teacher_logits": float32 [batch, classes]}`, as the `Distiller` takes them.
     """
-    count = len(dataset.train.labels)
-    steps = steps_per_epoch(dataset, batch_size)
     with tf.device("CPU"):
         images, labels = tf.constant(dataset.train.images), tf.constant(dataset.train.labels)
-    augment = _Augmenter(resolve_augmentation(dataset, augmentation), dataset.image_shape, count)
 
     def one_epoch(epoch):
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), _seed(seed, epoch, _ORDER))
-        draws = augment.draw(seed, epoch)
+        index, *moves = tf.numpy_function(of_shards, [epoch], [tf.int32] * 4)
+        index, *moves = (tf.ensure_shape(values, (None, size)) for values in (index, *moves))
+        steps = tf.data.Dataset.from_tensor_slices((index, tuple(moves)))
+        view = plan.view_of(epoch)
+        return steps.map(lambda *step: batch(view, *step), num_parallel_calls=tf.data.AUTOTUNE)
 
-        def batch(index):
-            x = normalise(tf.gather(images, index), dataset.mean, dataset.std)
-            return augment(x, [tf.gather(draw, index) for draw in draws]), tf.gather(labels, index)
+    def of_shards(epoch):
+        index, moves = plan.epoch(int(epoch))
+        return [_cut(values, shards, own) for values in (index, *moves)]
 
-        parts = tf.reshape(order[: steps * batch_size], [steps, shards, batch_size // shards])
-        indices = tf.reshape(parts[:, own.start : own.stop], [steps * len(own), batch_size // shards])
-        return tf.data.Dataset.from_tensor_slices(indices).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+    def batch(view, index, moves):
+        chosen = tf.gather(images, index)
+        x = augmentation.augment(chosen, *moves, dataset.mean, dataset.std)
+        y = tf.gather(labels, index)
+        if teacher is None:
+            return x, y
+        logits = tf.numpy_function(teacher.train, [view, index], tf.float32)
+        return x, _with_logits(y, tf.ensure_shape(logits, (size, dataset.num_classes)))
 
+    size = plan.batch_size // shards
     epoch_numbers = tf.data.Dataset.range(initial_epoch, epochs)
     return epoch_numbers.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
 
-def steps_per_epoch(dataset, batch_size):
-    """Full batches in an epoch.
+def _cut(values, shards, own):
+    """`[steps, batch]` to the own shards of each batch, `[steps * len(own), batch / shards]`."""
+    parts = values.reshape(len(values), shards, -1)[:, own.start : own.stop]
+    return np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]))
 
-    Raises:
-      ValueError: if there is none.
+
+def _with_logits(labels, logits):
+    return {"labels": labels, "teacher_logits": logits}
+
+
+def examples(dataset, split, start, stop, teacher=None):
+    """Some examples of a split, in order: float32 `[n, height, width, channels]` and labels.
+
+    Args:
+      dataset: a `keras_kd.datasets.Dataset`.
+      split: "train", "validation" or "test".
+      start, stop: the places of the first example and after the last one.
+      teacher: a `keras_kd.teachers.TeacherLogits`, for validation alone; see `batches`.
     """
-    count = len(dataset.train.labels)
-    if not isinstance(batch_size, int) or not 1 <= batch_size <= count:
-        raise ValueError(
-            f"batch_size must be a whole number from 1 to the number of training examples, {count}. "
-            f"Received: batch_size={batch_size!r}"
-        )
-    return count // batch_size
-
-
-def examples(dataset, split, start, stop):
-    """Some examples of a split, in order: float32 `[n, height, width, channels]` and int64 `[n]`."""
     stored = getattr(dataset, split)
-    return (
-        normalise(stored.images[start:stop], dataset.mean, dataset.std),
-        tf.constant(stored.labels[start:stop]),
-    )
+    x = augmentation.normalise(stored.images[start:stop], dataset.mean, dataset.std)
+    y = tf.constant(stored.labels[start:stop])
+    return x, y if teacher is None else _with_logits(y, tf.constant(teacher.validation(start, stop)))
 
 
 def evaluation_batches(dataset, split, batch_size=256):
@@ -116,54 +91,3 @@ def evaluation_batches(dataset, split, batch_size=256):
     number = -(-count // batch_size)
     for i in range(number):
         yield examples(dataset, split, count * i // number, count * (i + 1) // number)
-
-
-def resolve_augmentation(dataset, augmentation):
-    """What "auto" means for this dataset; any other name is returned as it is.
-
-    Raises:
-      ValueError: for an unknown name.
-    """
-    if augmentation not in AUGMENTATIONS:
-        raise ValueError(
-            f"augmentation must be one of {AUGMENTATIONS}. Received: augmentation={augmentation!r}"
-        )
-    if augmentation == "auto":
-        return "crop_flip" if dataset.flips else "crop"
-    return augmentation
-
-
-def _seed(seed, epoch, stream):
-    return tf.random.fold_in(tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)]), stream)
-
-
-class _Augmenter:
-    """Moves and mirrors a batch by numbers that were drawn for the whole epoch at once."""
-
-    def __init__(self, augmentation, image_shape, count):
-        self._height, self._width, _ = image_shape
-        self._crops = augmentation != "none"
-        self._flips = augmentation == "crop_flip"
-        self._count = count
-
-    def draw(self, seed, epoch):
-        """`[count]` numbers each: row and column offset, and whether to mirror."""
-        if not self._crops:
-            return []
-        limits = (2 * (self._height // CROP_FRACTION) + 1, 2 * (self._width // CROP_FRACTION) + 1, 2)
-        return [
-            tf.random.stateless_uniform([self._count], _seed(seed, epoch, stream), 0, limit, tf.int32)
-            for stream, limit in zip((_ROWS, _COLUMNS, _FLIPS), limits, strict=True)
-        ]
-
-    def __call__(self, images, draws):
-        if not self._crops:
-            return images
-        row, column, mirror = (draw[:, tf.newaxis] for draw in draws)
-        pad_y, pad_x = self._height // CROP_FRACTION, self._width // CROP_FRACTION
-        padded = tf.pad(images, [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]])
-        rows, columns = row + tf.range(self._height), column + tf.range(self._width)
-        if self._flips:
-            columns = tf.where(mirror == 1, columns[:, ::-1], columns)
-        cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
-        return tf.gather(cropped, columns, axis=2, batch_dims=1)
