@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_kd import (
+    augmentation,
     callbacks,
     datasets,
     devices,
     export,
     hosts,
     optimization,
-    pipeline,
+    plans,
     plots,
     runs,
     tensorboard,
@@ -53,7 +54,7 @@ flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Of kernels; never of
 flags.DEFINE_enum("decay", _DEFAULTS.decay, training.DECAYS, "L2 in the loss, or decoupled.")
 flags.DEFINE_float("clip_norm", _DEFAULTS.clip_norm, "Largest norm of the gradient; 0: any.")
 flags.DEFINE_enum(
-    "augmentation", _DEFAULTS.augmentation, pipeline.AUGMENTATIONS, "'auto' follows the dataset."
+    "augmentation", _DEFAULTS.augmentation, augmentation.AUGMENTATIONS, "'auto' follows the dataset."
 )
 flags.DEFINE_enum("precision", _DEFAULTS.precision, training.PRECISIONS, "Of the computation.")
 flags.DEFINE_enum("strategy", _DEFAULTS.strategy, devices.STRATEGIES, "'auto': mirrored on GPUs.")
@@ -78,7 +79,7 @@ def load_dataset():
         seed=flags.FLAGS.seed,
         data_dir=DATA_DIR.value,
     )
-    pipeline.steps_per_epoch(dataset, flags.FLAGS.batch_size)
+    plans.plan(dataset, flags.FLAGS.batch_size)
     return dataset
 
 

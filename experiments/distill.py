@@ -16,7 +16,19 @@ from absl import flags
 
 import keras_kd
 from experiments import common
-from keras_kd import compatibility, devices, export, losses, plots, storage, tensorboard, training, verdicts
+from keras_kd import (
+    compatibility,
+    devices,
+    export,
+    losses,
+    plans,
+    plots,
+    storage,
+    teachers,
+    tensorboard,
+    training,
+    verdicts,
+)
 
 TEACHER = flags.DEFINE_string("teacher", None, "A .keras file to use instead of training one.")
 TEACHER_DEPTH = flags.DEFINE_integer("teacher_depth", 32, "6n+2.")
@@ -29,6 +41,20 @@ BASELINE = flags.DEFINE_bool(
 )
 TEMPERATURE = flags.DEFINE_float("temperature", 4.0, "Softening factor, > 0.")
 ALPHA = flags.DEFINE_float("alpha", 0.9, "Weight of the teacher's term, in [0, 1].")
+TEACHER_VIEWS = flags.DEFINE_integer(
+    "teacher_views",
+    0,
+    "Ask the teacher once about each training image in so many augmented views, keep its logits, and "
+    "show those views in turn; 0: ask it at each step, about a new view in each epoch.",
+    lower_bound=0,
+)
+TEACHER_LOGITS = flags.DEFINE_string(
+    "teacher_logits", "runs/teacher_logits", "Where logits are kept, for all runs that can share them."
+)
+TEACHER_DTYPE = flags.DEFINE_enum("teacher_dtype", "float16", teachers.DTYPES, "Of kept logits.")
+TEACHER_TOP_K = flags.DEFINE_integer(
+    "teacher_top_k", 0, "Keep the k largest logits and spread the rest evenly; 0: keep all.", lower_bound=0
+)
 SAVED_MODELS = flags.DEFINE_string("saved_models", "saved_models", "Where the export goes.")
 
 
@@ -135,6 +161,7 @@ def train_networks(networks, dataset, settings, folder):
                 settings,
                 temperature=TEMPERATURE.value,
                 alpha=ALPHA.value,
+                teacher_logits=kept_logits(networks["teacher"], dataset, settings),
                 folder=folder,
                 label=label,
                 callbacks=[common.STOP],
@@ -144,6 +171,27 @@ def train_networks(networks, dataset, settings, folder):
                 network, dataset, settings, folder=folder, label=label, callbacks=[common.STOP]
             )
     return trained
+
+
+def kept_logits(teacher, dataset, settings):
+    """The teacher's logits as the flags ask for them; None where it is asked at each step."""
+    if not TEACHER_VIEWS.value:
+        return None
+    plan = plans.plan(
+        dataset,
+        settings.batch_size,
+        seed=settings.seed,
+        augmentation=settings.augmentation,
+        views=TEACHER_VIEWS.value,
+    )
+    return teachers.keep(
+        teacher,
+        dataset,
+        plan,
+        TEACHER_LOGITS.value,
+        dtype=TEACHER_DTYPE.value,
+        top_k=TEACHER_TOP_K.value,
+    )
 
 
 def measure(networks, trained, dataset):

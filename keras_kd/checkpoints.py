@@ -109,12 +109,7 @@ class Checkpoints:
         return state
 
     def _check_identity(self, found, path):
-        wanted = self._identity
-        changes = ", ".join(
-            f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}"
-            for name in sorted(found.keys() | wanted.keys())
-            if found.get(name) != wanted.get(name)
-        )
+        changes = differences(found, self._identity)
         if changes:
             raise ValueError(f"{path} is of another training: {changes}")
 
@@ -149,6 +144,15 @@ def _with_arrays(value, arrays):
             return arrays[value[_ARRAY]]
         return {key: _with_arrays(item, arrays) for key, item in value.items()}
     return value
+
+
+def differences(found, wanted):
+    """What differs between two identities, `{name: JSON value}`, in one line; empty if nothing does."""
+    return ", ".join(
+        f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    )
 
 
 def read_variables(variables):

@@ -31,11 +31,16 @@ class Distiller(keras.Model):
     The teacher runs once a step, in inference mode and without gradient. It is never changed,
     its `trainable` flags included: only the student's weights count as trainable here.
 
+    A teacher that was asked before need not be asked again: labels given as
+    `{"labels": ..., "teacher_logits": float [batch, classes]}` bring its logits along (see
+    `keras_kd.teachers`), and `teacher` may then be None. Only terms on its layers ask it all the same.
+
     Calling the Distiller calls the student; with terms on layers inside the networks it
     returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.
 
     Args:
-      teacher: a `keras.Model` from inputs to logits `[batch, classes]`.
+      teacher: a `keras.Model` from inputs to logits `[batch, classes]`; None where its logits come
+        with the labels.
       student: a `keras.Model` with the same inputs and classes. It stays yours:
         `distiller.student` is the object that you passed.
       temperature: softening factor T, > 0, dimensionless.
@@ -50,7 +55,8 @@ class Distiller(keras.Model):
     Raises:
       ValueError: for a temperature or alpha out of range; for teacher and student whose input
         shapes or class counts differ; for a network that ends in softmax (KD needs logits; of
-        a subclassed model that is only known if it was called before).
+        a subclassed model that is only known if it was called before); for terms on a teacher's
+        layers without a teacher.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
@@ -59,12 +65,15 @@ class Distiller(keras.Model):
         super().__init__(name=name, dtype=_training_policy(student), autocast=False)
         self.soft_targets = losses.SoftTargets(temperature)
         self.alpha = alpha if isinstance(alpha, Schedule) else losses.check_alpha(alpha)
-        compatibility.check_pair(teacher, student)
         self.teacher = teacher
         self.student = student
         self.terms = _named_terms(terms)
+        if teacher is None:
+            compatibility.check_logits(student, "student")
+        else:
+            compatibility.check_pair(teacher, student)
         for term in self.terms.values():
-            term.loss.validate_model_compatibility(teacher, student)
+            term.check(teacher, student)
         self._ask_teacher = _Forward(teacher, [t.teacher_layer for t in self.terms.values()])
         self._ask_student = _Forward(student, [t.student_layer for t in self.terms.values()])
         self._means = {
@@ -80,7 +89,7 @@ class Distiller(keras.Model):
             autocast=False,
             aggregation="only_first_replica",
         )
-        if teacher.built and student.built:
+        if all(model.built for model in self._models()):
             self.build()
 
     @property
@@ -92,8 +101,11 @@ class Distiller(keras.Model):
         """The weight of the teacher's term in the next step: a number or a scalar tensor."""
         return self.alpha(self.step) if isinstance(self.alpha, Schedule) else self.alpha
 
+    def _models(self):
+        return [model for model in (self.teacher, self.student) if model is not None]
+
     def build(self, input_shape=None):
-        for model in (self.teacher, self.student):
+        for model in self._models():
             if not model.built:
                 model(keras.tree.map_shape_structure(keras.KerasTensor, input_shape))
         self.built = True
@@ -150,11 +162,19 @@ class Distiller(keras.Model):
         share = losses.replica_share()
         # Before the teacher is called: what it adds as a loss of its own is not the student's.
         regularisers = [ops.sum(loss) * share for loss in self.losses]
-        teacher = keras.tree.map_structure(ops.stop_gradient, _outputs(self._ask_teacher(x, False)))
+        labels, given = _split(y)
+        if self.teacher is None and given is None:
+            raise ValueError(
+                'without a teacher its logits must come with the labels, as {"labels": ..., '
+                f'"teacher_logits": ...}}. Received: y={y!r}'
+            )
+        asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
+        answer = self._ask_teacher(x, False) if asks else given
+        teacher = keras.tree.map_structure(ops.stop_gradient, _outputs(answer))
         student = _outputs(y_pred)
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
 
-        parts = self._reduced_terms(y, teacher, student, sample_weight)
+        parts = self._reduced_terms(labels, teacher, student, sample_weight)
         self._update_means(parts, share, losses.agreement(teacher["logits"], student["logits"]))
         alpha = self.alpha_now()
         if training:
@@ -185,7 +205,7 @@ class Distiller(keras.Model):
         self._means["agreement"].update_state(same_class)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, _outputs(y_pred)["logits"], sample_weight)
+        return super().compute_metrics(x, _split(y)[0], _outputs(y_pred)["logits"], sample_weight)
 
     def predict(self, x, *args, **kwargs):
         """The student's logits: see `keras.Model.predict`."""
@@ -241,6 +261,16 @@ class _Term:
         self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
         self._unreduced = losses.without_reduction(loss)
 
+    def check(self, teacher, student):
+        """Raises a ValueError if the networks lack the layers that the loss looks at."""
+        if teacher is not None:
+            self.loss.validate_model_compatibility(teacher, student)
+        elif self.teacher_layer != "logits":
+            raise ValueError(
+                f"a term on the teacher's layer {self.teacher_layer!r} needs the teacher itself. "
+                f"Received: teacher=None"
+            )
+
     def per_example(self, teacher, student):
         teacher, student = teacher[self.teacher_layer], student[self.student_layer]
         self.loss.validate_outputs(teacher, student)
@@ -263,6 +293,13 @@ class _Forward:
 
 def _outputs(output):
     return output if isinstance(output, dict) else {"logits": output}
+
+
+def _split(y):
+    """The labels, and the teacher's logits where they come along, else None."""
+    if isinstance(y, dict) and "teacher_logits" in y:
+        return y.get("labels"), y["teacher_logits"]
+    return y, None
 
 
 def _named_terms(terms):

@@ -14,11 +14,21 @@ import pathlib
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_kd import augmentation as augmentations
 from keras_kd import callbacks as kd_callbacks
 from keras_kd import checkpoints as kd_checkpoints
-from keras_kd import devices, loop, optimization, pipeline, validation
+from keras_kd import (
+    compatibility,
+    devices,
+    inference,
+    loop,
+    optimization,
+    pipeline,
+    plans,
+    teachers,
+    validation,
+)
 from keras_kd.distiller import Distiller
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -43,7 +53,7 @@ class Settings:
         "decoupled" subtracts `learning rate * lambda * kernel` at each step (Loshchilov &
         Hutter 2019).
       clip_norm: largest norm of the gradient over all weights; 0 never clips.
-      augmentation: see `pipeline.batches`.
+      augmentation: see `plans.plan`.
       precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
       strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
         machine), "multiworker" (by those of all hosts that the environment variable TF_CONFIG
@@ -76,7 +86,7 @@ class Settings:
     def __post_init__(self):
         _check_choice("schedule", self.schedule, optimization.SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
-        _check_choice("augmentation", self.augmentation, pipeline.AUGMENTATIONS)
+        _check_choice("augmentation", self.augmentation, augmentations.AUGMENTATIONS)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("strategy", self.strategy, devices.STRATEGIES)
         for name, low, high in (
@@ -157,6 +167,7 @@ def distill(
     temperature=4.0,
     alpha=0.9,
     terms=(),
+    teacher_logits=None,
     folder=None,
     label=None,
     callbacks=(),
@@ -170,17 +181,25 @@ def distill(
       student: another; it is trained in place.
       dataset, settings, folder, label, callbacks: as for `train`.
       temperature, alpha, terms: as for `keras_kd.Distiller`.
+      teacher_logits: what `teachers.keep` returned for this teacher, dataset, augmentation and
+        seed: the teacher is not asked again, and epoch e shows view e mod `teacher_logits.views`. None asks
+        it at each step, under a new view in each epoch.
 
     Returns:
       A `Trained`.
 
     Raises:
-      ValueError: see `keras_kd.Distiller`; or if what the folder holds is damaged or of another
-        training.
+      ValueError: see `keras_kd.Distiller`; if the logits are not those of this teacher and training;
+        or if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
+    if teacher_logits is not None:
+        compatibility.check_pair(teacher, student)
+        plan = _plan(dataset, settings, teacher_logits)
+        teachers.check_identity(teacher_logits.identity, teacher, dataset, plan)
+    asked = teacher if teacher_logits is None or terms else None
     with devices.scope(settings):
-        distiller = Distiller(teacher, student, temperature=temperature, alpha=alpha, terms=terms)
+        distiller = Distiller(asked, student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
         "temperature": distiller.temperature,
         "alpha": keras.saving.serialize_keras_object(distiller.alpha),
@@ -188,8 +207,21 @@ def distill(
             [term.weight, keras.saving.serialize_keras_object(term.loss)] for term in distiller.terms.values()
         ],
         "teacher": kd_checkpoints.digest(teacher),
+        "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
     }
-    return _Training(distiller, student, dataset, settings, folder, label, callbacks, identity).run()
+    return _Training(
+        distiller, student, dataset, settings, folder, label, callbacks, identity, teacher_logits
+    ).run()
+
+
+def _plan(dataset, settings, teacher_logits=None):
+    return plans.plan(
+        dataset,
+        settings.batch_size,
+        seed=settings.seed,
+        augmentation=settings.augmentation,
+        views=teacher_logits.views if teacher_logits else 0,
+    )
 
 
 def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
@@ -222,17 +254,19 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
 
 def _logits(model, dataset, split, batch_size):
     """Computed on one device of this host, so that any number of replicas sees each example once."""
-    forward = tf.function(lambda images: model(images, training=False)).get_concrete_function(
-        tf.TensorSpec((None, *dataset.image_shape), tf.float32)
-    )
+    forward = inference.compiled(model)
     batches = pipeline.evaluation_batches(dataset, split, batch_size)
-    return np.concatenate([forward(images).numpy() for images, _ in batches]).astype(np.float64)
+    return np.concatenate([keras.ops.convert_to_numpy(forward(images)) for images, _ in batches]).astype(
+        np.float64
+    )
 
 
 class _Training:
     """One network's training: `model` is `network` itself or a Distiller around it."""
 
-    def __init__(self, model, network, dataset, settings, folder, label, callbacks, identity):
+    def __init__(
+        self, model, network, dataset, settings, folder, label, callbacks, identity, teacher_logits=None
+    ):
         self._model = model
         self._network = network
         self._dataset = dataset
@@ -240,7 +274,8 @@ class _Training:
         self._folder = None if folder is None else pathlib.Path(folder)
         self._label = label or network.name
         self._callbacks = list(callbacks)
-        self._steps = pipeline.steps_per_epoch(dataset, settings.batch_size)
+        self._teacher_logits = teacher_logits
+        self._plan = _plan(dataset, settings, teacher_logits)
         self._is_chief = devices.is_chief(settings)
         self._has_others = settings.strategy == "multiworker"
         if self._has_others:
@@ -281,14 +316,14 @@ class _Training:
             if self._settings.decay == "l2":
                 stack.enter_context(optimization.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()
-            measured = [validation.Validation(self._dataset)]
+            measured = [validation.Validation(self._dataset, teacher=self._teacher_logits)]
             guards = [kd_callbacks.StopOnDivergence(self._label), kd_callbacks.LogSettings()]
             self._fit([*measured, *guards, *watchers, *self._callbacks, self._checkpoint])
         return Trained(self._checkpoint.history, self._checkpoint.seconds)
 
     def _compile(self):
         self._model.compile(
-            optimizer=_optimizer(self._settings, self._steps, self._network),
+            optimizer=_optimizer(self._settings, self._plan.steps, self._network),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
@@ -299,16 +334,15 @@ class _Training:
         span = {
             "epochs": epochs,
             "initial_epoch": self._checkpoint.initial_epoch(epochs),
-            "steps_per_epoch": self._steps,
+            "steps_per_epoch": self._plan.steps,
         }
         batches = functools.partial(
             pipeline.batches,
             self._dataset,
-            self._settings.batch_size,
+            self._plan,
             epochs=epochs,
-            seed=self._settings.seed,
-            augmentation=self._settings.augmentation,
             initial_epoch=span["initial_epoch"],
+            teacher=self._teacher_logits,
         )
         if self._has_others:
             self._agree(span["initial_epoch"])

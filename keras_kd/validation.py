@@ -21,15 +21,17 @@ class Validation(keras.callbacks.Callback):
     Args:
       dataset: the `keras_kd.datasets.Dataset`.
       batch_size: examples of a replica at a time, at the most.
+      teacher: the `keras_kd.teachers.TeacherLogits` that a Distiller is trained on, or None.
 
     Raises:
       ValueError: if there are fewer examples than replicas.
     """
 
-    def __init__(self, dataset, batch_size=256):
+    def __init__(self, dataset, batch_size=256, teacher=None):
         super().__init__()
         self._dataset = dataset
         self._batch_size = batch_size
+        self._teacher = teacher
 
     def on_train_begin(self, logs=None):
         strategy = tf.distribute.get_strategy()
@@ -44,31 +46,33 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.reset_metrics()
-        for batch in _shares(tf.distribute.get_strategy(), self._dataset, self._batch_size):
+        for batch in self._shares(tf.distribute.get_strategy()):
             self._test_step(batch)
         logs.update({f"val_{name}": float(value) for name, value in self.model.get_metrics_result().items()})
 
+    def _shares(self, strategy):
+        """The validation split in as many batches for each replica, of nearly equal size."""
+        replicas = strategy.num_replicas_in_sync
+        count = len(self._dataset.validation.labels)
+        steps = -(-count // (replicas * self._batch_size))
+        bounds = np.linspace(0, count, replicas * steps + 1).astype(int)
 
-def _shares(strategy, dataset, batch_size):
-    """The validation split in as many batches for each replica, of nearly equal size."""
-    replicas = strategy.num_replicas_in_sync
-    count = len(dataset.validation.labels)
-    steps = -(-count // (replicas * batch_size))
-    bounds = np.linspace(0, count, replicas * steps + 1).astype(int)
+        @functools.cache
+        def batch(index):
+            start, stop = bounds[index : index + 2]
+            with tf.device("CPU"):
+                return pipeline.examples(self._dataset, "validation", start, stop, self._teacher)
 
-    @functools.cache
-    def batch(index):
-        with tf.device("CPU"):
-            return pipeline.examples(dataset, "validation", *bounds[index : index + 2])
+        def part(context, place, step):
+            return tf.nest.flatten(batch(context.replica_id_in_sync_group * steps + step))[place]
 
-    def part(context, place, step):
-        return batch(context.replica_id_in_sync_group * steps + step)[place]
-
-    for step in range(steps):
-        yield tuple(
-            strategy.experimental_distribute_values_from_function(
-                functools.partial(part, place=place, step=step)
-            )
-            for place in range(2)
-        )
-        batch.cache_clear()
+        for step in range(steps):
+            structure = batch(step)
+            parts = [
+                strategy.experimental_distribute_values_from_function(
+                    functools.partial(part, place=place, step=step)
+                )
+                for place in range(len(tf.nest.flatten(structure)))
+            ]
+            yield tf.nest.pack_sequence_as(structure, parts)
+            batch.cache_clear()

@@ -17,15 +17,18 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 CORE_TESTS = [
+    "test_augmentation.py",
     "test_checkpoints.py",
     "test_compatibility.py",
     "test_datasets.py",
     "test_distiller.py",
     "test_losses.py",
+    "test_plans.py",
     "test_resnet.py",
     "test_runs.py",
     "test_storage.py",
     "test_taps.py",
+    "test_teachers.py",
     "test_verdicts.py",
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import same, weights_of
 
 import keras_kd
-from keras_kd import callbacks, datasets, devices, training
+from keras_kd import callbacks, compatibility, datasets, devices, plans, teachers, training
 
 FAST = training.Settings(
     epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
@@ -184,3 +184,54 @@ def test_settings_name_what_is_wrong(change, message):
 
 def test_settings_can_be_written_down():
     assert training.Settings(**json.loads(json.dumps(dataclasses.asdict(FAST)))) == FAST
+
+
+@pytest.fixture
+def keep(dataset, tmp_path):
+    def kept(teacher, settings=FAST, views=2, **options):
+        plan = plans.plan(dataset, settings.batch_size, seed=settings.seed, views=views)
+        return teachers.keep(teacher, dataset, plan, tmp_path / "logits", **options)
+
+    return kept
+
+
+def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep):
+    teacher = network(seed=1)
+    settings = dataclasses.replace(FAST, epochs=3)
+    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    live, kept = (
+        training.distill(teacher, student, dataset, settings, teacher_logits=logits).history
+        for student, logits in zip(
+            students, (None, keep(teacher, settings, views=3, dtype="float32")), strict=True
+        )
+    )
+    assert live.keys() == kept.keys()
+    for name, values in live.items():
+        np.testing.assert_allclose(kept[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for weight, other in zip(*map(weights_of, students), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
+
+
+def test_kept_logits_teach_without_the_teacher(dataset, keep, monkeypatch):
+    teacher = network(seed=1)
+    kept = keep(teacher)
+
+    def never(*args, **kwargs):
+        raise AssertionError("the teacher was asked")
+
+    monkeypatch.setattr(teacher, "call", never)
+    monkeypatch.setattr(compatibility, "check_logits", lambda model, role: 4)
+    histories = [
+        training.distill(teacher, network(seed=seed), dataset, FAST, teacher_logits=kept).history
+        for seed in range(2)
+    ]
+    assert all(len(history["val_soft_loss"]) == 2 for history in histories)
+
+
+def test_logits_of_another_teacher_or_training_are_refused(dataset, keep):
+    kept = keep(network(seed=1))
+    with pytest.raises(ValueError, match=r"logits of something else: teacher was '\w+' and is '\w+'"):
+        training.distill(network(seed=2), network(), dataset, FAST, teacher_logits=kept)
+    settings = dataclasses.replace(FAST, seed=1)
+    with pytest.raises(ValueError, match="seed was 0 and is 1"):
+        training.distill(network(seed=1), network(), dataset, settings, teacher_logits=kept)
