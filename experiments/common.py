@@ -11,7 +11,7 @@ import platform
 import sys
 import warnings
 
-import tensorflow as tf
+import keras
 from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
@@ -61,6 +61,11 @@ flags.DEFINE_enum("strategy", _DEFAULTS.strategy, devices.STRATEGIES, "'auto': m
 flags.DEFINE_integer(
     "replicas", _DEFAULTS.replicas, "Of 'mirrored': GPUs, or parts of the CPU where there is none; 0: all."
 )
+flags.DEFINE_enum("images", _DEFAULTS.images, training.IMAGES, "Where images lie and are augmented.")
+flags.DEFINE_enum("jit_compile", _DEFAULTS.jit_compile, list(training.JIT), "Whether XLA compiles the step.")
+flags.DEFINE_integer(
+    "steps_per_execution", _DEFAULTS.steps_per_execution, "Steps without asking Python; 0: by the machine."
+)
 flags.DEFINE_bool("deterministic", _DEFAULTS.deterministic, "Whether a run gives the same bits each time.")
 flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of weights, data order, augmentation, dropout.")
 
@@ -97,6 +102,12 @@ def parse_shortcuts(text):
             f"shortcuts must be 'none', 'all', or a 0 or 1 per block as in 1,0,1. Received: {text!r}"
         )
     return [value == "1" for value in values]
+
+
+def print_what_is_missing():
+    """Says what a run without TensorFlow leaves out."""
+    if not devices.has_tensorflow():
+        print("without TensorFlow there is no TensorBoard; log.txt and result.json have the numbers")
 
 
 def open_run(script, exports=None):
@@ -183,7 +194,7 @@ def complete(run, run_settings, work):
 
 def describe(dataset, run_settings):
     """What each result says beside its measurements: data, settings, versions, machine."""
-    packages = ("keras_kd", "tensorflow", "keras", "numpy")
+    packages = ("keras_kd", keras.backend.backend(), "keras", "numpy")
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
     return {
         "seed": run_settings.seed,
@@ -294,13 +305,22 @@ def guarded(main, argv):
     except callbacks.TrainingInterruptedError as error:
         print(f"{error}: {hosts.HOW_TO_RESUME}", file=sys.stderr)
         status = hosts.EXIT_RESUME
-    except (ValueError, OSError, callbacks.TrainingDivergedError, tf.errors.ResourceExhaustedError) as error:
+    except (ValueError, OSError, callbacks.TrainingDivergedError, *_backend_errors()) as error:
         if DEBUG.value:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
         status = 1
     if status or devices.has_other_hosts():
         _exit(status)
+
+
+def _backend_errors():
+    """What TensorFlow raises for a full disk or memory."""
+    if not devices.on_tensorflow():
+        return ()
+    import tensorflow as tf
+
+    return (tf.errors.ResourceExhaustedError,)
 
 
 def _exit(status):

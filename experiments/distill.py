@@ -62,8 +62,9 @@ def main():
     losses.check_temperature(TEMPERATURE.value)
     losses.check_alpha(ALPHA.value)
     settings = common.settings()
-    run = common.open_run("distill", exports=SAVED_MODELS.value)
-    saved_model = pathlib.Path(SAVED_MODELS.value) / run.path.name
+    exports = SAVED_MODELS.value if devices.on_tensorflow() else None
+    run = common.open_run("distill", exports)
+    saved_model = exports and pathlib.Path(exports) / run.path.name
     result = common.finished(run)
     if result is None:
         devices.prepare(settings)
@@ -78,7 +79,7 @@ def main():
         run=run.path,
         tensorboard=run.path / "tensorboard",
         curves=run.path / "curves.png",
-        saved_model=saved_model,
+        saved_model=saved_model or "only with KERAS_BACKEND=tensorflow",
         result=run.path / "result.json",
     )
 
@@ -95,7 +96,7 @@ def distil(networks, dataset, settings, folder, saved_model):
     teacher, student = networks["teacher"], networks["student_distilled"]
     storage.save_model(teacher, folder / "teacher.keras")
     storage.save_model(student, folder / "student.keras")
-    parity = export.export_saved_model(student, saved_model, dataset=dataset)
+    parity = saved_model and export.export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
         "temperature": TEMPERATURE.value,
         "alpha": ALPHA.value,

@@ -32,12 +32,15 @@ class StopOnDivergence(keras.callbacks.Callback):
         self._label = label
         self._every = every
         self._epoch = 0
+        self._checked = -1
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._checked = -1
 
     def on_train_batch_end(self, batch, logs=None):
-        if logs and batch % self._every == 0:
+        if logs and batch // self._every > self._checked:  # several steps may lie between two calls
+            self._checked = batch // self._every
             self._check(logs, f"batch {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
@@ -118,9 +121,10 @@ class ProgressBar(keras.callbacks.Callback):
                 self._label, total=self.params["epochs"], completed=epoch, accuracy=""
             )
             self._steps = self.params["steps"]
+        self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.advance(self._task, 1 / self._steps)
+        self._bar.update(self._task, completed=self._epoch + (batch + 1) / self._steps)
 
     def on_epoch_end(self, epoch, logs=None):
         accuracy = (logs or {}).get("val_accuracy")

@@ -3,16 +3,17 @@
 with devices.scope(settings):
     student = keras_kd.cifar_resnet(32, shortcuts=False)
 
-`settings` is a `keras_kd.training.Settings`.
+`settings` is a `keras_kd.training.Settings`. With another backend than TensorFlow there is one
+device, the backend's first.
 """
 
 import contextlib
 import functools
+import importlib.util
 import signal
 import threading
 
 import keras
-import tensorflow as tf
 
 from keras_kd import hosts
 
@@ -49,19 +50,61 @@ def prepare(settings):
     `scope` does it too, which is early enough where nothing else uses TensorFlow before.
 
     Returns:
-      The `tf.distribute.Strategy`.
+      The `tf.distribute.Strategy`, or what has its `scope` and `num_replicas_in_sync`.
 
     Raises:
       ValueError: see `scope`.
     """
+    if not on_tensorflow():
+        return _one_device(settings)
+    import tensorflow as tf
+
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     return _strategy(settings.strategy, settings.replicas)
 
 
+def on_tensorflow():
+    """Whether TensorFlow computes."""
+    return keras.backend.backend() == "tensorflow"
+
+
+def has_tensorflow():
+    """Whether TensorFlow is there, if only to write its files."""
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+class _OneDevice:
+    """What a training asks a `tf.distribute.Strategy` for, where there is one device."""
+
+    num_replicas_in_sync = 1
+    scope = contextlib.nullcontext
+
+
+def _one_device(settings):
+    if settings.strategy not in ("none", "auto") or settings.replicas > 1:
+        raise ValueError(
+            f"several devices need the TensorFlow backend (KERAS_BACKEND=tensorflow), not "
+            f"{keras.backend.backend()!r}. Received: strategy={settings.strategy!r}, "
+            f"replicas={settings.replicas}"
+        )
+    return _OneDevice()
+
+
+def has_accelerator():
+    """Whether the backend computes on something else than the CPU."""
+    if on_tensorflow():
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
 @functools.cache
 def _strategy(name, replicas):
     """One object per process and name: two strategies in one process break collectives."""
+    import tensorflow as tf
+
     if name == "none" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
         if replicas > 1:
             raise ValueError(
@@ -78,6 +121,8 @@ def _strategy(name, replicas):
 
 
 def _several_hosts():
+    import tensorflow as tf
+
     _watch()
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -118,6 +163,8 @@ def leave(failed=False):
 
 def _devices(replicas):
     """Names of the devices that the replicas of this machine run on; None: all GPUs."""
+    import tensorflow as tf
+
     gpus = len(tf.config.list_physical_devices("GPU"))
     if replicas > gpus > 0:
         raise ValueError(f"this machine has {gpus} GPUs. Received: replicas={replicas}")

@@ -1,11 +1,10 @@
-"""A trained network as a SavedModel that takes raw uint8 images."""
+"""A trained network as a SavedModel that takes raw uint8 images; with the TensorFlow backend."""
 
 import pathlib
 import shutil
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_kd import augmentation, storage, taps
 
@@ -36,6 +35,8 @@ def export_saved_model(model, path, *, dataset=None):
       ValueError: if the images of the dataset do not fit the model.
       ExportMismatchError: if a logit differs by more than `PARITY_TOLERANCE`.
     """
+    import tensorflow as tf
+
     path = pathlib.Path(path)
     check_target(path)
     shape = _image_shape(model, dataset)
@@ -92,6 +93,8 @@ def measure_parity(path, model, dataset=None, count=256):
       two logits, relative to the largest logit where that is above 1, and the share of images
       with the same class.
     """
+    import tensorflow as tf
+
     if dataset is None:
         shape = [size or UNKNOWN_SIZE for size in model.input_shape[1:]]
         images = np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.uint8)
@@ -128,7 +131,7 @@ def float32_copy(model):
 
 def _normalised(images, dataset):
     if dataset is None:
-        return tf.cast(images, tf.float32)
+        return keras.ops.cast(images, "float32")
     return augmentation.normalise(images, dataset.mean, dataset.std)
 
 
@@ -146,6 +149,8 @@ def _image_shape(model, dataset):
 
 
 def _metadata(model, shape, dataset):
+    import tensorflow as tf
+
     metadata = {
         "model": model.name,
         "input": {"name": "image", "dtype": "uint8", "shape": [None, *shape]},

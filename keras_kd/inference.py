@@ -1,6 +1,9 @@
-"""A network as a compiled function of its inputs, on any backend."""
+"""What a network answers, on any backend: as a compiled function, and for a split of a dataset."""
 
 import keras
+import numpy as np
+
+from keras_kd import augmentation
 
 
 def compiled(model):
@@ -45,3 +48,26 @@ def _as_it_is(model):
 
 
 _COMPILERS = {"tensorflow": _with_tensorflow, "jax": _with_jax}
+
+
+def logits(model, dataset, split, batch_size=256):
+    """A network's logits for every example of a split, once, in order.
+
+    Computed on one device of this host, so that any number of replicas sees each example once.
+
+    Args:
+      model: a `keras.Model` that returns logits.
+      dataset: a `keras_kd.datasets.Dataset`.
+      split: "train", "validation" or "test".
+      batch_size: examples at a time, at the most; the batches are of nearly equal size.
+
+    Returns:
+      float64 `[n, classes]`.
+    """
+    images = getattr(dataset, split).images
+    forward = compiled(model)
+    answers = [
+        keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))
+        for part in np.array_split(images, -(-len(images) // batch_size))
+    ]
+    return np.concatenate(answers).astype(np.float64)

@@ -3,9 +3,9 @@
 import contextlib
 
 import keras
-import tensorflow as tf
+from keras import ops
 
-from keras_kd import taps
+from keras_kd import losses, taps
 
 # He et al. 2016, section 4.2: divided by 10 at 32k and 48k of 64k iterations.
 STEP_DROPS = ((0.5, 0.1), (0.75, 0.01))
@@ -57,17 +57,26 @@ class GlobalClipSGD(keras.optimizers.SGD):
     def apply(self, grads, trainable_variables=None):
         grads = list(grads)
         present = [grad for grad in grads if grad is not None]
-        share = 1.0
-        replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
-            present = replica.all_reduce(tf.distribute.ReduceOp.SUM, present)
-            share = 1.0 / replica.num_replicas_in_sync
-        clipped = iter(tf.clip_by_global_norm(present, self.clip_norm)[0])
-        grads = [None if grad is None else share * next(clipped) for grad in grads]
+        if keras.backend.backend() == "tensorflow":
+            present = _summed_over_replicas(present)
+        norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in present))
+        # The optimiser sums over the replicas once more.
+        scale = losses.replica_share() * self.clip_norm / ops.maximum(norm, self.clip_norm)
+        clipped = iter(present)
+        grads = [None if grad is None else next(clipped) * ops.cast(scale, grad.dtype) for grad in grads]
         super().apply(grads, trainable_variables)
 
     def get_config(self):
         return {**super().get_config(), "clip_norm": self.clip_norm}
+
+
+def _summed_over_replicas(grads):
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return grads
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
 
 
 def kernels(model):

@@ -1,12 +1,14 @@
 """From a `Dataset` in memory to batches in a `tf.data.Dataset`, as a `plans.Plan` says."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_kd import augmentation
+from keras_kd.feeding import PLACE, validation_places
 
 
-def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, shards=1, own=range(1)):
+def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, places=False, shards=1, own=range(1)):
     """Training batches, epoch after epoch.
 
     Args:
@@ -15,6 +17,7 @@ def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, shards=1, o
       epochs: the epoch to stop before.
       initial_epoch: the epoch to begin with.
       teacher: the `keras_kd.teachers.TeacherLogits` of the plan's views, or None.
+      places: whether the examples are named by their places instead of shown: see `feeding`.
       shards: into how many equal parts each batch is cut.
       own: the range of those that come out, one after the other; the others are never read.
 
@@ -22,6 +25,7 @@ def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, shards=1, o
       A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, labels), where batch is
       `plan.batch_size / shards` and labels int64 `[batch]`; with a teacher the labels are
       `{"labels": ..., "teacher_logits": float32 [batch, classes]}`, as the `Distiller` takes them.
+      Instead of images places are `{name of feeding.PLACE: int32 [batch]}`.
     """
     with tf.device("CPU"):
         images, labels = tf.constant(dataset.train.images), tf.constant(dataset.train.labels)
@@ -38,8 +42,10 @@ def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, shards=1, o
         return [_cut(values, shards, own) for values in (index, *moves)]
 
     def batch(view, index, moves):
-        chosen = tf.gather(images, index)
-        x = augmentation.augment(chosen, *moves, dataset.mean, dataset.std)
+        if places:
+            x = dict(zip(PLACE, (index, *moves), strict=True))
+        else:
+            x = augmentation.augment(tf.gather(images, index), *moves, dataset.mean, dataset.std)
         y = tf.gather(labels, index)
         if teacher is None:
             return x, y
@@ -61,33 +67,18 @@ def _with_logits(labels, logits):
     return {"labels": labels, "teacher_logits": logits}
 
 
-def examples(dataset, split, start, stop, teacher=None):
-    """Some examples of a split, in order: float32 `[n, height, width, channels]` and labels.
+def validation_examples(dataset, start, stop, *, teacher=None, places=False):
+    """Some validation examples, in order, unmoved: images or places, and labels, as in `batches`.
 
     Args:
       dataset: a `keras_kd.datasets.Dataset`.
-      split: "train", "validation" or "test".
       start, stop: the places of the first example and after the last one.
-      teacher: a `keras_kd.teachers.TeacherLogits`, for validation alone; see `batches`.
+      teacher, places: see `batches`.
     """
-    stored = getattr(dataset, split)
-    x = augmentation.normalise(stored.images[start:stop], dataset.mean, dataset.std)
+    stored = dataset.validation
     y = tf.constant(stored.labels[start:stop])
-    return x, y if teacher is None else _with_logits(y, tf.constant(teacher.validation(start, stop)))
-
-
-def evaluation_batches(dataset, split, batch_size=256):
-    """Every example of a split exactly once, in order, in batches of nearly equal size.
-
-    Args:
-      dataset: a `keras_kd.datasets.Dataset`.
-      split: "train", "validation" or "test".
-      batch_size: examples in a batch, at the most.
-
-    Yields:
-      (float32 `[batch, height, width, channels]`, int64 `[batch]`).
-    """
-    count = len(getattr(dataset, split).labels)
-    number = -(-count // batch_size)
-    for i in range(number):
-        yield examples(dataset, split, count * i // number, count * (i + 1) // number)
+    if teacher is not None:
+        y = _with_logits(y, tf.constant(teacher.validation(start, stop)))
+    if places:
+        return keras.tree.map_structure(tf.constant, validation_places(dataset, start, stop)), y
+    return augmentation.normalise(stored.images[start:stop], dataset.mean, dataset.std), y

@@ -1,9 +1,11 @@
-"""What a run shows in TensorBoard beside the curves: pictures and hyperparameters."""
+"""What a run shows in TensorBoard beside the curves: pictures and hyperparameters.
+
+Where TensorFlow, which writes these files, is not there, nothing is written.
+"""
 
 import numpy as np
-import tensorflow as tf
 
-from keras_kd import plots
+from keras_kd import devices, plots
 
 
 def write_picture(folder, tag, figure):
@@ -14,6 +16,10 @@ def write_picture(folder, tag, figure):
       tag: its name there.
       figure: a `matplotlib.figure.Figure`.
     """
+    if not devices.has_tensorflow():
+        return
+    import tensorflow as tf
+
     with tf.summary.create_file_writer(str(folder)).as_default():
         tf.summary.image(tag, plots.pixels(figure)[np.newaxis], step=0)
 
@@ -27,6 +33,9 @@ def write_hparams(folder, run, hparams, metrics):
       hparams: `{name: number, string or bool}`: the columns that were chosen.
       metrics: `{name: number or None}`: the columns that were measured; None leaves a gap.
     """
+    if not devices.has_tensorflow():
+        return
+    import tensorflow as tf
     from tensorboard.plugins.hparams import api as hp
 
     with tf.summary.create_file_writer(str(folder)).as_default():

@@ -8,7 +8,6 @@ training.distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9
 
 import contextlib
 import dataclasses
-import functools
 import math
 import pathlib
 
@@ -21,18 +20,21 @@ from keras_kd import checkpoints as kd_checkpoints
 from keras_kd import (
     compatibility,
     devices,
+    feeding,
     inference,
-    loop,
     optimization,
-    pipeline,
     plans,
     teachers,
-    validation,
 )
 from keras_kd.distiller import Distiller
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 DECAYS = ("l2", "decoupled")
+IMAGES = ("auto", "host", "device")
+JIT = {"auto": "auto", "on": True, "off": False}
+
+# The most steps between two looks of Python, where that pays.
+MANY_STEPS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,12 @@ class Settings:
         names), or "auto": "mirrored" where there is a GPU, else "none".
       replicas: how many GPUs "mirrored" uses, or where there is none into how many logical
         devices it divides the CPU; 0: all GPUs, or one CPU.
+      images: where training images lie and are augmented: "host" prepares batches on the CPU while the
+        device computes, "device" keeps all images on it, as bytes; "auto" is "device" where there is
+        one beside the CPU, and with other backends than TensorFlow, which know no other.
+      jit_compile: whether XLA compiles the step: "on", "off", or "auto", which is "on" beside the CPU.
+      steps_per_execution: steps that TensorFlow takes without asking Python: a divisor of the steps of
+        an epoch; 0: the largest up to `MANY_STEPS` beside the CPU, and 1 on it.
       deterministic: whether to use only operations that give the same bits each time.
       seed: of initial weights, order, augmentation and dropout.
 
@@ -80,6 +88,9 @@ class Settings:
     precision: str = "float32"
     strategy: str = "auto"
     replicas: int = 0
+    images: str = "auto"
+    jit_compile: str = "auto"
+    steps_per_execution: int = 0
     deterministic: bool = False
     seed: int = 0
 
@@ -89,6 +100,8 @@ class Settings:
         _check_choice("augmentation", self.augmentation, augmentations.AUGMENTATIONS)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("strategy", self.strategy, devices.STRATEGIES)
+        _check_choice("images", self.images, IMAGES)
+        _check_choice("jit_compile", self.jit_compile, JIT)
         for name, low, high in (
             ("epochs", 1, math.inf),
             ("batch_size", 1, math.inf),
@@ -97,12 +110,13 @@ class Settings:
             ("weight_decay", 0, math.inf),
             ("clip_norm", 0, math.inf),
             ("replicas", 0, math.inf),
+            ("steps_per_execution", 0, math.inf),
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
             if not low <= value <= high or math.isinf(value):
                 raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
-        for name in ("epochs", "batch_size", "replicas", "seed"):
+        for name in ("epochs", "batch_size", "replicas", "steps_per_execution", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
         if self.schedule == "step" and self.warmup_fraction >= optimization.STEP_DROPS[0][0]:
@@ -155,7 +169,8 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    return _Training(model, model, dataset, settings, folder, label, callbacks, {}).run()
+    (fed,) = _fed([model], dataset, settings)
+    return _Training(fed, model, dataset, settings, folder, label, callbacks, {}).run()
 
 
 def distill(
@@ -198,8 +213,9 @@ def distill(
         plan = _plan(dataset, settings, teacher_logits)
         teachers.check_identity(teacher_logits.identity, teacher, dataset, plan)
     asked = teacher if teacher_logits is None or terms else None
+    fed_teacher, fed_student = _fed([asked, student], dataset, settings)
     with devices.scope(settings):
-        distiller = Distiller(asked, student, temperature=temperature, alpha=alpha, terms=terms)
+        distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
         "temperature": distiller.temperature,
         "alpha": keras.saving.serialize_keras_object(distiller.alpha),
@@ -238,7 +254,7 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
       `{"accuracy": ..., "loss": ...}`, the mean cross-entropy in nats, and with a teacher
       `"agreement"`, the share of examples for which both name the same class.
     """
-    logits = _logits(model, dataset, split, batch_size)
+    logits = inference.logits(model, dataset, split, batch_size)
     labels = getattr(dataset, split).labels
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -247,18 +263,9 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
         "loss": float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),
     }
     if teacher is not None:
-        teacher_classes = _logits(teacher, dataset, split, batch_size).argmax(axis=1)
+        teacher_classes = inference.logits(teacher, dataset, split, batch_size).argmax(axis=1)
         measured["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_classes))
     return measured
-
-
-def _logits(model, dataset, split, batch_size):
-    """Computed on one device of this host, so that any number of replicas sees each example once."""
-    forward = inference.compiled(model)
-    batches = pipeline.evaluation_batches(dataset, split, batch_size)
-    return np.concatenate([keras.ops.convert_to_numpy(forward(images)) for images, _ in batches]).astype(
-        np.float64
-    )
 
 
 class _Training:
@@ -279,7 +286,10 @@ class _Training:
         self._is_chief = devices.is_chief(settings)
         self._has_others = settings.strategy == "multiworker"
         if self._has_others:
-            loop.gather(model.distribute_strategy, 0)  # the chief may still be emptying the folder
+            from keras_kd import fitting
+
+            with devices.scope(settings):
+                fitting.wait_for_all()  # the chief may still be emptying the folder
         self._checkpoint = kd_callbacks.Checkpoint(
             self._checkpoints(identity), self._variables, self._callbacks, writes=self._is_chief
         )
@@ -298,13 +308,13 @@ class _Training:
     def _variables(self):
         """All that a step reads and writes, random layers and the Distiller's counter included."""
         measured = {id(variable) for metric in self._model.metrics for variable in metric.variables}
-        counter = [] if self._model is self._network else [self._model.step]
+        counter = [self._model.step] if isinstance(self._model, Distiller) else []
         network = [variable for variable in self._network.variables if id(variable) not in measured]
         return network + counter + self._model.optimizer.variables
 
     def run(self):
         """Trains on from where the checkpoints say; returns a `Trained`."""
-        strategy = self._model.distribute_strategy
+        strategy = devices.prepare(self._settings)
         bar = kd_callbacks.ProgressBar(self._label)
         watchers = [*self._observers(), bar] if self._is_chief else []
         with contextlib.ExitStack() as stack:
@@ -316,9 +326,8 @@ class _Training:
             if self._settings.decay == "l2":
                 stack.enter_context(optimization.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()
-            measured = [validation.Validation(self._dataset, teacher=self._teacher_logits)]
             guards = [kd_callbacks.StopOnDivergence(self._label), kd_callbacks.LogSettings()]
-            self._fit([*measured, *guards, *watchers, *self._callbacks, self._checkpoint])
+            self._fit([*guards, *watchers, *self._callbacks, self._checkpoint])
         return Trained(self._checkpoint.history, self._checkpoint.seconds)
 
     def _compile(self):
@@ -326,51 +335,67 @@ class _Training:
             optimizer=_optimizer(self._settings, self._plan.steps, self._network),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            jit_compile=JIT[self._settings.jit_compile],
+            steps_per_execution=steps_per_execution(self._settings, self._plan.steps),
         )
         self._model.optimizer.build(self._model.trainable_variables)
 
     def _fit(self, callbacks):
         epochs = self._settings.epochs
-        span = {
+        options = {
+            "teacher": self._teacher_logits,
+            "callbacks": callbacks,
             "epochs": epochs,
             "initial_epoch": self._checkpoint.initial_epoch(epochs),
-            "steps_per_epoch": self._plan.steps,
         }
-        batches = functools.partial(
-            pipeline.batches,
-            self._dataset,
-            self._plan,
-            epochs=epochs,
-            initial_epoch=span["initial_epoch"],
-            teacher=self._teacher_logits,
-        )
-        if self._has_others:
-            self._agree(span["initial_epoch"])
-            loop.fit(self._model, batches, callbacks=callbacks, **span)
-        else:
-            self._model.fit(
-                batches(),
-                callbacks=callbacks,
-                shuffle=False,  # the pipeline does that
-                verbose=0,
-                **span,
-            )
+        if devices.on_tensorflow():
+            from keras_kd import fitting
 
-    def _agree(self, initial_epoch):
-        found = loop.gather(self._model.distribute_strategy, initial_epoch)
-        if len(set(found)) > 1:
-            raise ValueError(
-                f"the hosts do not find the same checkpoints: put the run's folder where all see it. "
-                f"Received: epochs {found.tolist()} in {self._folder}"
-            )
+            options |= {"places": images_on_device(self._settings), "together": self._has_others}
+            fitting.fit(self._model, self._dataset, self._plan, **options)
+        else:
+            feeding.fit(self._model, self._dataset, self._plan, **options)
 
     def _observers(self):
         if self._folder is None:
             return []
-        return [
-            kd_callbacks.EpochLog(self._folder / "log.txt", self._label),
-            keras.callbacks.TensorBoard(self._folder / "tensorboard" / self._label, write_graph=False),
-        ]
+        observers = [kd_callbacks.EpochLog(self._folder / "log.txt", self._label)]
+        if devices.has_tensorflow():
+            folder = self._folder / "tensorboard" / self._label
+            observers.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+        return observers
+
+
+def images_on_device(settings):
+    """Whether training images lie on the device, and are augmented there."""
+    if not devices.on_tensorflow():
+        return True
+    return devices.has_accelerator() if settings.images == "auto" else settings.images == "device"
+
+
+def steps_per_execution(settings, steps_per_epoch):
+    """How many steps are taken without asking Python.
+
+    Raises:
+      ValueError: if it does not divide the steps of an epoch: Keras would go on into the next one.
+    """
+    wanted = settings.steps_per_execution
+    if wanted and steps_per_epoch % wanted:
+        raise ValueError(
+            f"steps_per_execution must divide the {steps_per_epoch} steps of an epoch. Received: {wanted}"
+        )
+    if not wanted and devices.has_accelerator():
+        return max(n for n in range(1, MANY_STEPS + 1) if steps_per_epoch % n == 0)
+    return wanted or 1
+
+
+def _fed(networks, dataset, settings):
+    """The networks as a step sees them: on images, or on the places of images on the device."""
+    if not images_on_device(settings):
+        return networks
+    with devices.scope(settings):
+        images = feeding.Images(dataset)
+        return [network and feeding.fed(network, images) for network in networks]
 
 
 def _optimizer(settings, steps_per_epoch, network):

@@ -21,17 +21,17 @@ class Validation(keras.callbacks.Callback):
     Args:
       dataset: the `keras_kd.datasets.Dataset`.
       batch_size: examples of a replica at a time, at the most.
-      teacher: the `keras_kd.teachers.TeacherLogits` that a Distiller is trained on, or None.
+      teacher, places: see `pipeline.batches`.
 
     Raises:
       ValueError: if there are fewer examples than replicas.
     """
 
-    def __init__(self, dataset, batch_size=256, teacher=None):
+    def __init__(self, dataset, batch_size=256, teacher=None, places=False):
         super().__init__()
         self._dataset = dataset
         self._batch_size = batch_size
-        self._teacher = teacher
+        self._options = {"teacher": teacher, "places": places}
 
     def on_train_begin(self, logs=None):
         strategy = tf.distribute.get_strategy()
@@ -61,7 +61,7 @@ class Validation(keras.callbacks.Callback):
         def batch(index):
             start, stop = bounds[index : index + 2]
             with tf.device("CPU"):
-                return pipeline.examples(self._dataset, "validation", start, stop, self._teacher)
+                return pipeline.validation_examples(self._dataset, start, stop, **self._options)
 
         def part(context, place, step):
             return tf.nest.flatten(batch(context.replica_id_in_sync_group * steps + step))[place]

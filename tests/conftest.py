@@ -22,6 +22,8 @@ CORE_TESTS = [
     "test_compatibility.py",
     "test_datasets.py",
     "test_distiller.py",
+    "test_feeding.py",
+    "test_inference.py",
     "test_losses.py",
     "test_plans.py",
     "test_resnet.py",

@@ -12,11 +12,21 @@ from keras_kd import callbacks
 def test_a_loss_that_is_not_finite_stops_at_once(loss):
     guard = callbacks.StopOnDivergence("net", every=5)
     guard.on_epoch_begin(2)
+    guard.on_train_batch_end(0, {"loss": 1.0})
     guard.on_train_batch_end(4, {"loss": loss})  # not a batch that is looked at
     with pytest.raises(callbacks.TrainingDivergedError, match=r"'net' is -?(nan|inf) in epoch 3 \(batch 6\)"):
         guard.on_train_batch_end(5, {"loss": loss})
     with pytest.raises(callbacks.TrainingDivergedError, match=r"epoch 3 \(its end\)"):
         guard.on_epoch_end(2, {"loss": loss})
+
+
+def test_a_loss_is_looked_at_though_keras_takes_several_steps_at_once():
+    guard = callbacks.StopOnDivergence("net", every=5)
+    guard.on_epoch_begin(0)
+    for batch in (2, 8, 11):
+        guard.on_train_batch_end(batch, {"loss": 1.0})
+    with pytest.raises(callbacks.TrainingDivergedError, match=r"\(batch 18\)"):
+        guard.on_train_batch_end(17, {"loss": float("nan")})
 
 
 def test_a_finite_loss_goes_on():

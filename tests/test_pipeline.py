@@ -81,16 +81,6 @@ def test_each_augmented_image_is_a_move_or_mirror_of_its_original(dataset, augme
     assert {move[2] for move in seen} == ({False, True} if augmentation == "crop_flip" else {False})
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 8, 24, 100])
-def test_evaluation_sees_every_example_once_in_order(dataset, batch_size):
-    found = listed(pipeline.evaluation_batches(dataset, "test", batch_size))
-    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), dataset.test.labels)
-    np.testing.assert_allclose(
-        np.concatenate([x for x, _ in found]), normalised(dataset.test, dataset), atol=1e-6
-    )
-    assert max(len(y) for _, y in found) <= max(batch_size, 1)
-
-
 @pytest.mark.parametrize(("shards", "of_each"), [(2, 1), (6, 1), (6, 3)])
 def test_shards_together_are_the_batch_and_share_nothing(dataset, shards, of_each):
     """Each host reads its own rows of each batch, one shard after the other."""

@@ -235,3 +235,25 @@ def test_logits_of_another_teacher_or_training_are_refused(dataset, keep):
     settings = dataclasses.replace(FAST, seed=1)
     with pytest.raises(ValueError, match="seed was 0 and is 1"):
         training.distill(network(seed=1), network(), dataset, settings, teacher_logits=kept)
+
+
+@pytest.mark.parametrize(
+    "change", [{"images": "device"}, {"steps_per_execution": 3}, {"jit_compile": "on"}], ids=str
+)
+def test_what_makes_it_faster_does_not_change_it(dataset, change):
+    teacher = network(seed=1)
+    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    histories = [
+        training.distill(teacher, student, dataset, dataclasses.replace(FAST, **options)).history
+        for student, options in zip(students, ({}, change), strict=True)
+    ]
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for weight, other in zip(*map(weights_of, students), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
+
+
+def test_an_execution_does_not_reach_into_the_next_epoch(dataset):
+    settings = dataclasses.replace(FAST, steps_per_execution=2)
+    with pytest.raises(ValueError, match="must divide the 3 steps of an epoch. Received: 2"):
+        training.train(network(), dataset, settings)
