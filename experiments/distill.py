@@ -15,7 +15,7 @@ import keras
 from absl import flags
 
 import keras_kd
-from experiments import common
+from experiments import common, console
 from keras_kd import (
     compatibility,
     devices,
@@ -75,7 +75,7 @@ def main():
         if result is None:
             return
     print_summary(result["networks"], result["effects"])
-    common.print_paths(
+    console.print_paths(
         run=run.path,
         tensorboard=run.path / "tensorboard",
         curves=run.path / "curves.png",
@@ -165,11 +165,11 @@ def train_networks(networks, dataset, settings, folder):
                 teacher_logits=kept_logits(networks["teacher"], dataset, settings),
                 folder=folder,
                 label=label,
-                callbacks=[common.STOP],
+                callbacks=[console.STOP],
             )
         else:
             trained[label] = training.train(
-                network, dataset, settings, folder=folder, label=label, callbacks=[common.STOP]
+                network, dataset, settings, folder=folder, label=label, callbacks=[console.STOP]
             )
     return trained
 
@@ -233,12 +233,12 @@ def print_summary(rows, effects):
     effect_of = {"student_alone": ("drop",), "student_distilled": ("gain", "recovery")}
     table = [
         common.network_row(label, row)
-        | {name: common.percent(effects[name]) for name in effect_of.get(label, ())}
+        | {name: console.percent(effects[name]) for name in effect_of.get(label, ())}
         for label, row in rows.items()
     ]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
-    common.print_table("On test, touched once", table, columns)
+    console.print_table("On test, touched once", table, columns)
 
 
 if __name__ == "__main__":
-    common.run(main)
+    console.run(main)

@@ -11,7 +11,7 @@ import keras
 from absl import flags
 
 import keras_kd
-from experiments import common
+from experiments import common, console
 from keras_kd import devices, storage, training
 
 DEPTH = flags.DEFINE_integer("depth", 20, "6n+2.")
@@ -33,8 +33,8 @@ def main():
             return
     columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
     row = common.network_row(result["network"], result["measured"])
-    common.print_table("On test, touched once", [row], columns)
-    common.print_paths(
+    console.print_table("On test, touched once", [row], columns)
+    console.print_paths(
         run=run.path,
         tensorboard=run.path / "tensorboard",
         model=run.path / "model.keras",
@@ -57,7 +57,7 @@ def build_network(dataset, settings):
 
 def train(model, dataset, settings, folder):
     """Trains, measures and saves; returns the result, of several hosts on the chief alone."""
-    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=[common.STOP])
+    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=[console.STOP])
     if not devices.is_chief(settings):
         return None
     common.write_samples(folder, dataset)
@@ -76,4 +76,4 @@ def train(model, dataset, settings, folder):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    console.run(main)

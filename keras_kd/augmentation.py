@@ -54,9 +54,10 @@ def augment(images, rows, columns, mirrored, mean, std):
       float32 `[batch, height, width, channels]`.
     """
     _, height, width, channels = images.shape
+    rows, columns, mirrored = (ops.convert_to_tensor(moves) for moves in (rows, columns, mirrored))
     batch = ops.shape(rows)[0]
     across = ops.arange(width)
-    across = ops.where(mirrored[:, None] == 1, across[::-1], across)
+    across = ops.where(mirrored[:, None] == 1, width - 1 - across, across)
     y, x = rows[:, None] + ops.arange(height), columns[:, None] + across
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
     y, x = ops.clip(y, 0, height - 1), ops.clip(x, 0, width - 1)

@@ -169,7 +169,7 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    (fed,) = _fed([model], dataset, settings)
+    (fed,) = feed([model], dataset, settings)
     return _Training(fed, model, dataset, settings, folder, label, callbacks, {}).run()
 
 
@@ -213,7 +213,7 @@ def distill(
         plan = _plan(dataset, settings, teacher_logits)
         teachers.check_identity(teacher_logits.identity, teacher, dataset, plan)
     asked = teacher if teacher_logits is None or terms else None
-    fed_teacher, fed_student = _fed([asked, student], dataset, settings)
+    fed_teacher, fed_student = feed([asked, student], dataset, settings)
     with devices.scope(settings):
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
@@ -266,6 +266,31 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
         teacher_classes = inference.logits(teacher, dataset, split, batch_size).argmax(axis=1)
         measured["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_classes))
     return measured
+
+
+def fit(model, dataset, plan, settings, *, callbacks, epochs, initial_epoch=0, teacher_logits=None):
+    """Trains a compiled model, measuring validation after each epoch: what `train` and `distill` do last.
+
+    Args:
+      model: a compiled `keras.Model`, on what `feed` made of its networks.
+      dataset, settings: as for `train`.
+      plan: a `keras_kd.plans.Plan`.
+      callbacks, epochs, initial_epoch: as for `keras.Model.fit`.
+      teacher_logits: a `keras_kd.teachers.TeacherLogits`, or None.
+    """
+    options = {
+        "teacher": teacher_logits,
+        "callbacks": callbacks,
+        "epochs": epochs,
+        "initial_epoch": initial_epoch,
+    }
+    if devices.on_tensorflow():
+        from keras_kd import fitting
+
+        options |= {"places": images_on_device(settings), "together": settings.strategy == "multiworker"}
+        fitting.fit(model, dataset, plan, **options)
+    else:
+        feeding.fit(model, dataset, plan, **options)
 
 
 class _Training:
@@ -342,19 +367,16 @@ class _Training:
 
     def _fit(self, callbacks):
         epochs = self._settings.epochs
-        options = {
-            "teacher": self._teacher_logits,
-            "callbacks": callbacks,
-            "epochs": epochs,
-            "initial_epoch": self._checkpoint.initial_epoch(epochs),
-        }
-        if devices.on_tensorflow():
-            from keras_kd import fitting
-
-            options |= {"places": images_on_device(self._settings), "together": self._has_others}
-            fitting.fit(self._model, self._dataset, self._plan, **options)
-        else:
-            feeding.fit(self._model, self._dataset, self._plan, **options)
+        fit(
+            self._model,
+            self._dataset,
+            self._plan,
+            self._settings,
+            teacher_logits=self._teacher_logits,
+            callbacks=callbacks,
+            initial_epoch=self._checkpoint.initial_epoch(epochs),
+            epochs=epochs,
+        )
 
     def _observers(self):
         if self._folder is None:
@@ -389,8 +411,16 @@ def steps_per_execution(settings, steps_per_epoch):
     return wanted or 1
 
 
-def _fed(networks, dataset, settings):
-    """The networks as a step sees them: on images, or on the places of images on the device."""
+def feed(networks, dataset, settings):
+    """Networks as a step sees them: on images, or on the places of images on the device.
+
+    Args:
+      networks: `keras.Model`s on images; None stays None.
+      dataset, settings: as for `train`.
+
+    Returns:
+      A list of as many networks.
+    """
     if not images_on_device(settings):
         return networks
     with devices.scope(settings):

@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 from conftest import error_line, run_python, tiny_arrays
 
-from experiments import common, distill
+from experiments import common, console, distill
 from keras_kd import datasets, training
 
 SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
@@ -240,7 +240,7 @@ def run_here(arguments, capfd):
     with flagsaver.flagsaver():
         argv = flags.FLAGS(["distill", *arguments])
         with pytest.raises(SystemExit) as ended:
-            common.guarded(distill.main, argv)
+            console.guarded(distill.main, argv)
     return ended.value.code, error_line(capfd.readouterr().err)
 
 

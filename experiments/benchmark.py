@@ -1,0 +1,246 @@
+"""Where the time of distillation goes: steps of ours and of others, turn by turn, on one machine.
+
+    python -m experiments.benchmark
+
+takes about ten minutes on two CPU cores. Each contender has a process of its own; they take turns of a
+few steps, so that what else the machine does falls on all alike. `--compare=OLD.json` shows what became
+slower since. `KERAS_BACKEND=jax` measures Keras on JAX.
+"""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+import keras
+from absl import flags
+
+from experiments import console, contenders
+from keras_kd import progress, storage, training
+
+SIZES = flags.DEFINE_list("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
+CONTENDERS = flags.DEFINE_list("contenders", list(contenders.CONTENDERS), "Who takes part.")
+STEPS = flags.DEFINE_integer("steps", 20, "Measured steps of each contender.", lower_bound=1)
+TURN = flags.DEFINE_integer("turn", 4, "Steps in a turn.", lower_bound=1)
+WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before, first one included.", lower_bound=1)
+PRECISION = flags.DEFINE_enum("precision", "float32", training.PRECISIONS, "Of Keras's contenders.")
+IMAGES = flags.DEFINE_enum("images", "auto", training.IMAGES, "Where images lie and are augmented.")
+JIT = flags.DEFINE_enum("jit_compile", "auto", list(training.JIT), "Whether XLA compiles the step.")
+OUT = flags.DEFINE_string("out", "runs/benchmark.json", "Where the numbers go.")
+COMPARE = flags.DEFINE_string("compare", None, "Numbers of another run of this script.")
+
+# (what, contender, its reference, the least ratio of their throughputs)
+TARGETS = (
+    ("cached : student alone", "cached", "student_alone", 0.95),
+    ("cached : live", "cached", "live", 1.4),
+    ("cached : keras.distillation", "cached", "keras_distillation", 1.5),
+    ("live : keras.distillation", "live", "keras_distillation", 1.05),
+    ("cached : PyTorch live", "cached", "torch", 1.3),
+)
+SUM_TARGET = 1.03  # of the live step to the student's step and the teacher's forward pass
+
+
+def main():
+    for flag, known in ((SIZES, contenders.SIZES), (CONTENDERS, contenders.CONTENDERS)):
+        unknown = [name for name in flag.value if name not in known]
+        if unknown:
+            raise ValueError(f"--{flag.name} must be of {', '.join(known)}. Received: {unknown[0]!r}")
+    before = COMPARE.value and read(COMPARE.value)
+    found = {"machine": machine(), "options": options(), "sizes": {}}
+    for size in SIZES.value:
+        found["sizes"][size] = rows = measure(size)
+        print_rows(contenders.SIZES[size].title, rows)
+        found["sizes"][size]["ratios"] = ratios = compare_with_targets(rows)
+        print_ratios(ratios)
+        if before:
+            print_changes(rows, before.get(size, {}))
+    storage.write_json(found, OUT.value)
+    console.print_paths(result=OUT.value)
+
+
+def options():
+    """What Keras's contenders are told."""
+    return {"precision": PRECISION.value, "images": IMAGES.value, "jit_compile": JIT.value}
+
+
+def machine():
+    """What the numbers belong to."""
+    packages = ("keras_kd", "keras", keras.backend.backend(), "torch")
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        processor = next((line.split(":")[1].strip() for line in file if "model name" in line), "?")
+    return {
+        "backend": keras.backend.backend(),
+        "devices": keras.distribution.list_devices(),
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "versions": {name: importlib.metadata.version(name) for name in packages if is_there(name)},
+    }
+
+
+def is_there(package):
+    """Whether a package is installed."""
+    return importlib.util.find_spec(package) is not None
+
+
+def read(path):
+    """`{size: rows}` of another run."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file)["sizes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"--compare={path} is not what this script wrote ({error})") from error
+
+
+class Process:
+    """A contender that waits for its turns."""
+
+    def __init__(self, name, size):
+        backend = "torch" if name == "torch" else keras.backend.backend()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.contenders", name, size, json.dumps(options())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        self.name = name
+
+    def take(self, steps):
+        """The seconds of so many steps."""
+        return self._ask(str(steps))
+
+    def end(self):
+        """What else the contender measured."""
+        measured = self._ask("")
+        self._process.wait(timeout=60)
+        return measured
+
+    def _ask(self, line):
+        with contextlib.suppress(BrokenPipeError):
+            print(line, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise ValueError(f"the contender {self.name!r} ended with status {self._process.wait()}")
+        return json.loads(answer)
+
+    def kill(self):
+        """Ends it, if it has not ended."""
+        self._process.kill()
+        self._process.wait()
+
+
+def measure(size):
+    """`{contender: {measure: number}}`."""
+    names = [name for name in CONTENDERS.value if name != "torch" or is_there("torch")]
+    if len(names) < len(CONTENDERS.value):
+        print("PyTorch is not there, so it is left out: pip install 'keras_kd[benchmark]'")
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(progress.bar("steps"))
+        task = bar.add_task(size, total=len(names) * (STEPS.value + WARMUP.value))
+        processes, firsts, seconds = {}, {}, {name: [] for name in names}
+        for name in names:  # one after the other, so that each has the machine for its first step
+            processes[name] = Process(name, size)
+            stack.callback(processes[name].kill)
+            firsts[name] = processes[name].take(1)[0]
+            processes[name].take(max(WARMUP.value - 1, 1))
+            bar.advance(task, WARMUP.value)
+        while len(seconds[names[-1]]) < STEPS.value:
+            for name in names:
+                steps = min(TURN.value, STEPS.value - len(seconds[name]))
+                seconds[name] += processes[name].take(steps)
+                bar.advance(task, steps)
+        return {
+            name: row(contenders.SIZES[size], firsts[name], seconds[name]) | processes[name].end()
+            for name in names
+        }
+
+
+def row(size, first, seconds):
+    """What a contender's seconds say."""
+    quarters = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [seconds[0]] * 3
+    median = statistics.median(seconds)
+    return {
+        "median": median,
+        "spread": (quarters[2] - quarters[0]) / median,
+        "images_per_second": size.batch_size / median,
+        "first_step": first,
+        "seconds": seconds,
+    }
+
+
+def compare_with_targets(rows):
+    """`{what: {"wanted": ..., "found": ...}}` for all whose contenders took part."""
+    found = {}
+    if {"live", "student_alone", "teacher_forward"} <= rows.keys():
+        parts = rows["student_alone"]["median"] + rows["teacher_forward"]["median"]
+        found["live step : student's step + teacher's forward"] = {
+            "wanted": f"<= {SUM_TARGET}",
+            "found": rows["live"]["median"] / parts,
+            "met": rows["live"]["median"] / parts <= SUM_TARGET,
+        }
+    for what, name, reference, least in TARGETS:
+        if {name, reference} <= rows.keys():
+            ratio = rows[reference]["median"] / rows[name]["median"]
+            found[what] = {"wanted": f">= {least}", "found": ratio, "met": ratio >= least}
+    return found
+
+
+def print_rows(title, rows):
+    table = [
+        {
+            "contender": name.replace("_", " "),
+            "ms/step": f"{1000 * row['median']:.1f}",
+            "spread": console.percent(row["spread"]),
+            "images/s": f"{row['images_per_second']:,.0f}",
+            "first step, s": f"{row['first_step']:.1f}",
+            "waits for data": console.percent(row.get("share_waiting_for_data")).replace("n/a", ""),
+            "peak MB": f"{row['peak_bytes'] / 2**20:,.0f}",
+        }
+        for name, row in rows.items()
+    ]
+    console.print_table(title, table, list(table[0]))
+
+
+def print_ratios(ratios):
+    table = [
+        {
+            "ratio of throughputs (of times in the first row)": what,
+            "wanted": ratio["wanted"],
+            "found": f"{ratio['found']:.2f}",
+            "": "met" if ratio["met"] else "missed",
+        }
+        for what, ratio in ratios.items()
+    ]
+    if table:
+        console.print_table("Targets", table, list(table[0]))
+
+
+def print_changes(rows, before):
+    """Each median, and what it was; measured against the student alone where both runs have it."""
+    table = []
+    for name, row in rows.items():
+        if name == "ratios" or name not in before:
+            continue
+        entry = {
+            "contender": name.replace("_", " "),
+            "ms/step then": f"{1000 * before[name]['median']:.1f}",
+            "now": f"{1000 * row['median']:.1f}",
+        }
+        if "student_alone" in rows.keys() & before.keys():
+            then = before[name]["median"] / before["student_alone"]["median"]
+            now = row["median"] / rows["student_alone"]["median"]
+            entry |= {"times the student alone, then": f"{then:.2f}", "now ": f"{now:.2f}"}
+            entry["slower by"] = f"{now / then - 1:+.0%}"
+        table.append(entry)
+    if table:
+        console.print_table("Compared", table, list(table[0]))
+
+
+if __name__ == "__main__":
+    console.run(main)

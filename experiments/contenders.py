@@ -1,0 +1,270 @@
+"""The training steps that `benchmark` compares, each in a process of its own that waits for its turns.
+
+    python -m experiments.contenders live cifar '{"precision": "float32"}'
+
+reads from stdin how many steps to take and answers each time with a line of JSON: the seconds of each
+step. An empty line ends it; the last answer says what else was measured.
+"""
+
+import dataclasses
+import itertools
+import json
+import resource
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+
+import keras_kd
+from keras_kd import augmentation, datasets, inference, plans, teachers, training
+
+BATCHES = 20  # of training images; what they show does not matter
+FOREVER = 10**6
+TEMPERATURE, ALPHA = 4.0, 0.9
+WAITS = 20  # steps over which the wait for data is measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """A pair of networks and the batches that they see."""
+
+    title: str
+    image_shape: tuple[int, int, int]
+    batch_size: int
+    teacher: tuple
+    student: tuple
+
+    def network(self, role):
+        """The teacher, with shortcuts, or the student, without."""
+        keras.utils.set_random_seed(0)
+        builder, *sizes = getattr(self, role)
+        return builder(*sizes, self.image_shape, shortcuts=role == "teacher")
+
+
+CIFAR, WIDE = keras_kd.cifar_resnet, keras_kd.wide_resnet
+SIZES = {
+    "digits": Size("ResNet-32 to plain-32, 8x8", (8, 8, 1), 64, (CIFAR, 32), (CIFAR, 32)),
+    "cifar": Size("ResNet-56 to plain-20, 32x32", (32, 32, 3), 128, (CIFAR, 56), (CIFAR, 20)),
+    "wide": Size("WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, (WIDE, 28, 2), (WIDE, 16, 2)),
+    "tiny": Size("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, (CIFAR, 8), (CIFAR, 8)),
+}
+
+
+class Turns(keras.callbacks.Callback):
+    """Takes as many steps as it is told, reports their seconds, and waits to be told again."""
+
+    def __init__(self):
+        super().__init__()
+        self._left, self._seconds = 0, []
+
+    def begin(self):
+        """Before a step: waits for a turn, then starts the clock."""
+        if not self._left:
+            if self._seconds:
+                answer(self._seconds)
+                self._seconds = []
+            self._left = int(sys.stdin.readline().strip() or 0)
+            if not self._left:
+                raise DoneError
+        self._started = time.perf_counter()
+
+    def end(self):
+        """After a step whose results are there."""
+        self._seconds.append(time.perf_counter() - self._started)
+        self._left -= 1
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # waits for the device
+        self.end()
+
+
+class DoneError(Exception):
+    """There is no turn any more."""
+
+
+def answer(values):
+    """Sends a line to the benchmark."""
+    print(json.dumps(values), file=ANSWERS, flush=True)
+
+
+ANSWERS = sys.stdout
+
+
+class Contender:
+    """What all have in common: data, plan, settings, turns."""
+
+    def __init__(self, size, options):
+        self.size = size
+        self.turns = Turns()
+        self.dataset = random_images(size)
+        self.settings = training.Settings(
+            epochs=FOREVER,
+            batch_size=size.batch_size,
+            learning_rate=1e-5,
+            weight_decay=0.0,  # the others have neither decay nor clipping
+            clip_norm=0.0,
+            warmup_fraction=0.0,
+            strategy="none",
+            steps_per_execution=1,
+            **options,
+        )
+        self.plan = plans.plan(self.dataset, size.batch_size)
+        self.measured = {}
+
+    def student_alone(self):
+        training.train(self._network("student"), self.dataset, self.settings, callbacks=[self.turns])
+
+    def teacher_forward(self):
+        (teacher,) = training.feed([self._network("teacher")], self.dataset, self.settings)
+        forward = inference.compiled(teacher)
+        epoch = self.plan.epoch(0)
+        for step in itertools.cycle(range(self.plan.steps)):
+            batch = self._batch(epoch, step)
+            self.turns.begin()
+            keras.ops.convert_to_numpy(forward(batch))
+            self.turns.end()
+
+    def _batch(self, epoch, step):
+        index, moves = epoch.index[step], [values[step] for values in epoch.moves]
+        if training.images_on_device(self.settings):
+            return dict(zip(keras_kd.feeding.PLACE, (index, *moves), strict=True))
+        images = self.dataset.train.images[index]
+        return augmentation.augment(images, *moves, self.dataset.mean, self.dataset.std)
+
+    def live(self):
+        self._distil(None)
+
+    def cached(self):
+        with tempfile.TemporaryDirectory() as folder:
+            plan = dataclasses.replace(self.plan, views=1)
+            started = time.perf_counter()
+            kept = teachers.keep(self._network("teacher"), self.dataset, plan, folder)
+            self.measured["seconds_to_fill_a_view"] = time.perf_counter() - started
+            self._distil(kept)
+
+    def _distil(self, teacher_logits):
+        try:
+            training.distill(
+                self._network("teacher"),
+                self._network("student"),
+                self.dataset,
+                self.settings,
+                temperature=TEMPERATURE,
+                alpha=ALPHA,
+                teacher_logits=teacher_logits,
+                callbacks=[self.turns],
+            )
+        except DoneError:
+            if training.devices.on_tensorflow():
+                self.measured["share_waiting_for_data"] = self._waiting(self.turns.model, teacher_logits)
+            raise
+
+    def _waiting(self, model, teacher_logits):
+        """The share of a step's time that passes before its batch is there."""
+        from keras_kd import pipeline
+
+        places = training.images_on_device(self.settings)
+        batches = iter(
+            pipeline.batches(self.dataset, self.plan, epochs=FOREVER, teacher=teacher_logits, places=places)
+        )
+        model.train_on_batch(*next(batches))
+        waited = whole = 0.0
+        for _ in range(WAITS):
+            started = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - started
+            model.train_on_batch(*batch)
+            whole += time.perf_counter() - started
+        return waited / whole
+
+    def keras_distillation(self):
+        """With an instance of KLDivergence: its default is not distillation."""
+        teacher, student = self._fed_pair()
+        distiller = keras.distillation.Distiller(
+            teacher,
+            student,
+            distillation_losses=keras.distillation.LogitsDistillation(
+                temperature=TEMPERATURE, loss=keras.losses.KLDivergence()
+            ),
+            student_loss_weight=1 - ALPHA,
+        )
+        self._fit(distiller)
+
+    def minimal(self):
+        self._fit(Minimal(*self._fed_pair()))
+
+    def _fed_pair(self):
+        return training.feed(
+            [self._network("teacher"), self._network("student")], self.dataset, self.settings
+        )
+
+    def _fit(self, model):
+        model.compile(
+            optimizer=keras.optimizers.SGD(1e-5, momentum=0.9, nesterov=True),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        training.fit(model, self.dataset, self.plan, self.settings, callbacks=[self.turns], epochs=FOREVER)
+
+    def torch(self):
+        from experiments import torch_loop
+
+        torch_loop.run(self, TEMPERATURE, ALPHA)
+
+    def _network(self, role):
+        with training.devices.scope(self.settings):
+            return self.size.network(role)
+
+
+class Minimal(keras.Model):
+    """The least that distils: a loss of two terms in `compute_loss`."""
+
+    def __init__(self, teacher, student):
+        super().__init__()
+        self.teacher, self.student = teacher, student
+        self.teacher.trainable = False
+
+    def call(self, inputs, training=None):
+        return self.student(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        teacher, student = (
+            keras.ops.softmax(logits / TEMPERATURE) for logits in (self.teacher(x, training=False), y_pred)
+        )
+        soft = TEMPERATURE**2 * keras.ops.mean(keras.losses.kl_divergence(teacher, student))
+        hard = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return (1 - ALPHA) * hard + ALPHA * soft
+
+
+def random_images(size):
+    """A dataset of the right shapes: speed does not depend on what is on the images."""
+    rng = np.random.default_rng(0)
+
+    def split(count):
+        images = rng.integers(0, 256, (count, *size.image_shape)).astype(np.uint8)
+        return datasets.Split(images, np.arange(count) % 10)
+
+    train, rest = split(BATCHES * size.batch_size), split(20)
+    return datasets.Dataset("random", train, rest, rest, tuple("0123456789"), flips=True)
+
+
+CONTENDERS = ("student_alone", "teacher_forward", "live", "cached", "keras_distillation", "minimal", "torch")
+
+
+def main(name, size, options):
+    contender = Contender(SIZES[size], json.loads(options))
+    try:
+        getattr(contender, name)()
+    except DoneError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        answer(contender.measured | {"peak_bytes": peak})
+
+
+if __name__ == "__main__":
+    sys.stdout = sys.stderr  # the answers alone go to the benchmark
+    main(*sys.argv[1:])
