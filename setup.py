@@ -29,6 +29,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
+        "benchmark": ["torch>=2.6"],
         "jax": ["jax>=0.5"],
         "test": ["jax>=0.5", "pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.6"],
     },

@@ -13,14 +13,13 @@ import importlib.util
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 
 import keras
 from absl import flags
 
-from experiments import console, contenders
+from experiments import console, contenders, measures
 from keras_kd import progress, storage, training
 
 SIZES = flags.DEFINE_list("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
@@ -34,31 +33,22 @@ JIT = flags.DEFINE_enum("jit_compile", "auto", list(training.JIT), "Whether XLA 
 OUT = flags.DEFINE_string("out", "runs/benchmark.json", "Where the numbers go.")
 COMPARE = flags.DEFINE_string("compare", None, "Numbers of another run of this script.")
 
-# (what, contender, its reference, the least ratio of their throughputs)
-TARGETS = (
-    ("cached : student alone", "cached", "student_alone", 0.95),
-    ("cached : live", "cached", "live", 1.4),
-    ("cached : keras.distillation", "cached", "keras_distillation", 1.5),
-    ("live : keras.distillation", "live", "keras_distillation", 1.05),
-    ("cached : PyTorch live", "cached", "torch", 1.3),
-)
-SUM_TARGET = 1.03  # of the live step to the student's step and the teacher's forward pass
-
 
 def main():
     for flag, known in ((SIZES, contenders.SIZES), (CONTENDERS, contenders.CONTENDERS)):
         unknown = [name for name in flag.value if name not in known]
         if unknown:
             raise ValueError(f"--{flag.name} must be of {', '.join(known)}. Received: {unknown[0]!r}")
-    before = COMPARE.value and read(COMPARE.value)
+    before = read(COMPARE.value) if COMPARE.value else {}
     found = {"machine": machine(), "options": options(), "sizes": {}}
     for size in SIZES.value:
-        found["sizes"][size] = rows = measure(size)
+        rows = measure(size)
+        ratios = measures.ratios(rows)
+        found["sizes"][size] = {"contenders": rows, "ratios": ratios}
         print_rows(contenders.SIZES[size].title, rows)
-        found["sizes"][size]["ratios"] = ratios = compare_with_targets(rows)
         print_ratios(ratios)
-        if before:
-            print_changes(rows, before.get(size, {}))
+        if size in before:
+            print_changes(rows, before[size]["contenders"])
     storage.write_json(found, OUT.value)
     console.print_paths(result=OUT.value)
 
@@ -71,8 +61,9 @@ def options():
 def machine():
     """What the numbers belong to."""
     packages = ("keras_kd", "keras", keras.backend.backend(), "torch")
+    processor = platform.processor()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        processor = next((line.split(":")[1].strip() for line in file if "model name" in line), "?")
+        processor = next((line.split(":")[1].strip() for line in file if "model name" in line), processor)
     return {
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
@@ -156,39 +147,10 @@ def measure(size):
                 seconds[name] += processes[name].take(steps)
                 bar.advance(task, steps)
         return {
-            name: row(contenders.SIZES[size], firsts[name], seconds[name]) | processes[name].end()
+            name: measures.row(contenders.SIZES[size].batch_size, firsts[name], seconds[name])
+            | processes[name].end()
             for name in names
         }
-
-
-def row(size, first, seconds):
-    """What a contender's seconds say."""
-    quarters = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [seconds[0]] * 3
-    median = statistics.median(seconds)
-    return {
-        "median": median,
-        "spread": (quarters[2] - quarters[0]) / median,
-        "images_per_second": size.batch_size / median,
-        "first_step": first,
-        "seconds": seconds,
-    }
-
-
-def compare_with_targets(rows):
-    """`{what: {"wanted": ..., "found": ...}}` for all whose contenders took part."""
-    found = {}
-    if {"live", "student_alone", "teacher_forward"} <= rows.keys():
-        parts = rows["student_alone"]["median"] + rows["teacher_forward"]["median"]
-        found["live step : student's step + teacher's forward"] = {
-            "wanted": f"<= {SUM_TARGET}",
-            "found": rows["live"]["median"] / parts,
-            "met": rows["live"]["median"] / parts <= SUM_TARGET,
-        }
-    for what, name, reference, least in TARGETS:
-        if {name, reference} <= rows.keys():
-            ratio = rows[reference]["median"] / rows[name]["median"]
-            found[what] = {"wanted": f">= {least}", "found": ratio, "met": ratio >= least}
-    return found
 
 
 def print_rows(title, rows):
@@ -210,7 +172,7 @@ def print_rows(title, rows):
 def print_ratios(ratios):
     table = [
         {
-            "ratio of throughputs (of times in the first row)": what,
+            "ratio of throughputs, if not of times": what,
             "wanted": ratio["wanted"],
             "found": f"{ratio['found']:.2f}",
             "": "met" if ratio["met"] else "missed",
@@ -222,24 +184,20 @@ def print_ratios(ratios):
 
 
 def print_changes(rows, before):
-    """Each median, and what it was; measured against the student alone where both runs have it."""
-    table = []
-    for name, row in rows.items():
-        if name == "ratios" or name not in before:
-            continue
-        entry = {
+    """The medians of both runs, and what changed in units of the student alone."""
+    changes = measures.changes(rows, before)
+    table = [
+        {
             "contender": name.replace("_", " "),
             "ms/step then": f"{1000 * before[name]['median']:.1f}",
             "now": f"{1000 * row['median']:.1f}",
+            "slower, in steps of the student alone": f"{changes[name]:+.0%}" if name in changes else "",
         }
-        if "student_alone" in rows.keys() & before.keys():
-            then = before[name]["median"] / before["student_alone"]["median"]
-            now = row["median"] / rows["student_alone"]["median"]
-            entry |= {"times the student alone, then": f"{then:.2f}", "now ": f"{now:.2f}"}
-            entry["slower by"] = f"{now / then - 1:+.0%}"
-        table.append(entry)
+        for name, row in rows.items()
+        if name in before
+    ]
     if table:
-        console.print_table("Compared", table, list(table[0]))
+        console.print_table(f"Compared with {COMPARE.value}", table, list(table[0]))
 
 
 if __name__ == "__main__":

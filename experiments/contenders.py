@@ -48,6 +48,7 @@ SIZES = {
     "digits": Size("ResNet-32 to plain-32, 8x8", (8, 8, 1), 64, (CIFAR, 32), (CIFAR, 32)),
     "cifar": Size("ResNet-56 to plain-20, 32x32", (32, 32, 3), 128, (CIFAR, 56), (CIFAR, 20)),
     "wide": Size("WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, (WIDE, 28, 2), (WIDE, 16, 2)),
+    "deep": Size("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, (CIFAR, 110), (CIFAR, 110)),
     "tiny": Size("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, (CIFAR, 8), (CIFAR, 8)),
 }
 
@@ -98,9 +99,9 @@ ANSWERS = sys.stdout
 class Contender:
     """What all have in common: data, plan, settings, turns."""
 
-    def __init__(self, size, options):
+    def __init__(self, size, options, turns):
         self.size = size
-        self.turns = Turns()
+        self.turns = turns
         self.dataset = random_images(size)
         self.settings = training.Settings(
             epochs=FOREVER,
@@ -141,9 +142,9 @@ class Contender:
 
     def cached(self):
         with tempfile.TemporaryDirectory() as folder:
-            plan = dataclasses.replace(self.plan, views=1)
+            self.plan = dataclasses.replace(self.plan, views=1)
             started = time.perf_counter()
-            kept = teachers.keep(self._network("teacher"), self.dataset, plan, folder)
+            kept = teachers.keep(self._network("teacher"), self.dataset, self.plan, folder)
             self.measured["seconds_to_fill_a_view"] = time.perf_counter() - started
             self._distil(kept)
 
@@ -257,7 +258,7 @@ CONTENDERS = ("student_alone", "teacher_forward", "live", "cached", "keras_disti
 
 
 def main(name, size, options):
-    contender = Contender(SIZES[size], json.loads(options))
+    contender = Contender(SIZES[size], json.loads(options), Turns())
     try:
         getattr(contender, name)()
     except DoneError:

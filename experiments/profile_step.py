@@ -1,0 +1,91 @@
+"""The operations that a training step spends its time in, by TensorFlow's profiler.
+
+    python -m experiments.profile_step --size=cifar --contender=live
+
+prints the operations with the most time, summed over the threads, and where the trace lies that
+TensorBoard's profile plugin shows.
+"""
+
+import collections
+import pathlib
+import re
+import tempfile
+
+from absl import flags
+
+from experiments import console, contenders
+from keras_kd import devices
+
+SIZE = flags.DEFINE_enum("size", "cifar", list(contenders.SIZES), "Networks and batches.")
+CONTENDER = flags.DEFINE_enum("contender", "live", list(contenders.CONTENDERS), "Whose step.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps that are recorded.", lower_bound=1)
+WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before.", lower_bound=1)
+TOP = flags.DEFINE_integer("top", 12, "Rows of the table.", lower_bound=1)
+OUT = flags.DEFINE_string("out", None, "Folder of the trace; a temporary one if not given.")
+
+# How TensorFlow names the run of an operation: name and type.
+_OPERATION = re.compile(r"[^:]+:([A-Z_]\w+)")
+
+
+class Recorded(contenders.Turns):
+    """Lets the warm-up pass, records, and ends."""
+
+    def __init__(self, folder, warmup, steps):
+        super().__init__()
+        self._folder, self._warmup, self._steps = folder, warmup, steps
+        self._taken = 0
+
+    def begin(self):
+        import tensorflow as tf
+
+        if self._taken == self._warmup:
+            tf.profiler.experimental.start(str(self._folder))
+        if self._taken == self._warmup + self._steps:
+            tf.profiler.experimental.stop()
+            raise contenders.DoneError
+
+    def end(self):
+        self._taken += 1
+
+
+def main():
+    if not devices.on_tensorflow():
+        raise ValueError("this is TensorFlow's profiler: it needs KERAS_BACKEND=tensorflow")
+    folder = pathlib.Path(OUT.value or tempfile.mkdtemp(prefix="profile-"))
+    contender = contenders.Contender(
+        contenders.SIZES[SIZE.value], {}, Recorded(folder, WARMUP.value, STEPS.value)
+    )
+    try:
+        getattr(contender, CONTENDER.value)()
+    except contenders.DoneError:
+        seconds = operations(max(folder.rglob("*.xplane.pb"), key=lambda path: path.stat().st_mtime))
+    whole = sum(seconds.values())
+    table = [
+        {
+            "operation": name,
+            "ms/step": f"{1000 * value / STEPS.value:.1f}",
+            "share": console.percent(value / whole),
+        }
+        for name, value in seconds.most_common(TOP.value)
+    ]
+    console.print_table(f"{CONTENDER.value}, {contenders.SIZES[SIZE.value].title}", table, list(table[0]))
+    console.print_paths(trace=folder)
+
+
+def operations(path):
+    """Seconds by type of operation in a recorded trace."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    seconds = collections.Counter()
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                found = _OPERATION.fullmatch(plane.event_metadata[event.metadata_id].name)
+                if found:
+                    seconds[found[1]] += event.duration_ps / 1e12
+    return seconds
+
+
+if __name__ == "__main__":
+    console.run(main)
