@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_kd import losses, taps
+from keras_kd import losses
 
 # He et al. 2016, section 4.2: divided by 10 at 32k and 48k of 64k iterations.
 STEP_DROPS = ((0.5, 0.1), (0.75, 0.01))
@@ -98,21 +98,3 @@ def l2_on_kernels(model, weight_decay):
     finally:
         for kernel in borrowed:
             kernel.regularizer = None
-
-
-@contextlib.contextmanager
-def synchronized_batch_norm(model, replicas):
-    """Lets BatchNorm take its statistics over all replicas while it lasts."""
-    norms = [
-        layer
-        for layer in taps.all_layers(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
-    ]
-    borrowed = norms if replicas > 1 else []
-    try:
-        for layer in borrowed:
-            layer.synchronized = True
-        yield
-    finally:
-        for layer in borrowed:
-            layer.synchronized = False

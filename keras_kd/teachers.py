@@ -22,7 +22,7 @@ import zlib
 import keras
 import numpy as np
 
-from keras_kd import augmentation, checkpoints, compatibility, inference, progress, storage
+from keras_kd import augmentation, checkpoints, compatibility, folding, inference, progress, storage
 
 DTYPES = ("float16", "float32")
 
@@ -328,7 +328,7 @@ def _fill(parts, teacher, dataset, batch_size):
         return
     count = sum(stop - start for _, (start, stop) in missing)
     print(f"teacher logits: {count:,} images to ask {teacher.name} about", flush=True)
-    forward = inference.compiled(teacher)
+    forward = inference.compiled(folding.fold_batch_norm(teacher))
     with progress.bar("images") as bar:
         task = bar.add_task("teacher logits", total=count)
         for part, (start, stop) in missing:

@@ -15,17 +15,19 @@ import keras
 import numpy as np
 
 from keras_kd import augmentation as augmentations
-from keras_kd import callbacks as kd_callbacks
-from keras_kd import checkpoints as kd_checkpoints
 from keras_kd import (
+    batch_norm,
     compatibility,
     devices,
     feeding,
+    folding,
     inference,
     optimization,
     plans,
     teachers,
 )
+from keras_kd import callbacks as kd_callbacks
+from keras_kd import checkpoints as kd_checkpoints
 from keras_kd.distiller import Distiller
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -212,7 +214,10 @@ def distill(
         compatibility.check_pair(teacher, student)
         plan = _plan(dataset, settings, teacher_logits)
         teachers.check_identity(teacher_logits.identity, teacher, dataset, plan)
-    asked = teacher if teacher_logits is None or terms else None
+    if teacher_logits is not None and not terms:
+        asked = None
+    else:
+        asked = teacher if terms else folding.fold_batch_norm(teacher)  # terms look at its layers
     fed_teacher, fed_student = feed([asked, student], dataset, settings)
     with devices.scope(settings):
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
@@ -346,8 +351,10 @@ class _Training:
             stack.callback(bar.stop)
             stack.enter_context(strategy.scope())
             stack.enter_context(
-                optimization.synchronized_batch_norm(self._network, strategy.num_replicas_in_sync)
+                batch_norm.synchronized_batch_norm(self._network, strategy.num_replicas_in_sync)
             )
+            if devices.on_tensorflow() and not devices.has_accelerator():
+                stack.enter_context(batch_norm.fused_batch_norm(self._network))
             if self._settings.decay == "l2":
                 stack.enter_context(optimization.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()

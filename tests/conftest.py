@@ -23,6 +23,7 @@ CORE_TESTS = [
     "test_datasets.py",
     "test_distiller.py",
     "test_feeding.py",
+    "test_folding.py",
     "test_inference.py",
     "test_losses.py",
     "test_plans.py",

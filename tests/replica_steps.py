@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import keras_kd
 from keras_kd import optimization
+from keras_kd.batch_norm import synchronized_batch_norm
 
 replicas, out, batch_norm = int(sys.argv[1]), sys.argv[2], "batch_norm" in sys.argv
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -60,7 +61,7 @@ with strategy.scope():
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-with optimization.synchronized_batch_norm(distiller.student, replicas):
+with synchronized_batch_norm(distiller.student, replicas):
     batches = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(16, drop_remainder=True)
     history = distiller.fit(batches, epochs=1, shuffle=False, verbose=0).history
 evaluated = distiller.evaluate(

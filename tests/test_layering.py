@@ -26,9 +26,11 @@ ORDER = [
     "augmentation",
     "plans",
     "inference",
+    "folding",
     "teachers",
     "feeding",
     "devices",
+    "batch_norm",
     "optimization",
     "tensorboard",
     "pipeline",
@@ -40,7 +42,16 @@ ORDER = [
 ]
 TENSORFLOW = ["pipeline", "validation", "loop", "fitting"]
 # Their functions ask for TensorFlow where it is the backend, or its files are wanted.
-ASK_LATER = ["datasets", "inference", "devices", "optimization", "tensorboard", "export", "training"]
+ASK_LATER = [
+    "datasets",
+    "inference",
+    "devices",
+    "batch_norm",
+    "optimization",
+    "tensorboard",
+    "export",
+    "training",
+]
 PACKAGE = ROOT / "keras_kd"
 SOURCES = sorted(
     path for folder in ("keras_kd", "experiments", "tests") for path in (ROOT / folder).glob("*.py")

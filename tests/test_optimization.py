@@ -85,12 +85,3 @@ def test_l2_moves_a_kernel_like_weight_decay_in_the_gradient(data):
     for start, a, b in zip(before, weights_of(plain), weights_of(decayed), strict=True):
         decay = 0.1 * 0.3 * start if start.ndim > 1 else 0
         np.testing.assert_allclose(b, a - decay, atol=1e-6)
-
-
-def test_batch_norm_is_synchronised_only_on_several_replicas():
-    model = keras.Sequential([keras.Input((8, 8, 1)), keras_kd.cifar_resnet(8, (8, 8, 1), width=4)])
-    norm = model.layers[0].get_layer("stem_bn")
-    for replicas, expected in ((1, False), (2, True)):
-        with optimization.synchronized_batch_norm(model, replicas):
-            assert norm.synchronized == expected
-        assert not norm.synchronized

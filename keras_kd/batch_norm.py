@@ -1,0 +1,82 @@
+"""How BatchNorm computes while a network trains: over all replicas, or in one pass over memory.
+
+Both are lent to the layers of any network and taken back: nothing of it is saved with the network.
+"""
+
+import contextlib
+
+import keras
+
+from keras_kd import taps
+
+
+@contextlib.contextmanager
+def synchronized_batch_norm(model, replicas):
+    """Lets BatchNorm take its statistics over all replicas while it lasts."""
+    borrowed = [norm for norm in _norms(model) if not norm.synchronized] if replicas > 1 else []
+    try:
+        for layer in borrowed:
+            layer.synchronized = True
+        yield
+    finally:
+        for layer in borrowed:
+            layer.synchronized = False
+
+
+@contextlib.contextmanager
+def fused_batch_norm(model):
+    """Lets BatchNorm train by TensorFlow's one operation for it while it lasts.
+
+    Keras's own training step is a dozen operations, each a pass over the feature map: on a CPU nearly half
+    of the time of a ResNet. The result is the same but for rounding, moving statistics included. Layers
+    that are synchronised, or whose channels are not last of four axes, stay as they are.
+    """
+    borrowed = [
+        norm
+        for norm in _norms(model)
+        if not norm.synchronized and norm.built and _has_last_channels(norm) and "call" not in vars(norm)
+    ]
+    try:
+        for layer in borrowed:
+            layer.call = _fused_call(layer)
+        yield
+    finally:
+        for layer in borrowed:
+            del layer.call
+
+
+def _norms(model):
+    return [layer for layer in taps.all_layers(model) if type(layer) is keras.layers.BatchNormalization]
+
+
+def _has_last_channels(norm):
+    return norm.axis in (-1, 3) and not getattr(norm, "renorm", False)
+
+
+def _fused_call(layer):
+    import tensorflow as tf
+
+    as_defined = layer.call
+
+    def call(inputs, training=None, mask=None):
+        if not training or not layer.trainable or mask is not None or len(inputs.shape) != 4:
+            return as_defined(inputs, training=training, mask=mask)
+        channels = inputs.shape[-1]
+        scale = tf.ones(channels) if layer.gamma is None else tf.convert_to_tensor(layer.gamma)
+        offset = tf.zeros(channels) if layer.beta is None else tf.convert_to_tensor(layer.beta)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(scale, tf.float32),
+            offset=tf.cast(offset, tf.float32),
+            mean=[],
+            variance=[],
+            epsilon=layer.epsilon,
+            is_training=True,
+        )
+        count = tf.cast(tf.size(inputs) // channels, tf.float32)
+        variance *= (count - 1) / count  # the operation estimates that of the population
+        for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
+        return outputs
+
+    return call
