@@ -48,8 +48,8 @@ def main():
         print_rows(contenders.SIZES[size].title, rows)
         print_ratios(ratios)
         if size in before:
-            print_changes(rows, before[size]["contenders"])
-    storage.write_json(found, OUT.value)
+            print_changes(rows, before[size])
+        storage.write_json(found, OUT.value)  # what is measured is not lost with the next size
     console.print_paths(result=OUT.value)
 
 
@@ -60,7 +60,7 @@ def options():
 
 def machine():
     """What the numbers belong to."""
-    packages = ("keras_kd", "keras", keras.backend.backend(), "torch")
+    packages = ("keras", keras.backend.backend(), "torch")
     processor = platform.processor()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         processor = next((line.split(":")[1].strip() for line in file if "model name" in line), processor)
@@ -83,9 +83,13 @@ def read(path):
     """`{size: rows}` of another run."""
     try:
         with open(path, encoding="utf-8") as file:
-            return dict(json.load(file)["sizes"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            return {size: dict(found["contenders"]) for size, found in json.load(file)["sizes"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"--compare={path} is not what this script wrote ({error})") from error
+
+
+# All contenders are there at once: none may take the whole memory.
+_SHARE_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 class Process:
@@ -98,7 +102,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, **_SHARE_GPU, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
         self.name = name
 

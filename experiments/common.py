@@ -11,6 +11,7 @@ import sys
 import keras
 from absl import flags
 
+import keras_kd
 from experiments import console
 from keras_kd import (
     augmentation,
@@ -97,10 +98,9 @@ def parse_shortcuts(text):
     return [value == "1" for value in values]
 
 
-def print_what_is_missing():
-    """Says what a run without TensorFlow leaves out."""
-    if not devices.has_tensorflow():
-        print("without TensorFlow there is no TensorBoard; log.txt and result.json have the numbers")
+def tensorboard_of(run):
+    """Where a run's TensorBoard is, or why there is none."""
+    return run.path / "tensorboard" if devices.has_tensorflow() else "only where TensorFlow is installed"
 
 
 def open_run(script, exports=None):
@@ -187,7 +187,7 @@ def complete(run, run_settings, work):
 
 def describe(dataset, run_settings):
     """What each result says beside its measurements: data, settings, versions, machine."""
-    packages = ("keras_kd", keras.backend.backend(), "keras", "numpy")
+    packages = (keras.backend.backend(), "keras", "numpy")
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
     return {
         "seed": run_settings.seed,
@@ -201,6 +201,7 @@ def describe(dataset, run_settings):
         },
         "versions": {
             "python": platform.python_version(),
+            "keras_kd": keras_kd.__version__,
             **{package: importlib.metadata.version(package) for package in packages},
         },
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},

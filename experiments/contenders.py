@@ -121,7 +121,8 @@ class Contender:
         training.train(self._network("student"), self.dataset, self.settings, callbacks=[self.turns])
 
     def teacher_forward(self):
-        (teacher,) = training.feed([self._network("teacher")], self.dataset, self.settings)
+        folded = keras_kd.folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
+        (teacher,) = training.feed([folded], self.dataset, self.settings)
         forward = inference.compiled(teacher)
         epoch = self.plan.epoch(0)
         for step in itertools.cycle(range(self.plan.steps)):
@@ -209,6 +210,7 @@ class Contender:
             optimizer=keras.optimizers.SGD(1e-5, momentum=0.9, nesterov=True),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
+            jit_compile=training.JIT[self.settings.jit_compile],
         )
         training.fit(model, self.dataset, self.plan, self.settings, callbacks=[self.turns], epochs=FOREVER)
 

@@ -21,7 +21,6 @@ from keras_kd import (
     devices,
     export,
     losses,
-    plans,
     plots,
     storage,
     teachers,
@@ -77,7 +76,7 @@ def main():
     print_summary(result["networks"], result["effects"])
     console.print_paths(
         run=run.path,
-        tensorboard=run.path / "tensorboard",
+        tensorboard=common.tensorboard_of(run),
         curves=run.path / "curves.png",
         saved_model=saved_model or "only with KERAS_BACKEND=tensorflow",
         result=run.path / "result.json",
@@ -178,17 +177,10 @@ def kept_logits(teacher, dataset, settings):
     """The teacher's logits as the flags ask for them; None where it is asked at each step."""
     if not TEACHER_VIEWS.value:
         return None
-    plan = plans.plan(
-        dataset,
-        settings.batch_size,
-        seed=settings.seed,
-        augmentation=settings.augmentation,
-        views=TEACHER_VIEWS.value,
-    )
     return teachers.keep(
         teacher,
         dataset,
-        plan,
+        training.plan(dataset, settings, TEACHER_VIEWS.value),
         TEACHER_LOGITS.value,
         dtype=TEACHER_DTYPE.value,
         top_k=TEACHER_TOP_K.value,

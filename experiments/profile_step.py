@@ -17,7 +17,9 @@ from experiments import console, contenders
 from keras_kd import devices
 
 SIZE = flags.DEFINE_enum("size", "cifar", list(contenders.SIZES), "Networks and batches.")
-CONTENDER = flags.DEFINE_enum("contender", "live", list(contenders.CONTENDERS), "Whose step.")
+CONTENDER = flags.DEFINE_enum(
+    "contender", "live", [name for name in contenders.CONTENDERS if name != "torch"], "Whose step."
+)
 STEPS = flags.DEFINE_integer("steps", 5, "Steps that are recorded.", lower_bound=1)
 WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before.", lower_bound=1)
 TOP = flags.DEFINE_integer("top", 12, "Rows of the table.", lower_bound=1)

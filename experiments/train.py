@@ -36,7 +36,7 @@ def main():
     console.print_table("On test, touched once", [row], columns)
     console.print_paths(
         run=run.path,
-        tensorboard=run.path / "tensorboard",
+        tensorboard=common.tensorboard_of(run),
         model=run.path / "model.keras",
         result=run.path / "result.json",
     )

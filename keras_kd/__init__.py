@@ -6,8 +6,8 @@
     student = keras_kd.cifar_resnet(32, shortcuts=False)
     distiller = keras_kd.Distiller(teacher, student, temperature=4.0, alpha=0.9)
 
-The core (losses, networks, Distiller, datasets) runs on any backend of Keras 3. The modules
-`pipeline`, `training` and `export` need TensorFlow and are imported when first asked for.
+It runs on any backend of Keras 3; replicas, several hosts, TensorBoard and the export need
+TensorFlow. Modules that are not named below are imported when first asked for.
 """
 
 import importlib
@@ -18,7 +18,19 @@ from keras_kd.resnet import block_plan, cifar_resnet, imagenet_resnet, wide_resn
 
 __version__ = "0.1.0"
 
-_TENSORFLOW_MODULES = ("devices", "export", "pipeline", "tensorboard", "training")
+_ON_DEMAND = (
+    "batch_norm",
+    "devices",
+    "export",
+    "feeding",
+    "folding",
+    "inference",
+    "pipeline",
+    "plans",
+    "teachers",
+    "tensorboard",
+    "training",
+)
 
 __all__ = [
     "Distiller",
@@ -31,11 +43,11 @@ __all__ = [
     "resnet",
     "taps",
     "wide_resnet",
-    *_TENSORFLOW_MODULES,
+    *_ON_DEMAND,
 ]
 
 
 def __getattr__(name):
-    if name in _TENSORFLOW_MODULES:
+    if name in _ON_DEMAND:
         return importlib.import_module(f"keras_kd.{name}")
     raise AttributeError(f"module 'keras_kd' has no attribute {name!r}")

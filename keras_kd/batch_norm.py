@@ -34,7 +34,10 @@ def fused_batch_norm(model):
     borrowed = [
         norm
         for norm in _norms(model)
-        if not norm.synchronized and norm.built and _has_last_channels(norm) and "call" not in vars(norm)
+        if type(norm) is keras.layers.BatchNormalization
+        and not norm.synchronized
+        and norm.axis in (-1, 3)
+        and "call" not in vars(norm)
     ]
     try:
         for layer in borrowed:
@@ -46,11 +49,7 @@ def fused_batch_norm(model):
 
 
 def _norms(model):
-    return [layer for layer in taps.all_layers(model) if type(layer) is keras.layers.BatchNormalization]
-
-
-def _has_last_channels(norm):
-    return norm.axis in (-1, 3) and not getattr(norm, "renorm", False)
+    return [layer for layer in taps.all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _fused_call(layer):

@@ -30,7 +30,7 @@ def check_pair(teacher, student):
 
 def check_class_counts(teacher_classes, student_classes):
     """Raises a ValueError if the two numbers of classes differ."""
-    if teacher_classes != student_classes:
+    if None not in (teacher_classes, student_classes) and teacher_classes != student_classes:
         raise ValueError(
             f"teacher and student must have the same classes. "
             f"Received: {teacher_classes} (teacher) and {student_classes} (student)"

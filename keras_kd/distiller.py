@@ -33,7 +33,8 @@ class Distiller(keras.Model):
 
     A teacher that was asked before need not be asked again: labels given as
     `{"labels": ..., "teacher_logits": float [batch, classes]}` bring its logits along (see
-    `keras_kd.teachers`), and `teacher` may then be None. Only terms on its layers ask it all the same.
+    `keras_kd.teachers`), and `teacher` may then be None. Only terms on its layers ask it all the same. (Keras
+    allows no `class_weight` then: weigh by `sample_weight`.)
 
     Calling the Distiller calls the student; with terms on layers inside the networks it
     returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.

@@ -32,6 +32,11 @@ class Images(keras.layers.Layer):
         self._mean, self._std = dataset.mean, dataset.std
         self.built = True
 
+    @property
+    def weights(self):
+        """None: what copies or saves the weights of a network leaves the images alone."""
+        return []
+
     def call(self, places):
         """`{name of PLACE: int32 [batch]}` to float32 `[batch, height, width, channels]`."""
         index, *moves = (places[name] for name in PLACE)

@@ -6,6 +6,9 @@ import numpy as np
 from keras_kd import taps
 from keras_kd.resnet import deep_graphs
 
+UNKNOWN_SIZE = 32  # where a model leaves a size open
+TOLERANCE = 1e-2  # of the largest output: what rounding may do in bfloat16
+
 # Layers without activation whose last kernel axis, or last two for depthwise ones, are their channels.
 _LINEAR = (
     keras.layers.Conv1D,
@@ -24,38 +27,64 @@ def fold_batch_norm(model):
     else, such as a sum, stays. The layers keep their names; a folded BatchNorm becomes an identity.
 
     Args:
-      model: a `keras.Model`; one that is neither functional nor sequential has no graph to fold and is
-        returned as it is.
+      model: a `keras.Model`; one without a graph, with several outputs, or of layers that cannot be made
+        again is returned as it is.
 
     Returns:
-      A `keras.Model` that in inference mode computes the same but for rounding. It is not to be trained.
+      A `keras.Model` that in inference mode computes the same but for rounding, which is checked. It
+      shares the layers that are not folded, and is not to be trained.
 
     Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
     """
-    if not getattr(model, "inputs", None):
+    if not getattr(model, "inputs", None) or len(model.outputs) != 1:
         return model
-    with deep_graphs():
-        graph = keras.Model(taps.inputs_of(model), model.outputs[0], name=model.name)
-        pairs = _pairs(graph)
-        clone = keras.models.clone_model(
-            graph, clone_function=lambda layer: _clone(layer, pairs), call_function=_call
-        )
-    for layer in graph.layers:
-        if layer.name in pairs or not layer.weights:
-            continue
-        weights = layer.get_weights()
-        if layer.name in pairs.values():
-            norm = next(norm for norm, source in pairs.items() if source == layer.name)
-            weights = _folded(layer, graph.get_layer(norm))
-        clone.get_layer(layer.name).set_weights(weights)
-    return clone
+    try:
+        with deep_graphs():
+            graph = keras.Model(taps.inputs_of(model), model.outputs[0], name=model.name)
+            folded = _fold(graph)
+    except (NotImplementedError, ValueError, TypeError):  # a layer that cannot say how it was made
+        return model
+    return folded if _agree(model, folded) else model
+
+
+def _fold(graph):
+    """The graph once more, on the same layers but for those that are folded."""
+    pairs = _pairs(graph)
+    norms = {source: norm for norm, source in pairs.items()}
+
+    def replace(layer):
+        if layer.name in pairs:
+            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
+        if layer.name in norms:
+            return type(layer).from_config({**layer.get_config(), "use_bias": True})
+        return layer
+
+    folded = keras.models.clone_model(graph, clone_function=replace, call_function=_call)
+    for source, norm in norms.items():
+        weights = _folded(graph.get_layer(source), graph.get_layer(norm))
+        folded.get_layer(source).set_weights(weights)
+    return folded
+
+
+def _agree(model, folded):
+    """Whether both answer alike: a layer may compute something else than its class and settings say."""
+    random = np.random.default_rng(0)
+    inputs = keras.tree.map_structure(
+        lambda x: random.normal(size=[4, *(size or UNKNOWN_SIZE for size in x.shape[1:])]).astype("float32"),
+        taps.inputs_of(model),
+    )
+    answers = [
+        keras.ops.convert_to_numpy(keras.ops.cast(network(inputs, training=False), "float32"))
+        for network in (model, folded)
+    ]
+    return np.allclose(*answers, atol=TOLERANCE * np.abs(answers[0]).max())
 
 
 def _pairs(graph):
     """`{name of a BatchNorm: name of the layer that can take it in}`."""
     config = graph.get_config()
     sources = {
-        layer["config"]["name"]: [_source_names(node) for node in layer["inbound_nodes"]]
+        layer["name"]: [_source_names(node) for node in layer["inbound_nodes"]]
         for layer in config["layers"]
     }
     consumers = [name for calls in sources.values() for call in calls for name in call]
@@ -63,7 +92,7 @@ def _pairs(graph):
     pairs = {}
     for layer in graph.layers:
         calls = sources[layer.name]
-        if isinstance(layer, keras.layers.BatchNormalization) and len(calls) == 1:
+        if type(layer) is keras.layers.BatchNormalization and len(calls) == 1:
             (name,) = calls[0]
             source = graph.get_layer(name)
             if consumers.count(name) == 1 and len(sources[name]) == 1 and _can_take(source, layer):
@@ -92,15 +121,6 @@ def _can_take(layer, norm):
         and channels_last
         and norm.axis in (-1, len(layer.output.shape) - 1)
     )
-
-
-def _clone(layer, pairs):
-    if layer.name in pairs:
-        return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
-    config = layer.get_config()
-    if layer.name in pairs.values():
-        config["use_bias"] = True
-    return type(layer).from_config(config)
 
 
 def _call(layer, *args, **kwargs):

@@ -23,10 +23,7 @@ def compiled(model):
 def _with_tensorflow(model):
     import tensorflow as tf
 
-    shape = (None, *model.input_shape[1:])
-    return tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(
-        tf.TensorSpec(shape, tf.float32)
-    )
+    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
 
 
 def _with_jax(model):

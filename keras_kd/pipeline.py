@@ -28,7 +28,8 @@ def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, places=Fals
       Instead of images places are `{name of feeding.PLACE: int32 [batch]}`.
     """
     with tf.device("CPU"):
-        images, labels = tf.constant(dataset.train.images), tf.constant(dataset.train.labels)
+        labels = tf.constant(dataset.train.labels)
+        images = None if places else tf.constant(dataset.train.images)
 
     def one_epoch(epoch):
         index, *moves = tf.numpy_function(of_shards, [epoch], [tf.int32] * 4)

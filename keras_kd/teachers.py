@@ -29,6 +29,10 @@ DTYPES = ("float16", "float32")
 # Rows that are computed, checked and written together: what a kill costs at the most.
 BLOCK = 4096
 
+VERSION = 1  # of what is stored and how it is computed
+PROBES = 4  # images about which a teacher is asked to know it again
+SAME_ANSWER = 1e-2  # of the largest logit: what other machines and precisions may differ by
+
 _IDENTITY = "identity.json"
 
 
@@ -76,9 +80,11 @@ class RowFormat:
         Raises:
           ValueError: for logits that are not finite in this dtype.
         """
-        with np.errstate(over="ignore"):
+        if logits.shape[1:] != (self.classes,):
+            raise ValueError(f"logits must be [n, {self.classes}]. Received: shape {logits.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
             rows = self._top(logits) if self.top_k else logits.astype(self.dtype)
-        if not np.isfinite(rows["logits"] if self.top_k else rows).all():
+        if not np.isfinite(logits).all() or not np.isfinite(rows["logits"] if self.top_k else rows).all():
             raise ValueError(
                 f"the teacher's logits must be finite in {self.dtype}: use float32, or another teacher. "
                 f"Received: logits from {logits.min()} to {logits.max()}"
@@ -116,12 +122,21 @@ class TeacherLogits:
       views: how many views of the training examples there are.
     """
 
-    def __init__(self, identity, row_format, validation, views):
-        self.identity = identity
+    def __init__(self, whose, row_format, validation, views):
+        self._whose = whose
+        self.identity = whose.identity
         self.views = len(views)
         self._format = row_format
         self._validation = validation.rows()
         self._views = [view.rows() for view in views]
+
+    def check(self, teacher, dataset, plan):
+        """Raises a ValueError that says what differs if these are not the logits of this teacher and plan.
+
+        Args:
+          teacher, dataset, plan: as for `keep`.
+        """
+        _Whose.of(teacher, dataset, plan, self._format).compare(self._whose)
 
     def train(self, view, index):
         """Logits of training examples under a view.
@@ -165,37 +180,86 @@ def keep(teacher, dataset, plan, folder, *, dtype="float16", top_k=0, batch_size
     """
     if plan.views < 1:
         raise ValueError(f"logits are kept for a number of views >= 1. Received: views={plan.views}")
-    compatibility.check_logits(teacher, "teacher")
+    classes = compatibility.check_logits(teacher, "teacher")
+    compatibility.check_class_counts(classes, dataset.num_classes)
     row_format = RowFormat(dataset.num_classes, dtype, top_k)
-    identity = _identity(teacher, dataset, plan, row_format)
-    folder = pathlib.Path(folder) / _key(identity)
-    with _alone_in(folder):
-        _check_identity(folder, identity)
-        still = np.zeros((3, len(dataset.validation.labels)), np.int32)
-        validation = _Part(folder / "validation", row_format, dataset.validation.images, still)
-        views = [
-            _Part(folder / f"view-{view:04d}", row_format, dataset.train.images, np.stack(plan.view(view)))
-            for view in range(plan.views)
-        ]
-        _fill([validation, *views], teacher, dataset, batch_size)
-    return TeacherLogits(identity, row_format, validation, views)
+    whose = _Whose.of(teacher, dataset, plan, row_format)
+    folder = pathlib.Path(folder) / whose.key
+    still = np.zeros((3, len(dataset.validation.labels)), np.int32)
+    validation = _Part(folder / "validation", row_format, dataset.validation.images, still)
+    views = [
+        _Part(folder / f"view-{view:04d}", row_format, dataset.train.images, np.stack(plan.view(view)))
+        for view in range(plan.views)
+    ]
+    parts = [validation, *views]
+    if not whose.is_in(folder) or any(part.missing() for part in parts):
+        with _alone_in(folder):
+            if not whose.is_in(folder):
+                whose.write(folder)
+            _fill(parts, teacher, dataset, batch_size)
+    return TeacherLogits(whose, row_format, validation, views)
 
 
-def _identity(teacher, dataset, plan, row_format):
-    """All that the logits depend on: teacher, data, augmentation and seed; and how they are stored."""
-    return {
-        "teacher": checkpoints.digest(teacher),
-        "teacher_layers": checkpoints.structure(teacher),
-        "dataset": dataset.fingerprint,
-        "augmentation": plan.augmentation,
-        "moves": zlib.crc32(np.stack(plan.view(0)).tobytes()),  # of the seed, if NumPy draws as it did
-        "seed": plan.seed,
-        **dataclasses.asdict(row_format),
-    }
+@dataclasses.dataclass(frozen=True)
+class _Whose:
+    """Whose logits of what.
 
+    Attributes:
+      identity: `{name: JSON value}`: all that the logits depend on, and how they are stored.
+      answers: the teacher's logits for some images: code of a network's own is in no fingerprint.
+    """
 
-def _key(identity):
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    identity: dict
+    answers: list
+
+    @classmethod
+    def of(cls, teacher, dataset, plan, row_format):
+        identity = {
+            "teacher": checkpoints.digest(teacher),
+            "teacher_layers": checkpoints.structure(teacher),
+            "dataset": dataset.fingerprint,
+            "augmentation": plan.augmentation,
+            "moves": zlib.crc32(np.stack(plan.view(0)).tobytes()),  # of the seed, if NumPy draws as it did
+            "seed": plan.seed,
+            "version": VERSION,
+            **dataclasses.asdict(row_format),
+        }
+        images = augmentation.normalise(dataset.train.images[:PROBES], dataset.mean, dataset.std)
+        logits = keras.ops.convert_to_numpy(keras.ops.cast(teacher(images, training=False), "float32"))
+        return cls(identity, logits.tolist())
+
+    @property
+    def key(self):
+        """Name of the folder."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def is_in(self, folder):
+        """Whether the folder was begun for these logits.
+
+        Raises:
+          ValueError: if it was begun for others.
+        """
+        path = folder / _IDENTITY
+        if not path.exists():
+            return False
+        try:
+            found = _Whose(**json.loads(path.read_text(encoding="utf-8")))
+            self.compare(found)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: {error}: delete {folder}") from error
+        return True
+
+    def write(self, folder):
+        storage.write_json(dataclasses.asdict(self), folder / _IDENTITY)
+
+    def compare(self, found):
+        """Raises a ValueError that says what differs."""
+        changes = checkpoints.differences(found.identity, self.identity)
+        mine, others = np.array(self.answers), np.array(found.answers)
+        if not changes and not np.allclose(mine, others, rtol=0, atol=SAME_ANSWER * np.abs(mine).max()):
+            changes = "the teacher answers otherwise, though its layers and weights look the same"
+        if changes:
+            raise ValueError(f"these are the logits of something else: {changes}")
 
 
 @contextlib.contextmanager
@@ -209,37 +273,6 @@ def _alone_in(folder):
             print(f"waiting for another process that fills {folder}", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _check_identity(folder, identity):
-    path = folder / _IDENTITY
-    if not path.exists():
-        storage.write_json(identity, path)
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete {folder}") from error
-    try:
-        _compare(found, identity)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}: delete it") from error
-
-
-def check_identity(identity, teacher, dataset, plan):
-    """Raises a ValueError that says what differs if logits are not those of this teacher and plan.
-
-    Args:
-      identity: of a `TeacherLogits`.
-      teacher, dataset, plan: as for `keep`.
-    """
-    row_format = RowFormat(identity["classes"], identity["dtype"], identity["top_k"])
-    _compare(identity, _identity(teacher, dataset, plan, row_format))
-
-
-def _compare(found, wanted):
-    changes = checkpoints.differences(found, wanted)
-    if changes:
-        raise ValueError(f"these are the logits of something else: {changes}")
 
 
 class _Part:
@@ -308,7 +341,8 @@ class _Part:
         """Writes a block, then its checksum; an error leaves the other blocks as they were."""
         rows = self._format.encode(logits).tobytes()
         try:
-            with self._rows.open("r+b" if self._checksums else "wb") as file:
+            self._rows.touch()  # others may have the file in memory: it is never cut to nothing
+            with self._rows.open("r+b") as file:
                 file.truncate(len(self._images) * self._format.row.itemsize)
                 file.seek(start * self._format.row.itemsize)
                 file.write(rows)

@@ -24,7 +24,6 @@ from keras_kd import (
     inference,
     optimization,
     plans,
-    teachers,
 )
 from keras_kd import callbacks as kd_callbacks
 from keras_kd import checkpoints as kd_checkpoints
@@ -66,11 +65,14 @@ class Settings:
         devices it divides the CPU; 0: all GPUs, or one CPU.
       images: where training images lie and are augmented: "host" prepares batches on the CPU while the
         device computes, "device" keeps all images on it, as bytes; "auto" is "device" where there is
-        one beside the CPU, and with other backends than TensorFlow, which know no other.
-      jit_compile: whether XLA compiles the step: "on", "off", or "auto", which is "on" beside the CPU.
+        one beside the CPU, and on one host. Other backends than TensorFlow know no other.
+      jit_compile: whether XLA compiles the step: "on", "off", or "auto", which is what Keras does: always
+        with JAX, with TensorFlow on one device that is no CPU.
       steps_per_execution: steps that TensorFlow takes without asking Python: a divisor of the steps of
-        an epoch; 0: the largest up to `MANY_STEPS` beside the CPU, and 1 on it.
-      deterministic: whether to use only operations that give the same bits each time.
+        an epoch; 0: the largest up to `MANY_STEPS` beside the CPU, and 1 on it. On several hosts it and
+        `jit_compile` change nothing.
+      deterministic: whether to use only operations that give the same bits each time (TensorFlow's; JAX
+        on a GPU is told by the environment variable XLA_FLAGS).
       seed: of initial weights, order, augmentation and dropout.
 
     Raises:
@@ -163,6 +165,7 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       callbacks: further Keras callbacks. What they hold in public attributes (numbers, text,
         arrays) is saved and restored with the rest, as `EarlyStopping` needs it. On several
         hosts each calls them: those that write belong to the one where `devices.is_chief(settings)`.
+        Their `model` is what is trained: with images on the device, a model around the network.
 
     Returns:
       A `Trained`.
@@ -210,16 +213,12 @@ def distill(
         or if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
+    compatibility.check_pair(teacher, student)
     if teacher_logits is not None:
-        compatibility.check_pair(teacher, student)
-        plan = _plan(dataset, settings, teacher_logits)
-        teachers.check_identity(teacher_logits.identity, teacher, dataset, plan)
-    if teacher_logits is not None and not terms:
-        asked = None
-    else:
-        asked = teacher if terms else folding.fold_batch_norm(teacher)  # terms look at its layers
-    fed_teacher, fed_student = feed([asked, student], dataset, settings)
+        teacher_logits.check(teacher, dataset, plan(dataset, settings, teacher_logits.views))
+    settings = _for_terms(settings, terms)
     with devices.scope(settings):
+        fed_teacher, fed_student = feed([_asked(teacher, teacher_logits, terms), student], dataset, settings)
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
         "temperature": distiller.temperature,
@@ -235,13 +234,42 @@ def distill(
     ).run()
 
 
-def _plan(dataset, settings, teacher_logits=None):
+def _asked(teacher, teacher_logits, terms):
+    """The network that is asked at each step in the teacher's place: the fastest, or none."""
+    if terms:  # they look at its layers
+        return teacher
+    return folding.fold_batch_norm(teacher) if teacher_logits is None else None
+
+
+def _for_terms(settings, terms):
+    """The settings, with images where the layers that terms look at are to be found."""
+    losses = [term[1] if isinstance(term, (tuple, list)) else term for term in terms]
+    names = ("teacher_layer_name", "student_layer_name")
+    looks_inside = any(getattr(loss, name, None) for loss in losses for name in names)
+    if not looks_inside or not images_on_device(settings):
+        return settings
+    if settings.images == "device" or not devices.on_tensorflow():
+        raise ValueError(
+            "terms on layers need images='host' and the TensorFlow backend; elsewhere `Distiller.fit` takes "
+            f"them with images. Received: images={settings.images!r} on {keras.backend.backend()!r}"
+        )
+    return dataclasses.replace(settings, images="host")
+
+
+def plan(dataset, settings, views=0):
+    """The `plans.Plan` of a training.
+
+    Args:
+      dataset: a `keras_kd.datasets.Dataset`.
+      settings: a `Settings`.
+      views: how many views of each training image there are; 0: a new one in each epoch.
+    """
     return plans.plan(
         dataset,
         settings.batch_size,
         seed=settings.seed,
         augmentation=settings.augmentation,
-        views=teacher_logits.views if teacher_logits else 0,
+        views=views,
     )
 
 
@@ -312,7 +340,7 @@ class _Training:
         self._label = label or network.name
         self._callbacks = list(callbacks)
         self._teacher_logits = teacher_logits
-        self._plan = _plan(dataset, settings, teacher_logits)
+        self._plan = plan(dataset, settings, teacher_logits.views if teacher_logits else 0)
         self._is_chief = devices.is_chief(settings)
         self._has_others = settings.strategy == "multiworker"
         if self._has_others:
@@ -396,10 +424,18 @@ class _Training:
 
 
 def images_on_device(settings):
-    """Whether training images lie on the device, and are augmented there."""
+    """Whether training images lie on the device, and are augmented there.
+
+    Raises:
+      ValueError: if they should on several hosts, whose way to share variables knows no bytes.
+    """
     if not devices.on_tensorflow():
         return True
-    return devices.has_accelerator() if settings.images == "auto" else settings.images == "device"
+    if settings.images == "device" and settings.strategy == "multiworker":
+        raise ValueError("on several hosts images='device' is not possible: use 'host'")
+    if settings.images == "auto":
+        return devices.has_accelerator() and settings.strategy != "multiworker"
+    return settings.images == "device"
 
 
 def steps_per_execution(settings, steps_per_epoch):
@@ -431,8 +467,18 @@ def feed(networks, dataset, settings):
     if not images_on_device(settings):
         return networks
     with devices.scope(settings):
-        images = feeding.Images(dataset)
+        images = _images(dataset)
         return [network and feeding.fed(network, images) for network in networks]
+
+
+_LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
+
+
+def _images(dataset):
+    if dataset.fingerprint not in _LATEST_IMAGES:
+        _LATEST_IMAGES.clear()
+        _LATEST_IMAGES[dataset.fingerprint] = feeding.Images(dataset)
+    return _LATEST_IMAGES[dataset.fingerprint]
 
 
 def _optimizer(settings, steps_per_epoch, network):

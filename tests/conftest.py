@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 CORE_TESTS = [
     "test_augmentation.py",
     "test_checkpoints.py",
+    "test_comparisons.py",
     "test_compatibility.py",
     "test_datasets.py",
     "test_distiller.py",

@@ -24,9 +24,9 @@ def norm_network(**kwargs):
     return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
 
 
-def trained(model, lend, rng, dtype="float32"):
+def trained(model, lend, rng):
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), sparse_ce())
-    x, y = rng.normal(size=(24, 8, 8, 3)).astype(dtype), rng.integers(0, 4, 24)
+    x, y = rng.normal(size=(24, 8, 8, 3)).astype("float32"), rng.integers(0, 4, 24)
     if lend:
         with batch_norm.fused_batch_norm(model):
             history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0).history
@@ -43,6 +43,16 @@ def test_fused_batch_norm_trains_the_same(options):
     np.testing.assert_allclose(fused_loss, loss, rtol=1e-5)
     for found, expected in zip(fused, weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fused_batch_norm_trains_the_same_in_bfloat16():
+    (loss, weights), (fused_loss, fused) = (
+        trained(norm_network(dtype="mixed_bfloat16"), lend, np.random.default_rng(1))
+        for lend in (False, True)
+    )
+    np.testing.assert_allclose(fused_loss, loss, rtol=1e-2)
+    for found, expected in zip(fused, weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0.1, atol=2e-2)
 
 
 def test_fused_batch_norm_is_one_operation_while_it_lasts():

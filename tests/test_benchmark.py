@@ -67,6 +67,10 @@ def test_the_benchmark_measures_and_compares(tmp_path):
     )
     assert status == 0, errors[-2000:]
     assert "Compared with old.json" in output
+    now = json.loads((tmp_path / "new.json").read_text())["sizes"]["tiny"]["contenders"]
+    change = measures.changes(now, contenders)["cached"]
+    assert change > 0.2
+    assert f"{change:+.0%}" in output
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def test_kept_logits_are_the_live_teacher_here_too(dataset, tmp_path):
     teacher = network(seed=1)
     plan = plans.plan(dataset, SETTINGS.batch_size, views=3)
     kept = teachers.keep(teacher, dataset, plan, tmp_path, dtype="float32")
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.01)
     live, from_disk = (
-        training.distill(teacher, network(seed=2), dataset, SETTINGS, teacher_logits=logits).history
+        training.distill(teacher, network(seed=2), dataset, settings, teacher_logits=logits).history
         for logits in (None, kept)
     )
     assert live.keys() == from_disk.keys()

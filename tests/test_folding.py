@@ -84,10 +84,45 @@ def test_what_others_see_too_stays(rng):
     assert {layer.name for layer in norms(check(model, rng))} == {"a", "b", "c"}
 
 
-def test_a_network_without_a_graph_is_returned(rng):
+def test_what_a_layer_learnt_elsewhere_stays(rng):
+    adapted = layers.Normalization()
+    adapted.adapt(rng.normal(5, 3, (50, 8, 8, 3)).astype("float32"))
+    plain = [
+        layers.Conv2D(4, 3),
+        layers.BatchNormalization(),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(2),
+    ]
+    assert norms(check(keras.Sequential([keras.Input((8, 8, 3)), adapted, *plain]), rng)) == []
+
+
+class Doubled(layers.BatchNormalization):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+class Unnamed(layers.Layer):
+    """Cannot say how it was made."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_what_cannot_be_folded_is_returned_or_stays(rng):
     class Subclassed(keras.Model):
         def call(self, inputs):
             return inputs
 
-    model = Subclassed()
-    assert folding.fold_batch_norm(model) is model
+    image = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
+    two_outputs = keras.Model(image, [x, layers.GlobalAveragePooling2D()(x)])
+    unnamed = keras.Model(image, layers.GlobalAveragePooling2D()(Unnamed(2.0)(x)))
+    for model in (Subclassed(), two_outputs):
+        assert folding.fold_batch_norm(model) is model
+    check(unnamed, rng)
+    doubled = keras.Sequential([image, layers.Conv2D(4, 3), Doubled(), layers.GlobalAveragePooling2D()])
+    assert len(norms(check(doubled, rng))) == 1

@@ -17,6 +17,7 @@ ORDER = [
     "runs",
     "hosts",
     "verdicts",
+    "comparisons",
     "datasets",
     "compatibility",
     "plots",

@@ -1,4 +1,5 @@
 import dataclasses
+import fcntl
 import json
 import re
 import threading
@@ -154,30 +155,64 @@ def test_damage_is_found_and_mended(tmp_path, dataset, plan, asked, name, damage
 
 def test_logits_of_something_else_are_refused(tmp_path, dataset, plan, asked):
     kept = teachers.keep(mlp(), dataset, plan, tmp_path)
+    kept.check(mlp(), dataset, plan)
     with pytest.raises(ValueError, match=r"logits of something else: moves was .*, seed was 3 and is 4"):
-        teachers.check_identity(kept.identity, mlp(), dataset, dataclasses.replace(plan, seed=4))
+        kept.check(mlp(), dataset, dataclasses.replace(plan, seed=4))
     path = kept_files(tmp_path, "identity.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"teacher": "another"}))
-    with pytest.raises(ValueError, match=r"something else: teacher was 'another' and is '\w+': delete it"):
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"identity": stored["identity"] | {"teacher": "another"}}))
+    with pytest.raises(ValueError, match=r"something else: teacher was 'another' and is '\w+': delete"):
         teachers.keep(mlp(), dataset, plan, tmp_path)
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"identity.json is damaged .* delete"):
-        teachers.keep(mlp(), dataset, plan, tmp_path)
+    for damage in ("{", "[]", "{}"):
+        path.write_text(damage)
+        with pytest.raises(ValueError, match=r"identity.json: .*: delete"):
+            teachers.keep(mlp(), dataset, plan, tmp_path)
     assert sum(asked) == 3 * 72 + 8
 
 
+class Scaled(keras.Model):
+    """Its own code says what it computes, and no layer does."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.inner, self.scale = mlp(), scale
+
+    def call(self, inputs, training=None):
+        return self.scale * self.inner(inputs, training=training)
+
+
+def test_a_teacher_that_answers_otherwise_is_another(tmp_path, dataset, plan, asked):
+    once, thrice = Scaled(1.0), Scaled(3.0)
+    for model in (once, thrice):
+        model.build((None, 8, 8, 1))
+    kept = teachers.keep(once, dataset, plan, tmp_path)
+    np.testing.assert_allclose(
+        kept.train(0, np.arange(9)), expected(once, dataset, plan, 0)[:9], rtol=1e-2, atol=1e-2
+    )
+    with pytest.raises(ValueError, match="the teacher answers otherwise, though its layers and weights look"):
+        teachers.keep(thrice, dataset, plan, tmp_path)
+
+
 def test_two_that_want_the_same_ask_once(tmp_path, dataset, plan, asked):
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(teachers.keep(mlp(), dataset, plan, tmp_path)))
-        for _ in range(2)
-    ]
+    found, networks = [], [mlp(), mlp()]
+
+    def keep(model):
+        found.append(teachers.keep(model, dataset, plan, tmp_path))
+
+    threads = [threading.Thread(target=keep, args=[model]) for model in networks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sum(asked) == 3 * 72 + 8
     np.testing.assert_array_equal(*(kept.train(2, np.arange(72)) for kept in found))
+
+
+def test_whole_logits_are_read_while_another_process_has_the_folder(tmp_path, dataset, plan, asked):
+    teachers.keep(mlp(), dataset, plan, tmp_path)
+    with kept_files(tmp_path, ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        teachers.keep(mlp(), dataset, plan, tmp_path)
 
 
 def test_wrong_arguments_are_named(tmp_path, dataset, plan):
@@ -191,6 +226,8 @@ def test_wrong_arguments_are_named(tmp_path, dataset, plan):
     softmax.build((None, 8, 8, 1))
     with pytest.raises(ValueError, match="softmax"):
         teachers.keep(softmax, dataset, plan, tmp_path)
+    with pytest.raises(ValueError, match=r"same classes. Received: 5 \(teacher\) and 4 \(student\)"):
+        teachers.keep(mlp(classes=5), dataset, plan, tmp_path)
     assert not list(tmp_path.glob("*/"))
 
 
@@ -237,3 +274,7 @@ def test_logits_that_do_not_fit_are_refused():
         assert np.isfinite(row_format.decode(row_format.encode(np.array([[6e4, 1.0, 0.0, -6e4]])))).all()
         with pytest.raises(ValueError, match=re.escape("finite in float16: use float32")):
             row_format.encode(np.array([[1e5, 1.0, 0.0, 0.0]]))
+        with pytest.raises(ValueError, match="must be finite"):
+            row_format.encode(np.array([[5.0, 1.0, np.nan, 0.0]]))
+        with pytest.raises(ValueError, match=re.escape("logits must be [n, 4]. Received: shape (1, 3)")):
+            row_format.encode(np.zeros((1, 3)))

@@ -39,6 +39,7 @@ def test_the_networks_are_the_same_in_pytorch(model, rng):
 def test_a_layer_that_is_not_ours_is_named():
     from experiments import torch_loop
 
-    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.UpSampling2D(name="up")])
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, keras.layers.UpSampling2D(name="up")(image))
     with pytest.raises(ValueError, match="cannot rebuild a layer of the type UpSampling2D. Received: 'up'"):
         torch_loop.Rebuilt(model)

@@ -8,7 +8,7 @@ import pytest
 from conftest import same, weights_of
 
 import keras_kd
-from keras_kd import callbacks, compatibility, datasets, devices, plans, teachers, training
+from keras_kd import callbacks, datasets, devices, plans, teachers, training
 
 FAST = training.Settings(
     epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
@@ -216,16 +216,19 @@ def test_kept_logits_teach_without_the_teacher(dataset, keep, monkeypatch):
     teacher = network(seed=1)
     kept = keep(teacher)
 
-    def never(*args, **kwargs):
-        raise AssertionError("the teacher was asked")
+    as_it_is, asked = teacher.call, []
 
-    monkeypatch.setattr(teacher, "call", never)
-    monkeypatch.setattr(compatibility, "check_logits", lambda model, role: 4)
+    def counting(inputs, **options):
+        asked.append(len(inputs))
+        return as_it_is(inputs, **options)
+
+    monkeypatch.setattr(teacher, "call", counting)
     histories = [
         training.distill(teacher, network(seed=seed), dataset, FAST, teacher_logits=kept).history
         for seed in range(2)
     ]
     assert all(len(history["val_soft_loss"]) == 2 for history in histories)
+    assert sum(asked) <= 2 * (1 + teachers.PROBES)  # to know it again
 
 
 def test_logits_of_another_teacher_or_training_are_refused(dataset, keep):
@@ -257,3 +260,24 @@ def test_an_execution_does_not_reach_into_the_next_epoch(dataset):
     settings = dataclasses.replace(FAST, steps_per_execution=2)
     with pytest.raises(ValueError, match="must divide the 3 steps of an epoch. Received: 2"):
         training.train(network(), dataset, settings)
+
+
+def test_terms_on_layers_see_images_on_the_host(dataset, monkeypatch):
+    terms = [keras.distillation.FeatureDistillation("mse", "stage3_block1_out", "stage3_block1_out")]
+    pair = network(seed=1), network(seed=2)
+    history = training.distill(*pair, dataset, FAST, terms=terms).history
+    monkeypatch.setattr(devices, "has_accelerator", lambda: True)
+    settings = dataclasses.replace(FAST, images="auto", steps_per_execution=1)
+    again = training.distill(network(seed=1), network(seed=2), dataset, settings, terms=terms).history
+    np.testing.assert_allclose(
+        again["feature_distillation_loss"], history["feature_distillation_loss"], rtol=1e-4
+    )
+    with pytest.raises(ValueError, match="terms on layers need images='host'"):
+        training.distill(*pair, dataset, dataclasses.replace(FAST, images="device"), terms=terms)
+
+
+def test_bytes_are_not_shared_between_hosts():
+    settings = training.Settings(images="device", strategy="multiworker")
+    with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
+        training.images_on_device(settings)
+    assert not training.images_on_device(dataclasses.replace(settings, images="auto"))
