@@ -84,8 +84,7 @@ def _pairs(graph):
     """`{name of a BatchNorm: name of the layer that can take it in}`."""
     config = graph.get_config()
     sources = {
-        layer["name"]: [_source_names(node) for node in layer["inbound_nodes"]]
-        for layer in config["layers"]
+        layer["name"]: [_source_names(node) for node in layer["inbound_nodes"]] for layer in config["layers"]
     }
     consumers = [name for calls in sources.values() for call in calls for name in call]
     consumers += _source_names(config["output_layers"])
