@@ -374,6 +374,7 @@ def test_subclassed_networks_are_teachers_and_students(data, built, tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), distiller.predict(x, verbose=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_keras_application_is_a_teacher(rng):
     x, y = rng.normal(size=(8, 32, 32, 3)).astype("float32"), rng.integers(0, 4, 8)
     teacher = keras.applications.MobileNetV2(
@@ -664,6 +665,8 @@ def test_without_a_teacher_its_logits_are_needed(data):
     distiller.compile("sgd", sparse_ce())
     with pytest.raises(ValueError, match="without a teacher its logits must come with the labels"):
         distiller.fit(x, y, verbose=0)
+    distiller = keras_kd.Distiller(None, mlp())
+    distiller.compile("sgd", sparse_ce())
     with pytest.raises(ValueError, match=r"same classes. Received: 3 \(teacher\) and 4 \(student\)"):
         distiller.fit(x, {"labels": y, "teacher_logits": np.zeros((48, 3), "float32")}, verbose=0)
     term = keras.distillation.FeatureDistillation("mse", "dense", "dense")

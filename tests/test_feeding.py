@@ -8,7 +8,7 @@ from conftest import tiny_arrays, weights_of
 import keras_kd
 from keras_kd import augmentation, datasets, feeding, plans, teachers, training
 
-SETTINGS = training.Settings(epochs=3, batch_size=24, learning_rate=0.1, strategy="none", images="device")
+SETTINGS = training.Settings(epochs=2, batch_size=24, learning_rate=0.1, strategy="none", images="device")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def distilled(dataset, folder, last):
 
 def test_a_run_goes_on_where_it_ended(dataset, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        distilled(dataset, tmp_path / "killed", 2)
+        distilled(dataset, tmp_path / "killed", 1)
     history, weights = distilled(dataset, tmp_path / "killed", None)
     expected_history, expected = distilled(dataset, tmp_path / "whole", None)
     for name, values in expected_history.items():
@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_it_ended(dataset, tmp_path):
 
 def test_kept_logits_are_the_live_teacher_here_too(dataset, tmp_path):
     teacher = network(seed=1)
-    plan = plans.plan(dataset, SETTINGS.batch_size, views=3)
+    plan = plans.plan(dataset, SETTINGS.batch_size, views=2)
     kept = teachers.keep(teacher, dataset, plan, tmp_path, dtype="float32")
     settings = dataclasses.replace(SETTINGS, learning_rate=0.01)
     live, from_disk = (

@@ -31,6 +31,7 @@ def test_cifar_parameters(depth, count, published):
 
 
 # torchvision's published counts of the same networks (option B, 1000 classes).
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "count"),
     [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
@@ -40,6 +41,7 @@ def test_imagenet_parameters(depth, count):
 
 
 # Zagoruyko & Komodakis 2016, tables 4 and 5 (millions, 10 classes).
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "widen", "published", "tolerance"),
     [(16, 2, 0.69, 0.01), (28, 10, 36.5, 0.05), (40, 4, 8.9, 0.1)],
