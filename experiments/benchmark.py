@@ -2,7 +2,7 @@
 
     python -m experiments.benchmark
 
-takes about ten minutes on two CPU cores. Each contender has a process of its own; they take turns of a
+takes a quarter of an hour on two CPU cores. Each contender has a process of its own; they take turns of a
 few steps, so that what else the machine does falls on all alike. `--compare=OLD.json` shows what became
 slower since. `KERAS_BACKEND=jax` measures Keras on JAX.
 """
