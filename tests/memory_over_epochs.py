@@ -1,4 +1,4 @@
-"""Trains a small network and prints the memory of the process after each epoch, in MB, and its peak.
+"""Trains a small network and prints memory (MB) and time (s) after each epoch, and the peak of memory.
 
     python tests/memory_over_epochs.py DATA.npz --epochs=20 --batch_size=128
 
@@ -12,6 +12,7 @@ import os
 import pathlib
 import resource
 import tempfile
+import time
 
 import keras
 import numpy as np
@@ -24,10 +25,15 @@ class Memory(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.megabytes = []
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
         self.megabytes.append(round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2))
+        self.seconds.append(round(time.perf_counter() - self._began, 2))
 
 
 def make_data(path, examples, size):
@@ -65,6 +71,7 @@ def main():
         json.dumps(
             {
                 "epochs": memory.megabytes,
+                "seconds": memory.seconds,
                 "peak": round(peak, 1),
                 "after imports": round(before, 1),
                 "images": round(images / 2**20, 1),
