@@ -49,6 +49,7 @@ class Dataset:
       train, validation, test: `Split`.
       class_names: one string per class.
       flips: whether a mirrored image shows the same class.
+      moments_of: the images whose mean and deviation normalise all; None: those of train.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Dataset:
     test: Split
     class_names: tuple[str, ...]
     flips: bool
+    moments_of: np.ndarray | None = None
 
     @property
     def image_shape(self):
@@ -69,22 +71,20 @@ class Dataset:
 
     @functools.cached_property
     def mean(self):
-        """float32 `[channels]`: the mean of the training images, scaled to [0, 1]."""
+        """float32 `[channels]`: the mean of the training images (or `moments_of`), scaled to [0, 1]."""
         return self._moments[0]
 
     @functools.cached_property
     def std(self):
-        """float32 `[channels]`: the standard deviation of the training images, same scale."""
+        """float32 `[channels]`: the standard deviation of the same images, same scale."""
         return self._moments[1]
 
     @functools.cached_property
     def _moments(self):
         values = np.arange(256) / 255
+        images = self.train.images if self.moments_of is None else self.moments_of
         counts = np.stack(
-            [
-                np.bincount(self.train.images[..., c].ravel(), minlength=256)
-                for c in range(self.image_shape[-1])
-            ]
+            [np.bincount(images[..., c].ravel(), minlength=256) for c in range(self.image_shape[-1])]
         )
         shares = counts / counts.sum(axis=1, keepdims=True)
         mean = shares @ values
@@ -138,6 +138,27 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
     return Dataset(str(name), **splits, class_names=class_names, flips=flips)
+
+
+def fewer(dataset, share, seed=0):
+    """The dataset with a part of its training examples; images are normalised as they were.
+
+    Args:
+      dataset: a `Dataset`.
+      share: of the training examples of each class, in (0, 1]; 1 changes nothing.
+      seed: which ones.
+
+    Raises:
+      ValueError: for a share out of range, or one that leaves a class without an example.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"the share of training examples must lie in (0, 1]. Received: {share!r}")
+    if share == 1:
+        return dataset
+    _, train = _stratified(dataset.train, share, seed)
+    _check_splits({"train": train}, dataset.num_classes, f"{share:g} of {dataset.name}")
+    images = dataset.train.images if dataset.moments_of is None else dataset.moments_of
+    return dataclasses.replace(dataset, train=train, moments_of=images)
 
 
 def _check_splits(splits, num_classes, name):
