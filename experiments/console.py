@@ -62,6 +62,9 @@ def guarded(main, argv):
     except callbacks.TrainingInterruptedError as error:
         print(f"{error}: {hosts.HOW_TO_RESUME}", file=sys.stderr)
         status = hosts.EXIT_RESUME
+    except KeyboardInterrupt:
+        print(f"stopped by Ctrl-C: {hosts.HOW_TO_RESUME}", file=sys.stderr)
+        status = hosts.EXIT_RESUME
     except (ValueError, OSError, callbacks.TrainingDivergedError, *_backend_errors()) as error:
         if DEBUG.value:
             raise

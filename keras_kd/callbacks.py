@@ -95,11 +95,16 @@ class StopOnSignal(keras.callbacks.Callback):
         self._received = True
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.check(f"{epoch} of {self.params['epochs']} epochs done")
+
+    def check(self, done):
+        """Raises a `TrainingInterruptedError` if the signal came.
+
+        Args:
+          done: how far the work is, for its message.
+        """
         if self._received:
-            name = signal.Signals(self._number).name
-            raise TrainingInterruptedError(
-                f"stopped by {name} with {epoch} of {self.params['epochs']} epochs done"
-            )
+            raise TrainingInterruptedError(f"stopped by {signal.Signals(self._number).name} with {done}")
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -1,9 +1,13 @@
 """What a person sees of work that takes longer than some seconds."""
 
+import contextlib
+import contextvars
 import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_SILENT = contextvars.ContextVar("silent", default=False)
 
 
 def bar(unit, *columns):
@@ -24,5 +28,21 @@ def bar(unit, *columns):
         TimeRemainingColumn(),
         *columns,
         console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=_SILENT.get() or not sys.stderr.isatty(),
     )
+
+
+@contextlib.contextmanager
+def silence():
+    """Keeps bars and lines off the screen, where another bar shows the whole."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
+
+
+def say(text):
+    """Prints a line about work that begins or waits, unless silenced."""
+    if not _SILENT.get():
+        print(text, flush=True)

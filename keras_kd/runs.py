@@ -15,12 +15,15 @@ import os
 import pathlib
 import shutil
 import socket
+import time
 
 from keras_kd import storage
 
 FLAGFILE = "flags.cfg"
 RESULT = "result.json"
 _LOCK = ".lock"
+
+LOOK_AGAIN = 0.5  # seconds
 
 
 class RunFolder:
@@ -77,11 +80,12 @@ class RunFolder:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     @contextlib.contextmanager
-    def claimed(self, overwrite=False):
+    def claimed(self, overwrite=False, patience=0.0):
         """Makes the folder this process's own, until it ends in whatever way.
 
         Args:
           overwrite: whether to delete what an earlier process left there.
+          patience: seconds to wait for another process that has it.
 
         Raises:
           ValueError: if another process has it, if its flags are others, or if it cannot be made.
@@ -94,7 +98,7 @@ class RunFolder:
                 f"cannot write to {error.filename} ({error.strerror}): choose another --out"
             ) from error
         with lock:
-            self._take(lock)
+            self._take(lock, patience)
             if overwrite:
                 self._empty()
             self.check_flags()
@@ -103,16 +107,16 @@ class RunFolder:
                 storage.write_text("".join(lines), self.path / FLAGFILE)
             yield
 
-    def _take(self, lock):
+    def _take(self, lock, patience):
         """The system gives the lock back when the process ends, even when it is killed."""
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        while not _locked(lock):
+            if patience > 0:
+                time.sleep(LOOK_AGAIN)
+                patience -= LOOK_AGAIN
+                continue
             lock.seek(0)
             owner = lock.read().strip() or "another process"
-            raise ValueError(
-                f"{self.path} is in use by {owner}: wait for it, or choose another --out"
-            ) from error
+            raise ValueError(f"{self.path} is in use by {owner}: wait for it, or choose another --out")
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
@@ -129,3 +133,12 @@ class RunFolder:
     def finish(self, result):
         """Writes `result.json`, atomically and last: it says that the run is whole."""
         storage.write_json(result, self.path / RESULT)
+
+
+def _locked(file):
+    """Takes the lock of a file; False if another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -361,7 +361,7 @@ def _fill(parts, teacher, dataset, batch_size):
     if not missing:
         return
     count = sum(stop - start for _, (start, stop) in missing)
-    print(f"teacher logits: {count:,} images to ask {teacher.name} about", flush=True)
+    progress.say(f"teacher logits: {count:,} images to ask {teacher.name} about")
     forward = inference.compiled(folding.fold_batch_norm(teacher))
     with progress.bar("images") as bar:
         task = bar.add_task("teacher logits", total=count)
