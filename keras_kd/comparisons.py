@@ -126,14 +126,60 @@ def sign_flip_test(differences, clusters=None, seed=0):
     )
 
 
-def seeds_needed(effect, deviation, power=0.8, level=0.05):
-    """How many pairs a two-sided paired t test needs.
+def p_greater(differences, bound=0.0, resolution=0.0):
+    """One-sided paired t test that the mean difference is above a bound.
+
+    Assumes differences that are independent and near enough to normal for their mean to be so.
+
+    Args:
+      differences: numbers `[n]`.
+      bound: what the mean is compared with.
+      resolution: the least standard deviation to believe in: accuracies are whole numbers of images, and a
+        few equal ones do not show that seeds make no difference.
+
+    Returns:
+      The p-value; 1 for fewer than two differences, which decide nothing.
+    """
+    values = _checked(differences)
+    if len(values) < 2:
+        return 1.0
+    deviation = max(float(values.std(ddof=1)), resolution)
+    surplus = float(values.mean()) - bound
+    if deviation == 0:
+        return 0.0 if surplus > 0 else 1.0
+    return float(stats.t.sf(surplus / deviation * math.sqrt(len(values)), len(values) - 1))
+
+
+def p_at_least(p_values, least):
+    """That at least `least` of several hypotheses are true, from the p-value of each: a partial conjunction.
+
+    Valid whatever the dependence between them. With `least=1` it is Bonferroni's test, with all of them the
+    largest p-value.
+
+    Args:
+      p_values: numbers `[n]`, each small where its hypothesis is true.
+      least: from 1 to n.
+
+    Returns:
+      The p-value.
+
+    Source: Benjamini & Heller 2008, Biometrics 64, 1215-1222, section 2.2.
+    """
+    ordered = sorted(p_values)
+    if not 1 <= least <= len(ordered):
+        raise ValueError(f"least must lie in [1, {len(ordered)}]. Received: least={least}")
+    return min(1.0, (len(ordered) - least + 1) * ordered[least - 1])
+
+
+def seeds_needed(effect, deviation, power=0.8, level=0.05, sides=2):
+    """How many pairs a paired t test needs.
 
     Args:
       effect: the mean difference to find, > 0.
       deviation: standard deviation of the differences, > 0, in the same unit.
       power: the probability to find it.
       level: of the test.
+      sides: 2 where an effect of either sign counts, 1 where only a positive one does.
 
     Returns:
       The smallest number of pairs.
@@ -147,8 +193,10 @@ def seeds_needed(effect, deviation, power=0.8, level=0.05):
             f"Received: effect={effect}, deviation={deviation}, power={power}, level={level}"
         )
     counts = np.arange(2, MOST_SEEDS + 1)
-    shift, critical = effect / deviation * np.sqrt(counts), stats.t.ppf(1 - level / 2, counts - 1)
-    found = stats.nct.sf(critical, counts - 1, shift) + stats.nct.cdf(-critical, counts - 1, shift)
+    shift, critical = effect / deviation * np.sqrt(counts), stats.t.ppf(1 - level / sides, counts - 1)
+    found = stats.nct.sf(critical, counts - 1, shift)
+    if sides == 2:
+        found += stats.nct.cdf(-critical, counts - 1, shift)
     if not (found >= power).any():
         raise ValueError(f"more than {MOST_SEEDS} seeds are needed. Received: effect={effect}")
     return int(counts[np.argmax(found >= power)])
