@@ -1,0 +1,149 @@
+"""Where runs are done: in processes of this machine, or on the workers of a Ray cluster.
+
+with Processes(jobs=2) as pool:
+    future = pool.submit(function, *arguments)
+
+A pool has `slots`, the number of calls that make sense at a time, `submit`, which returns a
+`concurrent.futures.Future`, and `restart`, to be called when a future says that its process died.
+What is submitted must be importable by name in another process.
+"""
+
+import concurrent.futures
+import importlib.util
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import re
+import signal
+import socket
+import threading
+
+# How often Ray begins a call again whose worker was lost.
+RAY_RETRIES = 5
+
+ANSWER_SECONDS = 5.0
+
+
+class Processes:
+    """Processes of this machine, which share its cores and end with the process that made them.
+
+    Args:
+      jobs: how many.
+
+    Raises:
+      ValueError: for fewer than one.
+    """
+
+    def __init__(self, jobs=1):
+        if jobs < 1:
+            raise ValueError(f"at least one job is needed. Received: jobs={jobs}")
+        self.slots = jobs
+        self._executor = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._end()
+
+    def submit(self, function, *arguments):
+        if self._executor is None:
+            self._begin()
+        return self._executor.submit(function, *arguments)
+
+    def _begin(self):
+        context = multiprocessing.get_context("spawn")
+        theirs, self._tie = context.Pipe(duplex=False)
+        self._executor = concurrent.futures.ProcessPoolExecutor(
+            self.slots, mp_context=context, initializer=_begin_worker, initargs=(self.slots, theirs)
+        )
+
+    def restart(self):
+        """Ends what is left of the processes; the next `submit` starts new ones."""
+        self._end()
+
+    def _end(self):
+        """At once, whatever they do; returns when they are gone."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            self._tie.close()
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker(jobs, tie):
+    """Takes a fair share of the cores, leaves Ctrl-C to the parent, and ends when the tie to it is cut."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, cores // jobs))
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of many graphs: each run has its own
+
+    def watch():
+        multiprocessing.connection.wait([tie])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Ray:
+    """The workers of a Ray cluster; all must see the study's folder.
+
+    Ray begins a call again whose worker or node was lost.
+
+    Args:
+      address: of the cluster; "local" starts one on this machine.
+      cpus: of a worker, for each call.
+
+    Raises:
+      ValueError: if Ray is not installed, or no cluster answers.
+    """
+
+    def __init__(self, address, cpus=1):
+        if importlib.util.find_spec("ray") is None:
+            raise ValueError("a cluster needs Ray: pip install 'keras_kd[cluster]'")
+        import ray
+
+        _check_answers(address)
+        self._ray = ray
+        self._cpus = cpus
+        before = signal.getsignal(signal.SIGTERM)  # which Ray replaces by its own
+        here = {"include_dashboard": False} if address == "local" else {"address": address}
+        threads = {"env_vars": {"TF_NUM_INTRAOP_THREADS": str(cpus)}}
+        try:
+            ray.init(**here, log_to_driver=False, runtime_env=threads)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ValueError(_NO_ANSWER.format(address, str(error).split("\n")[0])) from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._ray.shutdown()
+
+    @property
+    def slots(self):
+        """As many calls as the cluster's present CPUs allow."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1) // self._cpus))
+
+    def submit(self, function, *arguments):
+        remote = self._ray.remote(function).options(num_cpus=self._cpus, max_retries=RAY_RETRIES)
+        return remote.remote(*arguments).future()
+
+    def restart(self):
+        """Ray does that by itself."""
+
+
+_NO_ANSWER = "no Ray cluster answers at {!r} ({}): start one with 'ray start --head', or use 'local'"
+
+
+def _check_answers(address):
+    """Ray itself asks for minutes."""
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address)
+    if not found:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ValueError(_NO_ANSWER.format(address, error)) from error
