@@ -1,4 +1,16 @@
-"""What a comparison of accuracies says: the definitions of drop, gain and recovery."""
+"""What a comparison of accuracies says: drop, gain and recovery, and a verdict per claim.
+
+Over the claims that a study tests together each direction is corrected by Holm's procedure, so that in all at
+most one study in twenty calls a false claim supported, and one in twenty a true one not supported. What is in
+between is undecided.
+"""
+
+import dataclasses
+
+from keras_kd import comparisons
+from keras_kd.claims import CLAIMS, LEVEL, Evidence
+
+SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
 
 
 def drop(residual, plain):
@@ -25,3 +37,55 @@ def recovery(residual, plain, taught):
     """
     lost = drop(residual, plain)
     return gain(taught, plain) / lost if lost > 0 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A claim and what became of it.
+
+    Attributes:
+      claim, statement, rule: its name, its words, and how it is judged.
+      verdict: `SUPPORTED`, `NOT_SUPPORTED` or `UNDECIDED`.
+      p_for, p_against: after Holm's correction.
+      evidence: the `Evidence`.
+    """
+
+    claim: str
+    statement: str
+    rule: str
+    verdict: str
+    p_for: float
+    p_against: float
+    evidence: Evidence
+
+
+def judge(claims, results):
+    """A `Verdict` for each claim, corrected for being tested together.
+
+    Args:
+      claims: names of `CLAIMS`.
+      results: a `paired.Results`.
+    """
+    evidence = [CLAIMS[name].test(results) for name in claims]
+    corrected_for = comparisons.holm([each.p_for for each in evidence])
+    corrected_against = comparisons.holm([each.p_against for each in evidence])
+    return [
+        Verdict(
+            name,
+            CLAIMS[name].statement,
+            CLAIMS[name].rule.format(margin=f"{100 * results.margin:g}"),
+            _decide(p_for, p_against),
+            p_for,
+            p_against,
+            found,
+        )
+        for name, found, p_for, p_against in zip(
+            claims, evidence, corrected_for, corrected_against, strict=True
+        )
+    ]
+
+
+def _decide(p_for, p_against):
+    if p_for <= LEVEL and p_for <= p_against:
+        return SUPPORTED
+    return NOT_SUPPORTED if p_against <= LEVEL else UNDECIDED

@@ -1,0 +1,119 @@
+"""The accuracies of a study, paired: what is subtracted shares its seed, its start and its batches."""
+
+import numpy as np
+
+from keras_kd import comparisons
+
+
+class Results:
+    """The accuracies of a study's runs, paired.
+
+    Args:
+      accuracies: `{study.Run: accuracy on test}`, of the runs that did not fail.
+      margin: a difference in accuracy that counts as none.
+      resolution: the accuracy that one test image is worth; see `comparisons.p_greater`.
+    """
+
+    def __init__(self, accuracies, *, margin=0.01, resolution=0.0):
+        self.accuracies = accuracies
+        self.margin = margin
+        self.resolution = resolution
+
+    def cells(self, *, variant=None, controls=False, leaving=False):
+        """Taught runs as `{cell: [runs, one per seed]}`, in order.
+
+        Args:
+          variant: "residual + KD", "plain + KD", or None: both.
+          controls: whether to give those that a control teaches, or those that a mentor does.
+          leaving: whether to give those whose mentor leaves early, or those where it stays.
+        """
+        found = {}
+        for run in self.accuracies:
+            if (
+                run.is_taught
+                and variant in (None, run.variant)
+                and controls == (run.mentor.control is not None)
+                and leaving == (run.mentor_epochs > 0)
+            ):
+                found.setdefault(run.cell, []).append(run)
+        return found
+
+    def differences(self, runs, minus):
+        """`{seed: accuracy(run) - accuracy(minus(run))}`, where both are there."""
+        found = {}
+        for run in runs:
+            other = minus(run)
+            if run in self.accuracies and other in self.accuracies:
+                found[run.seed] = self.accuracies[run] - self.accuracies[other]
+        return found
+
+    def gains(self, runs):
+        """`{seed: gain}` of taught runs."""
+        return self.differences(runs, lambda run: run.alone)
+
+    def above(self, differences, bound=0.0):
+        """p-value that the mean of `{seed: difference}` is above a bound."""
+        return self._p(differences, bound, 1)
+
+    def below(self, differences, bound=0.0):
+        """p-value that the mean of `{seed: difference}` is below a bound."""
+        return self._p(differences, bound, -1)
+
+    def _p(self, differences, bound, sign):
+        values = [sign * value for value in differences.values()]
+        return comparisons.p_greater(values, sign * bound, self.resolution) if values else 1.0
+
+
+def mean_over(groups):
+    """`{seed: mean}` of several `{seed: number}`, for the seeds that all of them have."""
+    groups = [group for group in groups if group]
+    if not groups:
+        return {}
+    seeds = set.intersection(*(set(group) for group in groups))
+    return {seed: float(np.mean([group[seed] for group in groups])) for seed in sorted(seeds)}
+
+
+def combine(first, second, weight=1.0):
+    """`{seed: first + weight * second}`, for the seeds that both have."""
+    return {seed: first[seed] + weight * second[seed] for seed in first if seed in second}
+
+
+def mentor_minus_baseline(results, runs):
+    """`{seed: accuracy of the mentor - accuracy of the trainee's residual baseline}`."""
+    return {
+        run.seed: results.accuracies[run.mentor.network] - results.accuracies[run.baseline]
+        for run in runs
+        if run.mentor.network in results.accuracies and run.baseline in results.accuracies
+    }
+
+
+def advantages(results):
+    """Each taught run's gain and its mentor's advantage: `[(run, advantage, gain)]`."""
+    return [
+        (
+            run,
+            results.accuracies[run.mentor.network] - results.accuracies[run.alone],
+            results.accuracies[run] - results.accuracies[run.alone],
+        )
+        for runs in results.cells().values()
+        for run in runs
+        if run.mentor.network in results.accuracies and run.alone in results.accuracies
+    ]
+
+
+def slopes(results):
+    """`{seed: gain per advantage}`: one least-squares slope per seed, within the trainees.
+
+    Each trainee's points are taken from their mean. So the accuracy of the trainee alone, which is part of
+    both gain and advantage and would make them rise together by chance, drops out.
+    """
+    points = {}
+    for run, advantage, gained in advantages(results):
+        points.setdefault(run.seed, {}).setdefault(run.alone, []).append((advantage, gained))
+    found = {}
+    for seed, trainees in points.items():
+        centred = [np.array(pairs) - np.mean(pairs, axis=0) for pairs in trainees.values()]
+        x, y = np.concatenate(centred).T
+        if x @ x > 0:
+            found[seed] = float(x @ y / (x @ x))
+    return found

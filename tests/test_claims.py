@@ -1,0 +1,252 @@
+"""Each rule on simulated studies whose truth is known: how often it errs, and how often it finds."""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_kd import claims, comparisons, verdicts
+from keras_kd.paired import Results, combine, mean_over, slopes
+from keras_kd.study import Mentor, Run
+
+SEEDS = range(5)
+NOISE = 0.01  # standard deviation of each run's accuracy
+STUDIES = 200
+# 5 % of the studies may err; of so many this is exceeded by chance once in two hundred.
+MOST_ERRORS = 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / STUDIES)
+
+
+def residual(depth, **axes):
+    return Run(depth, "residual", **axes)
+
+
+def plain(depth, mentor=None, **axes):
+    return Run(depth, "plain + KD" if mentor else "plain", mentor=mentor, **axes)
+
+
+def simulated(truth, rng, noise=NOISE, seeds=SEEDS, margin=0.01):
+    """`Results` of a study: `truth` is `{run of seed 0: expected accuracy}`."""
+    accuracies = {
+        at(run, seed): expected + noise * rng.normal() for seed in seeds for run, expected in truth.items()
+    }
+    return Results(accuracies, margin=margin, resolution=1 / 360)
+
+
+@functools.cache
+def at(run, seed):
+    """The run, and its mentor, with another seed."""
+    mentor = run.mentor
+    if mentor:
+        mentor = Mentor(dataclasses.replace(mentor.network, seed=seed), mentor.control)
+    return dataclasses.replace(run, seed=seed, mentor=mentor)
+
+
+def frequencies(claim, truth, rng, **options):
+    """How often a claim alone is called supported and not supported."""
+    found = [verdicts.judge([claim], simulated(truth, rng, **options))[0].verdict for _ in range(STUDIES)]
+    return found.count(verdicts.SUPPORTED) / STUDIES, found.count(verdicts.NOT_SUPPORTED) / STUDIES
+
+
+def over_depth(differences, drop=0.05):
+    """Residual and plain networks, and those taught by their twin, which differ so much from residual."""
+    truth = {}
+    for depth, difference in zip((20, 32, 44, 56), differences, strict=False):
+        twin = residual(depth)
+        truth |= {
+            twin: 0.95,
+            plain(depth): 0.95 - drop,
+            plain(depth, Mentor(twin)): 0.95 + difference,
+        }
+    return truth
+
+
+def inferior(beats):
+    """Two mentors that are worse than the baseline, and what their trainees are better by."""
+    truth = {residual(20): 0.95, plain(20): 0.90}
+    for width, ahead in zip((4, 8), beats, strict=True):
+        mentor = residual(8, width=width)
+        truth |= {mentor: 0.90, plain(20, Mentor(mentor)): 0.95 + ahead}
+    return truth
+
+
+def by_advantage(slope, intercept=0.02):
+    """Five mentors of rising accuracy."""
+    truth = {plain(20): 0.85}
+    for depth, accuracy in zip((8, 14, 20, 26, 32), (0.83, 0.87, 0.91, 0.95, 0.99), strict=True):
+        mentor = residual(depth, width=8)
+        truth |= {mentor: accuracy, plain(20, Mentor(mentor)): 0.87 + intercept + slope * (accuracy - 0.91)}
+    return truth
+
+
+def early(full, kept):
+    twin = residual(20)
+    stays, leaves = plain(20, Mentor(twin)), plain(20, Mentor(twin), mentor_epochs=3)
+    longer = plain(20, Mentor(twin), mentor_epochs=9)
+    return {
+        twin: 0.95,
+        plain(20): 0.85,
+        stays: 0.85 + full,
+        leaves: 0.85 + kept * full,
+        longer: 0.85 + full,
+    }
+
+
+WEAK, STRONG = {"weight_decay": 1e-4}, {"weight_decay": 5e-3, "dropout": 0.2}
+
+
+def regularised(weak_weak, weak_strong, strong_weak, strong_strong, width_16=0.0):
+    """Gains of weakly and strongly regularised trainees by weakly and strongly regularised mentors."""
+    mentors = [Mentor(residual(20, **reg)) for reg in (WEAK, STRONG)]
+    truth = {mentor.network: 0.95 for mentor in mentors}
+    gains = (weak_weak, weak_strong, strong_weak, strong_strong)
+    for (reg, mentor), gain in zip(itertools.product((WEAK, STRONG), mentors), gains, strict=True):
+        truth |= {plain(20, **reg): 0.85, plain(20, mentor, **reg): 0.85 + gain}
+    truth |= {plain(20, width=32): 0.85}
+    truth |= {plain(20, mentor, width=32): 0.85 + weak_strong + width_16 for mentor in mentors}
+    return truth
+
+
+def controlled(gain, **controls):
+    network = residual(20)
+    truth = {network: 0.95, plain(20): 0.85, plain(20, Mentor(network)): 0.85 + gain}
+    return truth | {plain(20, Mentor(network, name)): 0.85 + value for name, value in controls.items()}
+
+
+# A study in which the claim is false, though only just: there it must rarely be called supported.
+FALSE = {
+    "C1": over_depth([0.0, 0.0, -0.01, -0.01]),
+    "C1, all worse": over_depth([-0.01] * 4),
+    "C1, one depth": over_depth([-0.01]),
+    "C2": inferior([0.0, 0.0]),
+    "C3": over_depth([-0.05]),
+    "C3, all comes back": over_depth([0.0]),
+    "C3, a small drop": over_depth([-0.005], drop=0.01),
+    "C4": by_advantage(0.5),
+    "H1": early(0.05, 0.5),
+    "H1, no gain": early(0.0, 0.0),
+    "H2": regularised(0.02, 0.02, 0.02, 0.0),
+    "H2, whatever the mentor": regularised(0.02, 0.02, 0.06, 0.06),
+    "H3": regularised(0.02, 0.02, 0.02, 0.02),
+    "control": controlled(0.04, smoothing=0.04, shuffled=0.0, untrained=0.0),
+}
+# One in which it is true, though only just: there it must rarely be called not supported.
+TRUE = {
+    "C1": over_depth([-0.01, -0.01, -0.01, -0.05]),
+    "C2": inferior([0.0, -0.05]),
+    "C3": over_depth([0.0]),
+    "C4": by_advantage(0.5),
+    "H1": early(0.05, 0.5),
+    "H2": regularised(0.02, 0.02, 0.02, 0.02),
+    "H3": regularised(0.02, 0.02, 0.02, 0.02),
+    "control": controlled(0.04, smoothing=0.04, shuffled=0.04),
+}
+# Effects of this size are found in at least so many of the studies.
+CLEAR = {
+    "C1": (over_depth([0.02] * 4), over_depth([-0.05] * 4)),
+    "C2": (inferior([0.04, 0.04]), inferior([-0.04, -0.04])),
+    "C3": (over_depth([-0.05], drop=0.1), over_depth([-0.14], drop=0.1)),
+    "C4": (by_advantage(0.0), by_advantage(1.0)),
+    "H1": (early(0.08, 1.0), early(0.08, 0.0)),
+    "H2": (regularised(0.0, 0.0, 0.06, 0.0), regularised(0.06, 0.0, 0.0, 0.0)),
+    "H3": (regularised(0, 0, 0, 0, 0.05), regularised(0, 0.05, 0, 0, -0.05)),
+    "control": (controlled(0.06, smoothing=0.0, shuffled=0.0), controlled(0.0, smoothing=0.06, shuffled=0.0)),
+}
+POWER = 0.8
+
+
+@pytest.mark.parametrize("case", FALSE)
+def test_a_false_claim_is_rarely_called_supported(case, rng):
+    supported, _ = frequencies(case.split(",")[0], FALSE[case], rng)
+    assert supported <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("case", TRUE)
+def test_a_true_claim_is_rarely_called_not_supported(case, rng):
+    _, refuted = frequencies(case, TRUE[case], rng)
+    assert refuted <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_clear_effects_are_found(claim, rng):
+    for place, truth in enumerate(CLEAR[claim]):
+        assert frequencies(claim, truth, rng)[place] >= POWER
+
+
+def test_claims_that_are_tested_together_err_together_in_a_twentieth(rng):
+    truth = over_depth([-0.01] * 4) | early(0.05, 0.5) | by_advantage(0.5)
+    names = ["C1", "C4", "H1"]
+    wrong = [
+        any(v.verdict == verdicts.SUPPORTED for v in verdicts.judge(names, simulated(truth, rng)))
+        for _ in range(STUDIES)
+    ]
+    assert np.mean(wrong) <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_one_seed_decides_nothing(claim, rng):
+    for truth in CLEAR[claim]:
+        (verdict,) = verdicts.judge([claim], simulated(truth, rng, seeds=range(1)))
+        assert verdict.verdict == verdicts.UNDECIDED
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_a_study_without_what_a_claim_needs_says_so(claim):
+    (verdict,) = verdicts.judge([claim], Results({residual(20): 0.9}))
+    assert verdict.verdict == verdicts.UNDECIDED
+    assert verdict.evidence.missing.startswith("no ")
+
+
+def test_equal_accuracies_are_not_certain(rng):
+    """Three seeds that agree to the image show less than their deviation of 0 would have it."""
+    results = simulated(over_depth([-0.005]), rng, noise=0.0, seeds=range(3))
+    (verdict,) = verdicts.judge(["C1"], results)
+    assert verdict.p_for > 0.01
+
+
+def test_c2_needs_a_mentor_that_is_inferior(rng):
+    truth = {residual(20): 0.95, plain(20): 0.9, residual(32): 0.99}
+    truth[plain(20, Mentor(residual(32)))] = 0.99
+    (verdict,) = verdicts.judge(["C2"], simulated(truth, rng))
+    assert verdict.verdict == verdicts.UNDECIDED
+    assert verdict.evidence.missing == "no mentor was shown to be less accurate than the baseline"
+
+
+def test_the_slope_is_not_lifted_by_the_trainees_luck(rng):
+    """The trainee alone is in both gain and advantage: over all points that looks like a slope."""
+    found, naive = [], []
+    for _ in range(100):
+        results = simulated(by_advantage(0.0), rng, noise=0.05)
+        found += slopes(results).values()
+        x, y = zip(*pairs(results), strict=True)
+        naive.append(comparisons.line(x, y).slope)
+    assert np.mean(found) == pytest.approx(0.0, abs=3 * np.std(found) / np.sqrt(len(found)))
+    assert np.mean(naive) > 0.15
+
+
+def pairs(results):
+    from keras_kd.paired import advantages
+
+    return [(advantage, gain) for _, advantage, gain in advantages(results)]
+
+
+def test_slopes_are_least_squares_within_trainees(rng):
+    results = simulated(by_advantage(0.3), rng, seeds=range(1))
+    (slope,) = slopes(results).values()
+    x, y = map(np.array, zip(*pairs(results), strict=True))
+    assert slope == pytest.approx(np.polyfit(x, y, 1)[0])
+
+
+def test_differences_pair_what_shares_a_seed():
+    twin = residual(20)
+    results = Results({twin: 0.9, at(twin, 1): 0.8, plain(20): 0.7, at(plain(20), 2): 0.1})
+    runs = [plain(20), at(plain(20), 1), at(plain(20), 2)]
+    assert results.differences(runs, lambda run: run.baseline) == pytest.approx({0: -0.2})
+    assert mean_over([{0: 1.0, 1: 2.0}, {1: 4.0}, {}]) == {1: 3.0}
+    assert combine({0: 1.0, 1: 2.0}, {1: 4.0}, -0.5) == {1: 0.0}
+
+
+def test_rules_name_the_margin(rng):
+    (verdict,) = verdicts.judge(["C1"], simulated(over_depth([0.0]), rng, margin=0.02))
+    assert "less than 2 points below" in verdict.rule
