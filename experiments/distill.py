@@ -216,8 +216,7 @@ def draw_curves(trained, rows, folder):
         {label: row["accuracy"] for label, row in rows.items()},
     )
     tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", figure)
-    with storage.replacing(folder / "curves.png") as part:
-        figure.savefig(part, format="png")
+    plots.write_png(figure, folder / "curves.png")
 
 
 def print_summary(rows, effects):

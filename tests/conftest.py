@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CORE_TESTS = [
     "test_augmentation.py",
     "test_checkpoints.py",
@@ -29,6 +31,7 @@ CORE_TESTS = [
     "test_losses.py",
     "test_plans.py",
     "test_resnet.py",
+    "test_run_training.py",
     "test_runs.py",
     "test_storage.py",
     "test_taps.py",

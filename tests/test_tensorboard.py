@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,12 +11,10 @@ import time
 import urllib.request
 
 import pytest
-from conftest import ROOT
+from conftest import CHROMIUM, ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_kd import datasets, plots, tensorboard, training
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def run_folder(folder, npz, seed=0):

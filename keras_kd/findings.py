@@ -1,0 +1,197 @@
+"""What a study found, as plain values: what `results.csv`, `result.json`, the page and the pictures show.
+
+found = findings.of(records, grid.claims, margin=grid.margin, test_examples=360)
+"""
+
+import csv
+import dataclasses
+import io
+import math
+
+import numpy as np
+
+from keras_kd import comparisons, paired, storage, verdicts
+
+_MEASURED = ("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds")
+
+
+def of(records, claims, *, margin, test_examples):
+    """All that a study found.
+
+    Args:
+      records: `{study.Run: study.Record}`.
+      claims: names of `claims.CLAIMS`.
+      margin: a difference in accuracy that counts as none.
+      test_examples: how many there are.
+
+    Returns:
+      `{"verdicts": [...], "cells": [...], "gains": [...], "recoveries": [...], "points": [...], "slope": ...,
+      "curves": [...], "rows": [...]}`, ready for JSON: numbers that are not defined are None.
+    """
+    accuracies = {run: record.result["accuracy"] for run, record in records.items() if record.result}
+    results = paired.Results(accuracies, margin=margin, resolution=1 / test_examples)
+    return _plain(
+        {
+            "verdicts": [_verdict(verdict) for verdict in verdicts.judge(claims, results)],
+            "cells": cells(accuracies),
+            "gains": gains(results),
+            "recoveries": recoveries(results),
+            "points": points(results),
+            "slope": slope(results),
+            "curves": curves(records),
+            "rows": rows(records),
+        }
+    )
+
+
+def _verdict(verdict):
+    numbers = [
+        {"label": label, "comparison": comparisons.compare(list(group.values()))}
+        for label, group in verdict.evidence.differences.items()
+        if group
+    ]
+    told = {name: value for name, value in vars(verdict).items() if name != "evidence"}
+    return told | {"numbers": numbers, "missing": verdict.evidence.missing}
+
+
+def rows(records):
+    """One row a run: its axes, what it measured, and its mentor's accuracy, None where it has none."""
+    found = []
+    for run, record in records.items():
+        measured = record.result or {}
+        mentor = records.get(run.needs)
+        found.append(
+            {
+                "run": run.key,
+                "cell": run.cell,
+                **run.describe(),
+                "status": "failed" if record.error else "done",
+            }
+            | {name: measured.get(name) for name in _MEASURED}
+            | {"mentor_accuracy": mentor.result["accuracy"] if mentor and mentor.result else None}
+            | {"error": record.error}
+        )
+    return found
+
+
+def write_csv(rows, path):
+    """Writes rows as a CSV file, atomically; what is None stays empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    storage.write_text(text.getvalue(), path)
+
+
+def cells(accuracies):
+    """Each cell's accuracy over its seeds: mean, standard deviation and 95 % interval."""
+    found = {}
+    for run, accuracy in accuracies.items():
+        found.setdefault(run.cell, []).append((run, accuracy))
+    return [
+        {"cell": cell, **_axes(pairs[0][0]), "accuracy": comparisons.estimate([value for _, value in pairs])}
+        for cell, pairs in found.items()
+    ]
+
+
+def _axes(run):
+    return {name: value for name, value in run.describe().items() if name != "seed"} | {"label": label(run)}
+
+
+def label(run):
+    """The kind of network in words, without its depth: what a line over depth stands for."""
+    text = run.variant
+    if run.is_taught:
+        mentor = run.mentor
+        twin = mentor.network == run.baseline
+        text += f", mentor {'its residual twin' if twin else mentor.network.network}"
+        text += f" ({mentor.control})" if mentor.control else ""
+        text += f", T {run.temperature:g}, alpha {run.alpha:g}"
+        text += f" for {run.mentor_epochs} epochs" if run.mentor_epochs else ""
+    differs = run.network.removeprefix(f"{run.variant[0]}{run.depth}")
+    return f"{text}, {differs}"
+
+
+def gains(results):
+    """What each taught cell gained over the same network alone, controls and mentors that leave included."""
+    taught = {}
+    for controls in (False, True):
+        for leaving in (False, True):
+            taught |= results.cells(controls=controls, leaving=leaving)
+    pairs = {cell: (runs[0], results.gains(runs)) for cell, runs in taught.items()}
+    return [
+        {"cell": cell, **_axes(run), "gain": comparisons.estimate(list(group.values()))}
+        for cell, (run, group) in pairs.items()
+        if group
+    ]
+
+
+def recoveries(results):
+    """For each plain network with a mentor that stays: drop, gain, the share of the drop that came back."""
+    found = []
+    for cell, runs in results.cells(variant="plain + KD").items():
+        triples = [[results.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
+        whole = [triple for triple in triples if None not in triple]
+        if whole:
+            found.append(
+                {
+                    "cell": cell,
+                    **_axes(runs[0]),
+                    **dataclasses.asdict(comparisons.recovery(*zip(*whole, strict=True))),
+                }
+            )
+    return found
+
+
+def points(results):
+    """Each taught run's gain beside its mentor's advantage."""
+    return [
+        {"run": run.key, **_axes(run), "seed": run.seed, "advantage": advantage, "gain": gain}
+        for run, advantage, gain in paired.advantages(results)
+    ]
+
+
+def slope(results):
+    """Gain per advantage, within trainees (mean of the seeds' slopes) and over all points; None for too few.
+
+    The line through all points also holds what the trainee's own luck puts into both numbers.
+    """
+    by_seed = paired.slopes(results)
+    pairs = [(advantage, gain) for _, advantage, gain in paired.advantages(results)]
+    if not by_seed or len(pairs) < 3:
+        return None
+    advantages, gains = zip(*pairs, strict=True)
+    return {
+        "within_trainees": comparisons.estimate(list(by_seed.values())),
+        "all_points": comparisons.line(advantages, gains),
+    }
+
+
+def curves(records):
+    """Each cell's accuracy on validation over the epochs, mean over seeds."""
+    found = {}
+    for run, record in records.items():
+        if record.result:
+            found.setdefault(run.cell, []).append((run, record.result["history"]["val_accuracy"]))
+    return [
+        {
+            "cell": cell,
+            **_axes(pairs[0][0]),
+            "seeds": len(pairs),
+            "accuracy": np.mean([values for _, values in pairs], axis=0).tolist(),
+        }
+        for cell, pairs in found.items()
+    ]
+
+
+def _plain(value):
+    """A structure for JSON: dataclasses as dicts, and None for what is not finite."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,313 @@
+"""A study's findings as one HTML page that needs no network: verdicts first, then pictures one can touch.
+
+report.write(found, "runs/study-depth/report.html")
+"""
+
+import math
+
+import jinja2
+import plotly.graph_objects as go
+import plotly.offline
+
+from keras_kd import plots, storage, verdicts
+
+_NAME = "<extra>%{fullData.name}</extra>"  # of what is hovered over
+_CONFIG = {"responsive": True, "displaylogo": False}
+
+
+def write(found, path):
+    """Writes the page, atomically.
+
+    Args:
+      found: see `findings.of`, with what the study's script adds (`study`, `question`, `command`, ...).
+      path: of the page.
+    """
+    failed = [row for row in found["rows"] if row["status"] == "failed"]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_kd"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("report.html").render(
+        found=found,
+        failed=failed,
+        done=len(found["rows"]) - len(failed),
+        plots=[section for section in (draw(found) for draw in SECTIONS) if section],
+        plotly_js=plotly.offline.get_plotlyjs(),
+        hours=duration(sum(row["seconds"] or 0 for row in found["rows"])),
+        sentence=sentence,
+        amount=amount,
+        percent=percent,
+        plain=plain,
+    )
+    storage.write_text(page, path)
+
+
+# --------------------------------------------------------------------------- words
+
+
+def percent(share):
+    """An accuracy for a table."""
+    return "n/a" if share is None else f"{100 * share:.1f}"
+
+
+def plain(number, digits=2):
+    """A number for a table."""
+    return "n/a" if number is None else f"{number:.{digits}f}"
+
+
+def points(share):
+    """A difference of accuracies, with its sign."""
+    return "n/a" if share is None else f"{100 * share:+.1f}"
+
+
+def amount(number, verdict):
+    """A number of a verdict in its unit: points of accuracy, but for the slope of C4."""
+    return plain(number) if verdict["claim"] == "C4" else points(number)
+
+
+def sentence(verdict):
+    """A verdict in plain words; its first word is marked up."""
+    word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict["verdict"].capitalize()}.</span> ')
+    missing = verdict["missing"]
+    if verdict["verdict"] == verdicts.SUPPORTED:
+        return word + f"The data show it (p = {verdict['p_for']:.3f}, corrected)."
+    if verdict["verdict"] == verdicts.NOT_SUPPORTED:
+        return word + f"The data show the opposite (p = {verdict['p_against']:.3f}, corrected)."
+    reason = f" To decide it the study lacks something: {missing}." if missing else ""
+    return word + (
+        f"The data show neither the claim (p = {verdict['p_for']:.2f}) nor its opposite "
+        f"(p = {verdict['p_against']:.2f}).{reason}"
+    )
+
+
+def duration(seconds):
+    """Hours and minutes."""
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+# --------------------------------------------------------------------------- pictures
+
+
+def _section(name, title, words, figure=None, table=None):
+    return {
+        "id": name,
+        "title": title,
+        "words": words,
+        "html": figure
+        and figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"plot-{name}",
+            config=_CONFIG,
+            default_height="460px",
+        ),
+        "table": table and {"columns": table[0], "rows": table[1]},
+    }
+
+
+def _figure(x_title, y_title):
+    figure = go.Figure()
+    figure.update_layout(
+        template="plotly_white",
+        margin={"l": 60, "r": 20, "t": 20, "b": 60},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+        font={"size": 13},
+        hovermode="closest",
+    )
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def _accuracy(found):
+    """Accuracy against depth, a line with its band for each kind of network."""
+    figure = _figure("depth, layers", "test accuracy, %")
+    groups = plots.by_label(found["cells"])
+    for number, (label, cells) in enumerate(groups.items()):
+        cells = sorted(cells, key=lambda cell: cell["depth"])
+        _line_with_band(
+            figure,
+            label,
+            number,
+            [cell["depth"] for cell in cells],
+            *([cell["accuracy"][key] for cell in cells] for key in ("mean", "low", "high")),
+        )
+    figure.update_xaxes(tickvals=sorted({cell["depth"] for cell in found["cells"]}))
+    best = max(found["cells"], key=lambda cell: cell["accuracy"]["mean"], default=None)
+    if best is None:
+        return None
+    words = (
+        f"Mean over seeds, with the 95 % interval as a band. The most accurate cell is {best['label']} at "
+        f"depth {best['depth']}, {percent(best['accuracy']['mean'])} %."
+    )
+    return _section("accuracy", "Accuracy against depth", words, figure)
+
+
+def _line_with_band(figure, label, number, x, mean, low, high):
+    colour = plots.COLOURS[number % len(plots.COLOURS)]
+    style = {"legendgroup": label, "line": {"color": colour}}
+    mean, low, high = ([None if v is None else 100 * v for v in values] for values in (mean, low, high))
+    if None not in low + high:
+        figure.add_scatter(
+            x=x + x[::-1],
+            y=high + low[::-1],
+            fill="toself",
+            opacity=0.13,
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            **style | {"line": {"color": colour, "width": 0}},
+        )
+    figure.add_scatter(
+        x=x,
+        y=mean,
+        name=label,
+        mode="lines+markers",
+        marker={"symbol": number, "size": 8},
+        customdata=[[a, b] for a, b in zip(low, high, strict=True)],
+        hovertemplate="depth %{x}: %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f})" + _NAME,
+        **style,
+    )
+
+
+def _gains(found):
+    """What each mentor gave, in each cell."""
+    if not found["gains"]:
+        return None
+    figure = _figure("gain over the same network alone, points (95 % interval)", None)
+    names = [each["cell"] for each in found["gains"]]
+    values = [each["gain"] for each in found["gains"]]
+    figure.add_scatter(
+        x=[100 * value["mean"] for value in values],
+        y=names,
+        mode="markers",
+        marker={"color": plots.COLOURS[0], "size": 9},
+        error_x={
+            "array": [
+                100 * (value["high"] - value["mean"]) if value["high"] is not None else 0 for value in values
+            ]
+        },
+        customdata=[each["label"] for each in found["gains"]],
+        hovertemplate="%{x:.1f} points<extra>%{customdata}</extra>",
+        showlegend=False,
+    )
+    figure.add_vline(0, line_width=1)
+    figure.update_layout(height=max(320, 120 + 26 * len(names)))
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    rows = [
+        [each["cell"], points(v["mean"]), f"{points(v['low'])} to {points(v['high'])}", v["count"]]
+        for each, v in zip(found["gains"], values, strict=True)
+    ]
+    words = (
+        "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
+        "on the same batches. kd-X names the mentor: r residual, p plain, then depth and width; T "
+        "temperature, a alpha, k the epoch after which the mentor leaves."
+    )
+    table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
+    return _section("gains", "What each mentor gave", words, figure, table)
+
+
+def _recovery(found):
+    """Recovery against depth; where it is undefined it is said, not drawn."""
+    entries = found["recoveries"]
+    if not entries:
+        return None
+    defined = [each for each in entries if each["ratio"] is not None]
+    figure = _figure("depth, layers", "recovery = gain / drop")
+    for number, (label, group) in enumerate(plots.by_label(defined).items()):
+        figure.add_scatter(
+            x=[each["depth"] for each in group],
+            y=[each["ratio"] for each in group],
+            name=label,
+            mode="lines+markers",
+            marker={"symbol": number, "size": 9, "color": plots.COLOURS[number % len(plots.COLOURS)]},
+            error_y={
+                "symmetric": False,
+                "array": [_finite(each["high"], each["ratio"]) for each in group],
+                "arrayminus": [-_finite(each["low"], each["ratio"]) for each in group],
+            },
+            hovertemplate="depth %{x}: %{y:.2f}" + _NAME,
+        )
+    figure.add_hline(1, line_width=1, line_dash="dot", annotation_text="all of the drop")
+    figure.add_hline(0, line_width=1)
+    rows = [
+        [
+            each["cell"],
+            points(each["drop"]["mean"]),
+            points(each["gain"]["mean"]),
+            plain(each["ratio"]) if each["ratio"] is not None else "undefined",
+            f"{plain(each['low'])} to {plain(each['high'])}",
+        ]
+        for each in entries
+    ]
+    words = (
+        f"The share of the drop (residual minus plain) that the mentor brought back; bootstrap interval over "
+        f"seeds. {len(entries) - len(defined)} of {len(entries)} cells are undefined: there the drop is not "
+        f"distinguishable from zero, and a ratio would be noise."
+    )
+    table = (["taught network", "drop, points", "gain, points", "recovery", "95 % interval"], rows)
+    return _section("recovery", "Recovery against depth", words, figure if defined else None, table)
+
+
+def _finite(end, middle):
+    return 0.0 if end is None else end - middle
+
+
+def _advantage(found):
+    """Gain against the mentor's advantage, each run a point."""
+    if not found["points"]:
+        return None
+    figure = _figure("mentor's advantage over the trainee alone, points", "gain, points")
+    for number, (label, group) in enumerate(plots.by_label(found["points"]).items()):
+        figure.add_scatter(
+            x=[100 * each["advantage"] for each in group],
+            y=[100 * each["gain"] for each in group],
+            name=label,
+            mode="markers",
+            marker={"symbol": number, "size": 8, "color": plots.COLOURS[number % len(plots.COLOURS)]},
+            customdata=[each["run"] for each in group],
+            hovertemplate="%{customdata}<br>advantage %{x:.1f}, gain %{y:.1f}<extra></extra>",
+        )
+    words = "Each point is one taught run; both numbers are differences from the same network alone."
+    if found["slope"]:
+        line, within = found["slope"]["all_points"], found["slope"]["within_trainees"]
+        ends = [min(p["advantage"] for p in found["points"]), max(p["advantage"] for p in found["points"])]
+        figure.add_scatter(
+            x=[100 * x for x in ends],
+            y=[100 * (line["intercept"] + line["slope"] * x) for x in ends],
+            mode="lines",
+            line={"color": "black", "dash": "dash"},
+            name="least squares",
+            hoverinfo="skip",
+        )
+        words += (
+            f" Slope through all points {plain(line['slope'])} ({plain(line['low'])} to "
+            f"{plain(line['high'])}), R² {plain(line['explained'])}; the trainee's own luck is in both "
+            f"numbers and lifts it. Within trainees, where it is not: {plain(within['mean'])} "
+            f"({plain(within['low'])} to {plain(within['high'])}) points of gain per point of advantage."
+        )
+    return _section("advantage", "Gain against the mentor's advantage", words, figure)
+
+
+def _curves(found):
+    """Validation accuracy over the epochs."""
+    if not found["curves"]:
+        return None
+    figure = _figure("epoch", "validation accuracy, % (mean over seeds)")
+    for number, curve in enumerate(found["curves"]):
+        figure.add_scatter(
+            x=list(range(1, len(curve["accuracy"]) + 1)),
+            y=[100 * value for value in curve["accuracy"]],
+            name=curve["cell"],
+            mode="lines",
+            line={
+                "color": plots.COLOURS[number % len(plots.COLOURS)],
+                "dash": ("solid", "dash", "dot", "dashdot")[number // len(plots.COLOURS) % 4],
+            },
+            hovertemplate="epoch %{x}: %{y:.1f} %" + _NAME,
+        )
+    words = "Click a name to hide its curve, click it twice to see it alone."
+    return _section("curves", "Training curves", words, figure)
+
+
+SECTIONS = (_accuracy, _gains, _recovery, _advantage, _curves)
