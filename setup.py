@@ -14,13 +14,17 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=["keras_kd", "experiments"],
+    package_data={"keras_kd": ["templates/*.html"], "experiments": ["studies/*.yaml"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
         "importlib_resources>=6.0",  # tensorflow-datasets imports it without declaring it
+        "jinja2>=3.1",
         "keras>=3.15",
         "matplotlib>=3.9",
         "numpy>=2.1",
+        "plotly>=5.24",
+        "pyyaml>=6.0",
         "rich>=13.7",
         "scikit-learn>=1.5",
         "scipy>=1.13",
@@ -30,7 +34,8 @@ setuptools.setup(
     ],
     extras_require={
         "benchmark": ["torch>=2.6"],
+        "cluster": ["ray>=2.40"],
         "jax": ["jax>=0.5"],
-        "test": ["jax>=0.5", "pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.6"],
+        "test": ["jax>=0.5", "pytest>=8.2", "pytest-xdist>=3.6", "ray>=2.40", "ruff>=0.6"],
     },
 )

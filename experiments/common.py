@@ -70,6 +70,27 @@ def settings():
     return training.Settings(**{name: flags.FLAGS[name].value for name in names})
 
 
+def given(name):
+    """The value of a flag that was given, else None."""
+    return flags.FLAGS[name].value if flags.FLAGS[name].present else None
+
+
+def given_settings(less=()):
+    """`{name: value}` of the fields of `training.Settings` whose flags were given.
+
+    Args:
+      less: names that may not be given.
+
+    Raises:
+      ValueError: for one of them.
+    """
+    names = [field.name for field in dataclasses.fields(training.Settings) if flags.FLAGS[field.name].present]
+    refused = [name for name in names if name in less]
+    if refused:
+        raise ValueError(f"--{refused[0]} belongs to each run: give it as an axis in the study file")
+    return {name: flags.FLAGS[name].value for name in names}
+
+
 def load_dataset():
     """The dataset that the flags ask for, checked against the batch size."""
     dataset = datasets.load(
@@ -103,12 +124,15 @@ def tensorboard_of(run):
     return run.path / "tensorboard" if devices.has_tensorflow() else "only where TensorFlow is installed"
 
 
-def open_run(script, exports=None):
+def open_run(script, exports=None, *, name=None, changeable=(), only_given=False):
     """The run that the flags name, and where it exports to; nothing is written yet.
 
     Args:
       script: name of the script.
       exports: folder where the run will put a SavedModel under the run's name, or None.
+      name: of the folder, if --out is not given; None: after the script and the dataset.
+      changeable: names of flags that may differ when the run is taken up again.
+      only_given: whether flags that were not given are no part of the run.
 
     Returns:
       A `runs.RunFolder`.
@@ -118,7 +142,7 @@ def open_run(script, exports=None):
         is there and not of this run.
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
-    run = runs.RunFolder(OUT.value or f"runs/{script}-{stem}", _flags())
+    run = runs.RunFolder(OUT.value or f"runs/{name or f'{script}-{stem}'}", _flags(changeable, only_given))
     if not OVERWRITE.value:
         run.check_flags()
     if exports is not None:
@@ -137,7 +161,7 @@ def _check_parent(path):
         raise ValueError(f"cannot write to {parent}: choose another folder for {path}")
 
 
-def _flags():
+def _flags(changeable, only_given):
     """`{name: text}` of this run's flags; its folder and how it is started are not among them."""
     by_module = flags.FLAGS.flags_by_module_dict()
     ours = [
@@ -146,11 +170,11 @@ def _flags():
         if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
         for flag in group
     ]
-    not_of_the_run = ("out", "overwrite", "debug")
+    not_of_the_run = ("out", "overwrite", "debug", *changeable)
     return {
         flag.name: str(flag.value)
         for flag in ours
-        if flag.name not in not_of_the_run and flag.value is not None
+        if flag.name not in not_of_the_run and flag.value is not None and (flag.present or not only_given)
     }
 
 

@@ -20,16 +20,26 @@ __version__ = "0.1.0"
 
 _ON_DEMAND = (
     "batch_norm",
+    "claims",
+    "comparisons",
     "devices",
     "export",
     "feeding",
+    "findings",
     "folding",
+    "grids",
     "inference",
+    "paired",
     "pipeline",
     "plans",
+    "pools",
+    "report",
+    "run_training",
+    "study",
     "teachers",
     "tensorboard",
     "training",
+    "verdicts",
 )
 
 __all__ = [

@@ -16,7 +16,6 @@ ORDER = [
     "checkpoints",
     "runs",
     "hosts",
-    "verdicts",
     "comparisons",
     "datasets",
     "compatibility",
@@ -25,6 +24,14 @@ ORDER = [
     "callbacks",
     "distiller",
     "augmentation",
+    "study",
+    "pools",
+    "paired",
+    "claims",
+    "verdicts",
+    "findings",
+    "report",
+    "mentors",
     "plans",
     "inference",
     "folding",
@@ -40,6 +47,8 @@ ORDER = [
     "fitting",
     "export",
     "training",
+    "grids",
+    "run_training",
 ]
 TENSORFLOW = ["pipeline", "validation", "loop", "fitting"]
 # Their functions ask for TensorFlow where it is the backend, or its files are wanted.

@@ -1,0 +1,141 @@
+"""Asks the paper's questions of a dataset: trains a grid of networks, judges its claims, writes one page.
+
+    python -m experiments.study
+
+runs the small study `smoke`; `--study=depth` (and the other files of experiments/studies, or the path of
+one of your own) a real one. The same command goes on where a study was stopped.
+"""
+
+import importlib.metadata
+import os
+import pathlib
+import shlex
+import sys
+
+from absl import flags
+
+from experiments import common, console, study_display
+from keras_kd import findings, grids, plots, pools, report, run_training, storage, study, tensorboard
+
+STUDIES = pathlib.Path(__file__).with_name("studies")
+
+STUDY = flags.DEFINE_string("study", "smoke", "A file of experiments/studies, or a path ending in .yaml.")
+SEEDS = flags.DEFINE_integer("seeds", 0, "How many; 0: as the study says.", lower_bound=0)
+WIDTH = flags.DEFINE_integer(
+    "width", 0, "Of networks where the study gives none; 0: as it says.", lower_bound=0
+)
+JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time, each in a process of its own.", lower_bound=1)
+CLUSTER = flags.DEFINE_string("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
+RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
+
+# What may differ when a study is taken up again.
+CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
+
+
+def main():
+    grid = grids.read(
+        study_file(),
+        dataset=common.given("dataset"),
+        seeds=list(range(SEEDS.value)) or None,
+        network={"width": WIDTH.value} if WIDTH.value else None,
+        recipe=common.given_settings(study.AXES),
+    )
+    folder = common.open_run("study", name=f"study-{grid.name}", changeable=CHANGEABLE, only_given=True)
+    trainer = run_training.Trainer(
+        grid.dataset, grid.settings, common.DATA_DIR.value, common.VALIDATION_FRACTION.value
+    )
+    dataset = trainer.load(grid.seeds[0])
+    described = common.describe(dataset, grid.settings)
+    own = study.Study(folder.path, grid.runs, identity(described, trainer, grid))
+    study_display.print_plan(grid)
+    with folder.claimed(common.OVERWRITE.value):
+        own.begin()
+        records = train(own, trainer)
+        found = describe_study(grid, described) | findings.of(
+            records, grid.claims, margin=grid.margin, test_examples=len(dataset.test.labels)
+        )
+        write(own.folder, found)
+    study_display.print_findings(found)
+    console.print_paths(
+        run=own.folder,
+        report=own.folder / "report.html",
+        results=own.folder / "results.csv",
+        pictures=own.folder / "pictures",
+        tensorboard=common.tensorboard_of(folder),
+        result=own.folder / "result.json",
+    )
+    check_failures(own.folder, records)
+
+
+def study_file():
+    """The path that --study names."""
+    if STUDY.value.endswith((".yaml", ".yml")):
+        return pathlib.Path(STUDY.value)
+    known = sorted(path.stem for path in STUDIES.glob("*.yaml"))
+    if STUDY.value not in known:
+        raise ValueError(
+            f"--study must be one of {', '.join(known)}, or a path ending in .yaml. Received: {STUDY.value!r}"
+        )
+    return STUDIES / f"{STUDY.value}.yaml"
+
+
+def identity(described, trainer, grid):
+    """What all runs of a study share; another one is refused."""
+    return {
+        "dataset": described["dataset"],
+        "settings": {name: value for name, value in described["settings"].items() if name not in study.AXES},
+        "validation_fraction": trainer.validation_fraction,
+        "versions": described["versions"],
+        "margin": grid.margin,
+        "claims": grid.claims,
+    }
+
+
+def train(own, trainer):
+    """Trains what is not there yet; `{Run: Record}`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
+    pool = pools.Ray(CLUSTER.value) if CLUSTER.value else pools.Processes(JOBS.value)
+    with pool, study_display.Display(STUDY.value, console.STOP) as display:
+        return own.run(trainer, pool, retry_failed=RETRY_FAILED.value, watch=display.show)
+
+
+def describe_study(grid, described):
+    """What the page says beside what was found."""
+    command = shlex.join(["python", "-m", "experiments.study", *sys.argv[1:]])
+    packages = ("scipy", "plotly", "rich")
+    described["versions"] |= {name: importlib.metadata.version(name) for name in packages}
+    return {
+        "study": grid.name,
+        "question": grid.question,
+        "claims": grid.claims,
+        "command": command,
+        "seeds": grid.seeds,
+        "margin": grid.margin,
+        **described,
+    }
+
+
+def write(folder, found):
+    """Writes the table, the pictures, the page, and last the result."""
+    findings.write_csv(found["rows"], folder / "results.csv")
+    for name, draw in plots.STUDY.items():
+        figure = draw(found)
+        if figure is not None:
+            plots.write_png(figure, folder / "pictures" / f"{name}.png")
+            tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
+    report.write(found, folder / "report.html")
+    storage.write_json(found, folder / "result.json")
+
+
+def check_failures(folder, records):
+    """Ends the script in an error if any run failed."""
+    failed = [record for record in records.values() if record.error]
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(records)} runs failed, {failed[0].run.key} because of {failed[0].error}; "
+            f"see {folder / 'failed'}, and give the same command with --retry_failed"
+        )
+
+
+if __name__ == "__main__":
+    console.run(main)

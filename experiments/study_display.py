@@ -1,0 +1,126 @@
+"""What a study shows on the screen: its plan, how far it is, what it found."""
+
+import sys
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from experiments import console
+from keras_kd import claims, comparisons
+
+# Standard deviations of a paired difference for which the needed seeds are told.
+DEVIATIONS = (0.005, 0.01, 0.02)
+
+
+def print_plan(grid):
+    """Says what will be trained, and how many seeds the verdicts need."""
+    cells = {run.cell for run in grid.runs}
+    print(f"{grid.name}: {grid.question}")
+    print(f"{len(grid.runs)} runs: {len(cells)} cells with {len(grid.seeds)} seeds, on {grid.dataset}")
+    level = claims.LEVEL / len(grid.claims)
+    needed = [comparisons.seeds_needed(grid.effect, d, level=level, sides=1) for d in DEVIATIONS]
+    rows = [
+        {
+            "if it varies between seeds by": points(deviation),
+            "seeds needed": str(count),
+            "here": str(len(grid.seeds)),
+        }
+        for deviation, count in zip(DEVIATIONS, needed, strict=True)
+    ]
+    title = f"To find a paired difference of {points(grid.effect)} (80 % power, {100 * level:.2g} % level)"
+    console.print_table(title, rows, list(rows[0]))
+
+
+def points(share):
+    """A difference of accuracies."""
+    return "n/a" if share is None else f"{100 * share:.1f} points"
+
+
+class Display:
+    """One line for each run that ended, and where people watch a bar with the time that is left.
+
+    Args:
+      name: of the study.
+      stop: a `callbacks.StopOnSignal`: a signal ends the study, with nothing lost but running epochs.
+    """
+
+    def __init__(self, name, stop):
+        self._name = name
+        self._stop = stop
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=4) if sys.stderr.isatty() else None
+        self._began = time.monotonic()
+        self._share_before = None
+
+    def __enter__(self):
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error):
+        if self._live:
+            self._live.stop()
+
+    def show(self, state):
+        """Takes a `study.Progress`, about once a second."""
+        if self._share_before is None:
+            self._share_before = state.share
+        left = self._time_left(state.share)
+        for record in state.ended:
+            self._console.print(self._line(record, state, left), highlight=False, soft_wrap=True)
+        if self._live:
+            self._live.update(self._picture(state, left))
+        self._stop.check(f"{len(state.records)} of {state.total} runs done")
+
+    def _time_left(self, share):
+        done = share - self._share_before
+        if done <= 0:
+            return "unknown"
+        seconds = (time.monotonic() - self._began) / done * (1 - share)
+        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+    def _line(self, record, state, left):
+        outcome = f"failed: {record.error}" if record.error else f"{record.result['accuracy']:.1%} on test"
+        return f"[{len(state.records)}/{state.total}, {left} left] {record.run.key}: {outcome}".replace(
+            "[", "\\["
+        )
+
+    def _picture(self, state, left):
+        width = round(30 * state.share)
+        bar = "━" * width + "╌" * (30 - width)
+        head = f"{self._name}  {bar}  {len(state.records)}/{state.total} runs, {left} left"
+        lines = [
+            f"  {run.key}  " + (f"epoch {e.done}/{e.total}, validation {e.accuracy:.1%}" if e else "begins")
+            for run, e in state.running.items()
+        ]
+        return Group(*map(Text, [head, *lines]))
+
+
+def print_findings(found):
+    """The cells and the verdicts."""
+    rows = [
+        {
+            "network": cell["label"],
+            "depth": str(cell["depth"]),
+            "test accuracy": console.percent(cell["accuracy"]["mean"]),
+            "± sd": "n/a"
+            if cell["accuracy"]["deviation"] is None
+            else points(cell["accuracy"]["deviation"])[:-7],
+            "seeds": str(cell["accuracy"]["count"]),
+        }
+        for cell in found["cells"]
+    ]
+    console.print_table("On test, touched once a run", rows, list(rows[0]) if rows else ["network"])
+    rows = [
+        {
+            "claim": verdict["claim"],
+            "verdict": verdict["verdict"],
+            "p for": f"{verdict['p_for']:.3f}",
+            "p against": f"{verdict['p_against']:.3f}",
+            "statement": verdict["statement"],
+        }
+        for verdict in found["verdicts"]
+    ]
+    console.print_table("Verdicts", rows, list(rows[0]))
