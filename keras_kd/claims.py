@@ -250,7 +250,8 @@ CLAIMS = {
         _inferior_teacher,
     ),
     "C3": Claim(
-        "Past some depth the drop is substantial, and KD recovers much of it but not all.",
+        "Past some depth the drop is substantial, and KD recovers a part of it (the paper: much of it) but not "
+        "all.",
         "At the deepest networks of the study, mean over mentors. Supported: the drop is more than {margin} "
         "points, the gain is more than 0 and less than the drop (three one-sided paired t tests, all of "
         "them). Not supported: there is such a drop, and the gain is below 0 or above the drop (Bonferroni).",

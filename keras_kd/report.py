@@ -228,6 +228,7 @@ def _recovery(found):
             },
             hovertemplate="depth %{x}: %{y:.2f}" + _NAME,
         )
+    figure.update_xaxes(tickvals=sorted({each["depth"] for each in entries}))
     figure.add_hline(1, line_width=1, line_dash="dot", annotation_text="all of the drop")
     figure.add_hline(0, line_width=1)
     rows = [

@@ -31,7 +31,6 @@ CORE_TESTS = [
     "test_losses.py",
     "test_plans.py",
     "test_resnet.py",
-    "test_run_training.py",
     "test_runs.py",
     "test_storage.py",
     "test_taps.py",
