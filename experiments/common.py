@@ -142,7 +142,7 @@ def open_run(script, exports=None, *, name=None, changeable=(), only_given=False
         is there and not of this run.
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
-    run = runs.RunFolder(OUT.value or f"runs/{name or f'{script}-{stem}'}", _flags(changeable, only_given))
+    run = runs.RunFolder(OUT.value or f"runs/{name or f'{script}-{stem}'}", _flags(only_given), changeable)
     if not OVERWRITE.value:
         run.check_flags()
     if exports is not None:
@@ -161,7 +161,7 @@ def _check_parent(path):
         raise ValueError(f"cannot write to {parent}: choose another folder for {path}")
 
 
-def _flags(changeable, only_given):
+def _flags(only_given):
     """`{name: text}` of this run's flags; its folder and how it is started are not among them."""
     by_module = flags.FLAGS.flags_by_module_dict()
     ours = [
@@ -170,7 +170,7 @@ def _flags(changeable, only_given):
         if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
         for flag in group
     ]
-    not_of_the_run = ("out", "overwrite", "debug", *changeable)
+    not_of_the_run = ("out", "overwrite", "debug")
     return {
         flag.name: str(flag.value)
         for flag in ours

@@ -22,13 +22,13 @@ STUDIES = pathlib.Path(__file__).with_name("studies")
 STUDY = flags.DEFINE_string("study", "smoke", "A file of experiments/studies, or a path ending in .yaml.")
 SEEDS = flags.DEFINE_integer("seeds", 0, "How many; 0: as the study says.", lower_bound=0)
 WIDTH = flags.DEFINE_integer(
-    "width", 0, "Of networks where the study gives none; 0: as it says.", lower_bound=0
+    "width", 0, "In place of `network: {width: ...}` of the study; 0: as it says.", lower_bound=0
 )
 JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time, each in a process of its own.", lower_bound=1)
 CLUSTER = flags.DEFINE_string("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
 RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
 
-# What may differ when a study is taken up again.
+# What may be given otherwise when a study is taken up again.
 CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
 
 
@@ -42,17 +42,24 @@ def main():
     )
     folder = common.open_run("study", name=f"study-{grid.name}", changeable=CHANGEABLE, only_given=True)
     trainer = run_training.Trainer(
-        grid.dataset, grid.settings, common.DATA_DIR.value, common.VALIDATION_FRACTION.value
+        absolute(grid.dataset),
+        grid.settings,
+        absolute(common.DATA_DIR.value),
+        common.VALIDATION_FRACTION.value,
     )
+    trainer.check(grid.runs)
     dataset = trainer.load(grid.seeds[0])
     described = common.describe(dataset, grid.settings)
+    described["dataset"]["name"] = grid.dataset
     own = study.Study(folder.path, grid.runs, identity(described, trainer, grid))
     study_display.print_plan(grid)
     with folder.claimed(common.OVERWRITE.value):
-        own.begin()
+        grew = own.begin()
         records = train(own, trainer)
-        found = describe_study(grid, described) | findings.of(
-            records, grid.claims, margin=grid.margin, test_examples=len(dataset.test.labels)
+        found = (
+            {"grew": grew}
+            | describe_study(grid, described)
+            | findings.of(records, grid.claims, margin=grid.margin, test_examples=len(dataset.test.labels))
         )
         write(own.folder, found)
     study_display.print_findings(found)
@@ -77,6 +84,12 @@ def study_file():
             f"--study must be one of {', '.join(known)}, or a path ending in .yaml. Received: {STUDY.value!r}"
         )
     return STUDIES / f"{STUDY.value}.yaml"
+
+
+def absolute(path):
+    """A path as other processes find it; the name of a dataset stays as it is."""
+    is_path = path and (path.endswith(".npz") or path == common.DATA_DIR.value)
+    return str(pathlib.Path(path).absolute()) if is_path else path
 
 
 def identity(described, trainer, grid):

@@ -20,17 +20,27 @@ def print_plan(grid):
     print(f"{grid.name}: {grid.question}")
     print(f"{len(grid.runs)} runs: {len(cells)} cells with {len(grid.seeds)} seeds, on {grid.dataset}")
     level = claims.LEVEL / len(grid.claims)
-    needed = [comparisons.seeds_needed(grid.effect, d, level=level, sides=1) for d in DEVIATIONS]
     rows = [
         {
             "if it varies between seeds by": points(deviation),
-            "seeds needed": str(count),
+            "seeds needed": seeds_needed(grid.effect, deviation, level),
             "here": str(len(grid.seeds)),
         }
-        for deviation, count in zip(DEVIATIONS, needed, strict=True)
+        for deviation in DEVIATIONS
     ]
-    title = f"To find a paired difference of {points(grid.effect)} (80 % power, {100 * level:.2g} % level)"
-    console.print_table(title, rows, list(rows[0]))
+    print(
+        f"A comparison finds a paired difference of {points(grid.effect)} in four of five studies with so "
+        f"many seeds (level {100 * level:.2g} %; claims that join several comparisons need more):"
+    )
+    console.print_table("Seeds", rows, list(rows[0]))
+
+
+def seeds_needed(effect, deviation, level):
+    """In words, as the number may have no end."""
+    try:
+        return str(comparisons.seeds_needed(effect, deviation, level=level, sides=1))
+    except ValueError:
+        return f"> {comparisons.MOST_SEEDS}"
 
 
 def points(share):

@@ -30,9 +30,10 @@ def of(records, claims, *, margin, test_examples):
     """
     accuracies = {run: record.result["accuracy"] for run, record in records.items() if record.result}
     results = paired.Results(accuracies, margin=margin, resolution=1 / test_examples)
+    judged = verdicts.judge(claims, results, failed=len(records) - len(accuracies))
     return _plain(
         {
-            "verdicts": [_verdict(verdict) for verdict in verdicts.judge(claims, results)],
+            "verdicts": [_verdict(verdict) for verdict in judged],
             "cells": cells(accuracies),
             "gains": gains(results),
             "recoveries": recoveries(results),

@@ -16,7 +16,7 @@ import pathlib
 
 import yaml
 
-from keras_kd import study, training
+from keras_kd import datasets, study, training
 from keras_kd.claims import CLAIMS
 
 # What a run takes from the recipe and each run's seed, not from `recipe`.
@@ -85,7 +85,7 @@ def read(path, *, dataset=None, seeds=None, network=None, recipe=None):
         path.stem,
         " ".join(str(document.value(top["question"])).split()),
         document.claims(top["claims"]),
-        dataset or (document.value(top["dataset"]) if "dataset" in top else "digits"),
+        dataset or (document.text(top["dataset"]) if "dataset" in top else datasets.DEFAULT),
         settings,
         tuple(seeds),
         runs,
@@ -112,12 +112,14 @@ class _Document:
 
     def __init__(self, path):
         self._path = path
-        self._loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         try:
+            self._loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
             self.root = self._loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ValueError(f"{path}:{line}: is no YAML ({error.problem})") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}:1: is no YAML text ({str(error).splitlines()[0]})") from error
         if self.root is None:
             raise ValueError(f"{path}:1: is empty")
 
@@ -141,13 +143,19 @@ class _Document:
         with self.at(node):
             return self._loader.construct_object(node, deep=True)
 
+    def text(self, node):
+        value = self.value(node)
+        if not isinstance(value, str):
+            raise self.error(node, f"a word is needed here. Received: {value!r}")
+        return value
+
     def mapping(self, node, allowed, kind="entry"):
         """`{name: node}`; every name must be one of `allowed`, if that is given, and stand there once."""
         if not isinstance(node, yaml.MappingNode):
             raise self.error(node, f"names with values are needed here. Received: {self.value(node)!r}")
         found = {}
         for key, value in node.value:
-            name = self.value(key)
+            name = self.text(key)
             if allowed is not None and name not in allowed:
                 raise self.error(key, f"unknown {kind} {name!r}: use one of {', '.join(sorted(allowed))}")
             if name in found:
@@ -184,20 +192,27 @@ class _Document:
         return values
 
     def claims(self, node):
-        names = [self.value(item) for item in self.list(node, "claims")]
+        names = [self.text(item) for item in self.list(node, "claims")]
         for name in names:
             if name not in CLAIMS:
                 raise self.error(node, f"unknown claim {name!r}: use of {', '.join(CLAIMS)}")
+            if names.count(name) > 1:
+                raise self.error(node, f"the claim {name!r} stands here twice")
         return tuple(names)
 
     def settings(self, node, given):
         known = {field.name for field in dataclasses.fields(training.Settings)} - _OF_RUNS
         found = self.mapping(node, known, "setting") if node is not None else {}
+        for name, value in found.items():
+            kind = type(getattr(training.Settings, name))
+            if kind in (bool, str) and not isinstance(self.value(value), kind):
+                raise self.error(value, f"{name} must be a {kind.__name__}. Received: {self.value(value)!r}")
         values = {name: self.value(value) for name, value in found.items()} | given
-        if node is None:
-            return training.Settings(**values)
-        with self.at(node):
-            return training.Settings(**values)
+        with self.at(node or self.root):
+            settings = training.Settings(**values)
+            if settings.strategy == "multiworker":
+                raise ValueError("a study's runs have one host each: strategy='multiworker' is not possible")
+        return settings
 
     def axes(self, node, allowed):
         """`{axis: value}` of an entry in which each axis has one value."""
@@ -251,7 +266,7 @@ class _Document:
             yield run
 
     def _mentor(self, node, mentors, trainee, defaults):
-        name = self.value(node)
+        name = self.text(node)
         if name not in mentors:
             known = ", ".join(map(str, mentors)) or "none"
             raise self.error(node, f"no run trains the mentor {name!r}: the mentors are {known}")

@@ -38,7 +38,7 @@ class _Control:
 
 
 class Shuffled(_Control):
-    """The logits of another example of the same class: what is true of the class stays, what is true of
+    """The logits of a random example of the same class: what is true of the class stays, what is true of
     the example goes. Another one in each view.
 
     Args:

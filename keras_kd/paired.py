@@ -1,4 +1,4 @@
-"""The accuracies of a study, paired: what is subtracted shares its seed, its start and its batches."""
+"""The accuracies of a study, paired by seed: a twin also shares its start and its batches."""
 
 import numpy as np
 
@@ -105,15 +105,51 @@ def slopes(results):
     """`{seed: gain per advantage}`: one least-squares slope per seed, within the trainees.
 
     Each trainee's points are taken from their mean. So the accuracy of the trainee alone, which is part of
-    both gain and advantage and would make them rise together by chance, drops out.
+    both gain and advantage and would make them rise together by chance, drops out. Noise in the mentors'
+    accuracy flattens the slopes: see `surplus_gain`.
     """
-    points = {}
-    for run, advantage, gained in advantages(results):
-        points.setdefault(run.seed, {}).setdefault(run.alone, []).append((advantage, gained))
     found = {}
-    for seed, trainees in points.items():
+    for seed, trainees in _by_trainee(results).items():
         centred = [np.array(pairs) - np.mean(pairs, axis=0) for pairs in trainees.values()]
-        x, y = np.concatenate(centred).T
+        x, y = np.concatenate(centred).T[:2]
         if x @ x > 0:
             found[seed] = float(x @ y / (x @ x))
+    return found
+
+
+def surplus_gain(results, slope):
+    """`{seed: number}`, positive on average where gain rises by more than `slope` with the advantage.
+
+    For each seed the mean product, within trainees, of (gain - slope x advantage) and what the other seeds
+    say of each mentor's accuracy, which shares no noise with the former: an instrument. In units of accuracy,
+    that is divided by the instrument's norm.
+
+    Source: Anderson & Rubin 1949, Annals of Mathematical Statistics 20, 46-63 (the test of a slope when the
+    regressor is noisy and the instrument may be weak).
+    """
+    found = {}
+    for seed, trainees in _by_trainee(results).items():
+        centred = [
+            np.array(triples) - np.mean(triples, axis=0) for triples in trainees.values() if len(triples) > 1
+        ]
+        if not centred:
+            continue
+        x, y, instrument = np.concatenate(centred).T
+        norm = np.linalg.norm(instrument)
+        if norm > 0:
+            found[seed] = float(instrument @ (y - slope * x) / norm)
+    return found
+
+
+def _by_trainee(results):
+    """`{seed: {trainee alone: [(advantage, gain, the mentor's mean accuracy in other seeds)]}}`."""
+    by_cell = {}
+    for run, accuracy in results.accuracies.items():
+        by_cell.setdefault(run.cell, {})[run.seed] = accuracy
+    found = {}
+    for run, advantage, gained in advantages(results):
+        others = [a for seed, a in by_cell[run.mentor.network.cell].items() if seed != run.seed]
+        if others:
+            triple = (advantage, gained, float(np.mean(others)))
+            found.setdefault(run.seed, {}).setdefault(run.alone, []).append(triple)
     return found

@@ -1,5 +1,7 @@
 """Pictures as matplotlib figures, drawn without a screen."""
 
+import itertools
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -87,7 +89,9 @@ def gain_over_advantage(found):
         return None
     figure = _figure(7, 4.5)
     axis = figure.subplots()
-    for (label, points), style in zip(by_label(found["points"]).items(), _STYLES, strict=False):
+    for (label, points), style in zip(
+        by_label(found["points"]).items(), itertools.cycle(_STYLES), strict=False
+    ):
         x, y = ([100 * point[name] for point in points] for name in ("advantage", "gain"))
         axis.plot(x, y, style[1], color=style[0], linestyle="none", label=label, alpha=0.8)
     line = found["slope"]["all_points"]
@@ -138,7 +142,9 @@ def _over_depth(found, entries, interval, centre, scale, label):
         return None
     figure = _figure(8, 4.5)
     axis = figure.subplots()
-    for (name, group), (colour, marker) in zip(by_label(entries).items(), _STYLES, strict=False):
+    for (name, group), (colour, marker) in zip(
+        by_label(entries).items(), itertools.cycle(_STYLES), strict=False
+    ):
         group = sorted(group, key=lambda entry: entry["depth"])
         x = [entry["depth"] for entry in group]
         values, low, high = (

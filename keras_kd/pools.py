@@ -3,9 +3,9 @@
 with Processes(jobs=2) as pool:
     future = pool.submit(function, *arguments)
 
-A pool has `slots`, the number of calls that make sense at a time, `submit`, which returns a
-`concurrent.futures.Future`, and `restart`, to be called when a future says that its process died.
-What is submitted must be importable by name in another process.
+A pool has `slots`, the number of calls that make sense at a time, and `submit`, which returns a
+`concurrent.futures.Future`; one whose process died raises a `BrokenExecutor`. What is submitted must be
+importable by name in another process.
 """
 
 import concurrent.futures
@@ -24,9 +24,14 @@ RAY_RETRIES = 5
 
 ANSWER_SECONDS = 5.0
 
+# What decides how a worker computes, and must be as it is here.
+FORWARDED = ("KERAS_BACKEND", "XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")
+
 
 class Processes:
     """Processes of this machine, which share its cores and end with the process that made them.
+
+    Each has an executor of its own, so that one that dies takes nothing else along; another takes its place.
 
     Args:
       jobs: how many.
@@ -39,36 +44,51 @@ class Processes:
         if jobs < 1:
             raise ValueError(f"at least one job is needed. Received: jobs={jobs}")
         self.slots = jobs
-        self._executor = None
+        self._workers = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self._end()
+        for worker in self._workers:
+            worker.end()
 
     def submit(self, function, *arguments):
-        if self._executor is None:
-            self._begin()
-        return self._executor.submit(function, *arguments)
+        worker = next((worker for worker in self._workers if worker.is_idle), None)
+        if worker is None:
+            worker = _Worker(self.slots)
+            self._workers.append(worker)
+        try:
+            return worker.submit(function, *arguments)
+        except concurrent.futures.BrokenExecutor:  # it died while it was idle, or with what it did last
+            worker.end()
+            self._workers.remove(worker)
+            return self.submit(function, *arguments)
 
-    def _begin(self):
+
+class _Worker:
+    """One process, and the pipe whose end tells it to end."""
+
+    def __init__(self, jobs):
         context = multiprocessing.get_context("spawn")
         theirs, self._tie = context.Pipe(duplex=False)
         self._executor = concurrent.futures.ProcessPoolExecutor(
-            self.slots, mp_context=context, initializer=_begin_worker, initargs=(self.slots, theirs)
+            1, mp_context=context, initializer=_begin_worker, initargs=(jobs, theirs)
         )
+        self._latest = None
 
-    def restart(self):
-        """Ends what is left of the processes; the next `submit` starts new ones."""
-        self._end()
+    @property
+    def is_idle(self):
+        return self._latest is None or self._latest.done()
 
-    def _end(self):
-        """At once, whatever they do; returns when they are gone."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            self._tie.close()
-            executor.shutdown(wait=True, cancel_futures=True)
+    def submit(self, function, *arguments):
+        self._latest = self._executor.submit(function, *arguments)
+        return self._latest
+
+    def end(self):
+        """At once, whatever it does; returns when it is gone."""
+        self._tie.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin_worker(jobs, tie):
@@ -86,9 +106,9 @@ def _begin_worker(jobs, tie):
 
 
 class Ray:
-    """The workers of a Ray cluster; all must see the study's folder.
+    """The workers of a Ray cluster; all must see the same files under the same absolute paths.
 
-    Ray begins a call again whose worker or node was lost.
+    Ray begins a call again whose worker or node was lost. Where the cluster has GPUs each call gets one.
 
     Args:
       address: of the cluster; "local" starts one on this machine.
@@ -107,10 +127,11 @@ class Ray:
         self._ray = ray
         self._cpus = cpus
         before = signal.getsignal(signal.SIGTERM)  # which Ray replaces by its own
-        here = {"include_dashboard": False} if address == "local" else {"address": address}
-        threads = {"env_vars": {"TF_NUM_INTRAOP_THREADS": str(cpus)}}
+        here = {"include_dashboard": False} if address == "local" else {}
+        environment = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+        environment["TF_NUM_INTRAOP_THREADS"] = str(cpus)
         try:
-            ray.init(**here, log_to_driver=False, runtime_env=threads)
+            ray.init(address, **here, log_to_driver=False, runtime_env={"env_vars": environment})
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ValueError(_NO_ANSWER.format(address, str(error).split("\n")[0])) from error
         if threading.current_thread() is threading.main_thread():
@@ -124,15 +145,16 @@ class Ray:
 
     @property
     def slots(self):
-        """As many calls as the cluster's present CPUs allow."""
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1) // self._cpus))
+        """As many calls as the cluster's present CPUs, or GPUs, allow."""
+        resources = self._ray.cluster_resources()
+        return max(1, int(resources.get("GPU", 0) or resources.get("CPU", 1) // self._cpus))
 
     def submit(self, function, *arguments):
-        remote = self._ray.remote(function).options(num_cpus=self._cpus, max_retries=RAY_RETRIES)
+        gpus = 1 if self._ray.cluster_resources().get("GPU", 0) else 0
+        remote = self._ray.remote(function).options(
+            num_cpus=self._cpus, num_gpus=gpus, max_retries=RAY_RETRIES
+        )
         return remote.remote(*arguments).future()
-
-    def restart(self):
-        """Ray does that by itself."""
 
 
 _NO_ANSWER = "no Ray cluster answers at {!r} ({}): start one with 'ray start --head', or use 'local'"

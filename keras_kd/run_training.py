@@ -47,6 +47,16 @@ class Trainer:
         """The dataset as runs of a seed see it."""
         return _load(self.dataset, self.validation_fraction, seed, self.data_dir)
 
+    def check(self, runs):
+        """Loads the data and tries what could fail in some runs alone.
+
+        Raises:
+          ValueError: if a batch is larger than the training examples of some run, or a class has none.
+        """
+        for fraction in sorted({run.label_fraction for run in runs}):
+            dataset = datasets.fewer(self.load(runs[0].seed), fraction, runs[0].seed)
+            training.plan(dataset, self.settings)
+
     def __call__(self, run, study_folder):
         """Trains and measures a `study.Run`.
 
@@ -83,7 +93,7 @@ class Trainer:
         }
 
     def settings_of(self, run):
-        """The `training.Settings` of a run; with fewer examples there are more epochs, so as many steps."""
+        """The `training.Settings` of a run; with fewer examples there are more epochs, for as many steps."""
         return dataclasses.replace(
             self.settings,
             seed=run.seed,

@@ -32,14 +32,16 @@ class RunFolder:
     Args:
       path: of the folder, which need not exist.
       flags: `{name: text}`: what the run is asked to do.
+      changeable: names of flags that may be others when the run is taken up again.
 
     Raises:
       ValueError: if the path holds something else, or a run with other flags.
     """
 
-    def __init__(self, path, flags):
+    def __init__(self, path, flags, changeable=()):
         self.path = pathlib.Path(path)
         self.flags = flags
+        self._changeable = changeable
         if not self.path.name:
             raise ValueError(f"--out must name a folder of its own. Received: --out={self.path}")
         if self.path.exists() and not self._is_run():
@@ -65,7 +67,7 @@ class RunFolder:
         begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
         changes = [
             f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
-            for name in sorted(begun.keys() | self.flags.keys())
+            for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))
             if begun.get(name) != self.flags.get(name)
         ]
         if changes:
@@ -102,7 +104,7 @@ class RunFolder:
             if overwrite:
                 self._empty()
             self.check_flags()
-            if not self.begun:
+            if not self.begun or self._changeable:
                 lines = [f"--{name}={value}\n" for name, value in sorted(self.flags.items())]
                 storage.write_text("".join(lines), self.path / FLAGFILE)
             yield

@@ -10,6 +10,7 @@ How a run is trained is not known here: `work(run, folder)` is given.
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -46,10 +47,10 @@ def _number(low, high, open_low=False):
     return check
 
 
-def _whole(low):
+def _whole(low, high=2**31 - 1):
     def check(name, value):
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ValueError(f"{name} must be a whole number >= {low}. Received: {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"{name} must be a whole number >= {low} (and < 2**31). Received: {value!r}")
 
     return check
 
@@ -89,7 +90,7 @@ class Run:
       dropout: rate between the convolutions of a block.
       weight_decay: of kernels.
       augmentation: see `plans.plan`.
-      label_fraction: share of the training examples that it sees, in as many steps.
+      label_fraction: share of the training examples that it sees, in about as many steps.
       mentor: a `Mentor`, where the variant has one.
       temperature, alpha: as for `keras_kd.Distiller`.
       mentor_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the mentor stays.
@@ -135,7 +136,10 @@ class Run:
     def has_shortcuts(self):
         return self.variant.startswith("residual")
 
-    @property
+    def __hash__(self):
+        return hash(self.key)
+
+    @functools.cached_property
     def network(self):
         """Short for the network and what regularises it: "p20w8", "r32w16-wd0.005"."""
         text = f"{self.variant[0]}{self.depth}w{self.width}"
@@ -145,7 +149,7 @@ class Run:
                 text += f"-{short}{value:g}"
         return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
 
-    @property
+    @functools.cached_property
     def cell(self):
         """Names what the run shares with those of other seeds."""
         if not self.is_taught:
@@ -153,17 +157,17 @@ class Run:
         stays = f"-k{self.mentor_epochs}" if self.mentor_epochs else ""
         return f"{self.network}-kd-{self.mentor.cell}-T{self.temperature:g}-a{self.alpha:g}{stays}"
 
-    @property
+    @functools.cached_property
     def key(self):
         """Name of the folder."""
         return f"{self.cell}-s{self.seed}"
 
-    @property
+    @functools.cached_property
     def alone(self):
         """The same network, trained on labels alone."""
         return dataclasses.replace(self, variant=self.variant.removesuffix(KD), mentor=None)
 
-    @property
+    @functools.cached_property
     def baseline(self):
         """The residual network of this depth and width, trained on labels alone, as the paper compares."""
         return dataclasses.replace(self.alone, variant="residual")
@@ -201,7 +205,7 @@ class Mentor:
       network: the `Run` that trains the mentor, on labels alone.
       control: None, or what is taught instead of its logits, to tell guidance from mere regularisation:
         "smoothing" (labels, smoothed to the mean entropy of the mentor's soft targets), "shuffled" (its
-        logits, of another example of the same class), "untrained" (the logits of such a network before
+        logits, of a random example of the same class), "untrained" (the logits of such a network before
         any training).
 
     Raises:
@@ -253,8 +257,11 @@ class Study:
     """
 
     def __init__(self, folder, runs, identity):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).absolute()  # as other processes see it
         self.runs = tuple(runs)
+        lost = [run.key for run in self.runs if run.needs and run.needs not in self.runs]
+        if lost:
+            raise ValueError(f"the mentor of {lost[0]} is not among the runs")
         self._identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
 
     def folder_of(self, run):
@@ -264,13 +271,17 @@ class Study:
     def begin(self):
         """Writes down what the study is. A study may grow by further runs, and by nothing else.
 
+        Returns:
+          Whether it grew, now or before: then its results may have been seen before its size was fixed.
+
         Raises:
           ValueError: if the folder holds another one; the message says what differs.
         """
         path = self.folder / _STUDY
         keys = [run.key for run in self.runs]
+        grew = False
         if path.exists():
-            begun = json.loads(path.read_text(encoding="utf-8"))
+            begun = self._begun(path)
             changes = checkpoints.differences(begun["identity"], self._identity)
             gone = sorted(set(begun["runs"]) - set(keys))
             if gone:
@@ -280,18 +291,30 @@ class Study:
                     f"{self.folder} holds another study: {changes}: choose another --out, or pass "
                     f"--overwrite to start anew"
                 )
-        storage.write_json({"identity": self._identity, "runs": keys}, path)
+            grew = begun["grew"] or set(keys) != set(begun["runs"])
+        storage.write_json({"identity": self._identity, "runs": keys, "grew": grew}, path)
+        return grew
+
+    def _begun(self, path):
+        try:
+            begun = json.loads(path.read_text(encoding="utf-8"))
+            return {name: begun[name] for name in ("identity", "runs", "grew")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}), so what the study was is not known: choose another --out, or "
+                f"pass --overwrite to start anew"
+            ) from error
 
     def record(self, run):
         """The `Record` of a run that ended, or None. A result that cannot be read is done again."""
-        folder = runs.RunFolder(self.folder_of(run), {})
+        path = self.folder_of(run) / runs.RESULT
         try:
-            result = folder.result()
-            if result is not None:
+            if path.exists():
+                result = json.loads(path.read_text(encoding="utf-8"))
                 return Record(run, {**result, "accuracy": float(result["accuracy"])})
         except (ValueError, TypeError, KeyError) as error:
-            warnings.warn(f"{folder.path / runs.RESULT} is damaged ({error}): run again", stacklevel=2)
-            (folder.path / runs.RESULT).unlink()
+            warnings.warn(f"{path} is damaged ({error}): run again", stacklevel=2)
+            path.unlink()
         with contextlib.suppress(ValueError, KeyError, OSError):
             return Record(run, error=json.loads(self._failure(run).read_text(encoding="utf-8"))["error"])
         return None
@@ -425,12 +448,12 @@ class _Schedule:
             try:
                 self._end(Record(run, future.result()))
             except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
-                self._pool.restart()
                 if self._attempts[run] >= ATTEMPTS:
                     reason = f"its process died {ATTEMPTS} times ({error})"
                     self._end(self._study.record_failure(run, reason))
             except Exception as error:
                 # Whatever goes wrong in one run must not stop the others.
+                error = getattr(error, "cause", None) or error  # Ray's are the whole remote traceback
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 trace = "".join(traceback.format_exception(error))
                 self._end(self._study.record_failure(run, reason, trace))

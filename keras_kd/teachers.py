@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import pathlib
-import sys
 import warnings
 import zlib
 
@@ -270,7 +269,7 @@ def _alone_in(folder):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another process that fills {folder}", file=sys.stderr, flush=True)
+            progress.say(f"waiting for another process that fills {folder}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

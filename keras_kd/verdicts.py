@@ -59,28 +59,34 @@ class Verdict:
     evidence: Evidence
 
 
-def judge(claims, results):
+def judge(claims, results, failed=0):
     """A `Verdict` for each claim, corrected for being tested together.
 
     Args:
       claims: names of `CLAIMS`.
       results: a `paired.Results`.
+      failed: how many runs failed. They may have failed because of what is compared, so that the others
+        are no fair sample: nothing is decided then.
     """
     evidence = [CLAIMS[name].test(results) for name in claims]
+    if failed:
+        missing = f"{failed} runs failed, and what they would have given is part of the answer"
+        evidence = [dataclasses.replace(each, p_for=1.0, p_against=1.0, missing=missing) for each in evidence]
     corrected_for = comparisons.holm([each.p_for for each in evidence])
     corrected_against = comparisons.holm([each.p_against for each in evidence])
+    margin = f"{100 * results.margin:g}"
     return [
         Verdict(
             name,
             CLAIMS[name].statement,
-            CLAIMS[name].rule.format(margin=f"{100 * results.margin:g}"),
+            CLAIMS[name].rule.format(margin=margin),
             _decide(p_for, p_against),
             p_for,
             p_against,
             found,
         )
-        for name, found, p_for, p_against in zip(
-            claims, evidence, corrected_for, corrected_against, strict=True
+        for name, p_for, p_against, found in zip(
+            claims, corrected_for, corrected_against, evidence, strict=True
         )
     ]
 

@@ -151,3 +151,48 @@ def test_holm_is_the_published_example():
 def test_holm_keeps_the_family_wise_error(rng):
     wrong = [min(comparisons.holm(rng.uniform(size=5))) <= 0.05 for _ in range(2000)]
     assert np.mean(wrong) == pytest.approx(0.05, abs=0.015)
+
+
+def test_the_one_sided_test_is_scipys(rng):
+    for count in (2, 5, 9):
+        values = rng.normal(0.01, 0.02, count)
+        expected = stats.ttest_1samp(values, 0.005, alternative="greater").pvalue
+        assert comparisons.p_greater(values, 0.005) == pytest.approx(expected)
+
+
+def test_the_one_sided_test_does_not_believe_in_no_deviation():
+    assert comparisons.p_greater([0.01]) == 1.0
+    assert comparisons.p_greater([0.01] * 3) == 0.0
+    assert comparisons.p_greater([0.0] * 3) == 1.0
+    resolution = 0.01
+    expected = stats.t.sf(0.01 / (resolution / np.sqrt(3)), 2)
+    assert comparisons.p_greater([0.01] * 3, resolution=resolution) == pytest.approx(expected)
+    wide = [0.0, 0.1, 0.2]
+    assert comparisons.p_greater(wide, resolution=resolution) == comparisons.p_greater(wide)
+
+
+def test_partial_conjunctions():
+    p_values = [0.04, 0.01, 0.3]
+    assert comparisons.p_at_least(p_values, 1) == pytest.approx(0.03)  # Bonferroni
+    assert comparisons.p_at_least(p_values, 2) == pytest.approx(0.08)
+    assert comparisons.p_at_least(p_values, 3) == pytest.approx(0.3)  # the largest
+    assert comparisons.p_at_least([0.9, 0.8], 1) == 1.0
+    for least in (0, 4):
+        with pytest.raises(ValueError, match=r"least must lie in \[1, 3\]"):
+            comparisons.p_at_least(p_values, least)
+
+
+def test_partial_conjunctions_hold_their_level(rng):
+    """Two of four hypotheses are true and always found; "at least three" must not be."""
+    nulls = rng.uniform(size=(4000, 2))
+    found = [comparisons.p_at_least([0.0, 0.0, *pair], 3) <= 0.05 for pair in nulls]
+    assert np.mean(found) == pytest.approx(0.05, abs=0.01)
+
+
+def test_seeds_needed_one_sided_are_fewer(rng):
+    needed = comparisons.seeds_needed(0.01, 0.01, sides=1)
+    assert needed < comparisons.seeds_needed(0.01, 0.01)
+    for count, enough in ((needed, True), (needed - 1, False)):
+        samples = rng.normal(0.01, 0.01, (4000, count))
+        power = np.mean([comparisons.p_greater(sample) <= 0.05 for sample in samples])
+        assert (power >= 0.79) if enough else (power <= 0.81)

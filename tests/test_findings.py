@@ -49,6 +49,7 @@ def found_of(study_records, names=tuple(claims.CLAIMS)):
     found = findings.of(study_records, names, margin=0.01, test_examples=360)
     return found | {
         "study": "tried",
+        "grew": False,
         "question": "Is <this> so?",
         "command": "python -m experiments.study --study=tried",
         "claims": names,
@@ -172,7 +173,7 @@ def test_the_page_says_what_was_found(found, page):
     tables = own.count("<table")
     assert own.count("<thead") == tables
     assert own.count('scope="col"') >= 2 * tables
-    assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', own)) == 5
+    assert len(re.findall(r'role="group" aria-label="[^"]{20,}"', own)) == 5
     assert '<html lang="en">' in own
     assert 'name="viewport"' in own
 
@@ -234,6 +235,12 @@ def test_the_page_works_in_a_browser(page, tmp_path, width):
     assert "depth 20" in seen["hover"]
     assert seen["hidden"] == 2  # the line and its band
     assert seen["overflow"] <= 0
+
+
+def test_a_study_that_grew_says_so(found, tmp_path):
+    report.write({**found, "grew": True}, tmp_path / "grown.html")
+    text = (tmp_path / "grown.html").read_text(encoding="utf-8")
+    assert "Runs were added to this study after it had begun" in text
 
 
 def test_words_of_a_verdict():

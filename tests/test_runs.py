@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import ROOT
@@ -137,3 +138,18 @@ with runs.RunFolder({str(tmp_path / "run")!r}, {FLAGS!r}).claimed():
     with run.claimed():
         run.finish({"mine": "now"})
     assert json.loads((run.path / "result.json").read_text()) == {"mine": "now"}
+
+
+def test_a_patient_process_waits_for_the_other(tmp_path):
+    first, second = (runs.RunFolder(tmp_path / "run", FLAGS) for _ in range(2))
+    with first.claimed():
+        leaving = threading.Timer(0.7, first.finish, [{"done": 1}])
+        leaving.start()
+        with pytest.raises(ValueError, match="is in use by process"), second.claimed(patience=0.2):
+            pass
+        leaving.join()
+    held = contextlib.ExitStack()
+    held.enter_context(first.claimed())
+    threading.Timer(0.7, held.close).start()
+    with second.claimed(patience=30.0):
+        assert second.result() == {"done": 1}

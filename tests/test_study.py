@@ -19,7 +19,6 @@ class Here:
 
     def __init__(self, slots=1):
         self.slots = slots
-        self.restarts = 0
 
     def submit(self, function, *arguments):
         future = concurrent.futures.Future()
@@ -28,9 +27,6 @@ class Here:
         except Exception as error:
             future.set_exception(error)
         return future
-
-    def restart(self):
-        self.restarts += 1
 
 
 class Work:
@@ -149,9 +145,9 @@ def test_a_run_that_fails_is_recorded_and_stops_no_other(tmp_path):
 
 def test_a_process_that_dies_is_replaced_a_few_times(tmp_path):
     died = concurrent.futures.process.BrokenProcessPool("killed")
-    pool, work = Here(), Work(plain=died)
-    records = run_all(tmp_path, [ALONE, TWIN], work, pool)
-    assert work.done.count(ALONE.key) == study.ATTEMPTS == pool.restarts
+    work = Work(plain=died)
+    records = run_all(tmp_path, [ALONE, TWIN], work)
+    assert work.done.count(ALONE.key) == study.ATTEMPTS
     assert "its process died 3 times (killed)" in records[ALONE].error
     assert records[TWIN].result
 
