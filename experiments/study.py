@@ -64,14 +64,14 @@ def main():
         write(own.folder, found)
     study_display.print_findings(found)
     console.print_paths(
-        run=own.folder,
-        report=own.folder / "report.html",
-        results=own.folder / "results.csv",
-        pictures=own.folder / "pictures",
+        run=folder.path,
+        report=folder.path / "report.html",
+        results=folder.path / "results.csv",
+        pictures=folder.path / "pictures",
         tensorboard=common.tensorboard_of(folder),
-        result=own.folder / "result.json",
+        result=folder.path / "result.json",
     )
-    check_failures(own.folder, records)
+    check_failures(folder.path, records)
 
 
 def study_file():

@@ -90,6 +90,8 @@ def duration(seconds):
 
 
 def _section(name, title, words, figure=None, table=None):
+    if figure and figure.layout.height is None:
+        figure.update_layout(height=400 + 16 * len({trace.name for trace in figure.data}))
     return {
         "id": name,
         "title": title,
@@ -100,7 +102,6 @@ def _section(name, title, words, figure=None, table=None):
             include_plotlyjs=False,
             div_id=f"plot-{name}",
             config=_CONFIG,
-            default_height="460px",
         ),
         "table": table and {"columns": table[0], "rows": table[1]},
     }
@@ -111,7 +112,7 @@ def _figure(x_title, y_title):
     figure.update_layout(
         template="plotly_white",
         margin={"l": 60, "r": 20, "t": 20, "b": 60},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
         font={"size": 13},
         hovermode="closest",
     )
