@@ -11,6 +11,8 @@ from conftest import same, tiny_arrays, weights_of
 from keras_kd import checkpoints, datasets, run_training, storage, study, training
 from keras_kd.study import Mentor, Run
 
+pytestmark = pytest.mark.last  # operations stay deterministic, and XLA is off
+
 SETTINGS = training.Settings(epochs=2, batch_size=16, strategy="none", deterministic=True)
 TWIN = Run(8, "residual", width=4, seed=3)
 TAUGHT = Run(8, "plain + KD", width=4, seed=3, mentor=Mentor(TWIN))
