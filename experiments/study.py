@@ -25,6 +25,12 @@ WIDTH = flags.DEFINE_integer(
     "width", 0, "In place of `network: {width: ...}` of the study; 0: as it says.", lower_bound=0
 )
 JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time, each in a process of its own.", lower_bound=1)
+THREADS = flags.DEFINE_integer(
+    "threads",
+    1,
+    "Of TensorFlow in each run, for one operation: other numbers round otherwise.",
+    lower_bound=1,
+)
 CLUSTER = flags.DEFINE_string("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
 RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
 
@@ -99,6 +105,7 @@ def identity(described, trainer, grid):
         "settings": {name: value for name, value in described["settings"].items() if name not in study.AXES},
         "validation_fraction": trainer.validation_fraction,
         "versions": described["versions"],
+        "threads": THREADS.value,
         "margin": grid.margin,
         "claims": grid.claims,
     }
@@ -107,7 +114,11 @@ def identity(described, trainer, grid):
 def train(own, trainer):
     """Trains what is not there yet; `{Run: Record}`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
-    pool = pools.Ray(CLUSTER.value) if CLUSTER.value else pools.Processes(JOBS.value)
+    pool = (
+        pools.Ray(CLUSTER.value, THREADS.value)
+        if CLUSTER.value
+        else pools.Processes(JOBS.value, THREADS.value)
+    )
     with pool, study_display.Display(STUDY.value, console.STOP) as display:
         return own.run(trainer, pool, retry_failed=RETRY_FAILED.value, watch=display.show)
 

@@ -35,15 +35,19 @@ class Processes:
 
     Args:
       jobs: how many.
+      threads: of TensorFlow in each, for one operation; with another number it rounds otherwise.
 
     Raises:
       ValueError: for fewer than one.
     """
 
-    def __init__(self, jobs=1):
-        if jobs < 1:
-            raise ValueError(f"at least one job is needed. Received: jobs={jobs}")
+    def __init__(self, jobs=1, threads=1):
+        if jobs < 1 or threads < 1:
+            raise ValueError(
+                f"at least one job and one thread are needed. Received: jobs={jobs}, threads={threads}"
+            )
         self.slots = jobs
+        self._threads = threads
         self._workers = []
 
     def __enter__(self):
@@ -56,7 +60,7 @@ class Processes:
     def submit(self, function, *arguments):
         worker = next((worker for worker in self._workers if worker.is_idle), None)
         if worker is None:
-            worker = _Worker(self.slots)
+            worker = _Worker(self._threads)
             self._workers.append(worker)
         try:
             return worker.submit(function, *arguments)
@@ -69,11 +73,11 @@ class Processes:
 class _Worker:
     """One process, and the pipe whose end tells it to end."""
 
-    def __init__(self, jobs):
+    def __init__(self, threads):
         context = multiprocessing.get_context("spawn")
         theirs, self._tie = context.Pipe(duplex=False)
         self._executor = concurrent.futures.ProcessPoolExecutor(
-            1, mp_context=context, initializer=_begin_worker, initargs=(jobs, theirs)
+            1, mp_context=context, initializer=_begin_worker, initargs=(threads, theirs)
         )
         self._latest = None
 
@@ -91,11 +95,10 @@ class _Worker:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin_worker(jobs, tie):
-    """Takes a fair share of the cores, leaves Ctrl-C to the parent, and ends when the tie to it is cut."""
+def _begin_worker(threads, tie):
+    """Takes its threads, leaves Ctrl-C to the parent, and ends when the tie to it is cut."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, cores // jobs))
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of many graphs: each run has its own
 
     def watch():
@@ -112,24 +115,24 @@ class Ray:
 
     Args:
       address: of the cluster; "local" starts one on this machine.
-      cpus: of a worker, for each call.
+      threads: of TensorFlow in each call, for one operation; a call takes as many CPUs.
 
     Raises:
       ValueError: if Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, address, cpus=1):
+    def __init__(self, address, threads=1):
         if importlib.util.find_spec("ray") is None:
             raise ValueError("a cluster needs Ray: pip install 'keras_kd[cluster]'")
         import ray
 
         _check_answers(address)
         self._ray = ray
-        self._cpus = cpus
+        self._threads = threads
         before = signal.getsignal(signal.SIGTERM)  # which Ray replaces by its own
         here = {"include_dashboard": False} if address == "local" else {}
         environment = {name: os.environ[name] for name in FORWARDED if name in os.environ}
-        environment["TF_NUM_INTRAOP_THREADS"] = str(cpus)
+        environment["TF_NUM_INTRAOP_THREADS"] = str(threads)
         try:
             ray.init(address, **here, log_to_driver=False, runtime_env={"env_vars": environment})
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -147,12 +150,12 @@ class Ray:
     def slots(self):
         """As many calls as the cluster's present CPUs, or GPUs, allow."""
         resources = self._ray.cluster_resources()
-        return max(1, int(resources.get("GPU", 0) or resources.get("CPU", 1) // self._cpus))
+        return max(1, int(resources.get("GPU", 0) or resources.get("CPU", 1) // self._threads))
 
     def submit(self, function, *arguments):
         gpus = 1 if self._ray.cluster_resources().get("GPU", 0) else 0
         remote = self._ray.remote(function).options(
-            num_cpus=self._cpus, num_gpus=gpus, max_retries=RAY_RETRIES
+            num_cpus=self._threads, num_gpus=gpus, max_retries=RAY_RETRIES
         )
         return remote.remote(*arguments).future()
 

@@ -55,13 +55,12 @@ def begun(folder, runs=RUNS):
 
 @pytest.mark.slow
 def test_processes_share_the_runs_and_one_that_is_killed_is_replaced(tmp_path):
-    with pools.Processes(jobs=2) as pool:
+    with pools.Processes(jobs=2, threads=3) as pool:
         records = begun(tmp_path).run(Work(killed=RUNS[2].key), pool)
     assert not any(record.error for record in records.values())
     assert [times(tmp_path, "ended", run) for run in RUNS] == [1] * len(RUNS)
     assert times(tmp_path, "began", RUNS[2]) == 2
-    cores = len(os.sched_getaffinity(0))
-    assert records[TWIN].result["threads"] == str(max(1, cores // 2))
+    assert {record.result["threads"] for record in records.values()} == {"3"}
 
 
 @pytest.mark.slow
@@ -111,9 +110,10 @@ def test_leaving_a_pool_ends_what_it_does(tmp_path):
     assert not pathlib.Path(f"/proc/{worker}").exists()
 
 
-def test_a_pool_needs_a_job():
-    with pytest.raises(ValueError, match="at least one job is needed. Received: jobs=0"):
-        pools.Processes(jobs=0)
+@pytest.mark.parametrize("given", [{"jobs": 0}, {"threads": 0}])
+def test_a_pool_needs_a_job_and_a_thread(given):
+    with pytest.raises(ValueError, match="at least one job and one thread are needed. Received: .*=0"):
+        pools.Processes(**given)
 
 
 @pytest.mark.slow

@@ -214,6 +214,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
         (["--seed=3"], "--seed belongs to each run"),
         (["--epochs=0"], "epochs must lie in"),
         (["--epochs=4"], "was begun with other flags: --epochs was not given and is 4"),
+        (["--threads=2"], "was begun with other flags: --threads was not given and is 2"),
         (["--batch_size=100", "--out=runs/x"], "batch_size must be a whole number from 1 to"),
         (["--cluster=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
         (["--dataset=other.npz", "--out=runs/x"], "other.npz': give the path of an .npz file"),
