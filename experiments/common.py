@@ -6,7 +6,6 @@ import math
 import os
 import pathlib
 import platform
-import sys
 
 import keras
 from absl import flags
@@ -142,7 +141,8 @@ def open_run(script, exports=None, *, name=None, changeable=(), only_given=False
         is there and not of this run.
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
-    run = runs.RunFolder(OUT.value or f"runs/{name or f'{script}-{stem}'}", _flags(only_given), changeable)
+    path = OUT.value or f"runs/{name or f'{script}-{stem}'}"
+    run = runs.RunFolder(path, console.flags_of_script(only_given), changeable)
     if not OVERWRITE.value:
         run.check_flags()
     if exports is not None:
@@ -159,23 +159,6 @@ def _check_parent(path):
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"cannot write to {parent}: choose another folder for {path}")
-
-
-def _flags(only_given):
-    """`{name: text}` of this run's flags; its folder and how it is started are not among them."""
-    by_module = flags.FLAGS.flags_by_module_dict()
-    ours = [
-        flag
-        for module, group in by_module.items()
-        if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
-        for flag in group
-    ]
-    not_of_the_run = ("out", "overwrite", "debug")
-    return {
-        flag.name: str(flag.value)
-        for flag in ours
-        if flag.name not in not_of_the_run and flag.value is not None and (flag.present or not only_given)
-    }
 
 
 def finished(run):

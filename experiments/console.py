@@ -15,6 +15,27 @@ from keras_kd import callbacks, devices, hosts
 DEBUG = flags.DEFINE_bool("debug", False, "Whether an error shows its traceback.")
 
 
+def flags_of_script(only_given=False):
+    """`{name: text}` of the flags that make up a run; its folder and how it is started are not among them.
+
+    Args:
+      only_given: whether flags that were not given are left out.
+    """
+    by_module = flags.FLAGS.flags_by_module_dict()
+    ours = [
+        flag
+        for module, group in by_module.items()
+        if module.startswith("experiments.") or module == sys.argv[0]  # absl's name for __main__
+        for flag in group
+    ]
+    not_of_the_run = ("out", "overwrite", "debug")
+    return {
+        flag.name: str(flag.value)
+        for flag in ours
+        if flag.name not in not_of_the_run and flag.value is not None and (flag.present or not only_given)
+    }
+
+
 def percent(share):
     """A share for a table; "n/a" for None."""
     return "n/a" if share is None else f"{share:.1%}"

@@ -15,7 +15,7 @@ import keras
 from absl import flags
 
 import keras_kd
-from experiments import common, console
+from experiments import common, console, layout, snapshots
 from keras_kd import (
     compatibility,
     devices,
@@ -92,9 +92,9 @@ def distil(networks, dataset, settings, folder, saved_model):
     rows = measure(networks, trained, dataset)
     effects = measure_effects(rows)
 
+    for label, network in networks.items():
+        storage.save_model(network, folder / layout.NETWORKS[label])
     teacher, student = networks["teacher"], networks["student_distilled"]
-    storage.save_model(teacher, folder / "teacher.keras")
-    storage.save_model(student, folder / "student.keras")
     parity = saved_model and export.export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
         "temperature": TEMPERATURE.value,
@@ -153,6 +153,7 @@ def train_networks(networks, dataset, settings, folder):
         print(f"{label}: {network.name}, {common.parameters(network):,} parameters", flush=True)
         if label == "teacher" and TEACHER.value:
             continue
+        watchers = snapshots.watchers(folder, label, network, settings)
         if label == "student_distilled":
             trained[label] = training.distill(
                 networks["teacher"],
@@ -164,11 +165,11 @@ def train_networks(networks, dataset, settings, folder):
                 teacher_logits=kept_logits(networks["teacher"], dataset, settings),
                 folder=folder,
                 label=label,
-                callbacks=[console.STOP],
+                callbacks=watchers,
             )
         else:
             trained[label] = training.train(
-                network, dataset, settings, folder=folder, label=label, callbacks=[console.STOP]
+                network, dataset, settings, folder=folder, label=label, callbacks=watchers
             )
     return trained
 

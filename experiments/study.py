@@ -15,7 +15,7 @@ import sys
 from absl import flags
 
 from experiments import common, console, study_display
-from keras_kd import findings, grids, plots, pools, report, run_training, storage, study, tensorboard
+from keras_kd import findings, grids, plots, pools, report, run_training, storage, study, tensorboard, views
 
 STUDIES = pathlib.Path(__file__).with_name("studies")
 
@@ -147,7 +147,7 @@ def write(folder, found):
         if figure is not None:
             plots.write_png(figure, folder / "pictures" / f"{name}.png")
             tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
-    report.write(found, folder / "report.html")
+    report.write(found, folder / "report.html", sections=views.of_study(folder))
     storage.write_json(found, folder / "result.json")
 
 

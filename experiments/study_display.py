@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from experiments import console
-from keras_kd import claims, comparisons
+from keras_kd import claims, comparisons, progress
 
 # Standard deviations of a paired difference for which the needed seeds are told.
 DEVIATIONS = (0.005, 0.01, 0.02)
@@ -89,7 +89,7 @@ class Display:
         if done <= 0:
             return "unknown"
         seconds = (time.monotonic() - self._began) / done * (1 - share)
-        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return progress.duration(seconds)
 
     def _line(self, record, state, left):
         outcome = f"failed: {record.error}" if record.error else f"{record.result['accuracy']:.1%} on test"

@@ -11,7 +11,7 @@ import keras
 from absl import flags
 
 import keras_kd
-from experiments import common, console
+from experiments import common, console, layout, snapshots
 from keras_kd import devices, storage, training
 
 DEPTH = flags.DEFINE_integer("depth", 20, "6n+2.")
@@ -37,7 +37,7 @@ def main():
     console.print_paths(
         run=run.path,
         tensorboard=common.tensorboard_of(run),
-        model=run.path / "model.keras",
+        model=run.path / layout.MODEL,
         result=run.path / "result.json",
     )
 
@@ -57,7 +57,8 @@ def build_network(dataset, settings):
 
 def train(model, dataset, settings, folder):
     """Trains, measures and saves; returns the result, of several hosts on the chief alone."""
-    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=[console.STOP])
+    watchers = snapshots.watchers(folder, "model", model, settings)
+    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=watchers)
     if not devices.is_chief(settings):
         return None
     common.write_samples(folder, dataset)
@@ -65,7 +66,7 @@ def train(model, dataset, settings, folder):
         "parameters": common.parameters(model),
         "seconds": trained.seconds,
     }
-    storage.save_model(model, folder / "model.keras")
+    storage.save_model(model, folder / layout.MODEL)
     common.write_hparams(folder, settings, {"network": model.name}, {"model": row}, {})
     return {
         "network": model.name,

@@ -19,9 +19,11 @@ from keras_kd.resnet import block_plan, cifar_resnet, imagenet_resnet, wide_resn
 __version__ = "0.1.0"
 
 _ON_DEMAND = (
+    "anatomy",
     "batch_norm",
     "claims",
     "comparisons",
+    "curvature",
     "devices",
     "export",
     "feeding",
@@ -29,15 +31,21 @@ _ON_DEMAND = (
     "folding",
     "grids",
     "inference",
+    "landscape",
+    "lesions",
     "paired",
     "pipeline",
     "plans",
     "pools",
     "report",
+    "reuse",
     "run_training",
     "study",
+    "subspaces",
+    "surveys",
     "teachers",
     "tensorboard",
+    "terrain",
     "training",
     "verdicts",
 )

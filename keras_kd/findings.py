@@ -6,7 +6,6 @@ found = findings.of(records, grid.claims, margin=grid.margin, test_examples=360)
 import csv
 import dataclasses
 import io
-import math
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def of(records, claims, *, margin, test_examples):
     accuracies = {run: record.result["accuracy"] for run, record in records.items() if record.result}
     results = paired.Results(accuracies, margin=margin, resolution=1 / test_examples)
     judged = verdicts.judge(claims, results, failed=len(records) - len(accuracies))
-    return _plain(
+    return storage.plain_values(
         {
             "verdicts": [_verdict(verdict) for verdict in judged],
             "cells": cells(accuracies),
@@ -183,16 +182,3 @@ def curves(records):
         }
         for cell, pairs in found.items()
     ]
-
-
-def _plain(value):
-    """A structure for JSON: dataclasses as dicts, and None for what is not finite."""
-    if dataclasses.is_dataclass(value):
-        value = dataclasses.asdict(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

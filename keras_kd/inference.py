@@ -47,6 +47,27 @@ def _as_it_is(model):
 _COMPILERS = {"tensorflow": _with_tensorflow, "jax": _with_jax}
 
 
+def compile_function(function):
+    """A function of tensors, compiled; it must be pure, and keep its structure from call to call.
+
+    Args:
+      function: takes and returns nested structures of tensors of the backend.
+
+    Returns:
+      The same function, under `tf.function` or `jax.jit`; as it is on other backends.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=True)
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
 def logits(model, dataset, split, batch_size=256):
     """A network's logits for every example of a split, once, in order.
 
@@ -68,3 +89,9 @@ def logits(model, dataset, split, batch_size=256):
         for part in np.array_split(images, -(-len(images) // batch_size))
     ]
     return np.concatenate(answers).astype(np.float64)
+
+
+def log_probabilities(logits):
+    """Logarithms of the classes' probabilities, float64 `[n, classes]`, from logits of that shape."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

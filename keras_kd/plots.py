@@ -23,7 +23,7 @@ def sample_grid(dataset, rows=4, columns=8):
     """
     labels = dataset.train.labels[:CANDIDATES]
     repeats = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-    figure = _figure(columns * 1.1, rows * 1.3)
+    figure = blank(columns * 1.1, rows * 1.3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, index in zip(axes, np.lexsort((labels, repeats)), strict=False):
         axis.imshow(dataset.train.images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
@@ -43,7 +43,7 @@ def accuracy_curves(histories, test_accuracies):
     Returns:
       A `matplotlib.figure.Figure`.
     """
-    figure = _figure(7, 4)
+    figure = blank(7, 4)
     axis = figure.subplots()
     for label, history in histories.items():
         values = 100 * np.asarray(history["val_accuracy"])
@@ -87,7 +87,7 @@ def gain_over_advantage(found):
     """Each taught run's gain against how much more accurate its mentor is than the trainee alone."""
     if not found["slope"]:
         return None
-    figure = _figure(7, 4.5)
+    figure = blank(7, 4.5)
     axis = figure.subplots()
     for (label, points), style in zip(
         by_label(found["points"]).items(), itertools.cycle(_STYLES), strict=False
@@ -106,7 +106,7 @@ def gains(found):
     """What each mentor gave to each trainee, with its 95 % interval."""
     if not found["gains"]:
         return None
-    figure = _figure(8, 1.2 + 0.3 * len(found["gains"]))
+    figure = blank(8, 1.2 + 0.3 * len(found["gains"]))
     axis = figure.subplots()
     mean, low, high = (
         100 * np.array([each["gain"][key] for each in found["gains"]], float)
@@ -140,7 +140,7 @@ def _over_depth(found, entries, interval, centre, scale, label):
     depths = sorted({cell["depth"] for cell in found["cells"]})
     if len(depths) < 2 or not entries:
         return None
-    figure = _figure(8, 4.5)
+    figure = blank(8, 4.5)
     axis = figure.subplots()
     for (name, group), (colour, marker) in zip(
         by_label(entries).items(), itertools.cycle(_STYLES), strict=False
@@ -185,7 +185,8 @@ def pixels(figure):
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _figure(width, height):
+def blank(width, height):
+    """An empty figure, drawn without a screen; sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import sys
+import time
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -46,3 +47,32 @@ def say(text):
     """Prints a line about work that begins or waits, unless silenced."""
     if not _SILENT.get():
         print(text, flush=True)
+
+
+def duration(seconds):
+    """A time in words, as exact as it is known."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+class TimeLeft:
+    """Seconds that are left of work that comes in equal pieces; what the first piece took, compiling, is not
+    counted.
+
+    Args:
+      clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
+        self._calls = 0
+
+    def after(self, done, total):
+        """Seconds left, or None while nothing is known; called once before the first piece and after each."""
+        self._calls += 1
+        if self._calls <= 2:
+            self._began, self._done_before = self._clock(), done
+        if done == total:
+            return 0.0
+        if done == self._done_before:
+            return None
+        return (self._clock() - self._began) / (done - self._done_before) * (total - done)

@@ -6,58 +6,37 @@ report.write(found, "runs/study-depth/report.html")
 import math
 
 import jinja2
-import plotly.graph_objects as go
-import plotly.offline
 
-from keras_kd import plots, storage, verdicts
-
-_NAME = "<extra>%{fullData.name}</extra>"  # of what is hovered over
-SYMBOLS = 12  # that are easy to tell apart
-_CONFIG = {"responsive": True, "displaylogo": False}
+from keras_kd import pages, plots, verdicts
+from keras_kd.pages import percent, plain, points
 
 
-def write(found, path):
+def write(found, path, sections=()):
     """Writes the page, atomically.
 
     Args:
       found: see `findings.of`, with what the study's script adds (`study`, `question`, `command`, ...).
       path: of the page.
+      sections: further ones, see `pages.section`.
     """
     failed = [row for row in found["rows"] if row["status"] == "failed"]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("keras_kd"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("report.html").render(
+    drawn = [section for section in (draw(found) for draw in SECTIONS) if section]
+    pages.write(
+        "report.html",
+        path,
         found=found,
         failed=failed,
         done=len(found["rows"]) - len(failed),
-        plots=[section for section in (draw(found) for draw in SECTIONS) if section],
-        plotly_js=plotly.offline.get_plotlyjs(),
+        sections=[*drawn, *sections],
         hours=duration(sum(row["seconds"] or 0 for row in found["rows"])),
         sentence=sentence,
         amount=amount,
         percent=percent,
         plain=plain,
     )
-    storage.write_text(page, path)
 
 
 # --------------------------------------------------------------------------- words
-
-
-def percent(share):
-    """An accuracy for a table."""
-    return "n/a" if share is None else f"{100 * share:.1f}"
-
-
-def plain(number, digits=2):
-    """A number for a table."""
-    return "n/a" if number is None else f"{number:.{digits}f}"
-
-
-def points(share):
-    """A difference of accuracies, with its sign."""
-    return "n/a" if share is None else f"{100 * share:+.1f}"
 
 
 def amount(number, verdict):
@@ -89,41 +68,9 @@ def duration(seconds):
 # --------------------------------------------------------------------------- pictures
 
 
-def _section(name, title, words, figure=None, table=None):
-    if figure and figure.layout.height is None:
-        figure.update_layout(height=400 + 16 * len({trace.name for trace in figure.data}))
-    return {
-        "id": name,
-        "title": title,
-        "words": words,
-        "html": figure
-        and figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=f"plot-{name}",
-            config=_CONFIG,
-        ),
-        "table": table and {"columns": table[0], "rows": table[1]},
-    }
-
-
-def _figure(x_title, y_title):
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white",
-        margin={"l": 60, "r": 20, "t": 20, "b": 60},
-        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
-        font={"size": 13},
-        hovermode="closest",
-    )
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
-    return figure
-
-
 def _accuracy(found):
     """Accuracy against depth, a line with its band for each kind of network."""
-    figure = _figure("depth, layers", "test accuracy, %")
+    figure = pages.figure("depth, layers", "test accuracy, %")
     groups = plots.by_label(found["cells"])
     for number, (label, cells) in enumerate(groups.items()):
         cells = sorted(cells, key=lambda cell: cell["depth"])
@@ -142,7 +89,7 @@ def _accuracy(found):
         f"Mean over seeds, with the 95 % interval as a band. The most accurate cell is {best['label']} at "
         f"depth {best['depth']}, {percent(best['accuracy']['mean'])} %."
     )
-    return _section("accuracy", "Accuracy against depth", words, figure)
+    return pages.section("accuracy", "Accuracy against depth", words, figure)
 
 
 def _line_with_band(figure, label, number, x, mean, low, high):
@@ -165,9 +112,9 @@ def _line_with_band(figure, label, number, x, mean, low, high):
         y=mean,
         name=label,
         mode="lines+markers",
-        marker={"symbol": number % SYMBOLS, "size": 8},
+        marker={"symbol": number % pages.SYMBOLS, "size": 8},
         customdata=[[a, b] for a, b in zip(low, high, strict=True)],
-        hovertemplate="depth %{x}: %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f})" + _NAME,
+        hovertemplate="depth %{x}: %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f})" + pages.NAME,
         **style,
     )
 
@@ -176,7 +123,7 @@ def _gains(found):
     """What each mentor gave, in each cell."""
     if not found["gains"]:
         return None
-    figure = _figure("gain over the same network alone, points (95 % interval)", None)
+    figure = pages.figure("gain over the same network alone, points (95 % interval)", None)
     names = [each["cell"] for each in found["gains"]]
     values = [each["gain"] for each in found["gains"]]
     figure.add_scatter(
@@ -206,7 +153,7 @@ def _gains(found):
         "temperature, a alpha, k the epoch after which the mentor leaves."
     )
     table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
-    return _section("gains", "What each mentor gave", words, figure, table)
+    return pages.section("gains", "What each mentor gave", words, figure, table)
 
 
 def _recovery(found):
@@ -215,7 +162,7 @@ def _recovery(found):
     if not entries:
         return None
     defined = [each for each in entries if each["ratio"] is not None]
-    figure = _figure("depth, layers", "recovery = gain / drop")
+    figure = pages.figure("depth, layers", "recovery = gain / drop")
     for number, (label, group) in enumerate(plots.by_label(defined).items()):
         figure.add_scatter(
             x=[each["depth"] for each in group],
@@ -223,7 +170,7 @@ def _recovery(found):
             name=label,
             mode="lines+markers",
             marker={
-                "symbol": number % SYMBOLS,
+                "symbol": number % pages.SYMBOLS,
                 "size": 9,
                 "color": plots.COLOURS[number % len(plots.COLOURS)],
             },
@@ -232,7 +179,7 @@ def _recovery(found):
                 "array": [_finite(each["high"], each["ratio"]) for each in group],
                 "arrayminus": [-_finite(each["low"], each["ratio"]) for each in group],
             },
-            hovertemplate="depth %{x}: %{y:.2f}" + _NAME,
+            hovertemplate="depth %{x}: %{y:.2f}" + pages.NAME,
         )
     figure.update_xaxes(tickvals=sorted({each["depth"] for each in entries}))
     figure.add_hline(1, line_width=1, line_dash="dot", annotation_text="all of the drop")
@@ -254,7 +201,7 @@ def _recovery(found):
         f"undefined: there the drop is not distinguishable from zero, and a ratio would be noise."
     )
     table = (["taught network", "drop, points", "gain, points", "recovery", "95 % interval"], rows)
-    return _section("recovery", "Recovery against depth", words, figure if defined else None, table)
+    return pages.section("recovery", "Recovery against depth", words, figure if defined else None, table)
 
 
 def _end(number):
@@ -270,7 +217,7 @@ def _advantage(found):
     """Gain against the mentor's advantage, each run a point."""
     if not found["points"]:
         return None
-    figure = _figure("mentor's advantage over the trainee alone, points", "gain, points")
+    figure = pages.figure("mentor's advantage over the trainee alone, points", "gain, points")
     for number, (label, group) in enumerate(plots.by_label(found["points"]).items()):
         figure.add_scatter(
             x=[100 * each["advantage"] for each in group],
@@ -278,7 +225,7 @@ def _advantage(found):
             name=label,
             mode="markers",
             marker={
-                "symbol": number % SYMBOLS,
+                "symbol": number % pages.SYMBOLS,
                 "size": 8,
                 "color": plots.COLOURS[number % len(plots.COLOURS)],
             },
@@ -305,14 +252,14 @@ def _advantage(found):
         )
     rows = [[each["run"], points(each["advantage"]), points(each["gain"])] for each in found["points"]]
     table = (["run", "mentor's advantage, points", "gain, points"], rows)
-    return _section("advantage", "Gain against the mentor's advantage", words, figure, table)
+    return pages.section("advantage", "Gain against the mentor's advantage", words, figure, table)
 
 
 def _curves(found):
     """Validation accuracy over the epochs."""
     if not found["curves"]:
         return None
-    figure = _figure("epoch", "validation accuracy, % (mean over seeds)")
+    figure = pages.figure("epoch", "validation accuracy, % (mean over seeds)")
     for number, curve in enumerate(found["curves"]):
         figure.add_scatter(
             x=list(range(1, len(curve["accuracy"]) + 1)),
@@ -323,7 +270,7 @@ def _curves(found):
                 "color": plots.COLOURS[number % len(plots.COLOURS)],
                 "dash": ("solid", "dash", "dot", "dashdot")[number // len(plots.COLOURS) % 4],
             },
-            hovertemplate="epoch %{x}: %{y:.1f} %" + _NAME,
+            hovertemplate="epoch %{x}: %{y:.1f} %" + pages.NAME,
         )
     words = "Click a name to hide its curve, click it twice to see it alone."
     marks = [1, *range(5, max(len(curve["accuracy"]) for curve in found["curves"]) + 1, 5)]
@@ -332,7 +279,7 @@ def _curves(found):
         for curve in found["curves"]
     ]
     table = (["network", *(f"epoch {mark}" for mark in marks)], rows)
-    return _section("curves", "Training curves", words, figure, table)
+    return pages.section("curves", "Training curves", words, figure, table)
 
 
 SECTIONS = (_accuracy, _gains, _recovery, _advantage, _curves)

@@ -1,7 +1,9 @@
 """Files that are whole or not there, and networks read without running code from them."""
 
 import contextlib
+import dataclasses
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -105,6 +107,19 @@ def read_arrays(path):
     except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: is not a whole .npz file ({reason[:200]})") from error
+
+
+def plain_values(value):
+    """A structure that JSON can hold: arrays as lists, dataclasses as dicts, None for what is not finite."""
+    if dataclasses.is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain_values(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_values(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(values, path):

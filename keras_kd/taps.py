@@ -1,6 +1,8 @@
 """One forward pass with many outputs, and weights copied by name."""
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_kd.resnet import deep_graphs
 
@@ -52,20 +54,35 @@ def copy_weights(source, target):
     """
     given = {weight.path: weight for weight in source.weights}
     wanted = {weight.path: weight for weight in target.weights}
-    strangers = sorted(given.keys() ^ wanted.keys())
+    check_same(given, wanted, (source.name, target.name))
+    for key, weight in wanted.items():
+        weight.assign(ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
+
+
+def weights_of(model):
+    """Copies of a model's weights by name, `{path: array}`, without the states of random layers."""
+    return {weight.path: np.array(ops.convert_to_numpy(weight)) for weight in model.weights}
+
+
+def check_same(first, second, names):
+    """Raises a ValueError if two sets of weights, `{path: array}`, differ in a weight's name or shape.
+
+    Args:
+      first, second: what is compared.
+      names: of the two, for the message.
+    """
+    strangers = sorted(first.keys() ^ second.keys())
     if strangers:
         raise ValueError(
-            f"{source.name!r} and {target.name!r} have different weights: only one of them has "
+            f"{names[0]!r} and {names[1]!r} have different weights: only one of them has "
             f"{strangers[0]!r} ({len(strangers)} such in all)"
         )
-    for key, weight in wanted.items():
-        if weight.shape != given[key].shape:
+    for key, weight in second.items():
+        if weight.shape != first[key].shape:
             raise ValueError(
-                f"weight {key!r} has shape {tuple(given[key].shape)} in {source.name!r} and "
-                f"{tuple(weight.shape)} in {target.name!r}"
+                f"weight {key!r} has shape {tuple(first[key].shape)} in {names[0]!r} and "
+                f"{tuple(weight.shape)} in {names[1]!r}"
             )
-    for key, weight in wanted.items():
-        weight.assign(keras.ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
 
 
 def all_layers(model):

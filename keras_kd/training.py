@@ -289,8 +289,7 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
     """
     logits = inference.logits(model, dataset, split, batch_size)
     labels = getattr(dataset, split).labels
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_probabilities = inference.log_probabilities(logits)
     measured = {
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
         "loss": float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),

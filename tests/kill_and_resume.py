@@ -33,6 +33,7 @@ FLAGS = (
     "--batch_size=24",
     "--strategy=none",
     "--deterministic",
+    "--snapshots=2",
     "--teacher_depth=8",
     "--teacher_width=4",
     "--student_depth=8",
@@ -117,8 +118,12 @@ class Job:
             del row["seconds"]
         weights = {
             f"{name} {place}": weight.tobytes()
-            for name in ("teacher", "student")
+            for name in ("teacher", "student_alone", "student")
             for place, weight in enumerate(storage.load_model(self.run / f"{name}.keras").get_weights())
+        }
+        ways = {
+            str(path.relative_to(self.run)): list(map(np.ndarray.tobytes, storage.read_arrays(path).values()))
+            for path in (self.run / "trajectory").rglob("*.npz")
         }
         lines = (self.run / "log.txt").read_text().splitlines()
         log = [re.sub(r" [\d.]+s ", " ", line) for line in lines]
@@ -128,7 +133,7 @@ class Job:
             for name, dtype in exported.get_variable_to_dtype_map().items()
             if dtype != tf.string
         )
-        return {"result.json": result, "log.txt": log, "SavedModel": served, **weights}
+        return {"result.json": result, "log.txt": log, "SavedModel": served, **weights, **ways}
 
 
 def tiny_dataset(path):

@@ -4,8 +4,9 @@ import signal
 
 import keras
 import pytest
+from conftest import mlp, sparse_ce
 
-from keras_kd import callbacks
+from keras_kd import callbacks, taps
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
@@ -90,3 +91,17 @@ def test_a_signal_is_noted_between_with_and_its_end_alone():
         with pytest.raises(callbacks.TrainingInterruptedError, match="stopped by SIGUSR1 with 1 of 4"):
             stop.on_epoch_begin(1)
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_snapshots_are_evenly_spread_with_both_ends(tmp_path, data):
+    x, y = data
+    network = mlp()
+    start = taps.weights_of(network)
+    network.compile("sgd", sparse_ce())
+    network.fit(x, y, epochs=7, verbose=0, callbacks=[callbacks.Snapshots(tmp_path, network, 3)])
+    kept = callbacks.read_snapshots(tmp_path)
+    assert list(kept) == [0, 4, 7]
+    for epochs, weights in ((0, start), (7, taps.weights_of(network))):
+        assert weights.keys() == kept[epochs].keys()
+        assert all((weights[path] == kept[epochs][path]).all() for path in weights)
+    assert callbacks.read_snapshots(tmp_path / "none") == {}

@@ -54,7 +54,9 @@ def test_the_run_folder_is_whole(finished):
         "result.json",
         "tensorboard",
         "teacher.keras",
+        "student_alone.keras",
         "student.keras",
+        "trajectory",
         "checkpoints",
         "log.txt",
     }

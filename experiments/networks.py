@@ -1,0 +1,192 @@
+"""The networks that an earlier run left, in groups that are compared: for the scripts that look inside."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from experiments import layout
+from keras_kd import augmentation, callbacks, datasets, inference, landscape, storage, views
+
+RUN = flags.DEFINE_string("run", None, "Folder of a run of train, distill or study.", required=True)
+DEPTHS = flags.DEFINE_list("depths", [], "Of a study, such as 20,56; all if not given.")
+SEEDS = flags.DEFINE_list("seeds", [], "Of a study, such as 0,1,2; all if not given.")
+DATASET = flags.DEFINE_string("dataset", None, "Where the run's dataset is, if it has moved.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where tensorflow-datasets keeps its data.")
+SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Which images are looked at.")
+EXAMPLES = flags.DEFINE_integer(
+    "examples", 0, "How many of them; 0: as many as --standard_error takes.", lower_bound=0
+)
+STANDARD_ERROR = flags.DEFINE_float("standard_error", 0.05, "Of the mean loss of each network, nats.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Networks that are compared with each other.
+
+    Attributes:
+      name: in words.
+      files: `{label: path of a .keras file}`.
+      ways: `{label: folder of snapshots}`.
+      seed: of their training.
+      depth: of a study's networks, else None.
+    """
+
+    name: str
+    files: dict
+    ways: dict
+    seed: int
+    depth: int | None = None
+
+    def load(self):
+        """`{label: network}`."""
+        return {label: storage.load_model(path) for label, path in self.files.items()}
+
+    def points(self):
+        """`{label: [point]}`, the snapshots of each network that has at least three."""
+        found = {
+            label: list(callbacks.read_snapshots(folder).values()) for label, folder in self.ways.items()
+        }
+        return {label: points for label, points in found.items() if len(points) >= 3}
+
+
+def read():
+    """What `--run` names.
+
+    Returns:
+      `(result, groups)`: the run's `result.json` and a list of `Group`s.
+
+    Raises:
+      ValueError: if there is no finished run, or none of its networks is asked for.
+    """
+    folder = pathlib.Path(RUN.value)
+    path = folder / "result.json"
+    if not path.is_file():
+        raise ValueError(
+            f"--run={folder} holds no finished run of train, distill or study (no result.json): finish it "
+            f"first"
+        )
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if "rows" in result:
+        return result, _of_study(folder, result)
+    if DEPTHS.value or SEEDS.value:
+        raise ValueError(f"--depths and --seeds choose among the networks of a study, which {folder} is not")
+    return result, [_of_run(folder, result)]
+
+
+def _of_run(folder, result):
+    labels = layout.NETWORKS if "networks" in result else {"model": layout.MODEL}
+    files = {label: folder / name for label, name in labels.items() if (folder / name).is_file()}
+    if not files:
+        raise ValueError(f"--run={folder} has none of the networks {', '.join(labels.values())}")
+    return Group(
+        folder.name,
+        {label.replace("_", " "): path for label, path in files.items()},
+        {label.replace("_", " "): folder / layout.TRAJECTORY / label for label in files},
+        result["seed"],
+    )
+
+
+def _of_study(folder, result):
+    """For each depth, width and seed a residual network, its plain twin, and the one that it taught."""
+    groups = {}
+    for row in result["rows"]:
+        label = _label(row)
+        if row["status"] == "done" and label:
+            key = (row["depth"], row["width"], row["seed"])
+            groups.setdefault(key, {}).setdefault(label, folder / "runs" / row["run"] / layout.MODEL)
+    whole = [
+        Group(
+            f"depth {depth}, width {width}, seed {seed}",
+            {label: files[label] for label in views.LABELS},
+            {},
+            seed,
+            depth,
+        )
+        for (depth, width, seed), files in sorted(groups.items())
+        if set(files) == set(views.LABELS) and _asked(DEPTHS.value, depth) and _asked(SEEDS.value, seed)
+    ]
+    if not whole:
+        raise ValueError(
+            f"{folder} has no residual network with its plain twin and the one it taught, all trained, with "
+            f"--depths={','.join(DEPTHS.value)} --seeds={','.join(SEEDS.value)}"
+        )
+    return whole
+
+
+def _label(row):
+    """What a run of a study is here; None for one that is not compared."""
+    usual = row["dropout"] == 0 and row["label_fraction"] == 1
+    if row["variant"] in (views.RESIDUAL, views.PLAIN):
+        return row["variant"] if usual else None
+    by_twin = row["mentor"] == f"r{row['depth']}w{row['width']}" and not row["mentor_control"]
+    is_taught = row["variant"] == views.TAUGHT and by_twin and not row["mentor_epochs"]
+    return views.TAUGHT if usual and is_taught else None
+
+
+def _asked(wanted, value):
+    return not wanted or str(value) in wanted
+
+
+def load_dataset(result, seed):
+    """The dataset that a run saw.
+
+    Raises:
+      ValueError: if what is found is another one.
+    """
+    described = result["dataset"]
+    dataset = datasets.load(
+        DATASET.value or described["name"],
+        validation_fraction=_validation_fraction(described),
+        seed=seed,
+        data_dir=DATA_DIR.value,
+    )
+    sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
+    if sizes != described["examples"] or (
+        seed == result.get("seeds", [seed])[0] and dataset.fingerprint != described["fingerprint"]
+    ):
+        raise ValueError(
+            f"the dataset {DATASET.value or described['name']!r} is not the one of {RUN.value} (fingerprint "
+            f"{described['fingerprint']}): give its place by --dataset"
+        )
+    return dataset
+
+
+def _validation_fraction(described):
+    """As stratified splits round it, which the sizes tell as well as the flag did."""
+    examples = described["examples"]
+    path = pathlib.Path(RUN.value)
+    if (path / "study.json").is_file():
+        return json.loads((path / "study.json").read_text(encoding="utf-8"))["identity"][
+            "validation_fraction"
+        ]
+    for line in (path / "flags.cfg").read_text(encoding="utf-8").splitlines():
+        if line.startswith("--validation_fraction="):
+            return float(line.split("=", 1)[1])
+    return examples["validation"] / (examples["train"] + examples["validation"])
+
+
+def examples(networks, dataset, seed):
+    """The images, normalised, and labels that all networks of a group are looked at with.
+
+    Without --examples there are as many as the network with the most uneven losses needs for
+    --standard_error.
+    """
+    split = getattr(dataset, SPLIT.value)
+    count = EXAMPLES.value
+    if not count:
+        count = max(
+            landscape.examples_needed(_losses(network, dataset), STANDARD_ERROR.value)
+            for network in networks.values()
+        )
+    chosen = np.random.default_rng(seed).permutation(len(split.labels))[:count]
+    images = augmentation.normalise(split.images[chosen], dataset.mean, dataset.std)
+    return np.asarray(images), split.labels[chosen]
+
+
+def _losses(network, dataset):
+    labels = getattr(dataset, SPLIT.value).labels
+    logits = inference.logits(network, dataset, SPLIT.value)
+    return -inference.log_probabilities(logits)[np.arange(len(labels)), labels]

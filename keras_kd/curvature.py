@@ -1,0 +1,296 @@
+"""How rough a loss surface is, in numbers: curvature of a plane, of the whole space, along a step.
+
+local = Local(height, point)  # the loss around a network, in all of its weights
+eigenvalues = largest_eigenvalues(local.product, local.size, count=5)
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.sparse.linalg
+from keras import ops
+
+# Rounding errors of float32 in a loss that do not count as curvature.
+_ROUNDINGS = 8
+
+_LANCZOS_TOLERANCE = 1e-3
+
+
+class Local:
+    """The loss around a network as a function of one flat vector of its trainable weights.
+
+    The statistics of BatchNorm stay as they are.
+
+    Args:
+      height: a `landscape.Height`.
+      point: the network, `{path: array}`, of the kind that `height` measures.
+
+    Attributes:
+      origin: float64 `[size]`, its trainable weights.
+      size: their number.
+
+    Raises:
+      ValueError: on a backend without gradients (see `gradients`).
+    """
+
+    def __init__(self, height, point):
+        self._height = height
+        self._trainable, self._rest = (
+            [np.asarray(point[weight.path], np.float32) for weight in weights]
+            for weights in (height.model.trainable_weights, height.model.non_trainable_weights)
+        )
+        self._batches = list(zip(height.images, height.labels, strict=True))
+        self.origin = _flat(self._trainable)
+        self.size = len(self.origin)
+
+    def flat(self, point):
+        """The trainable weights of a point as a vector, float64 `[size]`."""
+        return _flat([point[weight.path] for weight in self._height.model.trainable_weights])
+
+    def value_and_gradient(self, vector):
+        """The mean loss and its gradient, float64 `[size]`, at a vector of weights `[size]`."""
+        weights = self._parts(vector)
+        found = [self._height.gradient(weights, self._rest, *batch) for batch in self._batches]
+        return float(np.mean([float(value) for value, _ in found])), np.mean(
+            [_flat(g) for _, g in found], axis=0
+        )
+
+    def product(self, vector, at=None):
+        """The product of the Hessian with a vector, both float64 `[size]`.
+
+        Args:
+          vector: `[size]`.
+          at: where the Hessian is taken, `[size]`; the network itself if None.
+        """
+        weights, vector = self._parts(self.origin if at is None else at), self._parts(vector)
+        ask = self._height.hessian_product
+        found = [_flat(ask(weights, vector, self._rest, *batch)) for batch in self._batches]
+        return np.mean(found, axis=0)
+
+    def _parts(self, vector):
+        ends = np.cumsum([weight.size for weight in self._trainable])[:-1]
+        parts = np.split(np.asarray(vector, np.float32), ends)
+        return [
+            ops.convert_to_tensor(part.reshape(weight.shape))
+            for part, weight in zip(parts, self._trainable, strict=True)
+        ]
+
+
+def _flat(arrays):
+    return np.concatenate([ops.convert_to_numpy(a).astype(np.float64).reshape(-1) for a in arrays])
+
+
+# --------------------------------------------------------------------------- the Hessian
+
+
+def largest_eigenvalues(product, size, count=1, *, seed=0):
+    """The algebraically largest eigenvalues of a symmetric matrix known by its products alone, falling.
+
+    By the restarted Lanczos method (ARPACK), as in Li et al. 2018: like power iteration it needs products
+    with the Hessian alone, but it tells close eigenvalues apart, and signs.
+
+    Args:
+      product: from float64 `[size]` to `[size]`.
+      size: of the matrix.
+      count: how many, fewer than `size`.
+      seed: of the vector it begins with.
+
+    Returns:
+      float64 `[count]`; NaN where products are not finite.
+
+    Raises:
+      ValueError: if they were not found to 3 digits within ARPACK's iterations.
+    """
+    return _lanczos(product, size, count, "LA", seed)[::-1]
+
+
+def extreme_eigenvalues(product, size, *, seed=0):
+    """The smallest and the largest eigenvalue, `(smallest, largest)`; see `largest_eigenvalues`."""
+    smallest, largest = _lanczos(product, size, 2, "BE", seed)
+    return float(smallest), float(largest)
+
+
+def _lanczos(product, size, count, which, seed):
+    start = np.random.default_rng(seed).standard_normal(size)
+    if not np.isfinite(product(start)).all():
+        return np.full(count, np.nan)
+    if size <= 2 * count:  # too small for ARPACK
+        values = np.linalg.eigvalsh(np.stack([product(row) for row in np.eye(size)]))
+        return values[[0, -1]] if which == "BE" else values[-count:]
+    matrix = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=np.float64)
+    try:
+        values = scipy.sparse.linalg.eigsh(
+            matrix, count, which=which, v0=start, tol=_LANCZOS_TOLERANCE, return_eigenvectors=False
+        )
+    except scipy.sparse.linalg.ArpackError as error:
+        raise ValueError(f"the eigenvalues of the Hessian were not found: {error}") from error
+    return np.sort(values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """An estimate of a trace and its standard error."""
+
+    value: float
+    standard_error: float
+
+
+def trace(product, size, *, samples=30, seed=0):
+    """The trace of a symmetric matrix known by its products alone.
+
+    Args:
+      product, size: as for `largest_eigenvalues`.
+      samples: random sign vectors, two at least; each costs one product.
+      seed: of these.
+
+    Returns:
+      A `Trace`.
+
+    Source: Hutchinson 1990, doi:10.1080/03610919008812866.
+    """
+    if samples < 2:
+        raise ValueError(f"samples must be at least 2, to tell the error. Received: samples={samples}")
+    rng = np.random.default_rng(seed)
+    signs = (rng.choice([-1.0, 1.0], size) for _ in range(samples))
+    found = np.array([vector @ product(vector) for vector in signs])
+    return Trace(float(found.mean()), float(found.std(ddof=1) / np.sqrt(samples)))
+
+
+# --------------------------------------------------------------------------- the plane
+
+
+def plane_eigenvalues(losses, ticks):
+    """Principal curvatures of a surface at the inner points of its grid, by central differences.
+
+    Args:
+      losses: `[a, b]`, with NaN for holes.
+      ticks: the coordinates along both axes, evenly spaced, `(float [a], float [b])`.
+
+    Returns:
+      `(smallest, largest)`, each float64 `[a - 2, b - 2]` in nats per square unit of the coordinates; NaN
+      beside holes.
+
+    Source: Li et al. 2018, arXiv:1712.09913, section 6: each is a mean of the whole Hessian's curvatures, so
+    where the plane is not convex the space is not either.
+    """
+    z = np.asarray(losses, np.float64)
+    da, db = (np.mean(np.diff(each)) for each in ticks)
+    centre = z[1:-1, 1:-1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        aa = (z[2:, 1:-1] - 2 * centre + z[:-2, 1:-1]) / da**2
+        bb = (z[1:-1, 2:] - 2 * centre + z[1:-1, :-2]) / db**2
+        ab = (z[2:, 2:] - z[2:, :-2] - z[:-2, 2:] + z[:-2, :-2]) / (4 * da * db)
+        middle, radius = (aa + bb) / 2, np.hypot((aa - bb) / 2, ab)
+        return middle - radius, middle + radius
+
+
+@dataclasses.dataclass(frozen=True)
+class Roughness:
+    """How far a surface is from a bowl.
+
+    Attributes:
+      ratio: median over its points of |smallest / largest| principal curvature, where the largest is
+        positive: 0 for a valley, 1 for a saddle as steep down as up.
+      not_convex: share of its points where the smallest is below 0 by more than rounding.
+      points: inner points that count: those that no hole touches.
+      holes: points of the whole grid whose loss is not finite.
+    """
+
+    ratio: float
+    not_convex: float
+    points: int
+    holes: int
+
+
+def roughness(losses, ticks):
+    """The `Roughness` of a surface; arguments as for `plane_eigenvalues`.
+
+    Source: Li et al. 2018, arXiv:1712.09913, section 6, who take the ratio from the whole Hessian at each
+    point.
+    """
+    losses = np.asarray(losses, np.float64)
+    smallest, largest = plane_eigenvalues(losses, ticks)
+    whole = np.isfinite(smallest)
+    step = min(np.mean(np.diff(each)) for each in ticks)
+    rounding = _ROUNDINGS * np.finfo(np.float32).eps * np.abs(losses[1:-1, 1:-1]) / step**2
+    negative = whole & (smallest < -rounding)
+    rising = whole & (largest > rounding)
+    ratios = np.where(negative, np.abs(smallest), 0.0)[rising] / largest[rising]
+    count = int(whole.sum())
+    return Roughness(
+        float(np.median(ratios)) if rising.any() else np.nan,
+        float(negative.sum() / count) if count else np.nan,
+        count,
+        int((~np.isfinite(losses)).sum()),
+    )
+
+
+# --------------------------------------------------------------------------- lines and steps
+
+
+def barrier(losses, fractions):
+    """How far the loss between two networks rises above the straight line between theirs: nats, 0 at least.
+
+    Args:
+      losses: `[n]` along the line.
+      fractions: `[n]`, rising, where 0 is one network and 1 the other; both must be among them.
+
+    Raises:
+      ValueError: if an end is missing.
+
+    Source: Frankle et al. 2020, arXiv:1912.05671; with the line in place of the ends' mean, Entezari et al.
+    2022, arXiv:2110.06296, definition 1.
+    """
+    losses, fractions = np.asarray(losses, np.float64), np.asarray(fractions, np.float64)
+    ends = [np.flatnonzero(np.isclose(fractions, end)) for end in (0.0, 1.0)]
+    if not all(len(end) for end in ends):
+        raise ValueError(f"fractions must contain 0 and 1, the two networks. Received: {fractions.tolist()}")
+    first, last = (losses[end[0]] for end in ends)
+    between = slice(ends[0][0], ends[1][0] + 1)
+    return float(np.max(losses[between] - (first + fractions[between] * (last - first))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What one meets along a step against the gradient; arrays hold a value per step size.
+
+    Attributes:
+      sizes: step sizes, as learning rates.
+      losses: after the step, in nats.
+      distances: ||gradient before - gradient after||.
+      cosines: between the two gradients.
+      smoothness: the largest distance per length of the step, "effective beta-smoothness".
+    """
+
+    sizes: np.ndarray
+    losses: np.ndarray
+    distances: np.ndarray
+    cosines: np.ndarray
+    smoothness: float
+
+
+def gradient_predictiveness(value_and_gradient, origin, sizes):
+    """How well the gradient tells what comes along a step against it.
+
+    Args:
+      value_and_gradient: from float64 `[size]` to the loss and its gradient `[size]`.
+      origin: float64 `[size]`, where the step begins.
+      sizes: step sizes > 0, as learning rates.
+
+    Returns:
+      A `Step`.
+
+    Source: Santurkar et al. 2018, arXiv:1805.11604, section 3.1 and figure 4.
+    """
+    sizes = np.asarray(sizes, np.float64)
+    if not len(sizes) or (sizes <= 0).any():
+        raise ValueError(f"step sizes must be > 0, and one at least. Received: {sizes.tolist()}")
+    _, before = value_and_gradient(origin)
+    losses, after = zip(*(value_and_gradient(origin - size * before) for size in sizes), strict=True)
+    after = np.stack(after)
+    length = np.linalg.norm(before)
+    distances = np.linalg.norm(after - before, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = after @ before / (np.linalg.norm(after, axis=1) * length)
+        smoothness = float(np.max(distances / (sizes * length)))
+    return Step(sizes, np.array(losses), distances, cosines, smoothness)

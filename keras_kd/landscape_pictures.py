@@ -1,0 +1,338 @@
+"""The landscape as pictures: surfaces to be turned together, contours with the way, spectra, lines; as
+sections of a page and as PNG.
+
+A group is what `terrain.look` found, with a name: `{"name": "depth 20, seed 0", "planes": [...], ...}`.
+"""
+
+import numpy as np
+import plotly.subplots
+from matplotlib import ticker
+
+from keras_kd import pages, plots
+
+TITLE = "The loss landscape"
+
+# The numbers of a network, in the order of tables.
+TITLES = {
+    "loss": "loss, nats",
+    "standard_error": "its standard error",
+    "accuracy": "accuracy",
+    "not_convex": "share of the plane not convex",
+    "plane_ratio": "|smallest / largest| curvature of the plane",
+    "hessian_ratio": "|smallest / largest| eigenvalue of the Hessian over the plane",
+    "largest_eigenvalue": "largest eigenvalue",
+    "trace": "trace",
+    "trace_error": "its standard error",
+    "smoothness": "change of the gradient per step",
+}
+
+# Lowest loss that a logarithmic height shows.
+_FLOOR = 1e-4
+
+# Turns all scenes of a picture with the one that is turned.
+_TURN_TOGETHER = """
+const plot = document.getElementById('{plot_id}');
+let turning = false;
+plot.on('plotly_relayout', change => {
+  const key = Object.keys(change).find(name => /^scene\\d*\\.camera$/.test(name));
+  if (!key || turning) return;
+  turning = true;
+  const scenes = Object.keys(plot._fullLayout || {}).filter(name => /^scene\\d*$/.test(name));
+  const update = {};
+  scenes.forEach(name => { update[name + '.camera'] = change[key]; });
+  Plotly.relayout(plot, update).then(() => { turning = false; });
+});
+"""
+
+
+def height_of(losses):
+    """log10 of losses, with what is below the floor on it and None, or a hole, as NaN."""
+    values = np.array(losses, dtype=float)
+    return np.log10(np.maximum(values, _FLOOR, where=np.isfinite(values), out=np.full(values.shape, np.nan)))
+
+
+# --------------------------------------------------------------------------- sections of a page
+
+
+def sections(group, name):
+    """The sections of a page about one group.
+
+    Args:
+      group: see above.
+      name: prefix of the sections' ids.
+
+    Returns:
+      A list; see `pages.section`.
+    """
+    around, through, ways = (_of_kind(group, kind) for kind in ("around", "through", "way"))
+    found = [
+        _surfaces(around, f"{name}-around", f"The surface around each network: {group['name']}", _AROUND),
+        _surfaces(through, f"{name}-through", f"The plane through all three: {group['name']}", _THROUGH),
+        _contours(through, f"{name}-map", f"The same plane as a map: {group['name']}", _MAP),
+        _contours(ways, f"{name}-ways", f"The way of each training: {group['name']}", _WAY),
+        _lines(group, f"{name}-lines"),
+        _spectra(group, f"{name}-spectra"),
+        _steps(group, f"{name}-steps"),
+    ]
+    return [section for section in found if section]
+
+
+def overview(group, name):
+    """The sections of a study's page about one of its groups; few, as browsers draw few scenes at a time."""
+    around, through = (_of_kind(group, kind) for kind in ("around", "through"))
+    found = [
+        _surfaces(around, f"{name}-around", f"The surface around each network: {group['name']}", _AROUND),
+        _contours(
+            through, f"{name}-map", f"The plane through all three: {group['name']}", f"{_THROUGH} {_MAP}"
+        ),
+    ]
+    return [section for section in found if section]
+
+
+_AROUND = (
+    "Cross-entropy on a logarithmic height along two random directions, the same for all networks, each "
+    "filter scaled to the network's own (Li et al. 2018). One colour scale; turn one surface and all turn."
+)
+_THROUGH = (
+    "The plane that holds the weights of all three networks, which twins share name for name: read as a "
+    "network with shortcuts and as one without. BatchNorm's statistics are measured again at each point."
+)
+_MAP = "Distances are Euclidean, in weights. The crosses are the networks."
+_WAY = (
+    "The plane in which the training moved most (PCA of its snapshots), with its way from the start to the "
+    "end. BatchNorm's statistics are measured again at each point. What the plane does not hold of the way "
+    "is not seen."
+)
+
+
+def _of_kind(group, kind):
+    return [plane for plane in group["planes"] if plane["kind"] == kind]
+
+
+def _range(planes):
+    heights = np.concatenate([height_of(plane["loss"]).reshape(-1) for plane in planes])
+    finite = heights[np.isfinite(heights)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+
+
+def _caption(words, planes):
+    holes = sum(plane["roughness"]["holes"] for plane in planes)
+    errors = [np.nanmedian(np.array(plane["standard_error"], float)) for plane in planes]
+    words = f"{words} {planes[0]['examples']:,} examples; the median standard error of a point is "
+    words += f"{max(errors):.2g} nats at the most."
+    return f"{words} {holes} points whose loss is not finite are left as holes." if holes else words
+
+
+def _titles(planes):
+    return [f"as {plane['reader']}" if plane["kind"] == "through" else plane["reader"] for plane in planes]
+
+
+def _surfaces(planes, name, title, words):
+    if not planes:
+        return None
+    figure = plotly.subplots.make_subplots(
+        1, len(planes), specs=[[{"type": "surface"}] * len(planes)], subplot_titles=_titles(planes)
+    )
+    low, high = _range(planes)
+    for number, plane in enumerate(planes, 1):
+        figure.add_surface(
+            x=plane["ticks"][1],
+            y=plane["ticks"][0],
+            z=height_of(plane["loss"]),
+            customdata=np.array(plane["loss"], float),
+            hovertemplate="loss %{customdata:.3g}<extra></extra>",
+            cmin=low,
+            cmax=high,
+            colorscale="Viridis",
+            showscale=number == len(planes),
+            colorbar={"title": "log10 loss"},
+            row=1,
+            col=number,
+        )
+    axes = {"xaxis_title": "b", "yaxis_title": "a", "zaxis_title": "log10 loss", "zaxis_range": [low, high]}
+    figure.update_scenes(**axes, camera_eye={"x": 1.5, "y": 1.5, "z": 0.9})
+    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
+    rows = [
+        [
+            heading,
+            *(pages.plain(plane["roughness"][key]) for key in ("not_convex", "ratio")),
+            plane["roughness"]["holes"],
+        ]
+        for heading, plane in zip(_titles(planes), planes, strict=True)
+    ]
+    table = (["surface", "share not convex", "|smallest / largest| curvature", "holes"], rows)
+    return pages.section(name, title, _caption(words, planes), figure, table, script=_TURN_TOGETHER)
+
+
+def _contours(planes, name, title, words):
+    if not planes:
+        return None
+    figure = plotly.subplots.make_subplots(1, len(planes), subplot_titles=_titles(planes))
+    low, high = _range(planes)
+    for number, plane in enumerate(planes, 1):
+        place = {"row": 1, "col": number}
+        figure.add_contour(
+            x=plane["ticks"][1],
+            y=plane["ticks"][0],
+            z=height_of(plane["loss"]),
+            zmin=low,
+            zmax=high,
+            colorscale="Viridis",
+            showscale=number == len(planes),
+            colorbar={"title": "log10 loss"},
+            hovertemplate="%{x:.2f}, %{y:.2f}: log10 loss %{z:.2f}<extra></extra>",
+            **place,
+        )
+        if plane["way"]:
+            a, b = zip(*plane["way"], strict=True)
+            style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
+            figure.add_scatter(x=b, y=a, mode="lines+markers", hoverinfo="skip", **style, **place)
+        figure.add_scatter(
+            x=[mark[1] for mark in plane["marks"].values()],
+            y=[mark[0] for mark in plane["marks"].values()],
+            text=list(plane["marks"]),
+            mode="markers+text",
+            textposition="top center",
+            textfont={"color": "white"},
+            marker={"symbol": "x", "color": "white", "size": 9},
+            showlegend=False,
+            hovertemplate="%{text}<extra></extra>",
+            **place,
+        )
+    figure.update_layout(height=460, margin={"l": 50, "r": 10, "t": 40, "b": 40}, template="plotly_white")
+    explained = [
+        f"{heading}: {', '.join(f'{share:.0%}' for share in plane['explained'])}"
+        for heading, plane in zip(_titles(planes), planes, strict=True)
+        if plane["explained"]
+    ]
+    words += f" Variance along the two axes: {'; '.join(explained)}." if explained else ""
+    return pages.section(name, title, _caption(words, planes), figure)
+
+
+def _lines(group, name):
+    if not group["lines"]:
+        return None
+    figure = pages.figure("share of the way from the first to the second", "loss, nats")
+    rows = []
+    for number, line in enumerate(group["lines"]):
+        between = " to ".join(line["between"])
+        colour = plots.COLOURS[number % len(plots.COLOURS)]
+        for batch_norm, dash in (("keep", "dash"), ("estimate", "solid")):
+            kind = _BATCH_NORM[batch_norm]
+            figure.add_scatter(
+                x=line["fractions"],
+                y=line["loss"][batch_norm],
+                name=f"{between}, {kind}",
+                line={"color": colour, "dash": dash},
+                hovertemplate="%{x:.2f}: %{y:.3f} nats" + pages.NAME,
+            )
+            rows.append([between, kind, pages.plain(line["barrier"][batch_norm], 3)])
+    words = (
+        "The barrier is how far the loss rises above the straight line between the two networks' losses "
+        "(Frankle et al. 2020, Entezari et al. 2022). Mixed statistics fit no network between, so the line "
+        "that counts is the one whose statistics are measured again."
+    )
+    table = (["between", "BatchNorm's statistics", "barrier, nats"], rows)
+    return pages.section(name, f"Between networks: {group['name']}", words, figure, table)
+
+
+_BATCH_NORM = {"keep": "statistics mixed", "estimate": "statistics measured again"}
+
+
+def _spectra(group, name):
+    figure = pages.figure("rank", "largest eigenvalues of the Hessian")
+    for number, network in enumerate(group["networks"]):
+        figure.add_scatter(
+            x=list(range(1, len(network["spectrum"]) + 1)),
+            y=network["spectrum"],
+            name=network["label"],
+            mode="lines+markers",
+            line={"color": plots.COLOURS[number % len(plots.COLOURS)]},
+            marker={"symbol": number % pages.SYMBOLS, "size": 8},
+            hovertemplate="%{y:.3g}" + pages.NAME,
+        )
+    figure.update_xaxes(dtick=1)
+    rows = [
+        [network["label"], *(pages.number(network[key]) for key in TITLES)] for network in group["networks"]
+    ]
+    words = (
+        "Curvature at the networks themselves, in all of their weights (statistics of BatchNorm kept): the "
+        "largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all numbers of "
+        "the networks."
+    )
+    table = (["network", *TITLES.values()], rows)
+    return pages.section(name, f"Curvature: {group['name']}", words, figure, table)
+
+
+def _steps(group, name):
+    figure = pages.figure("step size, as a learning rate", "change of the gradient along the step")
+    for number, network in enumerate(group["networks"]):
+        figure.add_scatter(
+            x=network["step"]["sizes"],
+            y=network["step"]["distances"],
+            name=network["label"],
+            mode="lines+markers",
+            line={"color": plots.COLOURS[number % len(plots.COLOURS)]},
+            marker={"symbol": number % pages.SYMBOLS, "size": 8},
+            hovertemplate="rate %{x}: %{y:.3g}" + pages.NAME,
+        )
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    words = (
+        "How far the gradient after a step against it differs from the one before (Santurkar et al. 2018): "
+        "the less, the better a gradient tells what comes."
+    )
+    columns = ["network", *(f"rate {size:g}" for size in group["networks"][0]["step"]["sizes"])]
+    rows = [
+        [network["label"], *(pages.plain(value, 3) for value in network["step"]["distances"])]
+        for network in group["networks"]
+    ]
+    return pages.section(name, f"How far a gradient tells: {group['name']}", words, figure, (columns, rows))
+
+
+# --------------------------------------------------------------------------- PNG
+
+
+def pictures(group):
+    """`{name: matplotlib figure}`: maps of the planes, spectra."""
+    kinds = {kind: _of_kind(group, kind) for kind in ("around", "through", "way")}
+    found = {kind: _maps(planes) for kind, planes in kinds.items() if planes}
+    return found | {"spectra": _spectrum_picture(group["networks"])}
+
+
+def _maps(planes):
+    figure = plots.blank(4.2 * len(planes) + 0.8, 4.0)
+    axes = figure.subplots(1, len(planes), squeeze=False)[0]
+    low, high = _range(planes)
+    levels = np.linspace(low, high, 21)
+    for axis, plane, title in zip(axes, planes, _titles(planes), strict=True):
+        heights = np.ma.masked_invalid(height_of(plane["loss"]))
+        drawn = axis.contourf(plane["ticks"][1], plane["ticks"][0], heights, levels=levels, extend="both")
+        axis.set_facecolor("lightgrey")  # holes
+        if plane["way"]:
+            a, b = zip(*plane["way"], strict=True)
+            axis.plot(b, a, "o-", color="white", markersize=3, linewidth=1)
+        for label, (a, b) in plane["marks"].items():
+            axis.plot(b, a, "x", color="white")
+            axis.annotate(
+                label, (b, a), (0, 5), textcoords="offset points", color="white", ha="center", fontsize=8
+            )
+        axis.set_title(title, fontsize=10)
+    figure.colorbar(drawn, ax=axes, label="log10 loss", ticks=ticker.MaxNLocator(6))
+    return figure
+
+
+def _spectrum_picture(networks):
+    figure = plots.blank(6, 4)
+    axis = figure.subplots()
+    for network, colour, marker in zip(networks, plots.COLOURS, "osD^vPX*", strict=False):
+        spectrum = np.array(network["spectrum"], float)
+        axis.plot(
+            np.arange(1, len(spectrum) + 1), spectrum, color=colour, marker=marker, label=network["label"]
+        )
+    axis.set_yscale("symlog")
+    axis.set_xlabel("rank")
+    axis.set_ylabel("largest eigenvalues of the Hessian")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure

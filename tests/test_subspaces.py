@@ -1,0 +1,189 @@
+"""Directions and planes in weight space against closed forms."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd import subspaces, taps
+
+
+def twins():
+    return [
+        taps.weights_of(keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4, shortcuts=shortcuts))
+        for shortcuts in (True, False)
+    ]
+
+
+def points(rng, count):
+    return [
+        {"conv/kernel": rng.normal(size=(3, 3, 2, 4)), "bn/moving_mean": rng.normal(size=4)}
+        for _ in range(count)
+    ]
+
+
+def distance(one, other):
+    return np.sqrt(np.sum((one["conv/kernel"] - other["conv/kernel"]) ** 2))
+
+
+def test_each_filter_of_a_direction_has_the_norm_of_the_networks_filter(rng):
+    weights = {
+        "conv/kernel": rng.normal(size=(3, 3, 2, 4)),
+        "dw/depthwise_kernel": rng.normal(size=(3, 3, 4, 2)),
+        "dense/kernel": rng.normal(size=(5, 3)),
+    }
+    (direction,) = subspaces.random_directions(weights, 1)
+    for channel in range(4):
+        ours, theirs = (np.linalg.norm(w["conv/kernel"][..., channel]) for w in (direction, weights))
+        assert ours == pytest.approx(theirs, rel=1e-6)
+        for output in range(2):
+            ours, theirs = (
+                np.linalg.norm(w["dw/depthwise_kernel"][:, :, channel, output]) for w in (direction, weights)
+            )
+            assert ours == pytest.approx(theirs, rel=1e-6)
+    ours, theirs = (np.linalg.norm(w["dense/kernel"], axis=0) for w in (direction, weights))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_a_filter_of_zeros_stays():
+    (direction,) = subspaces.random_directions({"conv/kernel": np.zeros((3, 3, 1, 2))}, 1)
+    assert not direction["conv/kernel"].any()
+
+
+def test_vectors_stay_unless_asked_and_statistics_always():
+    weights, _ = twins()
+    (still,) = subspaces.random_directions(weights, 1)
+    assert all(weights[path].ndim >= 2 for path in still)
+    (moving,) = subspaces.random_directions(weights, 1, vectors=True)
+    assert set(weights) - set(moving) == {path for path in weights if "moving" in path}
+    assert np.linalg.norm(moving["stem_bn/gamma"]) == pytest.approx(2.0)  # four ones
+
+
+def test_twins_get_the_same_directions_and_other_seeds_do_not():
+    keras.utils.set_random_seed(0)
+    residual, plain = twins()
+    plain = {path: 2 * weight for path, weight in residual.items()}
+    (first,), (second,) = (subspaces.random_directions(w, 1, seed=3) for w in (residual, plain))
+    for path, step in first.items():
+        np.testing.assert_allclose(second[path], 2 * step, rtol=1e-6)
+    one, two = subspaces.random_directions(residual, 2, seed=3)
+    (other,) = subspaces.random_directions(residual, 1, seed=4)
+    for different in (two, other):
+        cosine = sum(np.vdot(one[p], different[p]) for p in one) / np.sqrt(
+            sum(np.vdot(one[p], one[p]) for p in one) * sum(np.vdot(different[p], different[p]) for p in one)
+        )
+        assert abs(cosine) < 0.1
+
+
+def test_points_are_origin_plus_coordinates_times_axes(rng):
+    origin, first, second = points(rng, 3)
+    plane = subspaces.Subspace(origin, (first, {"conv/kernel": second["conv/kernel"]}))
+    found = plane.at((0.5, -2.0))
+    wanted = origin["conv/kernel"] + 0.5 * first["conv/kernel"] - 2.0 * second["conv/kernel"]
+    np.testing.assert_allclose(found["conv/kernel"], wanted, rtol=1e-6)
+    np.testing.assert_allclose(
+        found["bn/moving_mean"], origin["bn/moving_mean"] + 0.5 * first["bn/moving_mean"], rtol=1e-6
+    )
+
+
+def test_a_line_leads_from_one_network_to_the_other(rng):
+    first, second = points(rng, 2)
+    line = subspaces.line_between(first, second, ("a", "b"))
+    assert line.marks == {"a": (0.0,), "b": (1.0,)}
+    for path in first:
+        np.testing.assert_allclose(line.at((0.0,))[path], first[path], rtol=1e-6)
+        np.testing.assert_allclose(line.at((1.0,))[path], second[path], rtol=1e-6)
+        np.testing.assert_allclose(
+            line.at((0.25,))[path], 0.75 * first[path] + 0.25 * second[path], rtol=1e-5
+        )
+
+
+def test_a_plane_through_three_networks_holds_them_and_keeps_distances(rng):
+    networks = points(rng, 3)
+    plane = subspaces.plane_through(*networks, names=("a", "b", "c"))
+    marks = np.array(list(plane.marks.values()))
+    for network, mark in zip(networks, marks, strict=True):
+        for path in network:  # the statistics too
+            np.testing.assert_allclose(plane.at(mark)[path], network[path], atol=1e-5)
+    for i in range(3):
+        for j in range(i):
+            assert np.linalg.norm(marks[i] - marks[j]) == pytest.approx(distance(networks[i], networks[j]))
+
+
+def test_networks_on_one_line_span_no_plane(rng):
+    first, second = points(rng, 2)
+    middle = subspaces.line_between(first, second).at((0.5,))
+    with pytest.raises(ValueError, match="a, b, c lie on one line, which spans no plane"):
+        subspaces.plane_through(first, second, middle, names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="lie on one line"):
+        subspaces.plane_through(first, first, second)
+
+
+def test_different_parameters_are_named(rng):
+    (point,) = points(rng, 1)
+    with pytest.raises(ValueError, match="'a' and 'b' have different weights: only one of them has 'x'"):
+        subspaces.line_between(point, point | {"x": np.zeros(3)}, ("a", "b"))
+    other = point | {"conv/kernel": np.zeros((3, 3, 2, 5))}
+    with pytest.raises(ValueError, match=r"shape \(3, 3, 2, 4\) in 'a' and \(3, 3, 2, 5\) in 'c'"):
+        subspaces.plane_through(point, point, other, ("a", "b", "c"))
+
+
+def test_a_trajectory_in_a_plane_is_found_whole(rng):
+    end, one, two = points(rng, 3)
+    places = rng.normal(size=(6, 2))
+    snapshots = [
+        {p: end[p] + a * (one[p] - end[p]) + b * (two[p] - end[p]) for p in end} for a, b in places
+    ] + [end]
+    plane = subspaces.trajectory_plane(snapshots)
+    assert sum(plane.explained) == pytest.approx(1.0)
+    assert plane.explained[0] >= plane.explained[1]
+    for snapshot, place in zip(snapshots, plane.path, strict=True):
+        np.testing.assert_allclose(plane.at(place)["conv/kernel"], snapshot["conv/kernel"], atol=1e-5)
+    gram = [[np.vdot(a["conv/kernel"], b["conv/kernel"]) for a in plane.axes] for b in plane.axes]
+    np.testing.assert_allclose(gram, np.eye(2), atol=1e-9)
+    assert plane.marks == {"start": tuple(plane.path[0]), "end": (0.0, 0.0)}
+
+
+def test_a_trajectorys_components_are_those_of_scikit_learn(rng):
+    from sklearn.decomposition import PCA
+
+    snapshots = points(rng, 7)
+    plane = subspaces.trajectory_plane(snapshots)
+    ways = np.stack([(s["conv/kernel"] - snapshots[-1]["conv/kernel"]).reshape(-1) for s in snapshots[:-1]])
+    wanted = PCA(2).fit(ways)
+    np.testing.assert_allclose(plane.explained, wanted.explained_variance_ratio_, rtol=1e-9)
+    for axis, component in zip(plane.axes, wanted.components_, strict=True):
+        assert abs(np.vdot(axis["conv/kernel"].reshape(-1), component)) == pytest.approx(1.0)
+
+
+def test_too_short_a_trajectory_is_refused(rng):
+    with pytest.raises(ValueError, match="at least 3 snapshots. Received: 2"):
+        subspaces.trajectory_plane(points(rng, 2))
+    first, second = points(rng, 2)
+    on_a_line = [subspaces.line_between(first, second).at((t,)) for t in (0.0, 0.5, 1.0)]
+    with pytest.raises(ValueError, match="the snapshots lie on one line"):
+        subspaces.trajectory_plane(
+            [{p: np.float64(v) for p, v in s.items()} for s in on_a_line[:1] * 2 + [second]]
+        )
+
+
+def test_ticks_hold_the_centre():
+    assert subspaces.centred_ticks(5, 2.0).tolist() == [-2, -1, 0, 1, 2]
+    for steps in (4, 1):
+        with pytest.raises(ValueError, match=f"steps must be odd and at least 3.* Received: {steps}"):
+            subspaces.centred_ticks(steps, 1.0)
+    with pytest.raises(ValueError, match="span must be > 0"):
+        subspaces.centred_ticks(5, 0.0)
+
+
+def test_ticks_around_values_reach_beyond_them():
+    assert subspaces.ticks_around([0.0, 4.0, 1.0], 4, margin=0.5).tolist() == [
+        -2.0,
+        pytest.approx(2 / 3),
+        pytest.approx(10 / 3),
+        6.0,
+    ]
+
+
+def test_a_grid_has_every_pair():
+    assert subspaces.grid([0, 1], [5, 6, 7]).tolist() == [[0, 5], [0, 6], [0, 7], [1, 5], [1, 6], [1, 7]]
