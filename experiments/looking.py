@@ -124,7 +124,7 @@ def _write_group(folder, name, found, group):
         plots.write_png(figure, own / "pictures" / f"{picture}.png")
         logs = folder / "tensorboard" / _slug(group["name"])
         tensorboard.write_picture(logs, f"{name}/{picture}", figure)
-    sections = view.sections(group, name)
+    sections = views.sections_of_group(group, name)
     _write_page(own / f"{name}.html", f"{view.TITLE}: {group['name']}", found, sections)
 
 
@@ -158,18 +158,12 @@ def _write_page(path, title, found, sections):
 
 
 def print_numbers(found, titles):
-    """One row a network; of a study one a cell, over its seeds."""
+    """The numbers of a run's networks; of a study's over its seeds."""
+    tables = [(group["name"], *views.table_of_group(group, titles)) for group in found["groups"]]
     if found["summary"]:
-        for _, title, columns, rows in views.tables(found["summary"], titles):
-            console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
-        return
-    (group,) = found["groups"]
-    shown = {key: title for key, title in titles.items() if group["networks"][0].get(key) is not None}
-    rows = [
-        {"network": network["label"]} | {title: pages.number(network[key]) for key, title in shown.items()}
-        for network in group["networks"]
-    ]
-    console.print_table(group["name"], rows, list(rows[0]))
+        tables = [table[1:] for table in views.tables(found["summary"], titles)]
+    for title, columns, rows in tables:
+        console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 def renew_report(found):

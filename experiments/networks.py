@@ -45,11 +45,11 @@ class Group:
         return {label: storage.load_model(path) for label, path in self.files.items()}
 
     def points(self):
-        """`{label: [point]}`, the snapshots of each network that has at least three."""
+        """`{label: [point]}`, the snapshots of each network that has at least four."""
         found = {
             label: list(callbacks.read_snapshots(folder).values()) for label, folder in self.ways.items()
         }
-        return {label: points for label, points in found.items() if len(points) >= 3}
+        return {label: points for label, points in found.items() if len(points) >= 4}
 
 
 def read():

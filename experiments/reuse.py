@@ -13,7 +13,7 @@ import functools
 from absl import flags
 
 from experiments import console, looking, networks, watching
-from keras_kd import anatomy
+from keras_kd import anatomy, reuse
 
 _DEFAULTS = anatomy.Options()
 
@@ -35,9 +35,17 @@ def main():
         **{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(anatomy.Options)}
     )
     result, groups = networks.read()
+    check(result, groups[0], options)
     with looking.opened("reuse") as folder, watching.Watch() as watch:
         groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
     looking.finish(folder, "reuse", result, groups)
+
+
+def check(result, group, options):
+    """Raises a ValueError for data or layers that are not there, before anything is written."""
+    networks.load_dataset(result, group.seed)
+    for network in group.load().values():
+        reuse.layers_of(network, options.layers)
 
 
 def look(result, options, watch, group, folder):

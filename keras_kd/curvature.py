@@ -189,8 +189,8 @@ class Roughness:
     """How far a surface is from a bowl.
 
     Attributes:
-      ratio: median over its points of |smallest / largest| principal curvature, where the largest is
-        positive: 0 for a valley, 1 for a saddle as steep down as up.
+      ratio: mean over its points of |smallest / largest| principal curvature where the smallest is negative,
+        at most 1, and of 0 where it is not: 0 for a bowl, 1 for a saddle as steep down as up.
       not_convex: share of its points where the smallest is below 0 by more than rounding.
       points: inner points that count: those that no hole touches.
       holes: points of the whole grid whose loss is not finite.
@@ -205,8 +205,7 @@ class Roughness:
 def roughness(losses, ticks):
     """The `Roughness` of a surface; arguments as for `plane_eigenvalues`.
 
-    Source: Li et al. 2018, arXiv:1712.09913, section 6, who take the ratio from the whole Hessian at each
-    point.
+    Source: Li et al. 2018, arXiv:1712.09913, section 6, who take the ratio from the whole Hessian.
     """
     losses = np.asarray(losses, np.float64)
     smallest, largest = plane_eigenvalues(losses, ticks)
@@ -214,11 +213,11 @@ def roughness(losses, ticks):
     step = min(np.mean(np.diff(each)) for each in ticks)
     rounding = _ROUNDINGS * np.finfo(np.float32).eps * np.abs(losses[1:-1, 1:-1]) / step**2
     negative = whole & (smallest < -rounding)
-    rising = whole & (largest > rounding)
-    ratios = np.where(negative, np.abs(smallest), 0.0)[rising] / largest[rising]
+    steeper_up = np.maximum(largest, -smallest)
+    ratios = -smallest[negative] / steeper_up[negative]
     count = int(whole.sum())
     return Roughness(
-        float(np.median(ratios)) if rising.any() else np.nan,
+        float(ratios.sum() / count) if count else np.nan,
         float(negative.sum() / count) if count else np.nan,
         count,
         int((~np.isfinite(losses)).sum()),

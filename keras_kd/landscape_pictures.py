@@ -15,16 +15,22 @@ TITLE = "The loss landscape"
 # The numbers of a network, in the order of tables.
 TITLES = {
     "loss": "loss, nats",
-    "standard_error": "its standard error",
+    "standard_error": "standard error of the loss",
     "accuracy": "accuracy",
-    "not_convex": "share of the plane not convex",
-    "plane_ratio": "|smallest / largest| curvature of the plane",
-    "hessian_ratio": "|smallest / largest| eigenvalue of the Hessian over the plane",
-    "largest_eigenvalue": "largest eigenvalue",
-    "trace": "trace",
-    "trace_error": "its standard error",
-    "smoothness": "change of the gradient per step",
+    "not_convex": "plane: share not convex",
+    "plane_ratio": "plane: |smallest / largest| curvature",
+    "hessian_ratio": "Hessian: |smallest / largest| over the plane",
+    "largest_eigenvalue": "Hessian: largest eigenvalue",
+    "trace": "Hessian: trace",
+    "trace_error": "standard error of the trace",
+    "smoothness": "gradient: change per step",
 }
+
+WORDS = (
+    "The plane is the random one around each network; the Hessian's eigenvalue and trace are at the network "
+    "itself, the"
+    "ratio is the median over points of the plane. The first network is {first}."
+)
 
 # Lowest loss that a logarithmic height shows.
 _FLOOR = 1e-4
@@ -117,10 +123,14 @@ def _range(planes):
 
 def _caption(words, planes):
     holes = sum(plane["roughness"]["holes"] for plane in planes)
-    errors = [np.nanmedian(np.array(plane["standard_error"], float)) for plane in planes]
-    words = f"{words} {planes[0]['examples']:,} examples; the median standard error of a point is "
-    words += f"{max(errors):.2g} nats at the most."
-    return f"{words} {holes} points whose loss is not finite are left as holes." if holes else words
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = [
+            np.nanmedian(np.array(plane["standard_error"], float) / np.array(plane["loss"], float))
+            for plane in planes
+        ]
+    words = f"{words} {planes[0]['examples']:,} examples; the standard error of a point is "
+    words += f"{max(shares):.0%} of its loss (median of the points)."
+    return f"{words} Left as holes, as their loss is not finite: {holes}." if holes else words
 
 
 def _titles(planes):
@@ -150,8 +160,8 @@ def _surfaces(planes, name, title, words):
             col=number,
         )
     axes = {"xaxis_title": "b", "yaxis_title": "a", "zaxis_title": "log10 loss", "zaxis_range": [low, high]}
-    figure.update_scenes(**axes, camera_eye={"x": 1.5, "y": 1.5, "z": 0.9})
-    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
+    figure.update_scenes(**axes, aspectmode="cube", camera_eye={"x": 1.6, "y": 1.6, "z": 1.0})
+    figure.update_layout(height=480, margin={"l": 0, "r": 0, "t": 60, "b": 0}, template="plotly_white")
     rows = [
         [
             heading,
@@ -199,7 +209,7 @@ def _contours(planes, name, title, words):
             hovertemplate="%{text}<extra></extra>",
             **place,
         )
-    figure.update_layout(height=460, margin={"l": 50, "r": 10, "t": 40, "b": 40}, template="plotly_white")
+    figure.update_layout(height=480, margin={"l": 50, "r": 10, "t": 60, "b": 40}, template="plotly_white")
     explained = [
         f"{heading}: {', '.join(f'{share:.0%}' for share in plane['explained'])}"
         for heading, plane in zip(_titles(planes), planes, strict=True)
@@ -252,16 +262,12 @@ def _spectra(group, name):
             hovertemplate="%{y:.3g}" + pages.NAME,
         )
     figure.update_xaxes(dtick=1)
-    rows = [
-        [network["label"], *(pages.number(network[key]) for key in TITLES)] for network in group["networks"]
-    ]
     words = (
         "Curvature at the networks themselves, in all of their weights (statistics of BatchNorm kept): the "
         "largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all numbers of "
         "the networks."
     )
-    table = (["network", *TITLES.values()], rows)
-    return pages.section(name, f"Curvature: {group['name']}", words, figure, table)
+    return pages.section(name, f"Curvature: {group['name']}", words, figure)
 
 
 def _steps(group, name):

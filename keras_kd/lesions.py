@@ -270,7 +270,7 @@ def examine(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, b
       labels: int `[n]`.
       blocks: names of the blocks to silence; None: all that can be.
       draws: random lesions for each number of blocks; fewer where there are not so many to draw.
-      most: the largest number of silenced blocks, and of swaps.
+      most: the largest number of silenced blocks, and of swaps, each of another pair.
       seed: of the draws.
       batch_size: images at a time, at the most.
 
@@ -296,7 +296,7 @@ def examine(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, b
     }
     swapped = {
         count: tuple(accuracy(swapped=_swaps(patient.swappable, count, for_swaps)) for _ in range(draws))
-        for count in range(1, most + 1 if patient.swappable else 1)
+        for count in range(1, min(most, len(patient.swappable)) + 1)
     }
     return Findings(accuracy(), single, silenced, swapped)
 
@@ -312,4 +312,5 @@ def _subsets(blocks, count, draws, random):
 
 
 def _swaps(pairs, count, random):
-    return [pairs[i] for i in random.integers(len(pairs), size=count)]
+    """Different pairs: a pair that is swapped twice is back in its place."""
+    return [pairs[i] for i in random.permutation(len(pairs))[:count]]

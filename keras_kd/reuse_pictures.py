@@ -27,6 +27,13 @@ TITLES = {
 }
 
 
+WORDS = (
+    "Drops of accuracy are over the blocks that can be silenced in all networks, CKA and ranks over layers; "
+    "the first"
+    "network is {first}."
+)
+
+
 def sections(group, name):
     """The sections of a page about one group.
 
@@ -38,7 +45,6 @@ def sections(group, name):
       A list; see `pages.section`.
     """
     found = [
-        _numbers(group, name),
         _similarity(group, name),
         _lesions(group, name),
         _many_lesions(group, name),
@@ -65,22 +71,6 @@ _RANKS = (
 )
 
 
-def _numbers(group, name):
-    shown = {key: title for key, title in TITLES.items() if any(key in each for each in group["networks"])}
-    rows = [
-        [network["label"], *(pages.number(network.get(key)) for key in shown)]
-        for network in group["networks"]
-    ]
-    first = group["networks"][0]["label"]
-    words = (
-        f"Sums over the layers and blocks below. Drops are over the blocks that can be silenced in all "
-        f"networks; the first network is {first}."
-    )
-    return pages.section(
-        f"{name}-numbers", f"In numbers: {group['name']}", words, table=(["network", *shown.values()], rows)
-    )
-
-
 def _similarity(group, name):
     pairs = group["cka"]
     columns = min(3, len(pairs))
@@ -104,8 +94,8 @@ def _similarity(group, name):
             col=number % columns + 1,
         )
     figure.update_xaxes(showticklabels=False)
-    figure.update_yaxes(showticklabels=False)
-    figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 40, "b": 20})
+    figure.update_yaxes(showticklabels=False, autorange="reversed")
+    figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 60, "b": 20})
     figure.update_layout(template="plotly_white")
     words = (
         "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
@@ -218,7 +208,7 @@ def _branches(group, name):
     figure.update_layout(
         template="plotly_white",
         height=440,
-        margin={"l": 40, "r": 10, "t": 40, "b": 40},
+        margin={"l": 40, "r": 10, "t": 60, "b": 40},
         legend={"orientation": "h"},
     )
     figure.update_xaxes(showticklabels=False)

@@ -157,20 +157,20 @@ def trajectory_plane(snapshots):
     """The plane in which a training moved most: the two main components of the way to its end.
 
     Args:
-      snapshots: the points after some epochs, in order, three at least; the last is the origin.
+      snapshots: the points after some epochs, in order, four at least; the last is the origin.
 
     Returns:
       A `Subspace` whose coordinates are Euclidean distances, with the trajectory's `path` on it and the
       shares of variance that it `explained`.
 
     Raises:
-      ValueError: for fewer than three snapshots, different weights, or a training that moved in one direction
+      ValueError: for fewer than four snapshots, different weights, or a training that moved in one direction
         alone.
 
     Source: Li et al. 2018, arXiv:1712.09913, section 7.
     """
-    if len(snapshots) < 3:
-        raise ValueError(f"a trajectory needs at least 3 snapshots. Received: {len(snapshots)}")
+    if len(snapshots) < 4:
+        raise ValueError(f"a trajectory needs at least 4 snapshots. Received: {len(snapshots)}")
     end = snapshots[-1]
     for snapshot in snapshots[:-1]:
         taps.check_same(snapshot, end, ("a snapshot", "the last one"))
@@ -180,7 +180,7 @@ def trajectory_plane(snapshots):
     values, vectors = np.linalg.eigh(centring @ gram @ centring)
     values, vectors = values[::-1][:2], vectors[:, ::-1][:, :2]
     total = np.trace(centring @ gram @ centring)
-    if values[1] <= 1e-12 * max(total, np.finfo(float).tiny):
+    if values[1] <= _FLAT**2 * total or not total:
         raise ValueError("the snapshots lie on one line, which spans no plane: give more of them")
     mixes = (centring @ vectors) / np.sqrt(values)
     axes = tuple(_without_statistics(_mix(ways, mix)) for mix in mixes.T)

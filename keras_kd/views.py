@@ -56,22 +56,45 @@ def tables(summary, titles):
     """`[(key, title, columns, rows)]`: every measure over seeds, and the paired differences."""
     found = []
     for key, title in (("cells", "Over seeds"), ("differences", "Differences over seeds")):
-        entries = summary[key]
-        measures = [measure for measure in titles if any(entry["measure"] == measure for entry in entries)]
+        labels = list(dict.fromkeys(entry["label"] for entry in summary[key]))
         rows = {}
-        for entry in entries:
-            cells = rows.setdefault(f"depth {entry['depth']}, {entry['label']}", {})
-            cells[entry["measure"]] = pages.interval(entry)
-        columns = ["networks", *(titles[measure] for measure in measures)]
-        table = [[name, *(cells.get(each, "n/a") for each in measures)] for name, cells in rows.items()]
-        found.append((key, title, columns, table))
+        for entry in summary[key]:
+            name = f"depth {entry['depth']}: {titles[entry['measure']]}"
+            rows.setdefault(name, {})[entry["label"]] = pages.interval(entry)
+        table = [[name, *(cells.get(label, "n/a") for label in labels)] for name, cells in rows.items()]
+        found.append((key, title, ["measure", *labels], table))
     return found
+
+
+def table_of_group(group, titles):
+    """`(columns, rows)`: every measure of the networks of one group."""
+    networks = group["networks"]
+    rows = [
+        [title, *(pages.number(network.get(key)) for network in networks)]
+        for key, title in titles.items()
+        if any(network.get(key) is not None for network in networks)
+    ]
+    return ["measure", *(network["label"] for network in networks)], rows
 
 
 _WORDS = {
     "cells": "Mean and 95 % interval (Student's t).",
     "differences": "Paired by seed, initial weights and batches. Mean and 95 % interval (Student's t).",
 }
+
+
+def sections_of_group(group, name):
+    """The sections about one group: all its numbers, then what there is to look at.
+
+    Args:
+      group: see above.
+      name: of the view, one of `VIEWS`.
+    """
+    view = VIEWS[name]
+    columns, rows = table_of_group(group, view.TITLES)
+    words = view.WORDS.format(first=group["networks"][0]["label"])
+    table = pages.section(f"{name}-numbers", f"In numbers: {group['name']}", words, table=(columns, rows))
+    return [table, *view.sections(group, name)]
 
 
 def sections(found, name):

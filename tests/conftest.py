@@ -1,5 +1,6 @@
 """Shared fixtures. `KERAS_BACKEND=jax pytest` runs the core's tests alone, without TensorFlow."""
 
+import json
 import os
 import pathlib
 import re
@@ -15,6 +16,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each core has a worker of its own
 import keras
 import numpy as np
 import pytest
+
+import keras_kd
 
 ROOT = pathlib.Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -107,6 +110,15 @@ def mlp(units=8, classes=4, seed=0, name=None, **dense):
     )
 
 
+def trio(depth=8):
+    """A residual network and two plain ones, untrained, with weights of equal names and shapes."""
+    found = {}
+    for seed, label in enumerate(("residual", "plain", "plain + KD")):
+        keras.utils.set_random_seed(seed)
+        found[label] = keras_kd.cifar_resnet(depth, (8, 8, 1), 4, width=4, shortcuts=not seed)
+    return found
+
+
 def weights_of(model):
     return [np.array(weight) for weight in model.get_weights()]
 
@@ -140,3 +152,60 @@ def error_line(stderr):
     assert len(lines) == 1, stderr
     assert not re.search("Traceback", stderr), stderr
     return lines[0]
+
+
+PROBE = """
+<script>
+window.errors = [];
+window.addEventListener("error", event => errors.push(event.message));
+document.addEventListener("securitypolicyviolation", event => errors.push(event.violatedDirective));
+window.addEventListener("load", async () => {
+  const found = {};
+  const plots = [...document.querySelectorAll(".js-plotly-plot")];
+  const marks = ".trace, .scatterlayer path, .hm image, .contour, .gl-container canvas";
+  found.drawn = plots.map(plot => plot.querySelectorAll(marks).length);
+  SCRIPT
+  found.overflow = document.documentElement.scrollWidth - window.innerWidth;
+  found.errors = errors;
+  const out = document.createElement("pre");
+  out.id = "probe";
+  out.textContent = JSON.stringify(found);
+  document.body.append(out);
+});
+</script>
+"""
+
+
+def probed(page, folder, script, width=1200):
+    """Opens a page in Chromium and asks it.
+
+    Args:
+      page: its text.
+      folder: for temporary files.
+      script: JavaScript that fills `found` with what is asked; it has `plots`.
+      width: of the window, in pixels.
+
+    Returns:
+      `(found, console)`: what the script found, with `drawn`, `errors` and `overflow`; lines of the console.
+    """
+    probe = PROBE.replace("SCRIPT", script)
+    path = folder / "probed.html"
+    path.write_text(page.replace("<head>", f"<head>{probe}", 1), encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--no-first-run", "--use-gl=angle"),
+            *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            *(f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1000"),
+            *("--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom"),
+            str(path),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    shutil.rmtree(folder / "profile", ignore_errors=True)
+    advice = "Canvas2D: Multiple readback operations"  # the browser's, on speed
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line and advice not in line]
+    return json.loads(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)[1]), console

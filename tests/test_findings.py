@@ -4,12 +4,10 @@ import csv
 import itertools
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
-from conftest import CHROMIUM
+from conftest import CHROMIUM, probed
 
 from keras_kd import claims, comparisons, findings, plots, report
 from keras_kd.study import Mentor, Record, Run
@@ -178,15 +176,7 @@ def test_the_page_says_what_was_found(found, page):
     assert 'name="viewport"' in own
 
 
-PROBE = """
-<script>
-window.errors = [];
-window.addEventListener("error", event => errors.push(event.message));
-document.addEventListener("securitypolicyviolation", event => errors.push(event.violatedDirective));
-window.addEventListener("load", async () => {
-  const found = {};
-  const plots = [...document.querySelectorAll(".js-plotly-plot")];
-  found.drawn = plots.map(plot => plot.querySelectorAll(".trace, .scatterlayer path").length);
+_TOUCH = """
   const plot = document.getElementById("plot-accuracy");
   Plotly.Fx.hover(plot, [{curveNumber: plot.data.length - 1, pointNumber: 0}]);
   found.hover = [...plot.querySelectorAll(".hoverlayer text")].map(text => text.textContent).join("|");
@@ -196,14 +186,6 @@ window.addEventListener("load", async () => {
   for (const kind of ["mousedown", "mouseup"]) toggle.dispatchEvent(new MouseEvent(kind, {bubbles: true}));
   await new Promise(done => setTimeout(done, 1500));
   found.hidden = before - shown();
-  found.overflow = document.documentElement.scrollWidth - window.innerWidth;
-  found.errors = errors;
-  const out = document.createElement("pre");
-  out.id = "probe";
-  out.textContent = JSON.stringify(found);
-  document.body.append(out);
-});
-</script>
 """
 
 
@@ -211,25 +193,9 @@ window.addEventListener("load", async () => {
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 @pytest.mark.parametrize("width", [1200, 500])
 def test_the_page_works_in_a_browser(page, tmp_path, width):
-    text = page.read_text(encoding="utf-8")
-    (tmp_path / "probed.html").write_text(text.replace("<head>", f"<head>{PROBE}", 1), encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1000"),
-            *("--virtual-time-budget=10000", "--enable-logging=stderr", "--dump-dom"),
-            str(tmp_path / "probed.html"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    shutil.rmtree(tmp_path / "profile", ignore_errors=True)
-    seen = json.loads(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)[1])
+    seen, console = probed(page.read_text(encoding="utf-8"), tmp_path, _TOUCH, width)
     assert seen["errors"] == []
-    assert "CONSOLE" not in done.stderr
+    assert console == []
     assert len(seen["drawn"]) == 5
     assert min(seen["drawn"]) > 0
     assert "depth 20" in seen["hover"]

@@ -306,7 +306,7 @@ def test_an_examination_asks_about_every_lesion(data):
     assert {count: len(found) for count, found in findings.silenced.items()} == {1: 3, 2: 3, 3: 3, 4: 3}
     assert set(findings.silenced[1]) <= set(findings.single.values())
     swap = patient.accuracy(data[0], labels, swapped=patient.swappable)
-    assert findings.swapped == {1: (swap,) * 3, 2: (1.0,) * 3, 3: (swap,) * 3, 4: (1.0,) * 3}
+    assert findings.swapped == {1: (swap,) * 3}  # there is one pair
 
 
 def test_where_few_lesions_can_be_drawn_each_is_taken_once(data):
@@ -342,7 +342,8 @@ def test_lesions_depend_on_blocks_and_seed_alone(data):
     assert asked("abcdef", 7) != asked("abcdef", 8)
     swaps = [[swapped for _, swapped in asked(blocks, 7) if swapped] for blocks in ("abcdef", "a")]
     assert swaps[0] == swaps[1]
-    assert [len(pairs) for pairs in swaps[0]] == [count for count in range(1, 21) for _ in range(2)]
+    assert [len(pairs) for pairs in swaps[0]] == [1, 1, 2, 2]
+    assert all(len(set(pairs)) == len(pairs) for pairs in swaps[0])  # twice would undo a swap
 
 
 def test_all_lesions_share_one_trace(data, monkeypatch):

@@ -129,6 +129,36 @@ def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_p
 
 
 @pytest.mark.slow
+def test_a_studys_page_shows_what_was_seen_inside(finished, tmp_path):
+    cwd = tmp_path / "copy"
+    shutil.copytree(finished[0], cwd)
+    for name, flags in (
+        ("landscape", ("--steps=3", "--hessian_steps=0", "--trace_samples=2", "--examples=24")),
+        ("reuse", ("--draws=1", "--most=1", "--probe_examples=0", "--examples=24", "--seeds=0,1")),
+    ):
+        status, output, errors = run_python("-m", f"experiments.{name}", "--run=runs/mine", *flags, cwd=cwd)
+        assert status == 0, errors[-3000:]
+        assert "plain + KD minus residual" in output
+        assert re.search(r"^report +runs/mine/report.html$", output, re.M)
+        result = json.loads((cwd / "runs" / "mine" / name / "result.json").read_text())
+        assert [group["seed"] for group in result["groups"]] == [0, 1]
+        assert {cell["count"] for cell in result["summary"]["cells"]} == {2}
+    page = (cwd / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    status, _, errors = script("--jobs=2", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    again = (cwd / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    for text in (page, again):
+        assert "<h1>Does it run?</h1>" in text
+        assert "The loss landscape: over seeds" in text
+        assert "Feature reuse: differences over seeds" in text
+    status, _, errors = run_python(
+        "-m", "experiments.reuse", "--run=runs/mine", "--depths=20", "--out=x", cwd=cwd
+    )
+    assert status == 1
+    assert "has no residual network with its plain twin" in error_line(errors)
+
+
+@pytest.mark.slow
 def test_five_kills_on_the_way_change_nothing_but_times(finished, tmp_path_factory):
     cwd = folder(tmp_path_factory, "killed")
     rng = np.random.default_rng(0)

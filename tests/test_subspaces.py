@@ -157,14 +157,12 @@ def test_a_trajectorys_components_are_those_of_scikit_learn(rng):
 
 
 def test_too_short_a_trajectory_is_refused(rng):
-    with pytest.raises(ValueError, match="at least 3 snapshots. Received: 2"):
-        subspaces.trajectory_plane(points(rng, 2))
+    with pytest.raises(ValueError, match="at least 4 snapshots. Received: 3"):
+        subspaces.trajectory_plane(points(rng, 3))
     first, second = points(rng, 2)
-    on_a_line = [subspaces.line_between(first, second).at((t,)) for t in (0.0, 0.5, 1.0)]
+    line = subspaces.line_between(first, second)
     with pytest.raises(ValueError, match="the snapshots lie on one line"):
-        subspaces.trajectory_plane(
-            [{p: np.float64(v) for p, v in s.items()} for s in on_a_line[:1] * 2 + [second]]
-        )
+        subspaces.trajectory_plane([line.at((place,)) for place in (0.0, 0.0, 0.5, 0.5, 1.0)])
 
 
 def test_ticks_hold_the_centre():
