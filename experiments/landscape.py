@@ -40,7 +40,7 @@ def main():
     networks.load_dataset(result, groups[0].seed)  # what is wrong is said before anything is written
     with looking.opened("landscape") as folder, watching.Watch() as watch:
         groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
-    looking.finish(folder, "landscape", result, groups)
+        looking.finish(folder, "landscape", result, groups)
 
 
 def options_of_flags():

@@ -48,9 +48,8 @@ def each(groups, folder, look):
     Raises:
       ValueError: if what is there is of other networks.
     """
-    logging.getLogger("tensorflow").setLevel(
-        logging.ERROR
-    )  # it warns of many graphs: each network has its own
+    # TensorFlow warns of many graphs: each network has its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return [_look_once(group, folder_of(folder, group.depth, group.name), look) for group in groups]
 
 

@@ -38,7 +38,7 @@ def main():
     check(result, groups[0], options)
     with looking.opened("reuse") as folder, watching.Watch() as watch:
         groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
-    looking.finish(folder, "reuse", result, groups)
+        looking.finish(folder, "reuse", result, groups)
 
 
 def check(result, group, options):

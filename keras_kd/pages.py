@@ -62,7 +62,7 @@ def interval(estimate):
 # --------------------------------------------------------------------------- pictures
 
 
-def section(name, title, words, figure=None, table=None, script=None, wide=False):
+def section(name, title, words, figure=None, table=None, script=None):
     """A part of a page.
 
     Args:
