@@ -38,8 +38,9 @@ def main():
     options = options_of_flags()
     result, groups = networks.read()
     networks.load_dataset(result, groups[0].seed)  # what is wrong is said before anything is written
-    with looking.opened("landscape") as folder, watching.Watch() as watch:
-        groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
+    with looking.opened("landscape") as folder:
+        with watching.Watch() as watch:
+            groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
         looking.finish(folder, "landscape", result, groups)
 
 

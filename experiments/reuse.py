@@ -36,8 +36,9 @@ def main():
     )
     result, groups = networks.read()
     check(result, groups[0], options)
-    with looking.opened("reuse") as folder, watching.Watch() as watch:
-        groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
+    with looking.opened("reuse") as folder:
+        with watching.Watch() as watch:
+            groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
         looking.finish(folder, "reuse", result, groups)
 
 

@@ -110,14 +110,15 @@ class _Surveyor:
 
     def through(self):
         """The plane through three twins, once for each kind of network that reads it."""
-        labels = self._twins()
-        if len(labels) < 3:
-            return
-        labels = labels[:3]
-        plane = subspaces.plane_through(*(self._points[label] for label in labels), names=labels)
-        for reader in self._kinds(labels):
-            title = f"through {', '.join(labels)}, as {reader}"
-            yield self._plane("through", title, reader, plane, self._ticks(plane.marks.values()), "estimate")
+        for labels in self._twins():
+            if len(labels) < 3:
+                continue
+            labels = labels[:3]
+            plane = subspaces.plane_through(*(self._points[label] for label in labels), names=labels)
+            ticks = self._ticks(plane.marks.values())
+            for reader in self._kinds(labels):
+                title = f"through {', '.join(labels)}, as {reader}"
+                yield self._plane("through", title, reader, plane, ticks, "estimate")
 
     def along(self, ways):
         """The plane in which each network moved most."""
@@ -163,13 +164,14 @@ class _Surveyor:
         fractions = np.linspace(0.0, 1.0, self._options.steps)
         return [
             self._line(pair, fractions)
-            for pair in itertools.combinations(self._twins(), 2)
+            for labels in self._twins()
+            for pair in itertools.combinations(labels, 2)
             if len(self._kinds(pair)) == 1
         ]
 
     def _line(self, pair, fractions):
         line = subspaces.line_between(*(self._points[label] for label in pair), pair)
-        found = {"between": pair, "fractions": fractions, "loss": {}, "barrier": {}}
+        found = {"between": list(pair), "fractions": fractions, "loss": {}, "barrier": {}}
         for batch_norm in landscape.BATCH_NORM:
             height = self._height(pair[0], batch_norm)
             title = f"between {pair[0]} and {pair[1]}, BatchNorm {batch_norm}"
@@ -179,10 +181,11 @@ class _Surveyor:
         return found
 
     def _twins(self):
-        """Labels of the networks that have the first one's weights, name for name."""
-        first, *others = self._points
-        shapes = {label: {p: w.shape for p, w in point.items()} for label, point in self._points.items()}
-        return (first, *(label for label in others if shapes[label] == shapes[first]))
+        """Lists of labels of networks whose weights have the same names and shapes."""
+        found = {}
+        for label, point in self._points.items():
+            found.setdefault(tuple(sorted((p, w.shape) for p, w in point.items())), []).append(label)
+        return list(found.values())
 
     def _kinds(self, labels):
         """The first label of each kind of network among some."""

@@ -107,3 +107,15 @@ def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
 def test_the_centre_must_be_sampled(name):
     with pytest.raises(ValueError, match="steps must be odd and at least 3.* Received: 4"):
         terrain.Options(**{name: 4})
+
+
+def test_twins_among_others_have_their_line(data, tmp_path):
+    x, y = data
+    options = terrain.Options(steps=3, hessian_steps=0, eigenvalues=1, trace_samples=2)
+    networks = {
+        label: keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=width, shortcuts=False)
+        for label, width in (("teacher", 3), ("alone", 2), ("distilled", 2))
+    }
+    found = terrain.look(networks, x, y, options, tmp_path)
+    assert [line["between"] for line in found["lines"]] == [["alone", "distilled"]]
+    assert not [plane for plane in found["planes"] if plane["kind"] == "through"]
