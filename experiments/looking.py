@@ -69,6 +69,7 @@ def _look_once(group, folder, look):
                 f"--out, or pass --overwrite to start anew"
             )
         return found
+    keras.backend.clear_session()  # else the graphs of all groups stay in memory
     about = {"name": group.name, "depth": group.depth, "seed": group.seed, "files": seen}
     found = about | look(group, folder)
     storage.write_json(found, path)
