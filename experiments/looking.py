@@ -98,7 +98,8 @@ def finish(folder, name, result, groups):
     """
     view = views.VIEWS[name]
     is_study = groups[0]["depth"] is not None
-    summary = views.summarise(groups, view.TITLES) if is_study else None
+    compared = [measure for measure in view.TITLES if not measure.endswith("_error")]
+    summary = views.summarise(groups, compared) if is_study else None
     found = describe(name, result, groups, summary)
     for group in groups:
         _write_group(folder, name, found, group)

@@ -160,7 +160,7 @@ def _surfaces(planes, name, title, words):
             col=number,
         )
     axes = {"xaxis_title": "b", "yaxis_title": "a", "zaxis_title": "log10 loss", "zaxis_range": [low, high]}
-    figure.update_scenes(**axes, aspectmode="cube", camera_eye={"x": 1.6, "y": 1.6, "z": 1.0})
+    figure.update_scenes(**axes, aspectmode="cube", camera_eye={"x": 1.85, "y": 1.85, "z": 1.1})
     figure.update_layout(height=480, margin={"l": 0, "r": 0, "t": 60, "b": 0}, template="plotly_white")
     rows = [
         [
