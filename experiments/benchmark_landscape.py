@@ -37,28 +37,38 @@ def main():
 
 
 def speeds():
-    """Milliseconds a point, and their ratio turn by turn."""
+    """Seconds a point of each, and how many times faster the survey is, turn by turn."""
     images, labels = digits(512)
     model = keras_kd.cifar_resnet(20, images.shape[1:])
     plane = subspaces.random_plane(taps.weights_of(model))
     points = subspaces.grid(*[np.linspace(-0.1, 0.1, 4)] * 2)
-    ours = landscape.Height(model, images, labels).along(plane)
-    theirs = evaluator(model, plane, images, labels)
-    agree = np.abs(ours(points)[:, 0] / theirs(points) - 1).max()  # and what compiles is done
-    turns = [(timed(theirs, points), timed(ours, points)) for _ in range(ROUNDS.value)]
-    ratio = statistics.median(slow / fast for slow, fast in turns)
-    rows = [
-        {"per point": name, "ms": f"{1000 * statistics.median(seconds):.1f}"}
-        for name, seconds in zip(("assign and evaluate", "survey"), zip(*turns, strict=True), strict=True)
-    ]
-    console.print_table("ResNet-20, 512 digits", rows, ["per point", "ms"])
-    met = "met" if ratio >= WANTED else "missed"
-    print(f"The survey is {ratio:.1f} times faster (wanted {WANTED:g}: {met}); losses agree to {agree:.0e}.")
-    return {
-        "assign_and_evaluate": [slow for slow, _ in turns],
-        "survey": [fast for _, fast in turns],
-        "ratio": ratio,
+    survey = landscape.Height(model, images, labels).along(plane)
+    contenders = {
+        "assign and evaluate, batch 32": evaluator(model, plane, images, labels, 32),
+        "assign and evaluate, one batch": evaluator(model, plane, images, labels, 512),
+        "survey": lambda points: survey(points)[:, 0],
     }
+    losses = [measure(points) for measure in contenders.values()]  # and what compiles is done
+    turns = {name: [] for name in contenders}
+    for _ in range(ROUNDS.value):
+        for name, measure in contenders.items():
+            turns[name].append(timed(measure, points))
+    ratios = {
+        name: statistics.median(slow / fast for slow, fast in zip(turns[name], turns["survey"], strict=True))
+        for name in contenders
+    }
+    rows = [
+        {
+            "per point": name,
+            "ms": f"{1000 * statistics.median(seconds):.1f}",
+            "survey is faster": f"{ratios[name]:.1f} x",
+        }
+        for name, seconds in turns.items()
+    ]
+    console.print_table("ResNet-20, 512 digits", rows, list(rows[0]))
+    met = "met" if min(ratios[name] for name in list(contenders)[:2]) >= WANTED else "missed"
+    print(f"Wanted: {WANTED:g} x, {met}. Losses agree to {np.ptp(losses, axis=0).max():.0e} nats.")
+    return {"seconds": turns, "ratios": ratios}
 
 
 def digits(count):
@@ -68,7 +78,7 @@ def digits(count):
     return np.asarray(images), dataset.train.labels[:count]
 
 
-def evaluator(model, plane, images, labels):
+def evaluator(model, plane, images, labels, batch_size):
     """What one would write without a library: assign, evaluate."""
     copy = keras.models.clone_model(model)
     copy.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -79,7 +89,7 @@ def evaluator(model, plane, images, labels):
             point = plane.at(place)
             for weight in copy.weights:
                 weight.assign(point[weight.path])
-            found.append(copy.evaluate(images, labels, batch_size=len(images), verbose=0)[0])
+            found.append(copy.evaluate(images, labels, batch_size=batch_size, verbose=0)[0])
         return np.array(found)
 
     return measure

@@ -7,6 +7,7 @@ Many points are computed in one compiled call on weights that are passed to it (
 itself never changes.
 """
 
+import contextlib
 import functools
 import hashlib
 
@@ -15,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd import checkpoints, gradients, inference, taps
+from keras_kd.batch_norm import fused_batch_norm
 
 BATCH_NORM = ("keep", "estimate")
 
@@ -48,7 +50,7 @@ class Height:
       ValueError: for no example, or an unknown `batch_norm`.
     """
 
-    def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=512):
+    def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=256):
         if batch_norm not in BATCH_NORM:
             raise ValueError(f"batch_norm must be one of {BATCH_NORM}. Received: batch_norm={batch_norm!r}")
         if not len(labels):
@@ -146,7 +148,8 @@ class Height:
             found = ops.map(lambda batch: self._losses(weights, *batch), (images, labels))
             return [ops.reshape(each, (-1,)) for each in found]
 
-        return ops.map(one_point, coordinates)
+        with _fused(self.model):
+            return ops.map(one_point, coordinates)
 
     def _losses(self, weights, images, labels):
         logits, _ = self._call(weights, images, training=False)
@@ -188,6 +191,12 @@ class Height:
             found[mean_path] = mean
             found[variance_path] = ops.mean(variances + ops.square(means), axis=0) - ops.square(mean)
         return found
+
+
+def _fused(model):
+    """Where TensorFlow traces, BatchNorm is its one operation, which it joins with the convolution before."""
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    return fused_batch_norm(model) if on_tensorflow else contextlib.nullcontext()
 
 
 def _measures_statistics(layer):

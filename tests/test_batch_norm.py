@@ -55,6 +55,22 @@ def test_fused_batch_norm_trains_the_same_in_bfloat16():
         np.testing.assert_allclose(found, expected, rtol=0.1, atol=2e-2)
 
 
+@pytest.mark.parametrize("options", [{}, {"center": False}, {"scale": False}, {"epsilon": 1e-2}], ids=str)
+def test_fused_batch_norm_infers_the_same(options, rng):
+    model = norm_network(**options)
+    norm = next(layer for layer in model.layers if "batch_norm" in layer.name)
+    for weight in norm.weights:
+        weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+    x = rng.normal(size=(4, 8, 8, 3)).astype("float32")
+    expected = np.asarray(model(x, training=False))
+    with batch_norm.fused_batch_norm(model):
+        found = np.asarray(model(x, training=False))
+        norm.trainable = False
+        frozen = np.asarray(model(x, training=True))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(frozen, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_fused_batch_norm_is_one_operation_while_it_lasts():
     import tensorflow as tf
 
