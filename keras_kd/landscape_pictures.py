@@ -28,8 +28,7 @@ TITLES = {
 
 WORDS = (
     "The plane is the random one around each network; the Hessian's eigenvalue and trace are at the network "
-    "itself, the"
-    "ratio is the median over points of the plane. The first network is {first}."
+    "itself, the ratio is the median over points of the plane."
 )
 
 # Lowest loss that a logarithmic height shows.
