@@ -8,16 +8,13 @@ from keras_kd import callbacks, devices
 COUNT = flags.DEFINE_integer(
     "snapshots", 10, "How often a network's weights are kept on its way; 0: never.", lower_bound=0
 )
+flags.register_validator(
+    "snapshots", lambda count: count != 1, "--snapshots must be 0 or at least 2, the beginning and the end"
+)
 
 
 def watchers(folder, label, network, settings):
-    """The callbacks with which a script trains a network: its way is kept, and signals end it.
-
-    Raises:
-      ValueError: for one snapshot, which is no way.
-    """
-    if COUNT.value == 1:
-        raise ValueError("--snapshots must be 0 or at least 2, the beginning and the end. Received: 1")
+    """The callbacks with which a script trains a network: its way is kept, and signals end it."""
     if not COUNT.value:
         return [console.STOP]
     writes = devices.is_chief(settings)

@@ -77,3 +77,10 @@ def test_a_network_without_blocks_has_layers_all_the_same(dataset):
     assert len(row["ranks"]) == len(row["layers"]) == 3
     with pytest.raises(ValueError, match="has no blocks"):
         anatomy.look({"mlp": mlp()}, dataset, images, dataset.train.labels[:32], OPTIONS)
+
+
+def test_a_layer_that_one_network_lacks_is_named_with_it(dataset):
+    networks = {**trio(), "mlp": mlp(name="small")}
+    options = anatomy.Options(layers="head_pool", probe_examples=0)
+    with pytest.raises(ValueError, match="names of layers of 'small'. Received: 'head_pool'"):
+        anatomy.look(networks, dataset, np.zeros((8, 8, 8, 1), "float32"), np.zeros(8, int), options)

@@ -264,3 +264,10 @@ def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monk
     assert status == 1
     assert "cannot be downloaded from here" in line
     assert not (bad_files / "run").exists()
+
+
+def test_one_snapshot_is_no_way():
+    with flagsaver.flagsaver():
+        flags.FLAGS(["distill"])
+        with pytest.raises(flags.IllegalFlagValueError, match="must be 0 or at least 2"):
+            flags.FLAGS.snapshots = 1
