@@ -17,7 +17,7 @@ def print_plan(tuner, space, epochs, seeds, objective):
       objective: a measure.
     """
     print(
-        f"{tuner}: {len(epochs)} trials, seeds {', '.join(map(str, seeds))}, {sum(epochs)} epochs a seed, "
+        f"{tuner}: {len(epochs)} trials of up to {max(epochs)} epochs, seeds {', '.join(map(str, seeds))}, "
         f"judged by {search_pictures.OBJECTIVES[objective]}"
     )
     ranges = []

@@ -178,6 +178,8 @@ class Grid(_Kept, keras_tuner.Oracle):
         return {"status": TrialStatus.RUNNING, "values": dict(self._points[len(self.trials)])}
 
 
+PROJECT = "keras_tuner"  # folder of what keras-tuner writes and nobody here reads
+
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 
 
@@ -213,13 +215,16 @@ def make(tuner, space, *, trials, objective, path, seed=0, epochs=1, factor=3):
         "seed": seed + 1,  # keras-tuner takes 0 for "any"
     }
     if tuner == "grid":
-        return Grid(space.grid(trials), **options)
-    if tuner == "hyperband":
+        oracle = Grid(space.grid(trials), **options)
+    elif tuner == "hyperband":
         oracle = Hyperband(max_epochs=epochs, factor=factor, **options)
         oracle.max_trials = trials or None
-        return oracle
-    kind = RandomSearch if tuner == "random" else BayesianOptimization
-    return kind(max_trials=trials, **options)
+    else:
+        kind = RandomSearch if tuner == "random" else BayesianOptimization
+        oracle = kind(max_trials=trials, **options)
+    # Only a tuner tells an oracle where keras-tuner's own files go.
+    keras_tuner.engine.base_tuner.BaseTuner(oracle, directory=str(oracle.path.parent), project_name=PROJECT)
+    return oracle
 
 
 def plan(tuner, space, *, trials, epochs, **options):
@@ -246,8 +251,6 @@ def _rehearsed(space, trials, epochs, options):
     """The epochs of Hyperband's trials, found by ending each at once."""
     with tempfile.TemporaryDirectory() as folder:
         oracle = make("hyperband", space, trials=trials, epochs=epochs, path=f"{folder}/plan.json", **options)
-        tuner = keras_tuner.engine.base_tuner.BaseTuner(oracle, directory=folder, project_name="plan")
-        del tuner  # it only says where the oracle may write
         found = []
         while (trial := oracle.create_trial("plan")).status == TrialStatus.RUNNING:
             found.append(trial.hyperparameters.values["tuner/epochs"])

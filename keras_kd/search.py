@@ -20,7 +20,7 @@ import time
 import keras
 import keras_tuner
 
-from keras_kd import callbacks, devices, optimization, progress, runs, storage, training
+from keras_kd import callbacks, devices, optimization, oracles, progress, runs, storage, training
 from keras_kd.distiller import Distiller
 
 MEASURES = ("val_accuracy", "val_hard_loss")
@@ -71,7 +71,7 @@ class Distillation(keras_tuner.HyperModel):
             teacher = self._teacher(values.get("teacher"))
             return Distiller(teacher, self._student(seed), temperature=values["temperature"], alpha=alpha)
 
-    def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=()):
+    def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):
         """Trains the student of a `Distiller` that `build` built.
 
         Args:
@@ -80,6 +80,7 @@ class Distillation(keras_tuner.HyperModel):
           seed: of order and augmentation; None: the settings' own.
           epochs: after which to stop; the schedules remain those of the settings' epochs. None: all of them.
           folder, callbacks: as for `training.distill`.
+          verbose: not used; keras-tuner's own tuners hand it on.
 
         Returns:
           `{measure: number}` of `MEASURES` after the last of these epochs.
@@ -194,7 +195,7 @@ class Tuner(keras_tuner.Tuner):
 
     def __init__(self, oracle, model, folder, seeds, callbacks=(), watch=None):
         # The oracle knows the space: keras-tuner need not build a network to learn it.
-        super().__init__(oracle, directory=str(folder), project_name="keras_tuner")
+        super().__init__(oracle, directory=str(folder), project_name=oracles.PROJECT)
         self.hypermodel = model
         self._kept = oracle
         self._folder = pathlib.Path(folder)

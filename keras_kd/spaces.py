@@ -88,9 +88,7 @@ class Space:
         if "teacher" in counts:
             counts["teacher"] = len(self.teachers)  # each of them, or it would not be a choice
         if math.prod(counts.values()) > most:
-            raise ValueError(
-                f"a grid needs at least one trial a teacher, {counts['teacher']}. Received: {most}"
-            )
+            raise ValueError(f"a grid needs a trial for each teacher, {counts['teacher']}. Received: {most}")
         growing = [name for name in self.names if len(self._points(name, 2)) > 1 and name != "teacher"]
         while growing:
             name = min(growing, key=lambda name: (counts[name], growing.index(name)))
