@@ -19,6 +19,7 @@ import time
 
 import keras
 import keras_tuner
+from keras_tuner.engine.trial import TrialStatus
 
 from keras_kd import callbacks, devices, optimization, oracles, progress, runs, storage, training
 from keras_kd.distiller import Distiller
@@ -202,7 +203,7 @@ class Tuner(keras_tuner.Tuner):
         self._seeds = list(seeds)
         self._callbacks = tuple(callbacks)
         self._watch = watch
-        self._waits = False
+        self._waits = self._failed = False
         self.trial = None
 
     def search(self):
@@ -231,10 +232,12 @@ class Tuner(keras_tuner.Tuner):
                 callback.check("this search unfinished")
 
     def on_trial_begin(self, trial):
-        self._waits = False
+        self._waits = self._failed = False
         self.trial = trial.trial_id
 
     def on_trial_end(self, trial):
+        if self._failed:
+            trial.status = TrialStatus.FAILED
         super().on_trial_end(trial)
         self.trial = None
         if self._watch:
@@ -254,7 +257,8 @@ class Tuner(keras_tuner.Tuner):
         except Exception as error:
             about["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
             storage.write_json(about, self._path(trial.trial_id))
-            raise keras_tuner.errors.FailedTrialError(about["error"]) from error
+            self._failed = True  # if it were raised, keras-tuner would print a traceback
+            return {self.oracle.objective.name: 0.0}
         measures = {name: [each[name] for each in measured] for name in MEASURES}
         about |= {"measures": measures, "seconds": time.monotonic() - began}
         storage.write_json(about, self._path(trial.trial_id))

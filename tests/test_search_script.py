@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl.flags import FLAGS
 from absl.testing import flagsaver
 from conftest import CHROMIUM, ROOT, error_line, probed, run_python, tiny_arrays
@@ -121,7 +122,7 @@ def test_tensorboard_has_a_row_for_each_trial(finished):
         content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         started = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
         values = {name: value.number_value for name, value in started.hparams.items()}
-        accuracy = events.Tensors("val_accuracy")[0].tensor_proto.float_val[0]
+        accuracy = float(tf.make_ndarray(events.Tensors("val_accuracy")[0].tensor_proto))
         rows[started.group_name] = (values, accuracy)
     assert len(rows) == TRIALS
     for values, accuracy in rows.values():
@@ -284,11 +285,10 @@ def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished,
     cwd = folder(tmp_path_factory, "crew")
     where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
     flags = ("--worker_silence=4", "--chief_patience=60")
-    outputs = {name: (cwd / f"{name}.txt").open("w") for name in ("chief", "a", "b")}
-    processes = {
-        name: start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
-        for name, output in outputs.items()
-    }
+    processes = {}
+    for name in ("chief", "a", "b"):
+        with (cwd / f"{name}.txt").open("w") as output:
+            processes[name] = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
     wait_for("runs/mine/trials/0/seed-0", cwd, processes["chief"])
     wait_for("runs/mine/trials/1/seed-0", cwd, processes["chief"])
     processes["a"].send_signal(signal.SIGKILL)
