@@ -47,8 +47,10 @@ OBJECTIVE = flags.DEFINE_enum(
     list(oracles.OBJECTIVES),
     "On validation: accuracy, or cross-entropy.",
 )
-SEARCH = flags.DEFINE_list(
-    "search", [], "What else to search, beside temperature and alpha: learning_rate, mentor_epochs, teacher."
+SEARCH = flags.DEFINE_string(
+    "search",
+    None,
+    "What else to search, beside temperature and alpha: learning_rate, mentor_epochs, teacher.",
 )
 TEMPERATURE_LOW = flags.DEFINE_float("temperature_low", 1.0, "Lowest temperature, > 0.")
 TEMPERATURE_HIGH = flags.DEFINE_float("temperature_high", 16.0, "Highest; between them on a log scale.")
@@ -56,7 +58,7 @@ ALPHA_LOW = flags.DEFINE_float("alpha_low", 0.0, "Lowest alpha.")
 ALPHA_HIGH = flags.DEFINE_float("alpha_high", 1.0, "Highest alpha.")
 LEARNING_RATE_LOW = flags.DEFINE_float("learning_rate_low", 0.005, "Lowest, where it is searched.")
 LEARNING_RATE_HIGH = flags.DEFINE_float("learning_rate_high", 0.1, "Highest; between them on a log scale.")
-TEACHERS = flags.DEFINE_list("teachers", [], "The .keras files to choose from, for --search=teacher.")
+TEACHERS = flags.DEFINE_string("teachers", None, "The .keras files to choose from, with commas.")
 HYPERBAND_FACTOR = flags.DEFINE_integer("hyperband_factor", 3, "Of its rounds: one of so many goes on.")
 RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
 CHIEF_PATIENCE = flags.DEFINE_float("chief_patience", 20.0, "Seconds a worker waits for its chief.")
@@ -118,25 +120,35 @@ def show(folder, found):
 # --------------------------------------------------------------------------- what the flags ask for
 
 
+def searched():
+    """Names of what is searched beside temperature and alpha."""
+    return SEARCH.value.split(",") if SEARCH.value else []
+
+
+def teachers_given():
+    """Paths of the teachers to choose from."""
+    return TEACHERS.value.split(",") if TEACHERS.value else []
+
+
 def space_of_flags(settings):
     """The `spaces.Space`, with what is searched beside temperature and alpha."""
-    unknown = [name for name in SEARCH.value if name not in CHOICES]
+    unknown = [name for name in searched() if name not in CHOICES]
     if unknown:
         raise ValueError(f"--search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
-    if ("teacher" in SEARCH.value) != bool(TEACHERS.value) or len(TEACHERS.value) == 1:
+    if ("teacher" in searched()) != bool(teachers_given()) or len(teachers_given()) == 1:
         raise ValueError("--search=teacher needs two files or more in --teachers, and they need it")
-    if teaching.MENTOR_EPOCHS.value and "mentor_epochs" not in SEARCH.value:
+    if teaching.MENTOR_EPOCHS.value and "mentor_epochs" not in searched():
         stays = (teaching.MENTOR_EPOCHS.value,) * 2
     else:
-        stays = (1, settings.epochs) if "mentor_epochs" in SEARCH.value else None
+        stays = (1, settings.epochs) if "mentor_epochs" in searched() else None
     return spaces.Space(
         temperature=(TEMPERATURE_LOW.value, TEMPERATURE_HIGH.value),
         alpha=(ALPHA_LOW.value, ALPHA_HIGH.value),
         learning_rate=(LEARNING_RATE_LOW.value, LEARNING_RATE_HIGH.value)
-        if "learning_rate" in SEARCH.value
+        if "learning_rate" in searched()
         else None,
         mentor_epochs=stays,
-        teachers=tuple(teaching.absolute(path) for path in TEACHERS.value),
+        teachers=tuple(teaching.absolute(path) for path in teachers_given()),
     )
 
 
@@ -208,7 +220,7 @@ def check_networks(dataset, settings, space):
 
 def train_teacher(dataset, settings, folder):
     """Trains the teacher if no file is given and it is not there yet."""
-    if TEACHERS.value or pathlib.Path(teaching.teacher_file(folder)).is_file():
+    if teachers_given() or pathlib.Path(teaching.teacher_file(folder)).is_file():
         return
     network = teaching.new_teacher(dataset, settings)
     print(f"teacher: {network.name}, {common.parameters(network):,} parameters", flush=True)

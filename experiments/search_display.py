@@ -100,7 +100,7 @@ def print_findings(found, most=10):
     rows.append(
         {
             "setting": "gain, paired by seed",
-            "test accuracy": f"{100 * gain['mean']:+.1f}",
+            "test accuracy": f"{round(100 * gain['mean'], 1) + 0.0:+.1f}",
             "± sd": points(gain["deviation"]),
         }
     )
