@@ -363,6 +363,42 @@ def test_a_promoted_trial_goes_on_from_the_weights_of_the_round_before(dataset, 
     assert same(weights_of(loaded.student), trainings[promoted[0].trial_id]["last"])
 
 
+class EndsOnce(keras.callbacks.Callback):
+    """Ends the process, as it were, before the second epoch of a promoted trial's round."""
+
+    def __init__(self):
+        super().__init__()
+        self._ended = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2 and not self._ended:
+            self._ended = True
+            raise KeyboardInterrupt
+
+
+def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_path):
+    found = {}
+    for name, callback in (("whole", keras.callbacks.Callback()), ("ended", EndsOnce())):
+        oracle = oracle_of("hyperband", tmp_path / name, trials=0)
+        tuner = search.Tuner(oracle, distillation(dataset, epochs=3), tmp_path / name, [0], [callback])
+        if name == "ended":
+            with pytest.raises(KeyboardInterrupt):
+                tuner.search()
+            ended = [trial for trial in oracle.trials.values() if trial.status == "RUNNING"]
+            assert "tuner/trial_id" in ended[0].hyperparameters.values
+            oracle = oracle_of("hyperband", tmp_path / name, trials=0)
+            oracle.reload()
+            tuner = search.Tuner(oracle, distillation(dataset, epochs=3), tmp_path / name, [0], [callback])
+        tuner.search()
+        found[name] = tuner.records()
+    assert len(found["ended"]) == len(found["whole"]) == 6
+    for one, other in zip(found["whole"], found["ended"], strict=True):
+        assert (one.trial, one.values, one.epochs, one.status) == (
+            (other.trial, other.values, other.epochs, other.status)
+        )
+        assert one.measures["val_hard_loss"] == pytest.approx(other.measures["val_hard_loss"], rel=1e-5)
+
+
 def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
     model = distillation(dataset, epochs=2)
     tuner = search.Tuner(oracle_of("random", tmp_path, trials=1), model, tmp_path, [0, 1])
