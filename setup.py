@@ -21,6 +21,7 @@ setuptools.setup(
         "importlib_resources>=6.0",  # tensorflow-datasets imports it without declaring it
         "jinja2>=3.1",
         "keras>=3.15",
+        "keras-tuner>=1.4.8",
         "matplotlib>=3.9",
         "numpy>=2.1",
         "plotly>=5.24",

@@ -11,55 +11,31 @@ teacher is the student's residual twin (the default) it also says what the short
 import functools
 import pathlib
 
-import keras
 from absl import flags
 
-import keras_kd
-from experiments import common, console, layout, snapshots
+from experiments import common, console, layout, snapshots, teaching
 from keras_kd import (
     compatibility,
     devices,
     export,
     losses,
+    optimization,
     plots,
     storage,
-    teachers,
     tensorboard,
     training,
     verdicts,
 )
 
-TEACHER = flags.DEFINE_string("teacher", None, "A .keras file to use instead of training one.")
-TEACHER_DEPTH = flags.DEFINE_integer("teacher_depth", 32, "6n+2.")
-TEACHER_WIDTH = flags.DEFINE_integer("teacher_width", 16, "Channels of the first stage.")
-STUDENT_DEPTH = flags.DEFINE_integer("student_depth", 32, "6n+2.")
-STUDENT_WIDTH = flags.DEFINE_integer("student_width", 16, "Channels of the first stage.")
-STUDENT_SHORTCUTS = flags.DEFINE_string("student_shortcuts", "none", "'none', 'all' or 1,0,1,...")
 BASELINE = flags.DEFINE_bool(
     "baseline", False, "Whether to train the student's residual twin where the teacher is not that."
-)
-TEMPERATURE = flags.DEFINE_float("temperature", 4.0, "Softening factor, > 0.")
-ALPHA = flags.DEFINE_float("alpha", 0.9, "Weight of the teacher's term, in [0, 1].")
-TEACHER_VIEWS = flags.DEFINE_integer(
-    "teacher_views",
-    0,
-    "Ask the teacher once about each training image in so many augmented views, keep its logits, and "
-    "show those views in turn; 0: ask it at each step, about a new view in each epoch.",
-    lower_bound=0,
-)
-TEACHER_LOGITS = flags.DEFINE_string(
-    "teacher_logits", "runs/teacher_logits", "Where logits are kept, for all runs that can share them."
-)
-TEACHER_DTYPE = flags.DEFINE_enum("teacher_dtype", "float16", teachers.DTYPES, "Of kept logits.")
-TEACHER_TOP_K = flags.DEFINE_integer(
-    "teacher_top_k", 0, "Keep the k largest logits and spread the rest evenly; 0: keep all.", lower_bound=0
 )
 SAVED_MODELS = flags.DEFINE_string("saved_models", "saved_models", "Where the export goes.")
 
 
 def main():
-    losses.check_temperature(TEMPERATURE.value)
-    losses.check_alpha(ALPHA.value)
+    losses.check_temperature(teaching.TEMPERATURE.value)
+    losses.check_alpha(teaching.ALPHA.value)
     settings = common.settings()
     exports = SAVED_MODELS.value if devices.on_tensorflow() else None
     run = common.open_run("distill", exports)
@@ -97,8 +73,9 @@ def distil(networks, dataset, settings, folder, saved_model):
     teacher, student = networks["teacher"], networks["student_distilled"]
     parity = saved_model and export.export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
-        "temperature": TEMPERATURE.value,
-        "alpha": ALPHA.value,
+        "temperature": teaching.TEMPERATURE.value,
+        "alpha": teaching.ALPHA.value,
+        "mentor_epochs": teaching.MENTOR_EPOCHS.value,
         "teacher": teacher.name,
         "student": student.name,
     }
@@ -116,34 +93,26 @@ def distil(networks, dataset, settings, folder, saved_model):
 
 def build_networks(dataset, settings):
     """`{label: network}` in the order of training; all start from the same seed."""
-
-    def network(depth, width, shortcuts):
-        keras.utils.set_random_seed(settings.seed)
-        return keras_kd.cifar_resnet(
-            depth, dataset.image_shape, dataset.num_classes, width=width, shortcuts=shortcuts
-        )
-
-    student = (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
-    shortcuts = common.parse_shortcuts(STUDENT_SHORTCUTS.value)
     with devices.scope(settings):
-        if TEACHER.value:
-            teacher = storage.load_model(TEACHER.value)
+        if teaching.TEACHER.value:
+            teacher = storage.load_model(teaching.TEACHER.value)
         else:
-            teacher = network(TEACHER_DEPTH.value, TEACHER_WIDTH.value, shortcuts=True)
-        networks = {"teacher": teacher}
-        if BASELINE.value and not teacher_is_baseline():
-            networks["baseline"] = network(*student, shortcuts=True)
-        for label in ("student_alone", "student_distilled"):
-            networks[label] = network(*student, shortcuts)
-        compatibility.check_pair(teacher, networks["student_distilled"])
+            teacher = teaching.new_teacher(dataset, settings)
+    networks = {"teacher": teacher}
+    if BASELINE.value and not teacher_is_baseline():
+        networks["baseline"] = teaching.new_student(dataset, settings, shortcuts=True)
+    for label in ("student_alone", "student_distilled"):
+        networks[label] = teaching.new_student(dataset, settings)
+    compatibility.check_pair(teacher, networks["student_distilled"])
     return networks
 
 
 def teacher_is_baseline():
     """Whether the teacher is the residual twin of a student that lacks shortcuts."""
-    teacher = (TEACHER_DEPTH.value, TEACHER_WIDTH.value)
-    is_twin = TEACHER.value is None and teacher == (STUDENT_DEPTH.value, STUDENT_WIDTH.value)
-    return is_twin and STUDENT_SHORTCUTS.value != "all"
+    teacher = (teaching.TEACHER_DEPTH.value, teaching.TEACHER_WIDTH.value)
+    student = (teaching.STUDENT_DEPTH.value, teaching.STUDENT_WIDTH.value)
+    is_twin = teaching.TEACHER.value is None and teacher == student
+    return is_twin and teaching.STUDENT_SHORTCUTS.value != "all"
 
 
 def train_networks(networks, dataset, settings, folder):
@@ -151,7 +120,7 @@ def train_networks(networks, dataset, settings, folder):
     trained = {}
     for label, network in networks.items():
         print(f"{label}: {network.name}, {common.parameters(network):,} parameters", flush=True)
-        if label == "teacher" and TEACHER.value:
+        if label == "teacher" and teaching.TEACHER.value:
             continue
         watchers = snapshots.watchers(folder, label, network, settings)
         if label == "student_distilled":
@@ -160,9 +129,13 @@ def train_networks(networks, dataset, settings, folder):
                 network,
                 dataset,
                 settings,
-                temperature=TEMPERATURE.value,
-                alpha=ALPHA.value,
-                teacher_logits=kept_logits(networks["teacher"], dataset, settings),
+                temperature=teaching.TEMPERATURE.value,
+                alpha=optimization.until_epoch(
+                    teaching.ALPHA.value, teaching.MENTOR_EPOCHS.value, training.plan(dataset, settings).steps
+                ),
+                teacher_logits=teaching.kept_logits(
+                    networks["teacher"], dataset, settings, teaching.TEACHER_VIEWS.value
+                ),
                 folder=folder,
                 label=label,
                 callbacks=watchers,
@@ -172,20 +145,6 @@ def train_networks(networks, dataset, settings, folder):
                 network, dataset, settings, folder=folder, label=label, callbacks=watchers
             )
     return trained
-
-
-def kept_logits(teacher, dataset, settings):
-    """The teacher's logits as the flags ask for them; None where it is asked at each step."""
-    if not TEACHER_VIEWS.value:
-        return None
-    return teachers.keep(
-        teacher,
-        dataset,
-        training.plan(dataset, settings, TEACHER_VIEWS.value),
-        TEACHER_LOGITS.value,
-        dtype=TEACHER_DTYPE.value,
-        top_k=TEACHER_TOP_K.value,
-    )
 
 
 def measure(networks, trained, dataset):

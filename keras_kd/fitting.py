@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import tensorflow as tf
 
 from keras_kd import loop, pipeline, validation
@@ -40,6 +41,10 @@ def fit(model, dataset, plan, *, teacher, places, callbacks, initial_epoch, epoc
     if together:
         _agree(initial_epoch)
         loop.fit(model, batches, **options)
+    elif initial_epoch >= epochs:  # `fit` under a strategy would ask for a first batch, and there is none
+        done = keras.callbacks.CallbackList(options["callbacks"], model=model, epochs=epochs)
+        done.on_train_begin()
+        done.on_train_end()
     else:
         model.fit(batches(), shuffle=False, verbose=0, **options)  # the plan shuffles
 

@@ -38,6 +38,20 @@ def step_schedule(learning_rate, steps, warmup_steps):
 SCHEDULES = {"cosine": cosine_schedule, "step": step_schedule}
 
 
+def until_epoch(alpha, epochs, steps_per_epoch):
+    """Alpha of a teacher that leaves: a schedule that falls to 0 after so many epochs; 0: it stays.
+
+    Args:
+      alpha: weight of the teacher's term while it is there.
+      epochs: how many it stays for.
+      steps_per_epoch: of the training.
+    """
+    if not epochs:
+        return alpha
+    last = epochs * steps_per_epoch - 1
+    return keras.optimizers.schedules.PiecewiseConstantDecay([last], [alpha, 0.0])
+
+
 @keras.saving.register_keras_serializable(package="keras_kd")
 class GlobalClipSGD(keras.optimizers.SGD):
     """SGD that clips the norm of the whole gradient, on any number of replicas.

@@ -15,6 +15,7 @@ from keras_kd import (
     datasets,
     devices,
     mentors,
+    optimization,
     progress,
     resnet,
     storage,
@@ -149,7 +150,4 @@ def mentor_network(run, dataset, settings, study_folder):
 
 def alpha_of(run, steps_per_epoch):
     """Alpha of a run: a number, or a schedule that falls to 0 when its mentor leaves."""
-    if not run.mentor_epochs:
-        return run.alpha
-    last = round(run.mentor_epochs / run.label_fraction) * steps_per_epoch - 1
-    return keras.optimizers.schedules.PiecewiseConstantDecay([last], [run.alpha, 0.0])
+    return optimization.until_epoch(run.alpha, round(run.mentor_epochs / run.label_fraction), steps_per_epoch)

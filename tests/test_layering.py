@@ -31,6 +31,8 @@ ORDER = [
     "verdicts",
     "findings",
     "pages",
+    "spaces",
+    "search_pictures",
     "landscape_pictures",
     "reuse_pictures",
     "views",
@@ -62,6 +64,9 @@ ORDER = [
     "training",
     "grids",
     "run_training",
+    "oracles",
+    "crews",
+    "search",
 ]
 TENSORFLOW = ["pipeline", "validation", "loop", "fitting"]
 # Their functions ask for TensorFlow where it is the backend, or its files are wanted.

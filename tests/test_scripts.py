@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 from conftest import error_line, run_python, tiny_arrays
 
-from experiments import common, console, distill
+from experiments import common, console, distill, teaching
 from keras_kd import datasets, training
 
 SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
@@ -126,9 +126,9 @@ def test_a_trained_network_is_a_teacher(finished):
     flagfile = (cwd / "runs" / "taught" / "flags.cfg").read_text()
     names = {line.lstrip("-").split("=")[0] for line in flagfile.splitlines()}
     assert {"teacher", "alpha", "epochs", "dataset", "baseline"} <= names
-    assert names <= set(distill.__dict__) | {name.lower() for name in vars(distill) | vars(common)} | {
-        field.name for field in dataclasses.fields(training.Settings)
-    }
+    assert names <= set(distill.__dict__) | {
+        name.lower() for name in vars(distill) | vars(common) | vars(teaching)
+    } | {field.name for field in dataclasses.fields(training.Settings)}
 
 
 def test_a_finished_run_shows_its_table_again(finished):

@@ -1,0 +1,373 @@
+"""Temperature and alpha found by keras-tuner: what a trial builds, how it is trained, what it leaves.
+
+    model = Distillation(spaces.Space(), dataset, settings, student, teacher)
+    oracle = oracles.make("bayesian", model.space, trials=20, objective="accuracy", path="search.json")
+    tuner = Tuner(oracle, model, folder, seeds=[0, 1, 2])
+    tuner.search()
+    best(tuner.records())
+
+A trial is trained by `training.distill`, once a seed, and resumes as every run does. It is judged by the mean
+over its seeds of a validation measure after its last epoch; test is never looked at.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+
+import keras
+import keras_tuner
+from keras_tuner.engine.trial import TrialStatus
+
+from keras_kd import callbacks, devices, optimization, oracles, progress, runs, storage, training
+from keras_kd.distiller import Distiller
+
+MEASURES = ("val_accuracy", "val_hard_loss")
+LABEL = "student"
+
+
+class Distillation(keras_tuner.HyperModel):
+    """A student taught by a teacher, at the temperature and alpha that keras-tuner chooses.
+
+    Args:
+      space: a `spaces.Space`.
+      dataset: a `keras_kd.datasets.Dataset`.
+      settings: the `training.Settings` of all trials, with the epochs of one that is trained to the end.
+      student: a function from a seed to a new student.
+      teacher: a function from a path, or None where the space has no choice, to the teacher.
+      logits: a function `(teacher, settings)` that returns the teacher's kept logits (see `teachers.keep`);
+        None asks it at each step.
+    """
+
+    def __init__(self, space, dataset, settings, student, teacher, logits=None):
+        super().__init__()
+        self.space = space
+        self.settings = settings
+        self._dataset = dataset
+        self._student = student
+        self._teacher = teacher
+        self._logits = logits
+
+    def build(self, hp, seed=None):
+        """The untrained `Distiller` of a trial.
+
+        Args:
+          hp: a `keras_tuner.HyperParameters`.
+          seed: of the student's weights; None: the settings' own.
+        """
+        return self.distiller(self.space.declare(hp), self.settings.seed if seed is None else seed)
+
+    def distiller(self, values, seed):
+        """The untrained `Distiller` of a setting.
+
+        Args:
+          values: `{name: value}`: "temperature" and "alpha", and further names of the space.
+          seed: of the student's weights.
+        """
+        steps = training.plan(self._dataset, self.settings).steps
+        alpha = optimization.until_epoch(values["alpha"], values.get("mentor_epochs", 0), steps)
+        with devices.scope(self.settings):
+            teacher = self._teacher(values.get("teacher"))
+            return Distiller(teacher, self._student(seed), temperature=values["temperature"], alpha=alpha)
+
+    def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):
+        """Trains the student of a `Distiller` that `build` built.
+
+        Args:
+          hp: a `keras_tuner.HyperParameters`.
+          model: the `Distiller`.
+          seed: of order and augmentation; None: the settings' own.
+          epochs: after which to stop; the schedules remain those of the settings' epochs. None: all of them.
+          folder, callbacks: as for `training.distill`.
+          verbose: not used; keras-tuner's own tuners hand it on.
+
+        Returns:
+          `{measure: number}` of `MEASURES` after the last of these epochs.
+        """
+        values = self.space.declare(hp)
+        seed = self.settings.seed if seed is None else seed
+        return self.train(values, model, seed, epochs, folder, callbacks)
+
+    def train(self, values, distiller, seed, epochs=None, folder=None, callbacks=()):
+        """As `fit`, for a setting as `distiller` takes it."""
+        settings = dataclasses.replace(
+            self.settings, seed=seed, learning_rate=values.get("learning_rate", self.settings.learning_rate)
+        )
+        until = Until(epochs or settings.epochs)
+        logits = self._logits and self._logits(distiller.teacher, settings)
+        with contextlib.suppress(_Reached):
+            training.distill(
+                distiller.teacher,
+                distiller.student,
+                self._dataset,
+                settings,
+                temperature=distiller.temperature,
+                alpha=distiller.alpha,
+                teacher_logits=logits,
+                folder=folder,
+                label=LABEL,
+                callbacks=[until, *callbacks],
+            )
+        return until.measured()
+
+
+class Until(keras.callbacks.Callback):
+    """Stops before an epoch, as a kill would: the checkpoint says that the training goes on.
+
+    Args:
+      epochs: how many to train.
+
+    Attributes:
+      history: `[[value of each of MEASURES] per epoch]`, kept with the checkpoint.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self._epochs = epochs
+        self.history = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch >= self._epochs:
+            raise _Reached
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append([float(logs[name]) for name in MEASURES])
+
+    def measured(self):
+        """`{measure: number}` after the last epoch."""
+        return dict(zip(MEASURES, self.history[self._epochs - 1], strict=True))
+
+
+class _Reached(Exception):  # noqa: N818
+    """No error: the epochs that were asked for are done."""
+
+
+class _EndedError(keras_tuner.errors.FatalError):
+    """Wraps what ends the search, which keras-tuner would take for a failure of the trial."""
+
+
+# What is no fault of a trial: a signal, a full disk.
+_ENDING = (callbacks.TrainingInterruptedError, OSError, MemoryError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What became of a trial.
+
+    Attributes:
+      trial: its id.
+      values: `{name: value}` of the space.
+      status: keras-tuner's: "COMPLETED", "FAILED", "RUNNING" or "INVALID" (it will run again).
+      epochs: it was trained for.
+      score: mean of the objective over the seeds, None without.
+      measures: `{measure: [value per seed]}`.
+      seconds: wall-clock time of all seeds; of a promoted trial, those of this round.
+      error: why it failed, or None.
+    """
+
+    trial: str
+    values: dict
+    status: str
+    epochs: int
+    score: float | None = None
+    measures: dict = dataclasses.field(default_factory=dict)
+    seconds: float | None = None
+    error: str | None = None
+
+
+class Tuner(keras_tuner.Tuner):
+    """Runs trials: several seeds each, in a folder of its own, going on from checkpoints.
+
+    A trial that Hyperband promotes goes on in the folder of the one that it continues.
+
+    Args:
+      oracle: of `oracles`.
+      model: a `Distillation`.
+      folder: of the search.
+      seeds: of the students of each trial.
+      callbacks: of the trainings; no state of theirs is kept.
+      watch: called with a `Record` when a trial of this process has ended.
+
+    Attributes:
+      trial: id of the trial that runs now, or None.
+    """
+
+    def __init__(self, oracle, model, folder, seeds, callbacks=(), watch=None):
+        # The oracle knows the space: keras-tuner need not build a network to learn it.
+        super().__init__(oracle, directory=str(folder), project_name=oracles.PROJECT)
+        self.hypermodel = model
+        self._kept = oracle
+        self._folder = pathlib.Path(folder)
+        self._seeds = list(seeds)
+        self._callbacks = tuple(callbacks)
+        self._watch = watch
+        self._waits = self._failed = False
+        self.trial = None
+
+    def search(self):
+        """Runs trials until none is left, here or, with a chief, for it.
+
+        Raises:
+          TrainingInterruptedError, OSError: if a signal or a full disk ended it.
+        """
+        try:
+            super().search()
+        except _EndedError as error:
+            raise error.__cause__ from None
+
+    def save(self):
+        """keras-tuner's own file of the tuner says nothing; the oracle writes its own."""
+        if not self._is_worker():
+            self._kept.save()
+
+    def pre_create_trial(self):
+        """Where there was nothing to do, a moment later there may be."""
+        if self._waits:
+            time.sleep(IDLE_SECONDS)
+        self._waits = True
+        for callback in self._callbacks:
+            if isinstance(callback, callbacks.StopOnSignal):
+                callback.check("this search unfinished")
+
+    def on_trial_begin(self, trial):
+        self._waits = self._failed = False
+        self.trial = trial.trial_id
+
+    def on_trial_end(self, trial):
+        if self._failed:
+            trial.status = TrialStatus.FAILED
+        super().on_trial_end(trial)
+        self.trial = None
+        if self._watch:
+            self._watch(self.record(trial))
+
+    def run_trial(self, trial):
+        """Trains a trial's students; `{objective: mean over the seeds}`."""
+        hp = trial.hyperparameters
+        values = self.hypermodel.space.declare(hp)
+        epochs = hp.values.get("tuner/epochs", self.hypermodel.settings.epochs)
+        began = time.monotonic()
+        about = {"trial": trial.trial_id, "values": values, "epochs": epochs}
+        try:
+            measured = self._train(hp, values, epochs, self._root(trial))
+        except _ENDING as error:
+            raise _EndedError from error
+        except Exception as error:
+            about["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            storage.write_json(about, self._path(trial.trial_id))
+            self._failed = True  # if it were raised, keras-tuner would print a traceback
+            return {self.oracle.objective.name: 0.0}
+        measures = {name: [each[name] for each in measured] for name in MEASURES}
+        about |= {"measures": measures, "seconds": time.monotonic() - began}
+        storage.write_json(about, self._path(trial.trial_id))
+        return {self.oracle.objective.name: statistics.fmean(measures[self.oracle.objective.name])}
+
+    def _train(self, hp, values, epochs, root):
+        """The measures of each seed."""
+        measured = []
+        with self._place(root, values) as folder, progress.silence():
+            for seed in self._seeds:
+                keras.backend.clear_session()
+                distiller = self.hypermodel.build(hp, seed)
+                measured.append(
+                    self.hypermodel.fit(
+                        hp,
+                        distiller,
+                        seed=seed,
+                        epochs=epochs,
+                        folder=folder / f"seed-{seed}",
+                        callbacks=self._callbacks,
+                    )
+                )
+        return measured
+
+    @contextlib.contextmanager
+    def _place(self, root, values):
+        """The folder of a trial, this process's own.
+
+        A worker that was given up may still be alive in it: the trial then begins again beside it.
+        """
+        flags = {name: str(value) for name, value in values.items()}
+        with contextlib.ExitStack() as stack:
+            for path in (self.trial_folder(root), self.trial_folder(f"{root}-{self.tuner_id}")):
+                try:
+                    folder = runs.RunFolder(path, flags)
+                    stack.enter_context(folder.claimed())
+                    break
+                except ValueError as error:
+                    in_use = error
+            else:
+                raise in_use
+            yield folder.path
+
+    def _root(self, trial):
+        """The id of the trial that a promoted one goes on from, and that one from, to the first."""
+        while parent := trial.hyperparameters.values.get("tuner/trial_id"):
+            trial = self.oracle.get_trial(parent)
+        return trial.trial_id
+
+    def trial_folder(self, root):
+        """Where a trial that was not promoted is trained, and those that go on from it."""
+        return self._folder / "trials" / root
+
+    def folder_of(self, trial_id):
+        """Where a trial was trained."""
+        return self.trial_folder(self._root(self._kept.trials[trial_id]))
+
+    def _path(self, trial_id):
+        return self._folder / "results" / f"{trial_id}.json"
+
+    def load_model(self, trial):
+        """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""
+        seed = self._seeds[0]
+        distiller = self.hypermodel.build(trial.hyperparameters, seed)
+        self.hypermodel.fit(
+            trial.hyperparameters,
+            distiller,
+            seed=seed,
+            folder=self.trial_folder(self._root(trial)) / f"seed-{seed}",
+            epochs=trial.hyperparameters.values.get("tuner/epochs"),
+            callbacks=self._callbacks,
+        )
+        return distiller
+
+    def record(self, trial):
+        """The `Record` of a trial."""
+        path = self._path(trial.trial_id)
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        values = self.hypermodel.space.declare(trial.hyperparameters)
+        epochs = trial.hyperparameters.values.get("tuner/epochs", self.hypermodel.settings.epochs)
+        measures = found.get("measures", {})
+        objective = measures.get(self.oracle.objective.name)
+        return Record(
+            trial.trial_id,
+            values,
+            trial.status,
+            epochs,
+            score=statistics.fmean(objective) if objective else None,
+            measures=measures,
+            seconds=found.get("seconds"),
+            error=found.get("error") or trial.message if trial.status == "FAILED" else None,
+        )
+
+    def records(self):
+        """The `Record` of each trial, in the order in which they began."""
+        return [self.record(self._kept.trials[trial_id]) for trial_id in self._kept.start_order]
+
+
+IDLE_SECONDS = 0.5
+
+
+def best(records, epochs, direction):
+    """The `Record` with the best score among those trained to the end, the first of equals; None without any.
+
+    Args:
+      records: of `Tuner.records`.
+      epochs: of a training to the end.
+      direction: "max" or "min".
+    """
+    whole = [record for record in records if record.status == "COMPLETED" and record.epochs == epochs]
+    sign = -1 if direction == "max" else 1
+    return min(whole, key=lambda record: (sign * record.score, record.trial), default=None)
