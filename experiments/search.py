@@ -87,6 +87,8 @@ def main():
         logging.ERROR
     )  # it warns of many graphs: each student has its own
     found = None if RETRY_FAILED.value else common.finished(folder)
+    if found is None and own:
+        crews.check_free(own)
     if found is None:
         devices.prepare(settings)
         dataset = common.load_dataset()

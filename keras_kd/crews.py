@@ -90,6 +90,13 @@ def find_chief(own, patience):
         time.sleep(0.2)
 
 
+def check_free(own):
+    """Raises a ValueError if somebody listens at the chief's address: gRPC would share the port."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(own.address, timeout=2).close()
+        raise ValueError(f"{own.place} is in use, perhaps by another chief: choose another port")
+
+
 class Beat:
     """A worker's sign of life, and its ear for the chief's.
 

@@ -476,6 +476,16 @@ def test_a_chief_that_does_not_answer_is_one_line_within_seconds():
         crews.find_chief(crews.Member("a", ("nowhere.invalid", 1)), patience=5)
 
 
+def test_two_chiefs_do_not_share_an_address():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        own = crews.Member("chief", server.getsockname())
+        with pytest.raises(
+            ValueError, match=f"127.0.0.1:{own.address[1]} is in use, perhaps by another chief"
+        ):
+            crews.check_free(own)
+    crews.check_free(own)
+
+
 def test_a_worker_ends_when_its_chief_is_gone_and_says_meanwhile_that_it_lives(monkeypatch):
     monkeypatch.setattr(crews, "BEAT_SECONDS", 0.05)
     asked, ended = threading.Event(), threading.Event()
