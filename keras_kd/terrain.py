@@ -246,7 +246,10 @@ class _Surveyor:
         smallest, largest = survey.values.T
         with np.errstate(invalid="ignore", divide="ignore"):
             ratios = np.abs(smallest / largest)
-        return {"ticks": ticks, "smallest": smallest, "largest": largest, "ratio": float(np.median(ratios))}
+        ratios = ratios[np.isfinite(ratios)]
+        ratio = float(np.median(ratios)) if len(ratios) else None
+        holes = len(smallest) - len(ratios)
+        return {"ticks": ticks, "smallest": smallest, "largest": largest, "ratio": ratio, "holes": holes}
 
 
 def _extremes(local, at, seed):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 from conftest import same, weights_of
 
 from keras_kd import curvature, landscape, taps
@@ -93,6 +94,14 @@ def test_power_iteration_agrees(matrix, rng):
 
 def test_products_that_are_not_finite_have_no_eigenvalues():
     assert np.isnan(curvature.largest_eigenvalues(lambda v: np.full(10, np.nan), 10, 2)).all()
+
+
+def test_what_does_not_converge_has_no_eigenvalues(matrix, monkeypatch):
+    def gives_up(*_, **__):
+        raise scipy.sparse.linalg.ArpackNoConvergence("no convergence", np.zeros(0), np.zeros((10, 0)))
+
+    monkeypatch.setattr(scipy.sparse.linalg, "eigsh", gives_up)
+    assert np.isnan(curvature.extreme_eigenvalues(lambda v: matrix @ v, 10)).all()
 
 
 def test_the_trace_of_a_known_matrix(matrix):
