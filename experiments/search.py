@@ -21,7 +21,7 @@ import sys
 
 from absl import flags
 
-from experiments import common, console, search_display, search_report, teaching
+from experiments import common, console, retries, search_display, search_report, teaching
 from keras_kd import (
     compatibility,
     crews,
@@ -60,7 +60,6 @@ LEARNING_RATE_LOW = flags.DEFINE_float("learning_rate_low", 0.005, "Lowest, wher
 LEARNING_RATE_HIGH = flags.DEFINE_float("learning_rate_high", 0.1, "Highest; between them on a log scale.")
 TEACHERS = flags.DEFINE_string("teachers", None, "The .keras files to choose from, with commas.")
 HYPERBAND_FACTOR = flags.DEFINE_integer("hyperband_factor", 3, "Of its rounds: one of so many goes on.")
-RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
 CHIEF_PATIENCE = flags.DEFINE_float("chief_patience", 20.0, "Seconds a worker waits for its chief.")
 WORKER_SILENCE = flags.DEFINE_float("worker_silence", 30.0, "Seconds until a silent worker is lost.")
 WORKER_PATIENCE = flags.DEFINE_float("worker_patience", 600.0, "Seconds the chief waits without a worker.")
@@ -86,7 +85,7 @@ def main():
     logging.getLogger("tensorflow").setLevel(
         logging.ERROR
     )  # it warns of many graphs: each student has its own
-    found = None if RETRY_FAILED.value else common.finished(folder)
+    found = None if retries.RETRY_FAILED.value else common.finished(folder)
     if found is None and own:
         crews.check_free(own)
     if found is None:
@@ -239,7 +238,7 @@ def conduct(folder, model, dataset, settings, own, total):
     )
     if oracle.path.exists():
         oracle.reload()
-        if RETRY_FAILED.value:
+        if retries.RETRY_FAILED.value:
             oracle.retry_failed()
         display.skip(tuner.records())
     prepare = functools.partial(train_teacher, dataset, settings, folder)

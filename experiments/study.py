@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-from experiments import common, console, study_display
+from experiments import common, console, retries, study_display
 from keras_kd import findings, grids, plots, pools, report, run_training, storage, study, tensorboard, views
 
 STUDIES = pathlib.Path(__file__).with_name("studies")
@@ -32,7 +32,6 @@ THREADS = flags.DEFINE_integer(
     lower_bound=1,
 )
 CLUSTER = flags.DEFINE_string("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
-RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Whether to try again what failed before.")
 
 # What may be given otherwise when a study is taken up again.
 CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
@@ -120,7 +119,7 @@ def train(own, trainer):
         else pools.Processes(JOBS.value, THREADS.value)
     )
     with pool, study_display.Display(STUDY.value, console.STOP) as display:
-        return own.run(trainer, pool, retry_failed=RETRY_FAILED.value, watch=display.show)
+        return own.run(trainer, pool, retry_failed=retries.RETRY_FAILED.value, watch=display.show)
 
 
 def describe_study(grid, described):
