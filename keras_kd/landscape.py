@@ -189,7 +189,7 @@ class Height:
         ):
             mean = ops.mean(means, axis=0)
             found[mean_path] = mean
-            found[variance_path] = ops.mean(variances + ops.square(means), axis=0) - ops.square(mean)
+            found[variance_path] = ops.mean(variances + ops.square(means - mean), axis=0)
         return found
 
 

@@ -29,8 +29,7 @@ TITLES = {
 
 WORDS = (
     "Drops of accuracy are over the blocks that can be silenced in all networks, CKA and ranks over layers; "
-    "the first"
-    "network is {first}."
+    "the first network is {first}."
 )
 
 
