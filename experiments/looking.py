@@ -29,9 +29,12 @@ def opened(name):
     """The folder for what is found, this process's own; it goes on where an earlier one stopped.
 
     Raises:
-      ValueError: if it was begun with other flags, or another process has it.
+      ValueError: if it holds the run itself, was begun with other flags, or another process has it.
     """
-    path = pathlib.Path(OUT.value or pathlib.Path(networks.RUN.value) / name)
+    run = pathlib.Path(networks.RUN.value)
+    path = pathlib.Path(OUT.value or run / name)
+    if run.resolve().is_relative_to(path.resolve()):
+        raise ValueError(f"--out={path} holds the run that is looked at: choose another folder")
     folder = runs.RunFolder(path, console.flags_of_script(only_given=True), CHANGEABLE)
     with folder.claimed(OVERWRITE.value):
         yield folder.path

@@ -119,6 +119,17 @@ def trio(depth=8):
     return found
 
 
+def shaken(model, seed=1):
+    """The model with random weights, statistics of BatchNorm included."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 16
+        draw = rng.normal(size=weight.shape) / np.sqrt(fan_in)
+        positive = weight.path.endswith(("gamma", "variance"))
+        weight.assign(np.abs(1 + draw) if positive else draw)
+    return model
+
+
 def weights_of(model):
     return [np.array(weight) for weight in model.get_weights()]
 

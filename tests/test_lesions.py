@@ -4,24 +4,13 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from conftest import mlp, same, weights_of
+from conftest import mlp, same, shaken, weights_of
 
 import keras_kd
 from keras_kd import inference, lesions, storage
 
 SMALL = ((8, 8, 1), 4)
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
-
-
-def shaken(model, seed=1):
-    """The model with random weights, statistics of BatchNorm included."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 16
-        draw = rng.normal(size=weight.shape) / np.sqrt(fan_in)
-        positive = weight.path.endswith(("gamma", "variance"))
-        weight.assign(np.abs(1 + draw) if positive else draw)
-    return model
 
 
 def basic(depth=8, **options):

@@ -91,6 +91,7 @@ def test_finished_work_is_not_done_again(finished):
             "--run=runs/none holds no finished run of train, distill or study",
         ),
         ("landscape", ["--depths=20"], "--depths and --seeds choose among the networks of a study"),
+        ("reuse", ["--out=runs/first", "--overwrite"], "--out=runs/first holds the run that is looked at"),
         ("reuse", ["--layers=conv9", "--out=x"], "the layers must be 'blocks', 'all' or names of layers of"),
         ("reuse", ["--layers=,", "--out=x"], "Received: ','"),
         ("reuse", ["--dataset=other.npz", "--out=x"], "the dataset 'other.npz' is not the one of runs/first"),

@@ -5,7 +5,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from conftest import mlp, same, weights_of
+from conftest import mlp, same, shaken, weights_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -13,17 +13,6 @@ import keras_kd
 from keras_kd import augmentation, datasets, reuse, storage, taps
 
 SMALL = ((8, 8, 1), 4)
-
-
-def shaken(model, seed=1):
-    """The model with random weights, statistics of BatchNorm included."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 16
-        draw = rng.normal(size=weight.shape) / np.sqrt(fan_in)
-        positive = weight.path.endswith(("gamma", "variance"))
-        weight.assign(np.abs(1 + draw) if positive else draw)
-    return model
 
 
 def resnet(**options):
