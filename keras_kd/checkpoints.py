@@ -194,14 +194,32 @@ def digest(model):
 
 
 def structure(model):
-    """A short fingerprint of a network's layers: kinds and settings, but for their names."""
+    """A short fingerprint of a network's layers and how they are connected, but for their names."""
     found = hashlib.sha256()
-    for layer in taps.all_layers(model):
+    for layer in (model, *taps.all_layers(model)):
         found.update(type(layer).__name__.encode())
         with contextlib.suppress(NotImplementedError):  # as subclassed layers and models may
-            config = {} if isinstance(layer, keras.Model) else layer.get_config()
+            config = _wiring(layer) if isinstance(layer, keras.Model) else layer.get_config()
             found.update(repr({name: value for name, value in config.items() if name != "name"}).encode())
     return found.hexdigest()[:16]
+
+
+def _wiring(model):
+    """The operations of a functional model and what each reads, by places; nothing of another model."""
+    operations = model.get_config().get("layers", []) if hasattr(model, "operations") else []
+    places = {operation["name"]: place for place, operation in enumerate(operations) if "name" in operation}
+
+    def by_place(value):
+        if isinstance(value, dict):
+            return {key: by_place(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [by_place(item) for item in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    return {
+        place: (operation["class_name"], by_place(operation.get("inbound_nodes")))
+        for place, operation in enumerate(operations)
+    }
 
 
 def plain_attributes(callback):

@@ -145,6 +145,33 @@ def test_the_structure_sees_shortcuts_and_not_names():
     assert checkpoints.structure(mlp(units=8)) != checkpoints.structure(mlp(units=9))
 
 
+def test_the_structure_sees_how_layers_are_connected():
+    def network(swapped=False, operation=keras.ops.add):
+        x = keras.Input((4,))
+        first, second = keras.layers.Dense(4), keras.layers.Dense(4)
+        a = first(x)
+        b = second(a)
+        y = operation(x, b)
+        return keras.Model(x, keras.layers.Dense(2)(a if swapped else y))
+
+    shapes = {checkpoints.structure(network()), checkpoints.structure(network())}
+    assert len(shapes) == 1
+    assert checkpoints.structure(network(swapped=True)) not in shapes
+    assert checkpoints.structure(network(operation=keras.ops.multiply)) not in shapes
+
+
+def test_the_structure_sees_what_a_layer_reads():
+    def network(skip):
+        x = keras.Input((4,))
+        first = keras.layers.Dense(4)(x)
+        second = keras.layers.Dense(4)(first)
+        third = keras.layers.Dense(4)(second)
+        return keras.Model(x, keras.layers.Add()([third, first if skip else second]))
+
+    assert checkpoints.structure(network(True)) != checkpoints.structure(network(False))
+    assert checkpoints.structure(network(True)) == checkpoints.structure(network(True))
+
+
 class Counting(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
