@@ -1,6 +1,6 @@
 """Where in weight space to look: lines and planes through the weights of networks.
 
-plane = random_plane(taps.weights_of(model), seed=0)
+plane = random_plane(taps.weights_of(model), seed=0, outputs=output_axes(model))
 ticks = centred_ticks(steps=21, span=1.0)
 points = grid(ticks, ticks)
 
@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 import zlib
 
+import keras
 import numpy as np
 
 from keras_kd import taps
@@ -22,6 +23,22 @@ _STATISTICS = ("moving_mean", "moving_variance")
 
 # Three points so near to one line, as a share of their distance, span no plane but rounding errors.
 _FLAT = 1e-6
+
+# Axes of a kernel that count output channels, where it is not the last one alone.
+_DEPTHWISE, _TRANSPOSED = (-2, -1), (-2,)
+_OUTPUTS = {
+    keras.layers.DepthwiseConv1D: ("kernel", _DEPTHWISE),
+    keras.layers.DepthwiseConv2D: ("kernel", _DEPTHWISE),
+    keras.layers.SeparableConv1D: ("depthwise_kernel", _DEPTHWISE),
+    keras.layers.SeparableConv2D: ("depthwise_kernel", _DEPTHWISE),
+    keras.layers.Conv1DTranspose: ("kernel", _TRANSPOSED),
+    keras.layers.Conv2DTranspose: ("kernel", _TRANSPOSED),
+    keras.layers.Conv3DTranspose: ("kernel", _TRANSPOSED),
+}
+
+
+class FlatError(ValueError):
+    """Points that span no plane, as they lie on one line or are too few."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +71,24 @@ class Subspace:
 # --------------------------------------------------------------------------- directions
 
 
-def random_directions(weights, count, *, seed=0, vectors=False):
+def output_axes(model):
+    """Which axes of a model's kernels count their output channels: what lies along the others is one filter.
+
+    Args:
+      model: a built `keras.Model`.
+
+    Returns:
+      `{path: axes}` of depthwise and transposed convolutions; of all other kernels it is the last axis.
+    """
+    found = {}
+    for layer in taps.all_layers(model):
+        for kind, (name, axes) in _OUTPUTS.items():
+            if isinstance(layer, kind):
+                found |= {weight.path: axes for weight in layer.weights if weight.name == name}
+    return found
+
+
+def random_directions(weights, count, *, seed=0, vectors=False, outputs=None):
     """Gaussian directions, each filter scaled to the norm of the network's own filter.
 
     What is drawn depends on a weight's name and shape and the seed alone: twins get the same directions, each
@@ -66,6 +100,7 @@ def random_directions(weights, count, *, seed=0, vectors=False):
       seed: of the draws.
       vectors: whether biases and BatchNorm's scales and offsets move too, each vector as one filter. They
         stay by default, as in the paper; BatchNorm's statistics always do.
+      outputs: `output_axes` of the network; needed where it has depthwise or transposed convolutions.
 
     Returns:
       A tuple of directions, `{path: float32 array}`.
@@ -77,35 +112,36 @@ def random_directions(weights, count, *, seed=0, vectors=False):
         for path, weight in weights.items()
         if weight.ndim >= 2 or (vectors and not path.endswith(_STATISTICS))
     }
+    axes = {path: (outputs or {}).get(path, (-1,)) for path in moving}
     return tuple(
-        {path: _filter_normalised(path, weight, seed, number) for path, weight in moving.items()}
+        {path: _filter_normalised(path, weight, axes[path], seed, number) for path, weight in moving.items()}
         for number in range(count)
     )
 
 
-def _filter_normalised(path, weight, seed, number):
+def _filter_normalised(path, weight, outputs, seed, number):
     draw = np.random.default_rng([seed, number, zlib.crc32(path.encode())]).standard_normal(weight.shape)
-    return (draw * (_filter_norms(path, weight) / _filter_norms(path, draw))).astype(np.float32)
+    return (draw * (_filter_norms(weight, outputs) / _filter_norms(draw, outputs))).astype(np.float32)
 
 
-def _filter_norms(path, weight):
-    """Of what makes one output channel: the last axis counts them, of a depthwise kernel the last two."""
-    outputs = 0 if weight.ndim < 2 else 2 if path.endswith("depthwise_kernel") else 1
-    axes = tuple(range(weight.ndim - outputs))
+def _filter_norms(weight, outputs):
+    """Of what makes one output channel; a vector is one filter."""
+    outputs = {axis % weight.ndim for axis in outputs} if weight.ndim >= 2 else set()
+    axes = tuple(axis for axis in range(weight.ndim) if axis not in outputs)
     return np.sqrt(np.sum(np.square(weight, dtype=np.float64), axis=axes, keepdims=True))
 
 
 # --------------------------------------------------------------------------- lines and planes
 
 
-def random_line(weights, *, seed=0, vectors=False):
+def random_line(weights, **how):
     """The line through a network along a filter-normalised direction; see `random_directions`."""
-    return Subspace(weights, random_directions(weights, 1, seed=seed, vectors=vectors), {"network": (0.0,)})
+    return Subspace(weights, random_directions(weights, 1, **how), {"network": (0.0,)})
 
 
-def random_plane(weights, *, seed=0, vectors=False):
+def random_plane(weights, **how):
     """The plane through a network along two filter-normalised directions; see `random_directions`."""
-    axes = random_directions(weights, 2, seed=seed, vectors=vectors)
+    axes = random_directions(weights, 2, **how)
     return Subspace(weights, axes, {"network": (0.0, 0.0)})
 
 
@@ -133,7 +169,8 @@ def plane_through(first, second, third, names=("first", "second", "third")):
       A `Subspace` whose coordinates are Euclidean distances.
 
     Raises:
-      ValueError: if they have different weights, or lie on one line.
+      ValueError: if they have different weights.
+      FlatError: if they lie on one line, as do networks of which two are equal.
 
     Source: Garipov et al. 2018, arXiv:1802.10026, appendix A.1.
     """
@@ -146,7 +183,7 @@ def plane_through(first, second, third, names=("first", "second", "third")):
     rest = _minus(to_third, _times(u, along))
     height = np.sqrt(_dot(rest, rest))
     if not across or height <= _FLAT * np.hypot(along, height):
-        raise ValueError(
+        raise FlatError(
             f"{', '.join(names)} lie on one line, which spans no plane: give three different networks"
         )
     marks = dict(zip(names, [(0.0, 0.0), (float(across), 0.0), (float(along), float(height))], strict=True))
@@ -164,13 +201,13 @@ def trajectory_plane(snapshots):
       shares of variance that it `explained`.
 
     Raises:
-      ValueError: for fewer than four snapshots, different weights, or a training that moved in one direction
-        alone.
+      ValueError: for different weights.
+      FlatError: for fewer than four snapshots, or a training that moved in one direction alone.
 
     Source: Li et al. 2018, arXiv:1712.09913, section 7.
     """
     if len(snapshots) < 4:
-        raise ValueError(f"a trajectory needs at least 4 snapshots. Received: {len(snapshots)}")
+        raise FlatError(f"a trajectory needs at least 4 snapshots. Received: {len(snapshots)}")
     end = snapshots[-1]
     for snapshot in snapshots[:-1]:
         taps.check_same(snapshot, end, ("a snapshot", "the last one"))
@@ -181,7 +218,7 @@ def trajectory_plane(snapshots):
     values, vectors = values[::-1][:2], vectors[:, ::-1][:, :2]
     total = np.trace(centring @ gram @ centring)
     if values[1] <= _FLAT**2 * total or not total:
-        raise ValueError("the snapshots lie on one line, which spans no plane: give more of them")
+        raise FlatError("the snapshots lie on one line, which spans no plane: give more of them")
     mixes = (centring @ vectors) / np.sqrt(values)
     axes = tuple(_without_statistics(_mix(ways, mix)) for mix in mixes.T)
     path = np.concatenate([gram @ mixes, [[0.0, 0.0]]])

@@ -26,23 +26,39 @@ def distance(one, other):
     return np.sqrt(np.sum((one["conv/kernel"] - other["conv/kernel"]) ** 2))
 
 
-def test_each_filter_of_a_direction_has_the_norm_of_the_networks_filter(rng):
-    weights = {
-        "conv/kernel": rng.normal(size=(3, 3, 2, 4)),
-        "dw/depthwise_kernel": rng.normal(size=(3, 3, 4, 2)),
-        "dense/kernel": rng.normal(size=(5, 3)),
-    }
-    (direction,) = subspaces.random_directions(weights, 1)
-    for channel in range(4):
-        ours, theirs = (np.linalg.norm(w["conv/kernel"][..., channel]) for w in (direction, weights))
-        assert ours == pytest.approx(theirs, rel=1e-6)
-        for output in range(2):
-            ours, theirs = (
-                np.linalg.norm(w["dw/depthwise_kernel"][:, :, channel, output]) for w in (direction, weights)
-            )
-            assert ours == pytest.approx(theirs, rel=1e-6)
-    ours, theirs = (np.linalg.norm(w["dense/kernel"], axis=0) for w in (direction, weights))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+def filters(layer, kernel):
+    """A row of numbers for each output channel of a real layer: what the channel depends on."""
+    inputs = kernel.shape[-1] if "Transpose" in type(layer).__name__ else kernel.shape[-2]
+    bare = layer.from_config(layer.get_config())
+    bare.build((1, 3, 3, inputs))
+    rows = []
+    for place in range(kernel.size):
+        one = np.zeros(kernel.size, "float32")
+        one[place] = 1.0
+        bare.kernel.assign(one.reshape(kernel.shape))
+        seen = np.abs(keras.ops.convert_to_numpy(bare(np.ones((1, 3, 3, inputs), "float32"))))
+        rows.append(seen.sum(axis=(0, 1, 2)) > 0)
+    return [kernel.reshape(-1)[np.array(rows)[:, channel]] for channel in range(len(rows[0]))]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Conv2D(4, 3, use_bias=False, padding="same"),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False, padding="same"),
+        keras.layers.Conv2DTranspose(5, 3, use_bias=False, padding="same"),
+    ],
+)
+def test_each_filter_of_a_direction_has_the_norm_of_the_layers_filter(layer):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3, 3, 2)), layer])
+    weights = taps.weights_of(model)
+    (direction,) = subspaces.random_directions(weights, 1, outputs=subspaces.output_axes(model))
+    ours, theirs = (filters(layer, next(iter(each.values()))) for each in (direction, weights))
+    assert len(ours) == model.output_shape[-1]
+    assert [np.linalg.norm(each) for each in ours] == pytest.approx(
+        [np.linalg.norm(each) for each in theirs], rel=1e-5
+    )
 
 
 def test_a_filter_of_zeros_stays():
