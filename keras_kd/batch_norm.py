@@ -73,7 +73,10 @@ def _fused_call(layer):
         if not training or not layer.trainable:
             kept = [tf.cast(each, tf.float32) for each in (layer.moving_mean, layer.moving_variance)]
             given |= {"mean": kept[0], "variance": kept[1]}
-            return tf.raw_ops.FusedBatchNormV3(**given, is_training=False)[0]
+            outputs = tf.raw_ops.FusedBatchNormV3(**given, is_training=False)[0]
+            # Changes nothing, but stands between the operation and an activation: of tanh and mish TensorFlow
+            # joins all three to one that its CPU kernels do not have.
+            return tf.ensure_shape(outputs, outputs.shape)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             **given, mean=[], variance=[], is_training=True
         )

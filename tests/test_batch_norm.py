@@ -71,6 +71,26 @@ def test_fused_batch_norm_infers_the_same(options, rng):
     np.testing.assert_allclose(frozen, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "mish", "relu", "elu", "sigmoid"])
+def test_any_activation_may_follow(activation, rng):
+    """In a graph TensorFlow joins convolution, BatchNorm and activation, some of which it then cannot run."""
+    import tensorflow as tf
+
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(3, 3, use_bias=False),
+            keras.layers.BatchNormalization(),
+            keras.layers.Activation(activation),
+        ]
+    )
+    x = rng.normal(size=(4, 8, 8, 1)).astype("float32")
+    expected = np.asarray(model(x, training=False))
+    with batch_norm.fused_batch_norm(model):
+        found = tf.function(lambda images: model(images, training=False))(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_fused_batch_norm_is_one_operation_while_it_lasts():
     import tensorflow as tf
 
