@@ -19,7 +19,10 @@ _LANCZOS_TOLERANCE = 1e-3
 class Local:
     """The loss around a network as a function of one flat vector of its trainable weights.
 
-    The statistics of BatchNorm stay as they are.
+    All others stay as they are: the statistics of BatchNorm, and weights of frozen layers.
+
+    A network with ReLUs has no second derivative where one of them switches. The Hessian here is that of all
+    other places, so almost everywhere: it does not see the kinks, though a surface bends there too.
 
     Args:
       height: a `landscape.Height`.
@@ -27,7 +30,7 @@ class Local:
 
     Attributes:
       origin: float64 `[size]`, its trainable weights.
-      size: their number.
+      size: their number; 0 of a network that is frozen, which has no Hessian.
 
     Raises:
       ValueError: on a backend without gradients (see `gradients`).
@@ -43,10 +46,6 @@ class Local:
         self.origin = _flat(self._trainable)
         self.size = len(self.origin)
 
-    def flat(self, point):
-        """The trainable weights of a point as a vector, float64 `[size]`."""
-        return _flat([point[weight.path] for weight in self._height.model.trainable_weights])
-
     def value_and_gradient(self, vector):
         """The mean loss and its gradient, float64 `[size]`, at a vector of weights `[size]`."""
         weights = self._parts(vector)
@@ -55,14 +54,9 @@ class Local:
             [_flat(g) for _, g in found], axis=0
         )
 
-    def product(self, vector, at=None):
-        """The product of the Hessian with a vector, both float64 `[size]`.
-
-        Args:
-          vector: `[size]`.
-          at: where the Hessian is taken, `[size]`; the network itself if None.
-        """
-        weights, vector = self._parts(self.origin if at is None else at), self._parts(vector)
+    def product(self, vector):
+        """The product of the Hessian at the network with a vector, both float64 `[size]`."""
+        weights, vector = self._parts(self.origin), self._parts(vector)
         ask = self._height.hessian_product
         found = [_flat(ask(weights, vector, self._rest, *batch)) for batch in self._batches]
         return np.mean(found, axis=0)
@@ -77,7 +71,8 @@ class Local:
 
 
 def _flat(arrays):
-    return np.concatenate([ops.convert_to_numpy(a).astype(np.float64).reshape(-1) for a in arrays])
+    parts = [ops.convert_to_numpy(array).astype(np.float64).reshape(-1) for array in arrays]
+    return np.concatenate([np.zeros(0), *parts])
 
 
 # --------------------------------------------------------------------------- the Hessian
@@ -147,10 +142,19 @@ def trace(product, size, *, samples=30, seed=0):
     """
     if samples < 2:
         raise ValueError(f"samples must be at least 2, to tell the error. Received: samples={samples}")
-    rng = np.random.default_rng(seed)
-    signs = (rng.choice([-1.0, 1.0], size) for _ in range(samples))
-    found = np.array([vector @ product(vector) for vector in signs])
-    return Trace(float(found.mean()), float(found.std(ddof=1) / np.sqrt(samples)))
+    return trace_of_samples([trace_sample(product, size, seed=[seed, number]) for number in range(samples)])
+
+
+def trace_sample(product, size, *, seed=0):
+    """One value whose expectation is the trace: v'Hv for a vector v of random signs."""
+    vector = np.random.default_rng(seed).choice([-1.0, 1.0], size)
+    return float(vector @ product(vector))
+
+
+def trace_of_samples(samples):
+    """The `Trace` from two `trace_sample`s or more."""
+    samples = np.asarray(samples, np.float64)
+    return Trace(float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(len(samples))))
 
 
 # --------------------------------------------------------------------------- the plane
@@ -227,6 +231,8 @@ def roughness(losses, ticks):
 def barrier(losses, fractions):
     """How far the loss between two networks rises above the straight line between theirs: nats, 0 at least.
 
+    NaN if the loss is not finite somewhere between.
+
     Args:
       losses: `[n]` along the line.
       fractions: `[n]`, rising, where 0 is one network and 1 the other; both must be among them.
@@ -253,16 +259,25 @@ class Step:
     Attributes:
       sizes: step sizes, as learning rates.
       losses: after the step, in nats.
+      cosines: between the gradients before and after.
       distances: ||gradient before - gradient after||.
-      cosines: between the two gradients.
-      smoothness: the largest distance per length of the step, "effective beta-smoothness".
+      changes: the distance per length of the step.
     """
 
     sizes: np.ndarray
     losses: np.ndarray
-    distances: np.ndarray
     cosines: np.ndarray
-    smoothness: float
+    distances: np.ndarray
+    changes: np.ndarray
+
+    @property
+    def smoothness(self):
+        """The largest change, the paper's "effective beta-smoothness".
+
+        It is mostly that of the smallest step, which comes near ||H g|| / ||g||: what is found further away
+        stands in `changes`.
+        """
+        return float(np.max(self.changes))
 
 
 def gradient_predictiveness(value_and_gradient, origin, sizes):
@@ -288,5 +303,5 @@ def gradient_predictiveness(value_and_gradient, origin, sizes):
     distances = np.linalg.norm(after - before, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = after @ before / (np.linalg.norm(after, axis=1) * length)
-        smoothness = float(np.max(distances / (sizes * length)))
-    return Step(sizes, np.array(losses), distances, cosines, smoothness)
+        changes = distances / (sizes * length)
+    return Step(sizes, np.array(losses), cosines, distances, changes)

@@ -25,8 +25,9 @@ MEASURES = ("loss", "accuracy", "standard_error")
 # Points of one compiled call.
 CHUNK = 16
 
-# A subset has at least so many examples.
-FEWEST_EXAMPLES = 128
+# A subset has at least so many examples: of a network that is sure of most of them few already tell the mean
+# loss, but not its curvature, which is that of the rest.
+FEWEST_EXAMPLES = 512
 
 
 class Height:
@@ -34,9 +35,9 @@ class Height:
 
     BatchNorm's statistics belong to the weights they were measured with. `batch_norm="keep"` leaves them to
     the point: right near a network, where one asks about the network that would be used (as Li et al. 2018
-    do). "estimate" measures them again at each point, on the examples, by a pass in training mode (with its
-    dropout): right between networks and far from them, where kept or mixed statistics do not fit and the loss
-    would say more about them than about the weights (Izmailov et al. 2018, arXiv:1803.05407, section 3.3).
+    do). "estimate" measures them again at each point, by a pass in training mode (with its dropout): right
+    between networks and far from them, where kept or mixed statistics do not fit and the loss would say more
+    about them than about the weights (Izmailov et al. 2018, arXiv:1803.05407, section 3.3).
 
     Args:
       model: a built `keras.Model` that returns logits `[batch, classes]`. It is never changed.
@@ -45,22 +46,28 @@ class Height:
       batch_norm: "keep" or "estimate".
       batch_size: examples at a time, at the most. Batches are of equal size, so up to `n // batch_size` of
         the last examples are left out; `examples` says how many are used.
+      training_images: float `[n, ...]`, with which statistics are estimated; the examples if None. They
+        belong to training: give them where the examples are of another split.
 
     Raises:
       ValueError: for no example, or an unknown `batch_norm`.
     """
 
-    def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=256):
+    def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=256, training_images=None):
         if batch_norm not in BATCH_NORM:
             raise ValueError(f"batch_norm must be one of {BATCH_NORM}. Received: batch_norm={batch_norm!r}")
         if not len(labels):
             raise ValueError("the loss needs at least one example. Received: none")
         self.model = model
         self.batch_norm = batch_norm
-        count = -(-len(labels) // batch_size)
-        self.examples = len(labels) // count * count
-        self.images = np.asarray(images[: self.examples], np.float32).reshape(count, -1, *images.shape[1:])
-        self.labels = np.asarray(labels[: self.examples], np.int32).reshape(count, -1)
+        self.images = _batches(np.asarray(images, np.float32), batch_size)
+        self.labels = _batches(np.asarray(labels, np.int32), batch_size)
+        self.examples = self.labels.size
+        self._training_images = (
+            self.images
+            if training_images is None
+            else _batches(np.asarray(training_images, np.float32), batch_size)
+        )
         self._layers = [layer for layer in taps.all_layers(model) if _measures_statistics(layer)]
         self._fixed = {
             variable.path: ops.convert_to_numpy(variable.value)
@@ -107,6 +114,9 @@ class Height:
             "axes": [digest(axis) for axis in subspace.axes],
             "examples": digest({"images": self.images, "labels": self.labels}),
             "batch_norm": self.batch_norm,
+            "statistics": digest({"images": self._training_images})
+            if self.batch_norm == "estimate"
+            else None,
         }
 
     @functools.cached_property
@@ -127,7 +137,8 @@ class Height:
         return ops.mean(self._losses(weights, images, labels)[0])
 
     def _measure(self, coordinates, origin, axes):
-        per_example = self._compiled(coordinates, origin, axes, self.images, self.labels)
+        data = (self.images, self.labels, self._training_images)
+        per_example = self._compiled(coordinates, origin, axes, *data)
         values, hits = (ops.convert_to_numpy(each).astype(np.float64) for each in per_example)
         with np.errstate(over="ignore", invalid="ignore"):
             spread = values.std(axis=1, ddof=1) if self.examples > 1 else np.full(len(values), np.nan)
@@ -136,7 +147,7 @@ class Height:
             )
         return np.where(np.isfinite(found[:, :1]), found, np.nan)
 
-    def _at_coordinates(self, coordinates, origin, axes, images, labels):
+    def _at_coordinates(self, coordinates, origin, axes, images, labels, training_images):
         """Losses and hits, `[points, examples]`, of points one after the other."""
 
         def one_point(place):
@@ -144,7 +155,7 @@ class Height:
             for number, axis in enumerate(axes):
                 weights |= {path: weights[path] + place[number] * step for path, step in axis.items()}
             if self.batch_norm == "estimate":
-                weights |= self._statistics(weights, images)
+                weights |= self._statistics(weights, training_images)
             found = ops.map(lambda batch: self._losses(weights, *batch), (images, labels))
             return [ops.reshape(each, (-1,)) for each in found]
 
@@ -168,7 +179,7 @@ class Height:
         return model.stateless_call(trainable, rest, images, training=training)
 
     def _statistics(self, weights, images):
-        """The statistics of BatchNorm over all examples at these weights."""
+        """The statistics of BatchNorm over all images at these weights."""
         if not self._layers:
             return {}
         paths = [(layer.moving_mean.path, layer.moving_variance.path) for layer in self._layers]
@@ -201,6 +212,12 @@ def _fused(model):
 
 def _measures_statistics(layer):
     return isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+
+
+def _batches(values, batch_size):
+    """Cuts `[n, ...]` into batches of equal size, `[batches, size, ...]`; what fills none is left out."""
+    count = -(-len(values) // batch_size)
+    return values[: len(values) // count * count].reshape(count, -1, *values.shape[1:])
 
 
 def _float32(weights):

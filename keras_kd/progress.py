@@ -64,15 +64,16 @@ class TimeLeft:
 
     def __init__(self, clock=time.monotonic):
         self._clock = clock
-        self._calls = 0
+        self._first = self._began = None
 
     def after(self, done, total):
-        """Seconds left, or None while nothing is known; called once before the first piece and after each."""
-        self._calls += 1
-        if self._calls <= 2:
+        """Seconds left, or None while nothing is known; asked before the first piece, then at any time."""
+        if self._first is None:
+            self._first = done
+        elif self._began is None and done > self._first:
             self._began, self._done_before = self._clock(), done
         if done == total:
             return 0.0
-        if done == self._done_before:
+        if self._began is None or done == self._done_before:
             return None
         return (self._clock() - self._began) / (done - self._done_before) * (total - done)

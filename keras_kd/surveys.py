@@ -34,6 +34,7 @@ class Survey:
         self._identity = {
             **json.loads(json.dumps(identity)),
             "points": landscape.digest({"points": self.points}),
+            "measures": list(measures),
         }
         self.measures = tuple(measures)
         self.values = np.full((len(self.points), len(self.measures)), np.nan)

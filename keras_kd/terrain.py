@@ -15,6 +15,7 @@ import numpy as np
 from keras_kd import checkpoints, curvature, landscape, storage, subspaces, surveys, taps
 
 EIGENVALUES = ("smallest", "largest")
+STEP = ("loss", "cosine", "distance", "change")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Options:
       seed: of directions and random vectors.
 
     Raises:
-      ValueError: for an even number of steps, or no span.
+      ValueError: for an even number of steps, no span, or too few eigenvalues or samples.
     """
 
     steps: int = 21
@@ -50,30 +51,51 @@ class Options:
 
     def __post_init__(self):
         subspaces.centred_ticks(self.steps, self.span)
-        if self.hessian_steps not in (0, 1):
-            subspaces.centred_ticks(self.hessian_steps, self.span)
+        if self.hessian_steps and (self.hessian_steps < 0 or self.hessian_steps % 2 == 0):
+            raise ValueError(
+                f"hessian_steps must be odd, so that the centre is sampled, or 0. Received: "
+                f"{self.hessian_steps}"
+            )
+        if self.eigenvalues < 1 or self.trace_samples < 2:
+            raise ValueError(
+                f"there must be at least 1 eigenvalue and 2 trace_samples. Received: "
+                f"eigenvalues={self.eigenvalues}, trace_samples={self.trace_samples}"
+            )
 
 
-def look(networks, images, labels, options, folder, *, ways=None, watch=lambda title, done, total: None):
+def look(
+    networks,
+    images,
+    labels,
+    options,
+    folder,
+    *,
+    training_images=None,
+    ways=None,
+    watch=lambda title, done, total: None,
+):
     """Surveys the landscape around and between networks.
 
     Args:
       networks: `{label: keras.Model}`, on the same inputs. Twins, whose weights have the same names and
-        shapes, get planes and lines of their own.
-      images, labels: the examples, as for `landscape.Height`.
+        shapes, get lines of their own, and a plane through three of them: the last three if there are more.
+      images, labels, training_images: the examples, and what estimated statistics are of, as for
+        `landscape.Height`.
       options: an `Options`.
       folder: for the surveys' `.npz` files; what is there already is not measured again.
       ways: `{label: [points]}`, snapshots of a network's training.
       watch: is called with what is being surveyed, the points done and their number.
 
     Returns:
-      `{"networks": [...], "planes": [...], "lines": [...]}`, plain values with None for what is not finite.
+      `{"networks": [...], "planes": [...], "lines": [...], "left_out": [text]}`, plain values with None for
+      what is not finite; `left_out` says what cannot be drawn, and why.
     """
-    surveyor = _Surveyor(networks, images, labels, options, pathlib.Path(folder), watch)
+    surveyor = _Surveyor(networks, (images, labels, training_images), options, pathlib.Path(folder), watch)
     found = {
         "planes": [*surveyor.around(), *surveyor.through(), *surveyor.along(ways or {})],
         "lines": surveyor.between(),
         "networks": [],
+        "left_out": surveyor.left_out,
     }
     for label, plane in zip(networks, found["planes"], strict=False):
         found["networks"].append(surveyor.numbers(label, plane))
@@ -81,50 +103,73 @@ def look(networks, images, labels, options, folder, *, ways=None, watch=lambda t
 
 
 class _Surveyor:
-    def __init__(self, networks, images, labels, options, folder, watch):
+    def __init__(self, networks, data, options, folder, watch):
         self._networks = networks
         self._points = {label: taps.weights_of(network) for label, network in networks.items()}
-        self._examples = (images, labels)
+        self._data = data
         self._options = options
         self._folder = folder
         self._watch = watch
         self._heights = {}
+        self.left_out = []
 
     def _height(self, label, batch_norm):
         """One for all networks of a kind, so that nothing is compiled twice."""
         network = self._networks[label]
         key = (checkpoints.structure(network), tuple(self._points[label]), batch_norm)
         if key not in self._heights:
-            self._heights[key] = landscape.Height(network, *self._examples, batch_norm=batch_norm)
+            images, labels, training_images = self._data
+            self._heights[key] = landscape.Height(
+                network, images, labels, batch_norm=batch_norm, training_images=training_images
+            )
         return self._heights[key]
 
     # ---- planes
 
     def around(self):
         """A plane around each network, along the same directions for all."""
-        options = self._options
-        ticks = [subspaces.centred_ticks(options.steps, options.span)] * 2
-        for label, point in self._points.items():
-            plane = subspaces.random_plane(point, seed=options.seed, vectors=options.vectors)
-            yield self._plane("around", f"around {label}", label, plane, ticks, options.batch_norm)
+        ticks = [subspaces.centred_ticks(self._options.steps, self._options.span)] * 2
+        for label in self._points:
+            yield self._plane(
+                "around", f"around {label}", label, self._own(label), ticks, self._options.batch_norm
+            )
+
+    def _own(self, label):
+        """The random plane around a network."""
+        return subspaces.random_plane(
+            self._points[label],
+            seed=self._options.seed,
+            vectors=self._options.vectors,
+            outputs=subspaces.output_axes(self._networks[label]),
+        )
 
     def through(self):
         """The plane through three twins, once for each kind of network that reads it."""
-        for labels in self._twins():
-            if len(labels) < 3:
+        for twins in self._twins():
+            if len(twins) < 3:
                 continue
-            labels = labels[:3]
-            plane = subspaces.plane_through(*(self._points[label] for label in labels), names=labels)
+            labels = twins[-3:]
+            title = f"through {', '.join(labels)}"
+            if twins[:-3]:
+                self.left_out.append(f"{', '.join(twins[:-3])}: not in the plane {title}, which three span")
+            try:
+                plane = subspaces.plane_through(*(self._points[label] for label in labels), names=labels)
+            except subspaces.FlatError as error:
+                self.left_out.append(f"the plane {title}: {error}")
+                continue
             ticks = self._ticks(plane.marks.values())
             for reader in self._kinds(labels):
-                title = f"through {', '.join(labels)}, as {reader}"
-                yield self._plane("through", title, reader, plane, ticks, "estimate")
+                yield self._plane("through", f"{title}, as {reader}", reader, plane, ticks, "estimate")
 
     def along(self, ways):
         """The plane in which each network moved most."""
         for label, points in ways.items():
-            plane = subspaces.trajectory_plane(points)
             title = f"the way of {label}"
+            try:
+                plane = subspaces.trajectory_plane(points)
+            except subspaces.FlatError as error:
+                self.left_out.append(f"{title}: {error}")
+                continue
             yield self._plane("way", title, label, plane, self._ticks(plane.path), "estimate")
 
     def _ticks(self, places):
@@ -154,8 +199,18 @@ class _Surveyor:
     def _survey(self, title, measure, points, identity, measures=landscape.MEASURES, chunk=landscape.CHUNK):
         name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         survey = surveys.Survey(self._folder / f"{name}.npz", measure, points, identity, measures)
+        self._pulse = lambda: self._watch(title, survey.done, len(survey.points))
         survey.run(lambda done, total: self._watch(title, done, total), chunk=chunk)
         return survey
+
+    def _product(self, local):
+        """The products with a Hessian, between which a signal can end the work."""
+
+        def product(vector):
+            self._pulse()
+            return local.product(vector)
+
+        return product
 
     # ---- lines
 
@@ -171,13 +226,14 @@ class _Surveyor:
 
     def _line(self, pair, fractions):
         line = subspaces.line_between(*(self._points[label] for label in pair), pair)
-        found = {"between": list(pair), "fractions": fractions, "loss": {}, "barrier": {}}
+        found = {"between": list(pair), "fractions": fractions, "loss": {}, "barrier": {}, "holes": {}}
         for batch_norm in landscape.BATCH_NORM:
             height = self._height(pair[0], batch_norm)
             title = f"between {pair[0]} and {pair[1]}, BatchNorm {batch_norm}"
             survey = self._survey(title, height.along(line), fractions[:, None], height.identity(line))
             found["loss"][batch_norm] = survey.values[:, 0]
             found["barrier"][batch_norm] = curvature.barrier(survey.values[:, 0], fractions)
+            found["holes"][batch_norm] = survey.holes
         return found
 
     def _twins(self):
@@ -198,19 +254,9 @@ class _Surveyor:
 
     def numbers(self, label, plane):
         """What sums up the landscape around one network."""
-        options = self._options
         height, point = self._height(label, "keep"), self._points[label]
         loss, accuracy, error = height.at(point)
-        local = curvature.Local(height, point)
-        self._watch(f"curvature at {label}", 0, 1)
-        largest = curvature.largest_eigenvalues(
-            local.product, local.size, options.eigenvalues, seed=options.seed
-        )
-        trace = curvature.trace(local.product, local.size, samples=options.trace_samples, seed=options.seed)
-        step = curvature.gradient_predictiveness(local.value_and_gradient, local.origin, options.step_sizes)
-        self._watch(f"curvature at {label}", 1, 1)
-        hessian = self._hessian(label, local) if options.hessian_steps else None
-        return {
+        found = {
             "label": label,
             "examples": height.examples,
             "loss": loss,
@@ -219,28 +265,70 @@ class _Surveyor:
             "plane_ratio": plane["roughness"]["ratio"],
             "not_convex": plane["roughness"]["not_convex"],
             "holes": plane["roughness"]["holes"],
+        }
+        if not self._networks[label].trainable_weights:
+            self.left_out.append(f"the curvature at {label}: all of its weights are frozen (trainable=False)")
+            return found
+        return found | self._curvature(label, height)
+
+    def _curvature(self, label, height):
+        """The Hessian at a network and over its plane, and a step against the gradient."""
+        options = self._options
+        local = curvature.Local(height, self._points[label])
+        product = self._product(local)
+        point = subspaces.Subspace(self._points[label], ())
+        identity = height.identity(point) | {"seed": options.seed, "trainable": local.size}
+
+        def survey(title, measure, points, measures):
+            return self._survey(f"{title} at {label}", measure, points, identity, measures, chunk=1).values
+
+        def spectrum(_):
+            return [curvature.largest_eigenvalues(product, local.size, options.eigenvalues, seed=seed)]
+
+        def samples(numbers):
+            return [
+                [curvature.trace_sample(product, local.size, seed=[seed, int(number)])]
+                for (number,) in numbers
+            ]
+
+        def step(sizes):
+            found = curvature.gradient_predictiveness(local.value_and_gradient, local.origin, sizes[:, 0])
+            return np.stack([found.losses, found.cosines, found.distances, found.changes], axis=1)
+
+        seed = options.seed
+        ranks = [f"eigenvalue {rank}" for rank in range(1, options.eigenvalues + 1)]
+        (largest,) = survey("spectrum", spectrum, [[0]], ranks)
+        numbers = np.arange(options.trace_samples)[:, None]
+        trace = curvature.trace_of_samples(survey("trace", samples, numbers, ["sample"])[:, 0])
+        sizes = np.array(options.step_sizes)
+        steps = survey("step", step, sizes[:, None], STEP).T
+        hessian = self._hessian(label, height) if options.hessian_steps else None
+        return {
             "largest_eigenvalue": largest[0],
             "spectrum": largest,
             "trace": trace.value,
             "trace_error": trace.standard_error,
-            "smoothness": step.smoothness,
-            "step": dataclasses.asdict(step),
+            "smoothness": np.max(steps[STEP.index("change")]),
+            "step": {"size": sizes, **dict(zip(STEP, steps, strict=True))},
             "hessian": hessian,
             "hessian_ratio": None if hessian is None else hessian["ratio"],
+            "hessian_holes": None if hessian is None else hessian["holes"],
         }
 
-    def _hessian(self, label, local):
+    def _hessian(self, label, height):
         """The Hessian's extreme eigenvalues at some points of the plane around a network."""
         options = self._options
-        plane = subspaces.random_plane(self._points[label], seed=options.seed, vectors=options.vectors)
+        plane = self._own(label)
         steps = options.hessian_steps
         ticks = np.zeros(1) if steps == 1 else subspaces.centred_ticks(steps, options.span)
 
         def measure(places):
-            there = [local.flat(plane.at(place)) for place in places]
-            return np.array([_extremes(local, at, options.seed) for at in there])
+            there = [curvature.Local(height, plane.at(place)) for place in places]
+            return [
+                curvature.extreme_eigenvalues(self._product(at), at.size, seed=options.seed) for at in there
+            ]
 
-        identity = self._height(label, "keep").identity(plane) | {"seed": options.seed}
+        identity = height.identity(plane) | {"seed": options.seed}
         title = f"Hessian around {label}"
         survey = self._survey(title, measure, subspaces.grid(ticks, ticks), identity, EIGENVALUES, chunk=1)
         smallest, largest = survey.values.T
@@ -250,7 +338,3 @@ class _Surveyor:
         ratio = float(np.median(ratios)) if len(ratios) else None
         holes = len(smallest) - len(ratios)
         return {"ticks": ticks, "smallest": smallest, "largest": largest, "ratio": ratio, "holes": holes}
-
-
-def _extremes(local, at, seed):
-    return curvature.extreme_eigenvalues(lambda vector: local.product(vector, at=at), local.size, seed=seed)

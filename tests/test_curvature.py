@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse.linalg
-from conftest import same, weights_of
+from conftest import same, shaken, weights_of
 
 from keras_kd import curvature, landscape, taps
 
@@ -50,14 +50,53 @@ def test_a_products_and_gradient_have_their_closed_form(data, rng):
     assert same(weights_of(model), before)
 
 
-def test_a_hessian_can_be_taken_elsewhere(data, rng):
-    x, _ = data
-    model, local = softmax_regression(data)
-    vector, elsewhere = rng.normal(size=260), local.origin + 0.1 * rng.normal(size=260)
-    found = local.product(vector, at=elsewhere)
-    model.weights[0].assign(elsewhere[:256].reshape(64, 4))
-    model.weights[1].assign(elsewhere[256:])
-    np.testing.assert_allclose(found, hessian(model, x) @ vector, rtol=1e-3, atol=1e-4)
+def smooth_network():
+    """A network without kinks, with BatchNorm whose statistics are its own."""
+    keras.utils.set_random_seed(0)
+    return shaken(
+        keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                keras.layers.Conv2D(3, 3, strides=2, use_bias=False),
+                keras.layers.BatchNormalization(),
+                keras.layers.Activation("tanh"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(4),
+            ]
+        )
+    )
+
+
+def test_derivatives_are_those_of_finite_differences(data, rng):
+    x, y = data
+    model = smooth_network()
+    height = landscape.Height(model, x, y, batch_size=16)
+    local = curvature.Local(height, taps.weights_of(model))
+    vector = rng.normal(size=local.size)
+    vector /= np.linalg.norm(vector)
+    (ahead, gradient_ahead), (behind, gradient_behind) = (
+        local.value_and_gradient(local.origin + step * vector) for step in (1e-2, -1e-2)
+    )
+    loss, gradient = local.value_and_gradient(local.origin)
+    assert loss == pytest.approx(height.at(taps.weights_of(model))[0], rel=1e-5)
+    assert (ahead - behind) / 2e-2 == pytest.approx(gradient @ vector, rel=2e-2, abs=1e-4)
+    wanted = (gradient_ahead - gradient_behind) / 2e-2
+    assert np.linalg.norm(local.product(vector) - wanted) < 0.02 * np.linalg.norm(wanted)
+
+
+def test_weights_of_frozen_layers_are_not_among_them(data):
+    x, y = data
+    model = smooth_network()
+    model.layers[0].trainable = False
+    point = taps.weights_of(model)
+    moved = point | {path: 1.5 * weight for path, weight in point.items() if "conv" in path}
+    height = landscape.Height(model, x, y, batch_size=16)
+    here, there = (curvature.Local(height, each) for each in (point, moved))
+    assert here.size == there.size == sum(w.size for w in point.values()) - 27 - 6
+    assert there.value_and_gradient(there.origin)[0] == pytest.approx(height.at(moved)[0], rel=1e-5)
+    assert here.value_and_gradient(here.origin)[0] != pytest.approx(height.at(moved)[0], rel=1e-2)
+    model.trainable = False
+    assert curvature.Local(landscape.Height(model, x, y), point).size == 0
 
 
 def test_a_networks_eigenvalues_and_trace_are_those_of_its_hessian(data):
@@ -176,7 +215,8 @@ def test_a_quadratics_step_is_as_predictive_as_its_curvature(matrix, rng):
     found = curvature.gradient_predictiveness(ask, origin, sizes)
     gradient = matrix @ origin
     np.testing.assert_allclose(found.distances, sizes * np.linalg.norm(matrix @ gradient))
-    assert found.smoothness == pytest.approx(np.linalg.norm(matrix @ gradient) / np.linalg.norm(gradient))
+    np.testing.assert_allclose(found.changes, np.linalg.norm(matrix @ gradient) / np.linalg.norm(gradient))
+    assert found.smoothness == pytest.approx(found.changes[0])
     after = origin - 0.5 * gradient
     assert found.losses[2] == pytest.approx(0.5 * after @ matrix @ after)
     there = matrix @ after

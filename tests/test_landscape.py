@@ -65,6 +65,30 @@ def test_estimated_statistics_are_those_of_all_examples(data, batch_size):
     assert taps.weights_of(network)[network.layers[1].moving_mean.path].tolist() == [3.0] * 64
 
 
+@pytest.mark.parametrize("batch_size", [48, 16])
+def test_statistics_are_of_training_images_where_the_examples_are_not(data, batch_size):
+    x, y = data
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(4),
+        ]
+    )
+    others = 3.0 + 2.0 * x[:20]
+    point = taps.weights_of(network)
+    height = landscape.Height(
+        network, x, y, batch_norm="estimate", batch_size=batch_size, training_images=others
+    )
+    flat = others.reshape(20, -1).astype(np.float64)
+    path = network.layers[1].path
+    wanted = point | {f"{path}/moving_mean": flat.mean(0), f"{path}/moving_variance": flat.var(0)}
+    np.testing.assert_allclose(height.at(point)[0], measured(network, wanted, x, y)[0], rtol=1e-3)
+    line = subspaces.random_line(point)
+    assert height.identity(line) != landscape.Height(network, x, y, batch_norm="estimate").identity(line)
+
+
 def test_in_one_batch_a_deep_network_is_measured_as_in_training(network, data):
     x, y = data
     point = taps.weights_of(network)

@@ -69,6 +69,8 @@ def test_a_survey_of_something_else_is_refused_and_kept(tmp_path):
         survey(path, Measure(), network="b")
     with pytest.raises(ValueError, match="holds another survey: points was"):
         surveys.Survey(path, Measure(), POINTS + 1, {"network": "a"})
+    with pytest.raises(ValueError, match="holds another survey: measures was"):
+        surveys.Survey(path, Measure(), POINTS, {"network": "a"}, ["loss"])
     assert path.read_bytes() == before
 
 

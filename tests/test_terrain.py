@@ -1,12 +1,17 @@
 """The landscape around networks that belong together."""
 
+import dataclasses
+import shutil
+
+import keras
 import numpy as np
 import pytest
-from conftest import mlp, same, trio, weights_of
+from conftest import mlp, same, shaken, trio, weights_of
 
 import keras_kd
 from keras_kd import landscape, subspaces, taps, terrain
 
+QUICK = terrain.Options(steps=3, hessian_steps=0, eigenvalues=1, trace_samples=2)
 OPTIONS = terrain.Options(steps=3, hessian_steps=1, eigenvalues=2, trace_samples=2)
 
 
@@ -83,8 +88,27 @@ def test_what_is_there_is_not_measured_again(looked):
         folder,
         watch=lambda title, done, total: asked.append((title, done == total)),
     )
-    assert all(done for title, done in asked if not title.startswith("curvature"))
+    assert asked
+    assert all(done for _, done in asked)
     assert again["planes"] == found["planes"][:5]
+    assert again["networks"] == found["networks"]
+
+
+def test_a_signal_between_two_products_ends_the_work(looked, tmp_path):
+    folder, networks, examples, found = looked
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "spectrum-at-residual.npz").unlink()
+
+    def watch(title, done, total):
+        asked.append(title)
+        if asked.count("spectrum at residual") == 4:
+            raise KeyboardInterrupt
+
+    asked = []
+    with pytest.raises(KeyboardInterrupt):
+        terrain.look(networks, *examples, OPTIONS, tmp_path / "copy", watch=watch)
+    again = terrain.look(networks, *examples, OPTIONS, tmp_path / "copy")
+    assert again["networks"][0]["spectrum"] == pytest.approx(found["networks"][0]["spectrum"])
 
 
 def test_a_survey_of_another_network_is_refused(looked):
@@ -96,26 +120,90 @@ def test_a_survey_of_another_network_is_refused(looked):
 
 def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
     x, y = data
-    options = terrain.Options(steps=3, hessian_steps=0, eigenvalues=1, trace_samples=2)
-    found = terrain.look({"a": mlp(units=3), "b": mlp(units=4)}, x, y, options, tmp_path)
+    found = terrain.look({"a": mlp(units=3), "b": mlp(units=4)}, x, y, QUICK, tmp_path)
     assert [plane["title"] for plane in found["planes"]] == ["around a", "around b"]
     assert found["lines"] == []
     assert [numbers["hessian_ratio"] for numbers in found["networks"]] == [None, None]
 
 
-@pytest.mark.parametrize("name", ["steps", "hessian_steps"])
-def test_the_centre_must_be_sampled(name):
-    with pytest.raises(ValueError, match="steps must be odd and at least 3.* Received: 4"):
-        terrain.Options(**{name: 4})
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 4}, "steps must be odd and at least 3.* Received: 4"),
+        ({"hessian_steps": 2}, "hessian_steps must be odd.* or 0. Received: 2"),
+        ({"hessian_steps": -1}, "hessian_steps must be odd.* or 0. Received: -1"),
+        ({"trace_samples": 1}, "at least 1 eigenvalue and 2 trace_samples.*trace_samples=1"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        terrain.Options(**options)
+
+
+def twin(seed):
+    """A small network with random weights, whose names do not depend on what was built before."""
+    layers = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(3, "relu", name="one"),
+        keras.layers.Dense(4, name="two"),
+    ]
+    return shaken(keras.Sequential([keras.Input((8, 8, 1)), *layers], name="twin"), seed)
+
+
+def test_networks_that_span_no_plane_are_told(data, tmp_path):
+    x, y = data
+    networks = {"residual": twin(0), "plain": twin(1)}
+    networks["plain + KD"] = networks["plain"]
+    stopped = {"plain": [taps.weights_of(networks["plain"])] * 2, "residual": []}
+    found = terrain.look(networks, x, y, QUICK, tmp_path, ways=stopped)
+    assert {plane["kind"] for plane in found["planes"]} == {"around"}
+    assert found["left_out"] == [
+        "the plane through residual, plain, plain + KD: residual, plain, plain + KD lie on one line, which "
+        "spans no plane: give three different networks",
+        "the way of plain: a trajectory needs at least 4 snapshots. Received: 2",
+        "the way of residual: a trajectory needs at least 4 snapshots. Received: 0",
+    ]
+    assert found["lines"][-1]["barrier"]["keep"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_of_four_twins_the_plane_holds_the_last_three(data, tmp_path):
+    x, y = data
+    networks = {label: twin(seed) for seed, label in enumerate("abcd")}
+    found = terrain.look(networks, x, y, QUICK, tmp_path)
+    through = [plane for plane in found["planes"] if plane["kind"] == "through"]
+    assert [list(plane["marks"]) for plane in through] == [["b", "c", "d"]]
+    assert found["left_out"] == ["a: not in the plane through b, c, d, which three span"]
+    assert len(found["lines"]) == 6
+
+
+def test_a_frozen_network_has_a_surface_and_no_curvature(data, tmp_path):
+    x, y = data
+    frozen = mlp(units=4)
+    frozen.trainable = False
+    options = dataclasses.replace(QUICK, hessian_steps=1)
+    found = terrain.look({"a": mlp(units=3), "b": frozen}, x, y, options, tmp_path)
+    assert "largest_eigenvalue" in found["networks"][0]
+    assert "largest_eigenvalue" not in found["networks"][1]
+    assert found["left_out"] == ["the curvature at b: all of its weights are frozen (trainable=False)"]
+
+
+def test_holes_of_lines_are_counted(data, tmp_path):
+    x, y = data
+    networks = {label: twin(seed) for seed, label in enumerate("ab")}
+    for weight in networks["b"].weights:
+        weight.assign(1e20 * weight)
+    found = terrain.look(networks, x, y, QUICK, tmp_path)
+    (line,) = found["lines"]
+    assert line["holes"]["keep"] > 0
+    assert line["barrier"]["keep"] is None
 
 
 def test_twins_among_others_have_their_line(data, tmp_path):
     x, y = data
-    options = terrain.Options(steps=3, hessian_steps=0, eigenvalues=1, trace_samples=2)
     networks = {
         label: keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=width, shortcuts=False)
         for label, width in (("teacher", 3), ("alone", 2), ("distilled", 2))
     }
-    found = terrain.look(networks, x, y, options, tmp_path)
+    found = terrain.look(networks, x, y, QUICK, tmp_path)
     assert [line["between"] for line in found["lines"]] == [["alone", "distilled"]]
     assert not [plane for plane in found["planes"] if plane["kind"] == "through"]
