@@ -30,7 +30,7 @@ def flags_of_script(only_given=False):
     ]
     not_of_the_run = ("out", "overwrite", "debug")
     return {
-        flag.name: str(flag.value)
+        flag.name: ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
         for flag in ours
         if flag.name not in not_of_the_run and flag.value is not None and (flag.present or not only_given)
     }

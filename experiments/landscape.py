@@ -31,7 +31,14 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("eigenvalues", _DEFAULTS.eigenvalues, "Of the Hessian at a network.", lower_bound=1)
 flags.DEFINE_integer("trace_samples", _DEFAULTS.trace_samples, "Products for its trace.", lower_bound=2)
-flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of directions, random vectors and the choice of images.")
+flags.DEFINE_integer(
+    "seed",
+    _DEFAULTS.seed,
+    "Of directions, random vectors and the choice of images, together with the seed of the networks.",
+    lower_bound=0,
+)
+
+_NO_WAYS = "the way of each training: a study keeps no snapshots, train and distill do (--snapshots)"
 
 
 def main():
@@ -52,11 +59,21 @@ def options_of_flags():
 
 def look(result, options, watch, group, folder):
     """What there is to see around the networks of one group."""
+    options = dataclasses.replace(options, seed=group.draws(options.seed))
     dataset = networks.load_dataset(result, group.seed)
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)
-    named = functools.partial(watching.named, watch, group.name)
-    return terrain.look(loaded, images, labels, options, folder, ways=group.points(), watch=named)
+    found = terrain.look(
+        loaded,
+        images,
+        labels,
+        options,
+        folder,
+        training_images=networks.training_images(dataset, len(labels), options.seed),
+        ways=group.points(),
+        watch=functools.partial(watching.named, watch, group.name),
+    )
+    return found if group.ways else found | {"left_out": [*found["left_out"], _NO_WAYS]}
 
 
 if __name__ == "__main__":

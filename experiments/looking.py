@@ -35,7 +35,7 @@ def opened(name):
     path = pathlib.Path(OUT.value or run / name)
     if run.resolve().is_relative_to(path.resolve()):
         raise ValueError(f"--out={path} holds the run that is looked at: choose another folder")
-    folder = runs.RunFolder(path, console.flags_of_script(only_given=True), CHANGEABLE)
+    folder = runs.RunFolder(path, console.flags_of_script(), CHANGEABLE)
     with folder.claimed(OVERWRITE.value):
         yield folder.path
 
@@ -53,12 +53,12 @@ def each(groups, folder, look):
     """
     # TensorFlow warns of many graphs: each network has its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return [_look_once(group, folder_of(folder, group.depth, group.name), look) for group in groups]
+    return [_look_once(group, folder_of(folder, group.kind, group.name), look) for group in groups]
 
 
-def folder_of(folder, depth, name):
+def folder_of(folder, kind, name):
     """Where what was found about a group is; of a run that is no study there is one group."""
-    return folder if depth is None else folder / _slug(name)
+    return folder if kind is None else folder / _slug(name)
 
 
 def _look_once(group, folder, look):
@@ -73,7 +73,7 @@ def _look_once(group, folder, look):
             )
         return found
     keras.backend.clear_session()  # else the graphs of all groups stay in memory
-    about = {"name": group.name, "depth": group.depth, "seed": group.seed, "files": seen}
+    about = {"name": group.name, "kind": group.kind, "seed": group.seed, "files": seen}
     found = about | look(group, folder)
     storage.write_json(found, path)
     return found
@@ -100,8 +100,8 @@ def finish(folder, name, result, groups):
       groups: of `each`.
     """
     view = views.VIEWS[name]
-    is_study = groups[0]["depth"] is not None
-    compared = [measure for measure in view.TITLES if not measure.endswith("_error")]
+    is_study = groups[0]["kind"] is not None
+    compared = [measure for measure in view.TITLES if not measure.endswith(("_error", "holes"))]
     summary = views.summarise(groups, compared) if is_study else None
     found = describe(name, result, groups, summary)
     for group in groups:
@@ -115,7 +115,7 @@ def finish(folder, name, result, groups):
     console.print_paths(
         page=folder / f"{name}.html",
         **({"report": renew_report(found)} if is_study else {}),
-        pictures=folder_of(folder, groups[0]["depth"], groups[0]["name"]) / "pictures",
+        pictures=folder_of(folder, groups[0]["kind"], groups[0]["name"]) / "pictures",
         tensorboard=folder / "tensorboard" if has_tensorboard else "only where TensorFlow is installed",
         result=folder / "result.json",
     )
@@ -123,7 +123,7 @@ def finish(folder, name, result, groups):
 
 def _write_group(folder, name, found, group):
     view = views.VIEWS[name]
-    own = folder_of(folder, group["depth"], group["name"])
+    own = folder_of(folder, group["kind"], group["name"])
     for picture, figure in view.pictures(group).items():
         plots.write_png(figure, own / "pictures" / f"{picture}.png")
         logs = folder / "tensorboard" / _slug(group["name"])

@@ -10,16 +10,26 @@ from absl import flags
 from experiments import layout
 from keras_kd import augmentation, callbacks, datasets, inference, landscape, storage, views
 
+# With fewer examples the error of a mean is not worth the name.
+FEWEST = 8
+
 RUN = flags.DEFINE_string("run", None, "Folder of a run of train, distill or study.", required=True)
-DEPTHS = flags.DEFINE_list("depths", [], "Of a study, such as 20,56; all if not given.")
-SEEDS = flags.DEFINE_list("seeds", [], "Of a study, such as 0,1,2; all if not given.")
+DEPTHS = flags.DEFINE_list("depths", None, "Of a study, such as 20,56; all if not given.")
+SEEDS = flags.DEFINE_list("seeds", None, "Of a study, such as 0,1,2; all if not given.")
 DATASET = flags.DEFINE_string("dataset", None, "Where the run's dataset is, if it has moved.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where tensorflow-datasets keeps its data.")
 SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Which images are looked at.")
 EXAMPLES = flags.DEFINE_integer(
-    "examples", 0, "How many of them; 0: as many as --standard_error takes.", lower_bound=0
+    "examples",
+    0,
+    f"How many of them; 0: as many as --standard_error takes, {landscape.FEWEST_EXAMPLES} at least.",
 )
-STANDARD_ERROR = flags.DEFINE_float("standard_error", 0.05, "Of the mean loss of each network, nats.")
+flags.register_validator(
+    "examples", lambda count: count == 0 or count >= FEWEST, f"--examples must be 0, or at least {FEWEST}"
+)
+STANDARD_ERROR = flags.DEFINE_float(
+    "standard_error", 0.05, "Of the mean loss of each network, nats.", lower_bound=1e-9
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,25 +41,26 @@ class Group:
       files: `{label: path of a .keras file}`.
       ways: `{label: folder of snapshots}`.
       seed: of their training.
-      depth: of a study's networks, else None.
+      kind: of a study's networks: what those of other seeds share, in words; else None.
     """
 
     name: str
     files: dict
     ways: dict
     seed: int
-    depth: int | None = None
+    kind: str | None = None
 
     def load(self):
         """`{label: network}`."""
         return {label: storage.load_model(path) for label, path in self.files.items()}
 
     def points(self):
-        """`{label: [point]}`, the snapshots of each network that has at least four."""
-        found = {
-            label: list(callbacks.read_snapshots(folder).values()) for label, folder in self.ways.items()
-        }
-        return {label: points for label, points in found.items() if len(points) >= 4}
+        """`{label: [point]}`, the snapshots of each network on its way."""
+        return {label: list(callbacks.read_snapshots(folder).values()) for label, folder in self.ways.items()}
+
+    def draws(self, seed):
+        """The seed of what is drawn about these networks: from one number another for each of their seeds."""
+        return int(np.random.SeedSequence([seed, self.seed]).generate_state(1)[0])
 
 
 def read():
@@ -90,40 +101,24 @@ def _of_run(folder, result):
 
 
 def _of_study(folder, result):
-    """For each depth, width and seed a residual network, its plain twin, and the one that it taught."""
-    groups = {}
-    for row in result["rows"]:
-        label = _label(row)
-        if row["status"] == "done" and label:
-            key = (row["depth"], row["width"], row["seed"])
-            groups.setdefault(key, {}).setdefault(label, folder / "runs" / row["run"] / layout.MODEL)
-    whole = [
+    """The trios of a study that are asked for."""
+    groups = [
         Group(
-            f"depth {depth}, width {width}, seed {seed}",
-            {label: files[label] for label in views.LABELS},
+            f"{trio.kind}, seed {trio.seed}",
+            {label: folder / "runs" / run / layout.MODEL for label, run in trio.runs.items()},
             {},
-            seed,
-            depth,
+            trio.seed,
+            trio.kind,
         )
-        for (depth, width, seed), files in sorted(groups.items())
-        if set(files) == set(views.LABELS) and _asked(DEPTHS.value, depth) and _asked(SEEDS.value, seed)
+        for trio in views.trios(result["rows"])
+        if _asked(DEPTHS.value, trio.depth) and _asked(SEEDS.value, trio.seed)
     ]
-    if not whole:
+    if not groups:
         raise ValueError(
             f"{folder} has no residual network with its plain twin and the one it taught, all trained, with "
-            f"--depths={','.join(DEPTHS.value)} --seeds={','.join(SEEDS.value)}"
+            f"--depths={','.join(DEPTHS.value or [])} --seeds={','.join(SEEDS.value or [])}"
         )
-    return whole
-
-
-def _label(row):
-    """What a run of a study is here; None for one that is not compared."""
-    usual = row["dropout"] == 0 and row["label_fraction"] == 1
-    if row["variant"] in (views.RESIDUAL, views.PLAIN):
-        return row["variant"] if usual else None
-    by_twin = row["mentor"] == f"r{row['depth']}w{row['width']}" and not row["mentor_control"]
-    is_taught = row["variant"] == views.TAUGHT and by_twin and not row["mentor_epochs"]
-    return views.TAUGHT if usual and is_taught else None
+    return groups
 
 
 def _asked(wanted, value):
@@ -137,21 +132,24 @@ def load_dataset(result, seed):
       ValueError: if what is found is another one.
     """
     described = result["dataset"]
-    dataset = datasets.load(
+    first = result.get("seeds", [seed])[0]  # the fingerprint is that of its split
+    dataset = _load(described, first)
+    sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
+    if sizes != described["examples"] or dataset.fingerprint != described["fingerprint"]:
+        raise ValueError(
+            f"the dataset {DATASET.value or described['name']!r} is not the one of {RUN.value} (fingerprint "
+            f"{described['fingerprint']}): give its place by --dataset"
+        )
+    return dataset if seed == first else _load(described, seed)
+
+
+def _load(described, seed):
+    return datasets.load(
         DATASET.value or described["name"],
         validation_fraction=_validation_fraction(described),
         seed=seed,
         data_dir=DATA_DIR.value,
     )
-    sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
-    if sizes != described["examples"] or (
-        seed == result.get("seeds", [seed])[0] and dataset.fingerprint != described["fingerprint"]
-    ):
-        raise ValueError(
-            f"the dataset {DATASET.value or described['name']!r} is not the one of {RUN.value} (fingerprint "
-            f"{described['fingerprint']}): give its place by --dataset"
-        )
-    return dataset
 
 
 def _validation_fraction(described):
@@ -174,13 +172,22 @@ def examples(networks, dataset, seed):
     Without --examples there are as many as the network with the most uneven losses needs for
     --standard_error.
     """
-    split = getattr(dataset, SPLIT.value)
     count = EXAMPLES.value
     if not count:
         count = max(
             landscape.examples_needed(_losses(network, dataset), STANDARD_ERROR.value)
             for network in networks.values()
         )
+    return _drawn(dataset, SPLIT.value, count, seed)
+
+
+def training_images(dataset, count, seed):
+    """So many training images, normalised, for statistics where the examples are others; None if not."""
+    return None if SPLIT.value == "train" else _drawn(dataset, "train", count, seed)[0]
+
+
+def _drawn(dataset, split, count, seed):
+    split = getattr(dataset, split)
     chosen = np.random.default_rng(seed).permutation(len(split.labels))[:count]
     images = augmentation.normalise(split.images[chosen], dataset.mean, dataset.std)
     return np.asarray(images), split.labels[chosen]

@@ -4,6 +4,8 @@ sections of a page and as PNG.
 A group is what `terrain.look` found, with a name: `{"name": "depth 20, seed 0", "planes": [...], ...}`.
 """
 
+import itertools
+
 import numpy as np
 import plotly.subplots
 from matplotlib import ticker
@@ -23,12 +25,15 @@ TITLES = {
     "largest_eigenvalue": "Hessian: largest eigenvalue",
     "trace": "Hessian: trace",
     "trace_error": "standard error of the trace",
-    "smoothness": "gradient: change per step",
+    "smoothness": "gradient: largest change per length of a step",
+    "holes": "plane: points whose loss is not finite",
+    "hessian_holes": "plane: points where no eigenvalues are found",
 }
 
 WORDS = (
     "The plane is the random one around each network; the Hessian's eigenvalue and trace are at the network "
-    "itself, the ratio is the median over points of the plane."
+    "itself, the ratio is the median over points of the plane. With ReLUs the Hessian does not see kinks, "
+    "where a surface bends too; the plane, by differences, does."
 )
 
 # Lowest loss that a logarithmic height shows.
@@ -78,6 +83,7 @@ def sections(group, name):
         _lines(group, f"{name}-lines"),
         _spectra(group, f"{name}-spectra"),
         _steps(group, f"{name}-steps"),
+        _left_out(group, f"{name}-left-out"),
     ]
     return [section for section in found if section]
 
@@ -117,18 +123,26 @@ def _of_kind(group, kind):
 def _range(planes):
     heights = np.concatenate([height_of(plane["loss"]).reshape(-1) for plane in planes])
     finite = heights[np.isfinite(heights)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _caption(words, planes):
     holes = sum(plane["roughness"]["holes"] for plane in planes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = [
-            np.nanmedian(np.array(plane["standard_error"], float) / np.array(plane["loss"], float))
-            for plane in planes
-        ]
-    words = f"{words} {planes[0]['examples']:,} examples; the standard error of a point is "
-    words += f"{max(shares):.0%} of its loss (median of the points)."
+        shares = np.concatenate(
+            [
+                np.ravel(np.array(plane["standard_error"], float) / np.array(plane["loss"], float))
+                for plane in planes
+            ]
+        )
+    shares = shares[np.isfinite(shares)]
+    words = f"{words} {planes[0]['examples']:,} examples"
+    if len(shares):
+        words += (
+            f"; the standard error of a point is {np.median(shares):.0%} of its loss (median of the points)"
+        )
+    words += "."
     return f"{words} Left as holes, as their loss is not finite: {holes}." if holes else words
 
 
@@ -192,22 +206,7 @@ def _contours(planes, name, title, words):
             hovertemplate="%{x:.2f}, %{y:.2f}: log10 loss %{z:.2f}<extra></extra>",
             **place,
         )
-        if plane["way"]:
-            a, b = zip(*plane["way"], strict=True)
-            style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
-            figure.add_scatter(x=b, y=a, mode="lines+markers", hoverinfo="skip", **style, **place)
-        figure.add_scatter(
-            x=[mark[1] for mark in plane["marks"].values()],
-            y=[mark[0] for mark in plane["marks"].values()],
-            text=list(plane["marks"]),
-            mode="markers+text",
-            textposition="top center",
-            textfont={"color": "white"},
-            marker={"symbol": "x", "color": "white", "size": 9},
-            showlegend=False,
-            hovertemplate="%{text}<extra></extra>",
-            **place,
-        )
+        _add_way(figure, plane, place)
     figure.update_layout(height=480, margin={"l": 50, "r": 10, "t": 60, "b": 40}, template="plotly_white")
     explained = [
         f"{heading}: {', '.join(f'{share:.0%}' for share in plane['explained'])}"
@@ -216,6 +215,26 @@ def _contours(planes, name, title, words):
     ]
     words += f" Variance along the two axes: {'; '.join(explained)}." if explained else ""
     return pages.section(name, title, _caption(words, planes), figure)
+
+
+def _add_way(figure, plane, place):
+    """The training's way over a map, and the networks on it."""
+    if plane["way"]:
+        a, b = zip(*plane["way"], strict=True)
+        style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
+        figure.add_scatter(x=b, y=a, mode="lines+markers", hoverinfo="skip", **style, **place)
+    figure.add_scatter(
+        x=[mark[1] for mark in plane["marks"].values()],
+        y=[mark[0] for mark in plane["marks"].values()],
+        text=list(plane["marks"]),
+        mode="markers+text",
+        textposition="top center",
+        textfont={"color": "white"},
+        marker={"symbol": "x", "color": "white", "size": 9},
+        showlegend=False,
+        hovertemplate="%{text}<extra></extra>",
+        **place,
+    )
 
 
 def _lines(group, name):
@@ -235,74 +254,108 @@ def _lines(group, name):
                 line={"color": colour, "dash": dash},
                 hovertemplate="%{x:.2f}: %{y:.3f} nats" + pages.NAME,
             )
-            rows.append([between, kind, pages.plain(line["barrier"][batch_norm], 3)])
+            rows.append([between, kind, pages.number(line["barrier"][batch_norm]), line["holes"][batch_norm]])
     words = (
         "The barrier is how far the loss rises above the straight line between the two networks' losses "
         "(Frankle et al. 2020, Entezari et al. 2022). Mixed statistics fit no network between, so the line "
         "that counts is the one whose statistics are measured again."
     )
-    table = (["between", "BatchNorm's statistics", "barrier, nats"], rows)
+    table = (["between", "BatchNorm's statistics", "barrier, nats", "points whose loss is not finite"], rows)
     return pages.section(name, f"Between networks: {group['name']}", words, figure, table)
 
 
 _BATCH_NORM = {"keep": "statistics mixed", "estimate": "statistics measured again"}
 
 
-def _spectra(group, name):
-    figure = pages.figure("rank", "largest eigenvalues of the Hessian")
-    for number, network in enumerate(group["networks"]):
+def _curved(group):
+    """The networks of a group whose curvature is known."""
+    return [network for network in group["networks"] if "spectrum" in network]
+
+
+def _curves(networks, x_title, y_title, values, hover):
+    """A line per network; `values` gives x and y of one."""
+    figure = pages.figure(x_title, y_title)
+    for number, network in enumerate(networks):
+        x, y = values(network)
         figure.add_scatter(
-            x=list(range(1, len(network["spectrum"]) + 1)),
-            y=network["spectrum"],
+            x=x,
+            y=y,
             name=network["label"],
             mode="lines+markers",
             line={"color": plots.COLOURS[number % len(plots.COLOURS)]},
             marker={"symbol": number % pages.SYMBOLS, "size": 8},
-            hovertemplate="%{y:.3g}" + pages.NAME,
+            hovertemplate=hover + pages.NAME,
         )
+    return figure
+
+
+def _spectrum(network):
+    return list(range(1, len(network["spectrum"]) + 1)), network["spectrum"]
+
+
+def _change(network):
+    return network["step"]["size"], network["step"]["change"]
+
+
+_SPECTRUM_TITLES = ("rank", "largest eigenvalues of the Hessian")
+_STEP_TITLES = ("step size, as a learning rate", "change of the gradient per length of the step")
+
+
+def _spectra(group, name):
+    networks = _curved(group)
+    if not networks:
+        return None
+    figure = _curves(networks, *_SPECTRUM_TITLES, _spectrum, "%{y:.3g}")
     figure.update_xaxes(dtick=1)
     words = (
-        "Curvature at the networks themselves, in all of their weights (statistics of BatchNorm kept): the "
-        "largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all numbers of "
-        "the networks."
+        "Curvature at the networks themselves, in all of their weights that train (statistics of BatchNorm "
+        "kept): the largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all "
+        "numbers of the networks."
     )
     return pages.section(name, f"Curvature: {group['name']}", words, figure)
 
 
 def _steps(group, name):
-    figure = pages.figure("step size, as a learning rate", "change of the gradient along the step")
-    for number, network in enumerate(group["networks"]):
-        figure.add_scatter(
-            x=network["step"]["sizes"],
-            y=network["step"]["distances"],
-            name=network["label"],
-            mode="lines+markers",
-            line={"color": plots.COLOURS[number % len(plots.COLOURS)]},
-            marker={"symbol": number % pages.SYMBOLS, "size": 8},
-            hovertemplate="rate %{x}: %{y:.3g}" + pages.NAME,
-        )
+    networks = _curved(group)
+    if not networks:
+        return None
+    figure = _curves(networks, *_STEP_TITLES, _change, "rate %{x}: %{y:.3g}")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     words = (
-        "How far the gradient after a step against it differs from the one before (Santurkar et al. 2018): "
-        "the less, the better a gradient tells what comes."
+        "How far the gradient after a step against it differs from the one before, divided by the length of "
+        "the step (Santurkar et al. 2018): the less, the better a gradient tells what comes. The largest is "
+        "mostly that of the smallest step, so a property of the place alone; longer steps see further."
     )
-    columns = ["network", *(f"rate {size:g}" for size in group["networks"][0]["step"]["sizes"])]
-    rows = [
-        [network["label"], *(pages.plain(value, 3) for value in network["step"]["distances"])]
-        for network in group["networks"]
-    ]
+    columns = ["network", *(f"rate {size:g}" for size in networks[0]["step"]["size"])]
+    rows = [[network["label"], *map(pages.number, network["step"]["change"])] for network in networks]
     return pages.section(name, f"How far a gradient tells: {group['name']}", words, figure, (columns, rows))
+
+
+def _left_out(group, name):
+    if not group["left_out"]:
+        return None
+    rows = [[reason] for reason in group["left_out"]]
+    words = "What is asked for here and cannot be drawn of these networks, and why."
+    return pages.section(name, f"Left out: {group['name']}", words, table=(["left out"], rows))
 
 
 # --------------------------------------------------------------------------- PNG
 
 
 def pictures(group):
-    """`{name: matplotlib figure}`: maps of the planes, spectra."""
+    """`{name: matplotlib figure}`: maps of the planes, lines between networks, spectra, steps."""
     kinds = {kind: _of_kind(group, kind) for kind in ("around", "through", "way")}
     found = {kind: _maps(planes) for kind, planes in kinds.items() if planes}
-    return found | {"spectra": _spectrum_picture(group["networks"])}
+    if group["lines"]:
+        found["lines"] = _line_picture(group["lines"])
+    networks = _curved(group)
+    if networks:
+        found["spectra"] = _picture(networks, *_SPECTRUM_TITLES, _spectrum)
+        found["spectra"].axes[0].set_yscale("symlog")
+        found["steps"] = _picture(networks, *_STEP_TITLES, _change)
+        found["steps"].axes[0].set(xscale="log", yscale="log")
+    return found
 
 
 def _maps(planes):
@@ -327,17 +380,30 @@ def _maps(planes):
     return figure
 
 
-def _spectrum_picture(networks):
+def _line_picture(lines):
     figure = plots.blank(6, 4)
     axis = figure.subplots()
-    for network, colour, marker in zip(networks, plots.COLOURS, "osD^vPX*", strict=False):
-        spectrum = np.array(network["spectrum"], float)
-        axis.plot(
-            np.arange(1, len(spectrum) + 1), spectrum, color=colour, marker=marker, label=network["label"]
-        )
-    axis.set_yscale("symlog")
-    axis.set_xlabel("rank")
-    axis.set_ylabel("largest eigenvalues of the Hessian")
+    for line, colour in zip(lines, itertools.cycle(plots.COLOURS)):
+        for batch_norm, style in (("keep", "--"), ("estimate", "-")):
+            losses = np.array(line["loss"][batch_norm], float)
+            label = f"{' to '.join(line['between'])}, {_BATCH_NORM[batch_norm]}"
+            axis.plot(line["fractions"], losses, style, color=colour, label=label)
+    _finish(axis, "share of the way", "loss, nats")
+    return figure
+
+
+def _picture(networks, x_title, y_title, values):
+    figure = plots.blank(6, 4)
+    axis = figure.subplots()
+    for network, colour, marker in zip(networks, itertools.cycle(plots.COLOURS), itertools.cycle("osD^vPX*")):
+        x, y = values(network)
+        axis.plot(x, np.array(y, float), color=colour, marker=marker, label=network["label"])
+    _finish(axis, x_title, y_title)
+    return figure
+
+
+def _finish(axis, x_title, y_title):
+    axis.set_xlabel(x_title)
+    axis.set_ylabel(y_title)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    return figure

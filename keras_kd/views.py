@@ -2,54 +2,120 @@
 
 A view is a module that draws what one script found about a group of networks: `TITLE`, `TITLES` (`{measure:
 title}`), `sections(group, name)`, `overview(group, name)` and `pictures(group)`. A group is `{"name",
-"depth", "seed", "networks": [{"label", measure: number}], ...}`.
+"kind", "seed", "networks": [{"label", measure: number}], ...}`; those of one kind differ by their seed.
 """
 
+import dataclasses
 import json
 import pathlib
 
-from keras_kd import comparisons, landscape_pictures, pages, reuse_pictures, storage
+from keras_kd import comparisons, landscape_pictures, pages, reuse_pictures, storage, study
 
 VIEWS = {"landscape": landscape_pictures, "reuse": reuse_pictures}
 
 RESIDUAL, PLAIN, TAUGHT = LABELS = ("residual", "plain", "plain + KD")
 
 
+# What twins share, and what is said of them where it is not a run's default.
+_SETTINGS = ("dropout", "weight_decay", "augmentation", "label_fraction")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trio:
+    """A residual network, its plain twin, and the one that the first taught.
+
+    Attributes:
+      kind: what trios of other seeds share, in words.
+      depth, seed: of all three.
+      runs: `{label: name of the run}`, one for each of `LABELS`.
+    """
+
+    kind: str
+    depth: int
+    seed: int
+    runs: dict
+
+
+def trios(rows):
+    """The networks of a study that can be compared: one `Trio` for each plain network taught by its twin.
+
+    Args:
+      rows: of the study's results; see `study.Run.describe`.
+
+    Returns:
+      A list, by depth, width, settings and seed. Controls, and mentors that leave early, are left out.
+    """
+    done = [row for row in rows if row["status"] == "done"]
+    taught = [row for row in done if _with_twins(row, done)]
+    order = ("depth", "width", *_SETTINGS, "temperature", "alpha", "seed")
+    return [
+        Trio(_kind(row), row["depth"], row["seed"], _with_twins(row, done))
+        for row in sorted(taught, key=lambda row: [row[name] for name in order])
+    ]
+
+
+def _with_twins(taught, done):
+    """`{label: run}` of a network that its residual twin taught to the end, and the two; None of others."""
+    if taught["variant"] != TAUGHT or taught["mentor_control"] or taught["mentor_epochs"]:
+        return None
+    same = ("depth", "width", "seed", *_SETTINGS)
+    twins = {
+        row["variant"]: row["run"]
+        for row in done
+        if row["variant"] in (RESIDUAL, PLAIN) and all(row[name] == taught[name] for name in same)
+    }
+    by_twin = twins.get(RESIDUAL) == f"{taught['mentor']}-s{taught['seed']}"
+    return {**twins, TAUGHT: taught["run"]} if by_twin and PLAIN in twins else None
+
+
+def _kind(row):
+    told = [f"depth {row['depth']}", f"width {row['width']}"]
+    told += [
+        f"{name.replace('_', ' ')} {row[name]}"
+        for name in (*_SETTINGS, "temperature", "alpha")
+        if row[name] != getattr(study.Run, name)
+    ]
+    return ", ".join(told)
+
+
 def summarise(groups, measures):
     """Means over seeds, and by how much the taught network differs from its twins.
 
     Args:
-      groups: of a study; those of one depth have the same labels.
+      groups: of a study; those of one kind have the same labels.
       measures: names of numbers; a network may lack one.
 
     Returns:
-      `{"cells": [...], "differences": [...]}`: entries with `"depth"`, `"label"`, `"measure"` and a
-      `comparisons.Estimate`.
+      `{"cells": [...], "differences": [...]}`: entries with `"kind"`, `"label"`, `"measure"`, `"missing"` and
+      a `comparisons.Estimate`, whose numbers are None if some seeds, `missing` of them, lack the measure.
     """
     found = {"cells": [], "differences": []}
-    for depth in sorted({group["depth"] for group in groups}):
+    for kind in dict.fromkeys(group["kind"] for group in groups):
         rows = [
             {network["label"]: network for network in group["networks"]}
             for group in groups
-            if group["depth"] == depth
+            if group["kind"] == kind
         ]
         for measure in measures:
             values = {label: [row[label].get(measure) for row in rows] for label in LABELS}
             for label, numbers in values.items():
-                found["cells"] += _estimate(depth, label, measure, numbers)
+                found["cells"] += _estimate(kind, label, measure, numbers)
             for other in (RESIDUAL, PLAIN):
                 pairs = zip(values[TAUGHT], values[other], strict=True)
                 minus = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-                found["differences"] += _estimate(depth, f"{TAUGHT} minus {other}", measure, minus)
+                found["differences"] += _estimate(kind, f"{TAUGHT} minus {other}", measure, minus)
     return found
 
 
-def _estimate(depth, label, measure, numbers):
-    """A list of one, or of none where a seed lacks the number."""
-    if None in numbers:
+def _estimate(kind, label, measure, numbers):
+    """A list of one, or of none where no seed has the number."""
+    missing = numbers.count(None)
+    if missing == len(numbers):
         return []
-    estimate = storage.plain_values(comparisons.estimate(numbers))
-    return [{"depth": depth, "label": label, "measure": measure, **estimate}]
+    estimate = storage.plain_values(comparisons.estimate([n for n in numbers if n is not None]))
+    if missing:  # those that have it may be the mild ones
+        estimate |= {"mean": None, "low": None, "high": None}
+    return [{"kind": kind, "label": label, "measure": measure, "missing": missing, **estimate}]
 
 
 def tables(summary, titles):
@@ -59,8 +125,9 @@ def tables(summary, titles):
         labels = list(dict.fromkeys(entry["label"] for entry in summary[key]))
         rows = {}
         for entry in summary[key]:
-            name = f"depth {entry['depth']}: {titles[entry['measure']]}"
-            rows.setdefault(name, {})[entry["label"]] = pages.interval(entry)
+            name = f"{entry['kind']}: {titles[entry['measure']]}"
+            lacks = f"n/a in {entry['missing']} of {entry['missing'] + entry['count']} seeds"
+            rows.setdefault(name, {})[entry["label"]] = lacks if entry["missing"] else pages.interval(entry)
         table = [[name, *(cells.get(label, "n/a") for label in labels)] for name, cells in rows.items()]
         found.append((key, title, ["measure", *labels], table))
     return found
@@ -98,7 +165,7 @@ def sections_of_group(group, name):
 
 
 def sections(found, name):
-    """The sections about a study: tables over seeds, and the first seed of each depth to look at.
+    """The sections about a study: tables over seeds, and the first seed of each kind to look at.
 
     Args:
       found: the `result.json` of a script that looks inside.
@@ -111,8 +178,8 @@ def sections(found, name):
     ]
     first = {}
     for group in found["groups"]:
-        first.setdefault(group["depth"], group)
-    drawn = [view.overview(group, f"{name}-{depth}") for depth, group in first.items()]
+        first.setdefault(group["kind"], group)
+    drawn = [view.overview(group, f"{name}-{place}") for place, group in enumerate(first.values(), 1)]
     return [*told, *(section for each in drawn for section in each)]
 
 

@@ -47,7 +47,10 @@ def test_one_flag_leads_to_a_page(finished, name):
     page = (cwd / paths["page"]).read_text(encoding="utf-8")
     assert f"python -m experiments.{name} --run=runs/first" in page
     pictures = {path.stem for path in (cwd / paths["pictures"]).iterdir()}
-    wanted = {"landscape": {"around", "through", "way", "spectra"}, "reuse": {"cka", "ranks", "lesions"}}
+    wanted = {
+        "landscape": {"around", "way", "through", "lines", "spectra", "steps"},
+        "reuse": {"cka", "ranks", "lesions"},
+    }
     assert pictures == wanted[name]
     events = EventAccumulator(str(cwd / paths["tensorboard"] / "first"))
     events.Reload()
@@ -85,6 +88,7 @@ def test_finished_work_is_not_done_again(finished):
             "steps must be odd and at least 3, so that the centre is sampled. Received: 4",
         ),
         ("landscape", ["--steps=5"], "was begun with other flags: --steps was 3 and is 5"),
+        ("landscape", ["--hessian_steps=2", "--out=x"], "hessian_steps must be odd, so that the centre"),
         (
             "landscape",
             ["--run=runs/none"],

@@ -1,13 +1,25 @@
 """What was seen inside networks: numbers over seeds, and pages in a real browser."""
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from conftest import CHROMIUM, probed, tiny_arrays, trio
 
-from keras_kd import anatomy, augmentation, comparisons, datasets, pages, plots, storage, terrain, views
+from keras_kd import (
+    anatomy,
+    augmentation,
+    comparisons,
+    datasets,
+    pages,
+    plots,
+    storage,
+    study,
+    terrain,
+    views,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +59,60 @@ def groups(tmp_path_factory):
                 if network.get(measure) is not None:
                     network[measure] += 1.0
         found[name] = [
-            {"name": f"depth 8, seed {seed}", "depth": 8, "seed": seed, **storage.plain_values(each)}
+            {
+                "name": f"depth 8, seed {seed}",
+                "kind": "depth 8, width 4",
+                "seed": seed,
+                **storage.plain_values(each),
+            }
             for seed, each in enumerate((group, second))
         ]
     return found
+
+
+def rows(*runs, failed=()):
+    return [
+        {"run": run.key, "status": "failed" if run in failed else "done", **run.describe()} for run in runs
+    ]
+
+
+def trained(seed=0, mentor=None, **settings):
+    """A residual network, its plain twin, and the one that the first, or another mentor, taught."""
+    residual = study.Run(settings.pop("depth", 20), width=settings.pop("width", 8), seed=seed, **settings)
+    plain = dataclasses.replace(residual, variant="plain")
+    taught = dataclasses.replace(plain, variant="plain + KD", mentor=study.Mentor(mentor or residual))
+    return residual, plain, taught
+
+
+def test_trios_share_all_but_shortcuts_and_mentor():
+    usual, wide, other = trained(), trained(width=16), trained(seed=1)
+    decayed = trained(weight_decay=0.005)
+    cooler = dataclasses.replace(usual[2], temperature=2.0)
+    found = views.trios(rows(*decayed, *other, *wide, *usual, cooler))
+    assert [(trio.kind, trio.seed) for trio in found] == [
+        ("depth 20, width 8, temperature 2.0", 0),
+        ("depth 20, width 8", 0),
+        ("depth 20, width 8", 1),
+        ("depth 20, width 8, weight decay 0.005", 0),
+        ("depth 20, width 16", 0),
+    ]
+    assert found[1].runs == dict(zip(views.LABELS, (run.key for run in usual), strict=True))
+    assert found[0].runs["plain + KD"] == cooler.key
+    assert found[0].runs["plain"] == usual[1].key
+
+
+@pytest.mark.parametrize("left_out", range(3))
+def test_what_lacks_a_twin_is_no_trio(left_out):
+    runs = trained()
+    assert not views.trios(rows(*runs, failed=[runs[left_out]]))
+
+
+def test_other_mentors_make_no_trio():
+    shallow = study.Run(8, width=8)
+    *twins, taught = trained(mentor=shallow)
+    brief = dataclasses.replace(taught, mentor=study.Mentor(twins[0]), mentor_epochs=3)
+    shuffled = dataclasses.replace(taught, mentor=study.Mentor(twins[0], "shuffled"))
+    assert not views.trios(rows(shallow, *twins, taught, brief, shuffled))
 
 
 @pytest.mark.parametrize("name", views.VIEWS)
@@ -75,20 +137,69 @@ def test_means_and_differences_are_paired_over_seeds(groups, name):
         assert minus["high"] - minus["low"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_what_a_seed_lacks_is_left_out(groups):
+def test_what_a_seed_lacks_has_no_mean(groups):
+    one, other = copy.deepcopy(groups["landscape"])
+    other["networks"][1]["trace"] = None
+    summary = views.summarise([one, other], ["trace"])
+    cells = {cell["label"]: cell for cell in summary["cells"]}
+    assert cells["residual"]["mean"] is not None
+    assert (cells["plain"]["mean"], cells["plain"]["missing"], cells["plain"]["count"]) == (None, 1, 1)
+    text = json.dumps(views.tables(summary, {"trace": "trace"}))
+    assert "n/a in 1 of 2 seeds" in text
+    assert {each["label"] for each in summary["differences"] if each["missing"]} == {"plain + KD minus plain"}
+
+
+def test_kinds_are_told_apart(groups):
+    one, other = copy.deepcopy(groups["landscape"])
+    other["kind"] = "depth 8, width 8"
+    summary = views.summarise([one, other], ["loss"])
+    assert [(cell["kind"], cell["count"]) for cell in summary["cells"]] == [
+        *[("depth 8, width 4", 1)] * 3,
+        *[("depth 8, width 8", 1)] * 3,
+    ]
+
+
+def test_what_no_seed_has_is_left_out(groups):
     summary = views.summarise(groups["landscape"], views.VIEWS["landscape"].TITLES)
     assert not [cell for cell in summary["cells"] if cell["measure"] == "hessian_ratio"]
     text = json.dumps(views.tables(summary, views.VIEWS["landscape"].TITLES))
-    assert "depth 8: loss, nats" in text
+    assert "depth 8, width 4: loss, nats" in text
 
 
 @pytest.mark.parametrize("name", views.VIEWS)
 def test_pictures_are_drawn(groups, name, tmp_path):
     pictures = views.VIEWS[name].pictures(groups[name][0])
-    wanted = {"landscape": {"around", "through", "way", "spectra"}, "reuse": {"cka", "ranks", "lesions"}}
+    wanted = {
+        "landscape": {"around", "through", "way", "lines", "spectra", "steps"},
+        "reuse": {"cka", "ranks", "lesions"},
+    }
     assert set(pictures) == wanted[name]
     for figure in pictures.values():
         assert plots.pixels(figure).std() > 5
+
+
+def test_a_flat_surface_and_one_of_holes_are_drawn(groups):
+    for loss, error in ((1e-6, 1e-7), (None, None)):
+        (group, _) = copy.deepcopy(groups["landscape"])
+        for plane in group["planes"]:
+            plane["loss"] = [[loss] * 5] * 5
+            plane["standard_error"] = [[error] * 5] * 5
+        assert views.VIEWS["landscape"].pictures(group)
+        text = json.dumps(views.VIEWS["landscape"].sections(group, "x"))
+        assert "nan%" not in text
+        assert ("10% of its loss" in text) == (loss is not None)
+
+
+def test_networks_without_curvature_and_what_is_left_out_are_told(groups):
+    group = copy.deepcopy(groups["landscape"][0])
+    for network in group["networks"]:
+        del network["spectrum"], network["step"]
+    group["left_out"] = ["the curvature at a: it is <frozen>"]
+    sections = views.VIEWS["landscape"].sections(group, "x")
+    assert [section["table"]["rows"] for section in sections if section["id"] == "x-left-out"] == [
+        [["the curvature at a: it is <frozen>"]]
+    ]
+    assert "spectra" not in views.VIEWS["landscape"].pictures(group)
 
 
 _LOOK = """
