@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 import warnings
+from logging import ERROR, getLogger
 
 from absl import app, flags, logging
 from rich.console import Console
@@ -73,6 +74,7 @@ def guarded(main, argv):
     The exit status is 1, or `hosts.EXIT_RESUME` where the same command goes on from what is saved.
     """
     logging.set_verbosity(logging.WARNING)
+    getLogger("tensorflow").setLevel(ERROR)  # it warns of many graphs: each network has its own
     try:
         if len(argv) > 1:
             raise ValueError(f"flags begin with --. Received: {' '.join(argv[1:])}")

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import logging
 import pathlib
 import re
 import shlex
@@ -51,8 +50,6 @@ def each(groups, folder, look):
     Raises:
       ValueError: if what is there is of other networks.
     """
-    # TensorFlow warns of many graphs: each network has its own.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return [_look_once(group, folder_of(folder, group.kind, group.name), look) for group in groups]
 
 

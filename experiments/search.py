@@ -14,7 +14,6 @@ KERASTUNER_ORACLE_PORT. All see one folder.
 
 import dataclasses
 import functools
-import logging
 import pathlib
 import shlex
 import sys
@@ -82,9 +81,6 @@ def main():
     if own and not own.is_chief:
         work(folder, own, settings, space)
         return
-    logging.getLogger("tensorflow").setLevel(
-        logging.ERROR
-    )  # it warns of many graphs: each student has its own
     found = None if retries.RETRY_FAILED.value else common.finished(folder)
     if found is None and own:
         crews.check_free(own)
