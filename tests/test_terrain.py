@@ -1,7 +1,6 @@
 """The landscape around networks that belong together."""
 
 import dataclasses
-import shutil
 
 import keras
 import numpy as np
@@ -94,23 +93,6 @@ def test_what_is_there_is_not_measured_again(looked):
     assert again["networks"] == found["networks"]
 
 
-def test_a_signal_between_two_products_ends_the_work(looked, tmp_path):
-    folder, networks, examples, found = looked
-    shutil.copytree(folder, tmp_path / "copy")
-    (tmp_path / "copy" / "spectrum-at-residual.npz").unlink()
-
-    def watch(title, done, total):
-        asked.append(title)
-        if asked.count("spectrum at residual") == 4:
-            raise KeyboardInterrupt
-
-    asked = []
-    with pytest.raises(KeyboardInterrupt):
-        terrain.look(networks, *examples, OPTIONS, tmp_path / "copy", watch=watch)
-    again = terrain.look(networks, *examples, OPTIONS, tmp_path / "copy")
-    assert again["networks"][0]["spectrum"] == pytest.approx(found["networks"][0]["spectrum"])
-
-
 def test_a_survey_of_another_network_is_refused(looked):
     folder, networks, examples, _ = looked
     others = networks | {"residual": keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)}
@@ -200,10 +182,26 @@ def test_holes_of_lines_are_counted(data, tmp_path):
 
 def test_twins_among_others_have_their_line(data, tmp_path):
     x, y = data
-    networks = {
-        label: keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=width, shortcuts=False)
-        for label, width in (("teacher", 3), ("alone", 2), ("distilled", 2))
-    }
+    networks = {"teacher": mlp(units=5), "alone": twin(0), "distilled": twin(1)}
     found = terrain.look(networks, x, y, QUICK, tmp_path)
     assert [line["between"] for line in found["lines"]] == [["alone", "distilled"]]
     assert not [plane for plane in found["planes"] if plane["kind"] == "through"]
+
+
+def test_a_signal_between_two_products_ends_the_work(data, tmp_path):
+    x, y = data
+    networks = {"a": twin(0)}
+    wanted = terrain.look(networks, x, y, QUICK, tmp_path)
+    (tmp_path / "spectrum-at-a.npz").unlink()
+
+    def watch(title, done, total):
+        asked.append(title)
+        if asked.count("spectrum at a") == 4:
+            raise KeyboardInterrupt
+
+    asked = []
+    with pytest.raises(KeyboardInterrupt):
+        terrain.look(networks, x, y, QUICK, tmp_path, watch=watch)
+    assert "trace at a" not in asked
+    found = terrain.look(networks, x, y, QUICK, tmp_path)
+    assert found["networks"][0]["spectrum"] == pytest.approx(wanted["networks"][0]["spectrum"])
