@@ -13,7 +13,11 @@ from keras import ops
 # Rounding errors of float32 in a loss that do not count as curvature.
 _ROUNDINGS = 8
 
-_LANCZOS_TOLERANCE = 1e-3
+# Of a residual, relative to the eigenvalue, whose own error is of about its square; and how many products
+# come before the first restart. ARPACK's defaults and 1e-3 take about half as many more on ResNets, for
+# values that agree to four digits.
+_LANCZOS_TOLERANCE = 1e-2
+_LANCZOS_VECTORS = 12
 
 
 class Local:
@@ -91,7 +95,8 @@ def largest_eigenvalues(product, size, count=1, *, seed=0):
       seed: of the vector it begins with.
 
     Returns:
-      float64 `[count]`; NaN where products are not finite, or ARPACK did not find 3 digits in its iterations.
+      float64 `[count]`, right to 1 % and mostly far better; NaN where products are not finite, or ARPACK did
+      not come to that in its iterations.
     """
     return _lanczos(product, size, count, "LA", seed)[::-1]
 
@@ -112,7 +117,13 @@ def _lanczos(product, size, count, which, seed):
     matrix = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=np.float64)
     try:
         values = scipy.sparse.linalg.eigsh(
-            matrix, count, which=which, v0=start, tol=_LANCZOS_TOLERANCE, return_eigenvectors=False
+            matrix,
+            count,
+            which=which,
+            v0=start,
+            ncv=min(size, max(_LANCZOS_VECTORS, 2 * count + 1)),
+            tol=_LANCZOS_TOLERANCE,
+            return_eigenvectors=False,
         )
     except scipy.sparse.linalg.ArpackError:
         return np.full(count, np.nan)
