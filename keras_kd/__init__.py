@@ -23,6 +23,7 @@ _ON_DEMAND = (
     "batch_norm",
     "claims",
     "comparisons",
+    "costs",
     "crews",
     "curvature",
     "devices",

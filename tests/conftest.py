@@ -26,6 +26,7 @@ CORE_TESTS = [
     "test_checkpoints.py",
     "test_comparisons.py",
     "test_compatibility.py",
+    "test_costs.py",
     "test_curvature.py",
     "test_datasets.py",
     "test_distiller.py",

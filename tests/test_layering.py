@@ -12,6 +12,7 @@ ORDER = [
     "resnet",
     "losses",
     "taps",
+    "costs",
     "storage",
     "checkpoints",
     "runs",

@@ -1,0 +1,146 @@
+"""Costs against published counts and against memory that is counted by hand."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_kd
+from keras_kd import costs
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters", "multiply_adds"),
+    [
+        # As torchvision says; of ResNet-20 40.55 million multiply-adds (He et al. 2016).
+        (lambda: keras_kd.imagenet_resnet(50), 25_557_032, 4.089e9),
+        (lambda: keras_kd.imagenet_resnet(18), 11_689_512, 1.814e9),
+        (lambda: keras_kd.cifar_resnet(20), 269_722, 40.55e6),
+        (lambda: keras_kd.cifar_resnet(20, shortcuts=False), 269_722, 40.55e6),
+    ],
+)
+def test_counts_are_the_published_ones(network, parameters, multiply_adds):
+    found = costs.cost(network())
+    assert found.parameters == parameters
+    assert found.multiply_adds == pytest.approx(multiply_adds, rel=1e-3)
+
+
+def test_multiply_adds_of_each_kind_of_layer():
+    image = keras.Input((8, 6, 4))
+    x = layers.Conv2D(10, 3, strides=2, padding="same")(image)  # 4 x 3 x 10 of 3 x 3 x 4
+    x = layers.DepthwiseConv2D(3, padding="valid")(x)  # 2 x 1 x 10 of 3 x 3
+    x = layers.Conv2D(6, 1, groups=2)(x)  # 2 x 1 x 6 of 5
+    x = layers.Dense(3)(layers.Flatten()(x))  # 12 x 3
+    plan = costs.steps(keras.Model(image, x))
+    found = [count for count in map(costs.multiply_adds, plan) if count]
+    assert found == [12 * 10 * 36, 2 * 10 * 9, 2 * 6 * 5, 36]
+
+
+def conv(channels, name, **options):
+    return layers.Conv2D(channels, 3, padding="same", name=name, **options)
+
+
+def live(model):
+    return {moment.name: (moment.used, moment.held) for moment in costs.cost(model).moments}
+
+
+def test_a_chain_holds_two_maps_at_a_time():
+    image = keras.Input((4, 4, 1))
+    x = layers.ReLU()(layers.BatchNormalization()(conv(2, "a")(image)))
+    x = layers.Dropout(0.5)(layers.ReLU()(conv(3, "b")(x)))
+    model = keras.Model(image, layers.GlobalAveragePooling2D(name="c")(x))
+    assert live(model) == {"a": (32, 0), "b": (32 + 48, 0), "c": (48 + 3, 0)}
+    found = costs.cost(model)
+    assert found.peak("float32") == 4 * (80 + 16)
+    assert found.peak("uint8") == 80 + 16
+    assert (found.held, found.held_at_peak) == (0.0, 0.0)
+
+
+def test_a_shortcut_holds_its_map_until_the_sum():
+    image = keras.Input((4, 4, 1))
+    x = layers.ReLU()(conv(2, "a")(image))
+    y = conv(5, "b")(x)
+    y = conv(2, "c")(layers.ReLU()(y))
+    model = keras.Model(image, layers.Add(name="sum")([x, y]))
+    assert live(model) == {"a": (32, 0), "b": (32 + 80, 0), "c": (80 + 32, 32), "sum": (64, 32)}
+    found = costs.cost(model)
+    assert found.highest.name == "c"
+    assert found.held_at_peak == pytest.approx(32 / 144)
+    assert found.held == pytest.approx(64 / (32 + 112 + 144 + 96))
+
+
+def test_two_branches_wait_for_each_other():
+    image = keras.Input((4, 4, 1))
+    x = conv(1, "a")(image)
+    left, right = conv(2, "left")(x), conv(3, "right")(x)
+    model = keras.Model(image, layers.Concatenate(name="both")([left, right]))
+    assert live(model) == {"a": (16, 0), "left": (48, 0), "right": (80, 16), "both": (48 + 80, 32)}
+
+
+def test_what_is_needed_again_is_not_written_over():
+    image = keras.Input((4, 4, 1))
+    x = conv(2, "a")(image)
+    y = conv(2, "b")(layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x)))
+    model = keras.Model(image, layers.Add(name="sum")([x, y]))
+    # The first of a pre-activation block has a place of its own, what follows it is written over that.
+    assert live(model) == {"a": (32, 0), "norm": (64, 0), "b": (64, 32), "sum": (64, 32)}
+
+
+def test_models_inside_are_opened_and_operations_count():
+    inner = keras.Sequential([keras.Input((4, 4, 1)), conv(2, "a"), layers.ReLU()], name="inner")
+    image = keras.Input((4, 4, 1))
+    x = inner(image)
+    model = keras.Model(image, keras.ops.add(conv(2, "b")(x), x))
+    found = costs.cost(model)
+    assert [moment.live for moment in found.moments] == [32, 64, 96]
+    assert found.multiply_adds == 16 * 9 * (2 + 4)
+
+
+@pytest.mark.parametrize("depth", [20, 32])
+def test_a_plain_cifar_network_saves_a_third(depth):
+    """Three maps of the first stage and two, of which the third is the shortcut's."""
+    residual, plain = (
+        costs.cost(keras_kd.cifar_resnet(depth, shortcuts=shortcuts)) for shortcuts in (True, False)
+    )
+    size, image = 32 * 32 * 16, 32 * 32 * 3
+    assert residual.peak("float32") == 4 * (3 * size + image)
+    assert plain.peak("float32") == 4 * (2 * size + image)
+    assert residual.held_at_peak == pytest.approx(1 / 3)
+    assert plain.held == 0
+
+
+def test_what_shortcuts_hold_in_resnet_50():
+    """At a bottleneck's last convolution 44 %; Li et al. 2020 say "about 40" without a definition."""
+    residual, plain = (
+        costs.cost(keras_kd.imagenet_resnet(50, shortcuts=shortcuts)) for shortcuts in (True, False)
+    )
+    (moment,) = (each for each in residual.moments if each.name == "stage1_block2_conv3")
+    assert moment.held / moment.live == pytest.approx(256 / (64 + 256 + 256))
+    assert 1 - plain.peak("float32") / residual.peak("float32") == pytest.approx(0.47, abs=0.01)
+    assert residual.held == pytest.approx(0.34, abs=0.01)
+
+
+def test_frozen_weights_are_parameters_too():
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)
+    before = costs.parameters(model)
+    model.trainable = False
+    assert (
+        costs.parameters(model)
+        == before
+        == sum(np.prod(weight.shape) for weight in model.weights if "moving" not in weight.path)
+    )
+
+
+def test_what_has_no_known_memory_is_refused():
+    with pytest.raises(ValueError, match="one input of known size. Received: .*None, None"):
+        costs.cost(keras_kd.cifar_resnet(8, (None, None, 3)))
+    shared, image = conv(1, "twice"), keras.Input((4, 4, 1))
+    with pytest.raises(ValueError, match="layer 'twice' is called 2 times"):
+        costs.cost(keras.Model(image, shared(shared(image))))
+
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match="only functional and sequential models"):
+        costs.cost(Subclassed())
