@@ -54,7 +54,7 @@ def _fold(graph):
 
     def replace(layer):
         if layer.name in pairs:
-            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
+            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
         if layer.name in norms:
             return type(layer).from_config({**layer.get_config(), "use_bias": True})
         return layer

@@ -34,6 +34,7 @@ CORE_TESTS = [
     "test_folding.py",
     "test_inference.py",
     "test_landscape.py",
+    "test_latency.py",
     "test_lesions.py",
     "test_losses.py",
     "test_plans.py",

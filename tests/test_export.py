@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT, run_python
 
 import keras_kd
-from keras_kd import datasets, export, taps
+from keras_kd import datasets, export, serving, taps
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, poli
     assert status == 0, errors
     served = np.load(tmp_path / "out.npz")
     normalised = ((images / 255 - digits.mean) / digits.std).astype("float32")
-    logits = export.float32_copy(model).predict(normalised, verbose=0)
+    logits = serving.float32_copy(model).predict(normalised, verbose=0)
     np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
     np.testing.assert_array_equal(served["class_id"], logits.argmax(axis=1))
     np.testing.assert_allclose(served["probabilities"].sum(axis=1), 1, atol=1e-5)
@@ -58,12 +58,12 @@ def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, poli
 
 def test_the_float32_copy_of_a_mixed_network_has_its_weights(digits):
     model = student(policy="mixed_bfloat16")
-    copy = export.float32_copy(model)
+    copy = serving.float32_copy(model)
     assert all(layer.compute_dtype == "float32" for layer in copy.layers)
     for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     plain = student()
-    assert export.float32_copy(plain) is plain
+    assert serving.float32_copy(plain) is plain
 
 
 def test_metadata_says_what_a_deployer_needs(digits, tmp_path):
@@ -111,7 +111,7 @@ def test_a_mismatch_leaves_the_older_export(digits, tmp_path, monkeypatch):
 
 def test_a_network_inside_a_network_becomes_float32_too(digits, tmp_path):
     nested = keras.Sequential([keras.Input((8, 8, 1)), student(policy="mixed_bfloat16")])
-    copy = export.float32_copy(nested)
+    copy = serving.float32_copy(nested)
     assert all(layer.compute_dtype == "float32" for layer in taps.all_layers(copy))
     export.export_saved_model(nested, tmp_path / "student", dataset=digits)
 

@@ -5,7 +5,7 @@ from conftest import same, weights_of
 from keras import layers
 
 import keras_kd
-from keras_kd import folding
+from keras_kd import folding, storage
 
 
 def unsettled(model, rng):
@@ -48,6 +48,20 @@ def test_a_plain_network_becomes_convolutions_biases_and_relu(rng):
     with_weights = [layer for layer in folded.layers if layer.weights]
     assert {type(layer) for layer in with_weights} == {layers.Conv2D, layers.Dense}
     assert all(layer.use_bias for layer in with_weights)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_folded_network_can_be_saved(rng, tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    folded = folding.fold_batch_norm(unsettled(model, rng))
+    storage.save_model(folded, tmp_path / "folded.keras")
+    again = storage.load_model(tmp_path / "folded.keras")
+    x = rng.normal(size=(3, 8, 8, 3)).astype("float32")
+    np.testing.assert_array_equal(again(x), folded(x))
 
 
 def test_what_stands_behind_a_sum_stays(rng):

@@ -1,0 +1,139 @@
+"""What networks cost, as tables and as pictures of the memory that their feature maps hold.
+
+A network is `{"label": ..., **plain values of a costs.Cost}`, with what was measured beside that: see `rows`.
+"""
+
+import numpy as np
+
+from keras_kd import costs, pages, plots
+
+# Bytes of a megabyte, as disks and papers count.
+MEGABYTE = 1e6
+
+
+def describe(label, cost):
+    """A `costs.Cost` as plain values.
+
+    Args:
+      label: of the network.
+      cost: the `costs.Cost`.
+    """
+    return {
+        "label": label,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "peak": {dtype: cost.peak(dtype) for dtype in costs.BYTES},
+        "peak_at": cost.highest.name,
+        "held_at_peak": cost.held_at_peak,
+        "held": cost.held,
+        "image": cost.image,
+        "moments": [[moment.name, moment.used, moment.held] for moment in cost.moments],
+    }
+
+
+def rows(networks):
+    """The cost card: `(columns, rows)`.
+
+    Args:
+      networks: of `describe`; they may also have `"accuracy"` (on test, in [0, 1]), `"arena"` (bytes that
+        LiteRT has taken), `"files"` (`{format: bytes}`) and `"latency"` (`{runtime: {batch: plain values of
+        a latency.Latency}}`).
+    """
+    told = [
+        ("parameters, million", [f"{network['parameters'] / 1e6:.2f}" for network in networks]),
+        ("multiply-adds, million", [f"{network['multiply_adds'] / 1e6:,.1f}" for network in networks]),
+        *(
+            (
+                f"peak of feature maps, {dtype}, MB",
+                [megabytes(network["peak"][dtype]) for network in networks],
+            )
+            for dtype in costs.BYTES
+        ),
+        ("highest at", [network["peak_at"] for network in networks]),
+        ("of that made earlier and waiting", [f"{network['held_at_peak']:.0%}" for network in networks]),
+        ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
+        ("LiteRT's arena, float32, MB", [megabytes(network.get("arena")) for network in networks]),
+        ("test accuracy", [pages.percent(network.get("accuracy")) for network in networks]),
+        *_measured(networks),
+    ]
+    kept = [[name, *texts] for name, texts in told if set(texts) != {"n/a"}]
+    return ["", *(network["label"] for network in networks)], kept
+
+
+def megabytes(count):
+    """Bytes as megabytes, for a table."""
+    return "n/a" if count is None else f"{count / MEGABYTE:.3g}"
+
+
+def _measured(networks):
+    """Rows of file sizes and latencies."""
+    formats = _keys(network.get("files", {}) for network in networks)
+    for name in formats:
+        yield f"{name}: file, MB", [megabytes(network.get("files", {}).get(name)) for network in networks]
+    for runtime in _keys(network.get("latency", {}) for network in networks):
+        timed = [network.get("latency", {}).get(runtime, {}) for network in networks]
+        for batch in _keys(timed):
+            texts = [_milliseconds(each.get(batch)) for each in timed]
+            yield f"{runtime}: batch {batch}, ms (90th percentile)", texts
+
+
+def _keys(dicts):
+    return list(dict.fromkeys(key for each in dicts for key in each))
+
+
+def _milliseconds(found):
+    return "n/a" if found is None else f"{found['median']:.2f} ({found['percentile_90']:.2f})"
+
+
+# --------------------------------------------------------------------------- pictures
+
+_TABLE_WORDS = (
+    "One image. Multiply-adds of convolutions and dense layers. The peak is that of the graph: what an "
+    "operation reads and writes, what waits for a later one, and the image; LiteRT's arena was measured, "
+    "with its reference kernels, which compute in no memory of their own."
+)
+
+_MEMORY_WORDS = (
+    "Feature maps in memory while each operation runs, one image, float32. Shaded is what was made earlier "
+    "and waits for a later operation: what shortcuts hold. Without them a feature map is free as soon as the "
+    "next one is there. What a runtime needs to compute in, and the weights, are not counted."
+)
+
+
+def sections(groups):
+    """The sections of a page: the card, and a picture of the memory for each group.
+
+    Args:
+      groups: lists of networks, as for `rows`, that are drawn together, such as twins.
+    """
+    networks = [network for group in groups for network in group]
+    table = pages.section("costs", "What it costs", _TABLE_WORDS, table=rows(networks))
+    return [table, *(_memory(group, place) for place, group in enumerate(groups, 1))]
+
+
+def _memory(networks, place):
+    figure = pages.figure("operation, in order", "feature maps in memory, MB")
+    order = [name for name, _, _ in max(networks, key=lambda network: len(network["moments"]))["moments"]]
+    for network, colour in zip(networks, plots.COLOURS, strict=False):
+        names, used, held = (list(column) for column in zip(*network["moments"], strict=True))
+        x = [order.index(name) if name in order else number for number, name in enumerate(names)]
+        bytes_used = np.array(used) * costs.BYTES["float32"] / MEGABYTE
+        bytes_live = bytes_used + np.array(held) * costs.BYTES["float32"] / MEGABYTE
+        line = {"color": colour, "shape": "hvh"}
+        if any(held):
+            hidden = {"showlegend": False, "hoverinfo": "skip"}
+            figure.add_scatter(
+                x=x, y=bytes_used, line=line | {"width": 1, "dash": "dot"}, mode="lines", **hidden
+            )
+        figure.add_scatter(
+            x=x,
+            y=bytes_live,
+            name=network["label"],
+            mode="lines",
+            line=line,
+            fill="tonexty" if any(held) else None,
+            customdata=names,
+            hovertemplate="%{customdata}: %{y:.3g} MB" + pages.NAME,
+        )
+    title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
+    return pages.section(f"memory-{place}", title, _MEMORY_WORDS, figure)
