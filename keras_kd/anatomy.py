@@ -94,9 +94,9 @@ def _identity(networks, dataset, images, labels, options):
     }
 
 
-def layers_to_compare(network, which):
-    """Names of layers as `reuse.layers_of` finds them, but all where "blocks" are asked for and none is."""
-    return reuse.layers_of(network, "all" if which == "blocks" and not reuse.blocks_of(network) else which)
+def layers_compared(network, which):
+    """Which layers of a network are compared: what `Options.layers` says, but "all" in place of no blocks."""
+    return "all" if which == "blocks" and not reuse.blocks_of(network) else which
 
 
 class _Anatomist:
@@ -109,11 +109,17 @@ class _Anatomist:
         self._options = options
         self._kept = kept
         self._watch = watch
-        self._layers = {label: layers_to_compare(net, options.layers) for label, net in networks.items()}
+        self._compared = {label: layers_compared(net, options.layers) for label, net in networks.items()}
+        self._layers = {label: reuse.layers_of(net, self._compared[label]) for label, net in networks.items()}
 
     def row(self, label):
         """What was measured of one network."""
-        row = {"label": label, "layers": self._layers[label], "has_blocks": label in self._with_blocks}
+        row = {
+            "label": label,
+            "layers": self._layers[label],
+            "compared": self._compared[label],
+            "has_blocks": label in self._with_blocks,
+        }
         row |= self._dimensions(label)
         if self._options.probe_examples:
             row |= self._probes(label)
