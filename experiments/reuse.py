@@ -11,7 +11,6 @@ command goes on where it was stopped. A network without blocks is compared by al
 import dataclasses
 import functools
 
-import numpy as np
 from absl import flags
 
 from experiments import console, looking, networks, watching
@@ -61,9 +60,11 @@ def check(result, groups, options):
             f"or 0 for as many as --standard_error takes"
         )
     if not error > 0:
-        raise ValueError(f"the standard error must be > 0. Received: --standard_error={error}")
+        raise ValueError(
+            f"the standard error must be > 0. Received: --standard_error={error}; smaller takes more images"
+        )
     for group in {group.seed: group for group in groups}.values():
-        _check_data(networks.load_dataset(result, group.seed), own(options, group))
+        _check_data(networks.load_dataset(result, group.seed), options.of_networks(group.seed))
     for network in groups[0].load().values():
         reuse.layers_of(network, anatomy.layers_compared(network, options.layers))
 
@@ -83,15 +84,9 @@ def _check_data(dataset, options):
             raise ValueError(f"--probe_examples={options.probe_examples}: {error}, or 0 for none") from error
 
 
-def own(options, group):
-    """The options with a seed of the group's own, so that draws for the seeds of a study are independent."""
-    seed = np.random.SeedSequence([options.seed, group.seed]).generate_state(1)[0]
-    return dataclasses.replace(options, seed=int(seed))
-
-
 def look(result, options, watch, group, folder):
     """How the networks of one group use their blocks."""
-    options = own(options, group)
+    options = options.of_networks(group.seed)
     dataset = networks.load_dataset(result, group.seed)
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)
