@@ -31,8 +31,8 @@ flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Images at a time, 7 at
 flags.DEFINE_integer(
     "seed",
     _DEFAULTS.seed,
-    "Of lesions and of the choice of images. Each seed of a study has draws of its own, which follow from "
-    "this one and that of its networks.",
+    "Of lesions and of the choice of images, together with the seed of the networks: each seed of a study "
+    "has draws of its own.",
     lower_bound=0,
 )
 
@@ -53,18 +53,8 @@ def main():
 
 def check(result, groups, options):
     """Raises a ValueError for flags, data or layers that are not possible, before anything is written."""
-    wanted, error = networks.EXAMPLES.value, networks.STANDARD_ERROR.value
-    if 0 < wanted < reuse.FEWEST_EXAMPLES:
-        raise ValueError(
-            f"CKA needs at least {reuse.FEWEST_EXAMPLES} images. Received: --examples={wanted}; take more, "
-            f"or 0 for as many as --standard_error takes"
-        )
-    if not error > 0:
-        raise ValueError(
-            f"the standard error must be > 0. Received: --standard_error={error}; smaller takes more images"
-        )
     for group in {group.seed: group for group in groups}.values():
-        _check_data(networks.load_dataset(result, group.seed), options.of_networks(group.seed))
+        _check_data(networks.load_dataset(result, group.seed), own(options, group))
     for network in groups[0].load().values():
         reuse.layers_of(network, anatomy.layers_compared(network, options.layers))
 
@@ -84,9 +74,14 @@ def _check_data(dataset, options):
             raise ValueError(f"--probe_examples={options.probe_examples}: {error}, or 0 for none") from error
 
 
+def own(options, group):
+    """The options with the seed of what is drawn about one group: each seed of a study has its own."""
+    return dataclasses.replace(options, seed=group.draws(options.seed))
+
+
 def look(result, options, watch, group, folder):
     """How the networks of one group use their blocks."""
-    options = options.of_networks(group.seed)
+    options = own(options, group)
     dataset = networks.load_dataset(result, group.seed)
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)

@@ -36,11 +36,6 @@ class Options:
     batch_size: int = 256
     seed: int = 0
 
-    def of_networks(self, seed):
-        """The same with another seed for networks of each seed, so that their draws are independent."""
-        own = np.random.SeedSequence([self.seed, seed]).generate_state(1)[0]
-        return dataclasses.replace(self, seed=int(own))
-
 
 def look(
     networks,

@@ -246,12 +246,3 @@ def test_a_layer_that_one_network_lacks_is_named_with_it(dataset):
     options = anatomy.Options(layers="head_pool", probe_examples=0)
     with pytest.raises(ValueError, match="names of layers of 'small'. Received: 'head_pool'"):
         anatomy.look(networks, dataset, np.zeros((8, 8, 8, 1), "float32"), np.zeros(8, int), options)
-
-
-def test_networks_of_each_seed_have_draws_of_their_own():
-    def seed_of(own, of_networks):
-        return dataclasses.replace(OPTIONS, seed=own).of_networks(of_networks).seed
-
-    assert seed_of(7, 1) == seed_of(7, 1)
-    assert len({seed_of(own, of_networks) for own in (7, 8) for of_networks in (0, 1, 7)}) == 6
-    assert dataclasses.replace(OPTIONS.of_networks(1), seed=OPTIONS.seed) == OPTIONS

@@ -92,6 +92,10 @@ REFUSED = {
         (["--out=runs/first", "--overwrite"], "--out=runs/first holds the run that is looked at"),
         (["--layers=conv9", "--out=x"], "the layers must be 'blocks', 'all' or names of layers of"),
         (["--layers=,", "--out=x"], "Received: ','"),
+        (
+            ["--probe_examples=1", "--out=x"],
+            "--probe_examples=1: a probe needs training examples of at least",
+        ),
         (["--dataset=other.npz", "--out=x"], "the dataset 'other.npz' is not the one of runs/first"),
     ],
 }
