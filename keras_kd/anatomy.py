@@ -10,8 +10,9 @@ import itertools
 import pathlib
 
 import numpy as np
+from keras import ops
 
-from keras_kd import checkpoints, landscape, lesions, pieces, reuse, storage
+from keras_kd import checkpoints, inference, landscape, lesions, pieces, reuse, storage, taps
 
 ARRAYS = "reuse.npz"
 
@@ -124,8 +125,8 @@ class _Anatomist:
         if self._options.probe_examples:
             row |= self._probes(label)
         if row["has_blocks"]:
-            row |= self._branches(label) | self._lesions(label)
-        return row
+            return row | self._branches(label) | self._lesions(label)
+        return row | self._accuracy(label)
 
     def _watching(self, title):
         return functools.partial(self._watch, title)
@@ -209,6 +210,17 @@ class _Anatomist:
         """A number for each layer."""
         layers = self._layers[label]
         return self._kept.once(f"{name}/{label}", lambda: {"layers": layers, "values": measure()})["values"]
+
+    def _accuracy(self, label):
+        """What `_lesions` tells too, of a network that has none."""
+
+        def measure():
+            forward = inference.compiled(taps.tap(self._networks[label]))
+            parts = reuse.parts(self._images, self._options.batch_size)
+            answers = [ops.convert_to_numpy(forward(part)["logits"]).argmax(axis=-1) for part in parts]
+            return {"intact": np.mean(np.concatenate(answers) == self._labels)}
+
+        return {"accuracy": float(self._kept.once(f"accuracy/{label}", measure)["intact"])}
 
     # ---- blocks
 

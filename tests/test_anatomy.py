@@ -108,6 +108,9 @@ def test_a_network_without_blocks_has_layers_all_the_same(dataset, examples):
     first, *others = found["networks"]
     assert not first["has_blocks"]
     assert not {"lesions", "branches", "branch_ratio", "probes"} & first.keys()
+    images, labels = examples
+    answers = networks["mlp"].predict(images, verbose=0).argmax(axis=1)
+    assert first["accuracy"] == pytest.approx(np.mean(answers == labels))
     assert first["layers"] == reuse.layers_of(networks["mlp"], "all")
     assert len(first["ranks"]) == len(first["layers"]) == 2
     for row in others:
