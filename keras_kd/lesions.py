@@ -258,20 +258,87 @@ class Findings:
     swapped: dict
 
 
+@dataclasses.dataclass(frozen=True)
+class Lesion:
+    """What is done to a patient at once.
+
+    Attributes:
+      silenced: names of blocks.
+      swapped: pairs of names, swapped one after the other.
+    """
+
+    silenced: tuple = ()
+    swapped: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The lesions of an examination, in the order of `Findings`.
+
+    Attributes:
+      single: `{block: Lesion}`.
+      silenced, swapped: `{number: [Lesion]}`.
+    """
+
+    single: dict
+    silenced: dict
+    swapped: dict
+
+    @property
+    def lesions(self):
+        """All of them in a list, none at all first."""
+        many = itertools.chain(*self.silenced.values(), *self.swapped.values())
+        return [Lesion(), *self.single.values(), *many]
+
+    def findings(self, accuracies):
+        """`Findings` of the accuracies under `lesions`, in their order."""
+        left = iter(map(float, accuracies))
+        return Findings(
+            next(left),
+            {block: next(left) for block in self.single},
+            *(
+                {count: tuple(itertools.islice(left, len(draws))) for count, draws in many.items()}
+                for many in (self.silenced, self.swapped)
+            ),
+        )
+
+
+def plan(blocks, pairs, *, draws=5, most=20, seed=0):
+    """Draws the lesions of an examination; they depend on the arguments alone.
+
+    Args:
+      blocks: names of the blocks to silence.
+      pairs: of blocks to swap.
+      draws: random lesions for each number of blocks; fewer where there are not so many to draw.
+      most: the largest number of silenced blocks, and of swaps, each of another pair.
+      seed: of the draws.
+
+    Returns:
+      A `Plan`.
+    """
+    for_subsets, for_swaps = np.random.default_rng(seed).spawn(2)
+    silenced = {
+        count: [Lesion(silenced=subset) for subset in _subsets(blocks, count, draws, for_subsets)]
+        for count in range(1, min(most, len(blocks)) + 1)
+    }
+    swapped = {
+        count: [Lesion(swapped=tuple(_swaps(pairs, count, for_swaps))) for _ in range(draws)]
+        for count in range(1, min(most, len(pairs)) + 1)
+    }
+    return Plan({block: Lesion(silenced=(block,)) for block in blocks}, silenced, swapped)
+
+
 def examine(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, batch_size=256):
     """Silences each block, then more and more of them, then swaps more and more pairs.
 
-    The lesions depend on the blocks, the swappable pairs and the seed alone. To compare networks, give
-    `blocks` that can be silenced in all of them.
+    To compare networks, give `blocks` that can be silenced in all of them.
 
     Args:
       patient: a `Patient`.
       images: float `[n, height, width, channels]`, normalised.
       labels: int `[n]`.
       blocks: names of the blocks to silence; None: all that can be.
-      draws: random lesions for each number of blocks; fewer where there are not so many to draw.
-      most: the largest number of silenced blocks, and of swaps, each of another pair.
-      seed: of the draws.
+      draws, most, seed: see `plan`.
       batch_size: images at a time, at the most.
 
     Returns:
@@ -284,21 +351,11 @@ def examine(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, b
     (swapped; there over Kendall's tau, here over the number of swaps).
     """
     blocks = patient.silenceable if blocks is None else tuple(blocks)
-    for_subsets, for_swaps = np.random.default_rng(seed).spawn(2)
-
-    def accuracy(**lesion):
-        return patient.accuracy(images, labels, **lesion, batch_size=batch_size)
-
-    single = {block: accuracy(silenced=[block]) for block in blocks}
-    silenced = {
-        count: tuple(accuracy(silenced=subset) for subset in _subsets(blocks, count, draws, for_subsets))
-        for count in range(1, min(most, len(blocks)) + 1)
-    }
-    swapped = {
-        count: tuple(accuracy(swapped=_swaps(patient.swappable, count, for_swaps)) for _ in range(draws))
-        for count in range(1, min(most, len(patient.swappable)) + 1)
-    }
-    return Findings(accuracy(), single, silenced, swapped)
+    planned = plan(blocks, patient.swappable, draws=draws, most=most, seed=seed)
+    return planned.findings(
+        patient.accuracy(images, labels, lesion.silenced, lesion.swapped, batch_size)
+        for lesion in planned.lesions
+    )
 
 
 def _subsets(blocks, count, draws, random):

@@ -7,6 +7,8 @@ only, so memory does not grow with the number of images. Images are float and no
 """
 
 import dataclasses
+import itertools
+import math
 import re
 import warnings
 
@@ -81,17 +83,20 @@ def layers_of(model, which="blocks"):
     Args:
       model: a built functional or sequential `keras.Model`.
       which: "blocks" (what the stem and every block hand on), "all" (every layer with one output but
-        inputs and models inside the model), or names with commas between them.
+        inputs, models inside the model, and `Flatten`, which holds what the layer before it does), or names
+        with commas between them.
 
     Returns:
       A list of names, in the order of the model or as given.
 
     Raises:
-      ValueError: for "blocks" if the model has no blocks, and for a name that it does not have.
+      ValueError: for "blocks" if the model has no blocks, for a name that it does not have, and for a
+        model without a graph.
     """
+    taps.tap(model)  # says what is wrong with a model that has no graph
     names = [layer.name for layer in model.layers if _can_be_tapped(layer)]
     if which == "all":
-        return names
+        return [name for name in names if not isinstance(model.get_layer(name), keras.layers.Flatten)]
     if which == "blocks":
         blocks = [block.last for block in blocks_of(model)]
         if not blocks:
@@ -119,7 +124,7 @@ def _can_be_tapped(layer):
 # --------------------------------------------------------------------------- one pass over the images
 
 
-def features(model, layer_names, images, batch_size=256):
+def features(model, layer_names, images, batch_size=256, skip=0):
     """Outputs of layers, batch by batch, in inference mode, in one compiled pass.
 
     Args:
@@ -127,6 +132,7 @@ def features(model, layer_names, images, batch_size=256):
       layer_names: names of its layers, at least one; see `layers_of`.
       images: float `[n, height, width, channels]`, normalised.
       batch_size: images at a time, at the most; the batches are of nearly equal size.
+      skip: how many of the first batches are left out.
 
     Returns:
       A generator of `{layer name: float32 array [batch, ...]}`.
@@ -134,7 +140,7 @@ def features(model, layer_names, images, batch_size=256):
     Raises:
       ValueError: at once, without layers or images, or for a layer that the model does not have.
     """
-    return _streamed(model, layer_names, parts(images, batch_size))
+    return _streamed(model, layer_names, parts(images, batch_size)[skip:])
 
 
 def parts(images, batch_size):
@@ -149,6 +155,18 @@ def parts(images, batch_size):
             f"Received: {len(images)} images, batch_size={batch_size}"
         )
     return np.array_split(ops.convert_to_numpy(images), -(-len(images) // batch_size))
+
+
+def unwatched(done, total):
+    """What is called with the steps done and their number where nobody watches."""
+
+
+def watched(steps, watch):
+    """Hands on the steps, a list, one by one; `watch` is called before the first and after each."""
+    watch(0, len(steps))
+    for done, step in enumerate(steps, 1):
+        yield step
+        watch(done, len(steps))
 
 
 def _streamed(model, layer_names, batches):
@@ -182,6 +200,9 @@ class CKA:
     for features equal up to rotation and scale, and near 0, maybe below, for independent ones. What is kept
     are three tables of sums, whatever the number of examples.
 
+    Attributes:
+      sums: `{name: array}`, those tables; with their values another `CKA` of the same layers goes on.
+
     Args:
       names_x: layers of the first network, the rows of the result.
       names_y: layers of the second, its columns.
@@ -192,9 +213,8 @@ class CKA:
 
     def __init__(self, names_x, names_y):
         self._names_x, self._names_y = tuple(names_x), tuple(names_y)
-        self._xy = np.zeros((len(self._names_x), len(self._names_y)))
-        self._xx = np.zeros(len(self._names_x))
-        self._yy = np.zeros(len(self._names_y))
+        sizes = len(self._names_x), len(self._names_y)
+        self.sums = {"xy": np.zeros(sizes), "xx": np.zeros(sizes[0]), "yy": np.zeros(sizes[1])}
 
     def update(self, features_x, features_y):
         """Adds a batch.
@@ -205,20 +225,21 @@ class CKA:
         Raises:
           ValueError: for fewer than 4 examples, or arrays that differ in their number.
         """
-        counts = {len(features_x[name]) for name in self._names_x}
-        counts |= {len(features_y[name]) for name in self._names_y}
-        if len(counts) != 1 or min(counts) < FEWEST_EXAMPLES:
-            raise ValueError(
-                f"every layer must bring the same batch of at least {FEWEST_EXAMPLES} examples. "
-                f"Received: batches of {sorted(counts)} examples; take a larger batch_size"
-            )
-        (n,) = counts
-        x = np.stack([_centred_gram(features_x[name]) for name in self._names_x])
-        y = np.stack([_centred_gram(features_y[name]) for name in self._names_y])
+        given = (features_x, self._names_x), (features_y, self._names_y)
+        _examples_of([len(features[name]) for features, names in given for name in names])
+        self.add(*(centred_grams(features, names) for features, names in given))
+
+    def add(self, grams_x, grams_y):
+        """Adds a batch as what `centred_grams` returns for the layers of each network.
+
+        Raises:
+          ValueError: if the two are of different numbers of examples.
+        """
+        n = _examples_of([math.isqrt(grams.shape[1]) for grams in (grams_x, grams_y)])
         scale = n * (n - 3)
-        self._xy += x @ y.T / scale
-        self._xx += np.sum(x * x, axis=1) / scale
-        self._yy += np.sum(y * y, axis=1) / scale
+        self.sums["xy"] += grams_x @ grams_y.T / scale
+        self.sums["xx"] += np.sum(grams_x * grams_x, axis=1) / scale
+        self.sums["yy"] += np.sum(grams_y * grams_y, axis=1) / scale
 
     def result(self):
         """CKA so far.
@@ -227,7 +248,36 @@ class CKA:
           float64 `[len(names_x), len(names_y)]`, at most 1; NaN for a layer whose features are constant.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self._xy / np.sqrt(np.outer(self._xx, self._yy))
+            return self.sums["xy"] / np.sqrt(np.outer(self.sums["xx"], self.sums["yy"]))
+
+
+def _examples_of(counts):
+    """The one number of examples that all have, or a ValueError."""
+    if len(set(counts)) != 1 or min(counts) < FEWEST_EXAMPLES:
+        raise ValueError(
+            f"every layer must bring the same batch of at least {FEWEST_EXAMPLES} examples. "
+            f"Received: batches of {sorted(set(counts))} examples; take a larger batch_size"
+        )
+    return counts[0]
+
+
+def centred_grams(features, layer_names):
+    """What CKA needs of a batch: the centred Gram matrix of each layer.
+
+    To compare many networks, compute those of each once and `add` them to the `CKA` of every pair.
+
+    Args:
+      features: `{layer name: array [n, ...]}`, n >= 4.
+      layer_names: which of them, the order of the result.
+
+    Returns:
+      float64 `[len(layer_names), n * n]`, whatever the size of the features.
+
+    Raises:
+      ValueError: for fewer than 4 examples, or arrays that differ in their number.
+    """
+    _examples_of([len(features[name]) for name in layer_names])
+    return np.stack([_centred_gram(features[name]) for name in layer_names])
 
 
 def _centred_gram(values):
@@ -288,7 +338,7 @@ class Branch:
     cosine: float
 
 
-def branch_ratios(model, images, batch_size=256):
+def branch_ratios(model, images, batch_size=256, *, watch=unwatched):
     """How much each block changes what it is given, and in which direction.
 
     With a shortcut, x is the skip and F(x) the branch that the block adds to it. Without, x is the block's
@@ -300,6 +350,7 @@ def branch_ratios(model, images, batch_size=256):
       model: a network with blocks, see `blocks_of`.
       images: float `[n, height, width, channels]`, normalised.
       batch_size: images at a time, at the most.
+      watch: is called with the batches done and their number.
 
     Returns:
       `{block name: Branch}`, in order.
@@ -316,7 +367,7 @@ def branch_ratios(model, images, batch_size=256):
     totals = {name: np.zeros((2, 2)) for name in pairs}  # ratio and cosine: sum and count of each
     with deep_graphs():
         forward = inference.compiled(keras.Model(taps.inputs_of(model), pairs))
-    for batch in parts(images, batch_size):
+    for batch in watched(parts(images, batch_size), watch):
         for name, tensors in forward(batch).items():
             for total, values in zip(totals[name], _ratio_and_cosine(*map(_on_host, tensors)), strict=True):
                 defined = values[np.isfinite(values)]
@@ -384,7 +435,7 @@ def effective_rank(singular_values):
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
-def spectra(model, images, layer_names, batch_size=256):
+def spectra(model, images, layer_names, batch_size=256, *, watch=unwatched):
     """Singular values of the centred features of layers, over channels.
 
     Every position of every image is one sample; channels are the last axis.
@@ -394,6 +445,7 @@ def spectra(model, images, layer_names, batch_size=256):
       images: float `[n, height, width, channels]`, normalised.
       layer_names: names of layers, see `layers_of`.
       batch_size: images at a time, at the most.
+      watch: is called with the batches done and their number.
 
     Returns:
       `{layer name: float64 [channels]}`, falling: square roots of the eigenvalues of the covariance, so the
@@ -403,7 +455,8 @@ def spectra(model, images, layer_names, batch_size=256):
       ValueError: for an unknown layer, or none.
     """
     covariances = {name: _Covariance() for name in layer_names}
-    for batch in features(model, layer_names, images, batch_size):
+    batches = watched(parts(images, batch_size), watch)
+    for batch in _streamed(model, layer_names, batches):
         for name, values in batch.items():
             covariances[name].update(values)
     return {name: covariance.singular_values() for name, covariance in covariances.items()}
@@ -442,7 +495,7 @@ class _Covariance:
 # --------------------------------------------------------------------------- linear probes
 
 
-def probe_accuracies(model, dataset, layer_names, *, examples=None, seed=0, batch_size=256):
+def probe_accuracies(model, dataset, layer_names, *, examples=None, seed=0, batch_size=256, watch=unwatched):
     """How well a linear classifier reads the classes from each layer.
 
     Features are averaged over the image. Each is scaled to variance 1 on the training examples; the
@@ -456,6 +509,7 @@ def probe_accuracies(model, dataset, layer_names, *, examples=None, seed=0, batc
       examples: how many training examples at the most, drawn at random; None: all.
       seed: of the draw.
       batch_size: images at a time, at the most.
+      watch: is called with the steps done and their number: a batch is one, and so is a classifier.
 
     Returns:
       `{layer name: accuracy in [0, 1]}`.
@@ -464,6 +518,21 @@ def probe_accuracies(model, dataset, layer_names, *, examples=None, seed=0, batc
       ValueError: for an unknown layer or none, or for training examples of a single class.
 
     Source: Alain & Bengio 2017, arXiv:1610.01644, section 3.
+    """
+    train = probe_examples(dataset, examples, seed)
+    batches = [parts(split.images, batch_size) for split in (train, dataset.test)]
+    steps = watched([*batches[0], *batches[1], *layer_names], watch)
+    given, asked = (
+        _pooled(model, layer_names, itertools.islice(steps, len(of_split)), dataset) for of_split in batches
+    )
+    return {name: _probe(given[name], train.labels, asked[name], dataset.test.labels) for name in steps}
+
+
+def probe_examples(dataset, examples=None, seed=0):
+    """The training examples of `probe_accuracies`, a `datasets.Split`; arguments as there.
+
+    Raises:
+      ValueError: if they are of a single class.
     """
     train = dataset.train
     if examples is not None and examples < len(train.labels):
@@ -474,17 +543,14 @@ def probe_accuracies(model, dataset, layer_names, *, examples=None, seed=0, batc
             f"a probe needs training examples of at least two classes. Received: examples={examples} of "
             f"{dataset.name!r}; take more"
         )
-    given, asked = (
-        _pooled(model, layer_names, split.images, dataset, batch_size) for split in (train, dataset.test)
-    )
-    return {name: _probe(given[name], train.labels, asked[name], dataset.test.labels) for name in layer_names}
+    return train
 
 
-def _pooled(model, layer_names, images, dataset, batch_size):
+def _pooled(model, layer_names, batches, dataset):
     """`{layer name: float64 [n, channels]}`, averaged over the axes between."""
-    batches = (augmentation.normalise(part, dataset.mean, dataset.std) for part in parts(images, batch_size))
+    normalised = (augmentation.normalise(batch, dataset.mean, dataset.std) for batch in batches)
     pooled = {name: [] for name in layer_names}
-    for batch in _streamed(model, layer_names, batches):
+    for batch in _streamed(model, layer_names, normalised):
         for name, values in batch.items():
             axes = tuple(range(1, values.ndim - 1))
             pooled[name].append(values.mean(axis=axes, dtype=np.float64))

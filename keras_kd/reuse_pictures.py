@@ -1,12 +1,14 @@
-"""Feature reuse as pictures: similarity of layers, lesions, branches, ranks; as sections of a page and as
-PNG.
+"""Feature reuse as pictures: similarity of layers, lesions, branches, probes, ranks and spectra; as sections
+of a page and as PNG.
 
 A group is what `anatomy.look` found, with a name: `{"name": "depth 20, seed 0", "networks": [...], "cka":
-[...]}`.
+[...]}`. Curves are described once, as a `Chart`, for the page to touch and for the file to print.
 """
 
+import dataclasses
+import itertools
+
 import numpy as np
-import plotly.subplots
 
 from keras_kd import pages, plots
 
@@ -18,18 +20,18 @@ TITLES = {
     "lesion_drop": "drop when a block is silenced, mean",
     "lesion_worst": "drop, worst block",
     "swap_drop": "drop when two blocks are swapped",
-    "branch_ratio": "||F(x)|| / ||x||, mean over blocks",
-    "branch_cosine": "cosine of F(x) and x",
+    "branch_ratio": "||F(x)|| / ||x||, mean over blocks that all have",
+    "branch_cosine": "cosine of F(x) and x, mean over blocks that all have",
     "cka_neighbours": "CKA of neighbouring layers",
     "cka_first": "CKA with the first network, layer by layer",
     "effective_rank": "effective rank, mean over layers",
     "probe_middle": "linear classifier on the middle layer",
 }
 
-
 WORDS = (
-    "Drops of accuracy are over the blocks that can be silenced in all networks, CKA and ranks over layers; "
-    "the first network is {first}."
+    "Drops of accuracy are over the blocks that can be silenced, and the pairs that can be swapped, in all "
+    "networks; ||F(x)|| / ||x|| and cosine over the blocks that have them in all; CKA and ranks over layers. "
+    "The first network is {first}."
 )
 
 
@@ -43,40 +45,68 @@ def sections(group, name):
     Returns:
       A list; see `pages.section`.
     """
-    found = [
-        _similarity(group, name),
-        _lesions(group, name),
-        _many_lesions(group, name),
-        _branches(group, name),
-        _by_layer(group, name, "probes", "Linear classifiers", "test accuracy", _PROBES),
-        _by_layer(group, name, "ranks", "Effective rank", "effective rank, dimensions", _RANKS),
-        _spectra(group, name),
-    ]
-    return [section for section in found if section]
+    lines = [_section(chart, group, name) for chart in charts(group)]
+    return [*overview(group, name), *lines]
 
 
 def overview(group, name):
-    """The sections of a study's page about one of its groups."""
+    """The sections of a study's page about one of its groups; arguments and result as for `sections`."""
     return [section for section in (_similarity(group, name), _lesions(group, name)) if section]
 
 
-_PROBES = (
-    "Accuracy on test of a logistic regression on each layer's features, averaged over the image (Alain & "
-    "Bengio 2017): where the classes become easy to tell."
-)
-_RANKS = (
-    "How many dimensions the channels make use of: exp of the entropy of the normalised singular values "
-    "(Roy & Vetterli 2007). The table counts a layer's channels in the same unit."
-)
+def pictures(group):
+    """`{name: matplotlib figure}`: all that the page shows."""
+    found = {"cka": _similarity_picture(group["cka"])}
+    patients = _patients(group)
+    if patients:
+        found["lesions"] = _lesion_picture(patients)
+    return found | {chart.name: _printed(chart) for chart in charts(group)}
+
+
+def remarks(group):
+    """What was left out, and for which network, in sentences."""
+    return [
+        f"{network['label']} has no blocks, as none of its layers is named like stage1_block1_conv1: "
+        + ("all its layers are compared in their place, and " * (network["compared"] == "all"))
+        + "what asks for blocks (silenced, swapped, ||F(x)|| / ||x||) is left out for it."
+        for network in group["networks"]
+        if not network.get("has_blocks", True)  # groups that were looked at earlier do not say
+    ]
+
+
+def _with(group, key):
+    """`[(number, network)]` of those that have it; the number chooses colour and marker."""
+    return [(number, each) for number, each in enumerate(group["networks"]) if each.get(key)]
+
+
+def _colour(number):
+    return plots.COLOURS[number % len(plots.COLOURS)]
+
+
+# --------------------------------------------------------------------------- similarity
 
 
 def _similarity(group, name):
     pairs = group["cka"]
-    columns = min(3, len(pairs))
-    rows = -(-len(pairs) // columns)
-    titles = [_pair(pair) for pair in pairs]
-    figure = plotly.subplots.make_subplots(
-        rows, columns, subplot_titles=titles, horizontal_spacing=0.09, vertical_spacing=0.12
+    words = (
+        "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
+        "with every layer, from input (top left) to output. Like neighbours, a bright band along the "
+        "diagonal, mean that a block hands on most of what it was given."
+    )
+    words = " ".join([words, *remarks(group)])
+    table = (["networks", "mean along the diagonal"], [[_pair(p), pages.number(_diagonal(p))] for p in pairs])
+    title = f"Which layers are alike: {group['name']}"
+    return pages.section(f"{name}-cka", title, words, _heatmaps(pairs), table)
+
+
+def _heatmaps(pairs):
+    rows, columns = _grid(pairs)
+    figure = pages.figure(None, None).set_subplots(
+        rows,
+        columns,
+        subplot_titles=[_pair(pair) for pair in pairs],
+        horizontal_spacing=0.09,
+        vertical_spacing=0.12,
     )
     for number, pair in enumerate(pairs):
         figure.add_heatmap(
@@ -95,14 +125,26 @@ def _similarity(group, name):
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False, autorange="reversed")
     figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 60, "b": 20})
-    figure.update_layout(template="plotly_white")
-    words = (
-        "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
-        "with every layer, from input (top left) to output. Like neighbours, a bright band along the "
-        "diagonal, mean that a block hands on most of what it was given."
-    )
-    table = (["networks", "mean along the diagonal"], [[_pair(p), pages.number(_diagonal(p))] for p in pairs])
-    return pages.section(f"{name}-cka", f"Which layers are alike: {group['name']}", words, figure, table)
+    return figure
+
+
+def _similarity_picture(pairs):
+    rows, columns = _grid(pairs)
+    figure = plots.blank(3.4 * columns + 0.6, 3.4 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, pair in zip(axes, pairs, strict=False):
+        drawn = axis.imshow(np.array(pair["values"], float), vmin=0, vmax=1, cmap="magma", aspect="auto")
+        axis.set_title(_pair(pair), fontsize=9)
+        axis.set(xticks=[], yticks=[])
+    for axis in axes[len(pairs) :]:
+        axis.set_axis_off()
+    figure.colorbar(drawn, ax=axes, label="CKA")
+    return figure
+
+
+def _grid(pairs):
+    columns = min(3, len(pairs))
+    return -(-len(pairs) // columns), columns
 
 
 def _pair(pair):
@@ -114,196 +156,66 @@ def _diagonal(pair):
     return float(np.nanmean(np.diagonal(values))) if values.shape[0] == values.shape[1] else None
 
 
-def _with(group, key):
-    return [(number, each) for number, each in enumerate(group["networks"]) if each.get(key)]
+# --------------------------------------------------------------------------- one block silenced
 
 
-def _style(number):
-    colour = plots.COLOURS[number % len(plots.COLOURS)]
-    return {
-        "line": {"color": colour},
-        "marker": {"symbol": number % pages.SYMBOLS, "size": 8, "color": colour},
-    }
+def _patients(group):
+    return [(number, each) for number, each in _with(group, "lesions") if each["lesions"]["single"]]
+
+
+def _bars(patients):
+    """`[(label, colour, {block: accuracy in %})]`."""
+    for number, network in patients:
+        label = f"{network['label']} (intact {100 * network['accuracy']:.1f} %)"
+        single = network["lesions"]["single"]
+        yield label, _colour(number), {block: 100 * value for block, value in single.items()}
 
 
 def _lesions(group, name):
-    patients = [(number, each) for number, each in _with(group, "lesions") if each["lesions"]["single"]]
+    patients = _patients(group)
     if not patients:
         return None
     figure = pages.figure("block that is silenced", "accuracy, %")
-    for number, network in patients:
-        single = network["lesions"]["single"]
+    for label, colour, bars in _bars(patients):
         figure.add_bar(
-            x=list(single),
-            y=[100 * value for value in single.values()],
-            name=f"{network['label']} (intact {100 * network['accuracy']:.1f} %)",
-            marker_color=plots.COLOURS[number % len(plots.COLOURS)],
+            x=list(bars),
+            y=list(bars.values()),
+            name=label,
+            marker_color=colour,
             hovertemplate="%{x}: %{y:.1f} %" + pages.NAME,
         )
     figure.update_layout(barmode="group")
-    left_out = {block for _, network in patients for block in network["cannot_be_silenced"]}
+    rows = [
+        [block, *(pages.percent(network["lesions"]["single"][block]) for _, network in patients)]
+        for block in patients[0][1]["lesions"]["single"]
+    ]
+    table = (["silenced", *(network["label"] for _, network in patients)], rows)
+    title = f"One block silenced: {group['name']}"
+    return pages.section(f"{name}-lesions", title, _lesion_words(patients), figure, table)
+
+
+def _lesion_words(patients):
     words = (
         "Accuracy when one block is silenced (Veit et al. 2016): with a shortcut its branch is left out, "
         "without one the whole block is skipped."
     )
+    left_out = {block for _, network in patients for block in network["cannot_be_silenced"]}
     if left_out:
         words += (
             f" Without shortcuts nothing can take the place of {', '.join(sorted(left_out))}, which change "
             f"the shape; they are left out for all networks."
         )
-    blocks = list(patients[0][1]["lesions"]["single"])
-    rows = [
-        [block, *(pages.percent(network["lesions"]["single"][block]) for _, network in patients)]
-        for block in blocks
-    ]
-    table = (["silenced", *(network["label"] for _, network in patients)], rows)
-    return pages.section(f"{name}-lesions", f"One block silenced: {group['name']}", words, figure, table)
-
-
-def _many_lesions(group, name):
-    patients = _with(group, "lesions")
-    if not any(each["lesions"]["silenced"] or each["lesions"]["swapped"] for _, each in patients):
-        return None
-    figure = pages.figure("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)")
-    for number, network in patients:
-        for kind, dash in (("silenced", "solid"), ("swapped", "dot")):
-            draws = network["lesions"][kind]
-            if draws:
-                style = _style(number)
-                style["line"] = {**style["line"], "dash": dash}
-                figure.add_scatter(
-                    x=[0, *map(int, draws)],
-                    y=[
-                        100 * network["accuracy"],
-                        *(100 * float(np.mean(values)) for values in draws.values()),
-                    ],
-                    name=f"{network['label']}, {kind}",
-                    hovertemplate="%{x}: %{y:.1f} %" + pages.NAME,
-                    **style,
-                )
-    words = "Random blocks silenced together, and random pairs of one stage swapped one after the other."
-    return pages.section(f"{name}-many", f"Several blocks: {group['name']}", words, figure)
-
-
-def _branches(group, name):
-    networks = _with(group, "branches")
-    if not networks:
-        return None
-    figure = plotly.subplots.make_subplots(1, 2, subplot_titles=["||F(x)|| / ||x||", "cosine of F(x) and x"])
-    for number, network in networks:
-        for column, key in enumerate(("ratio", "cosine"), 1):
-            figure.add_scatter(
-                x=list(network["branches"]),
-                y=[branch[key] for branch in network["branches"].values()],
-                name=network["label"],
-                legendgroup=network["label"],
-                showlegend=column == 1,
-                mode="lines+markers",
-                hovertemplate="%{x}: %{y:.2f}" + pages.NAME,
-                row=1,
-                col=column,
-                **_style(number),
-            )
-    figure.update_layout(
-        template="plotly_white",
-        height=440,
-        margin={"l": 40, "r": 10, "t": 60, "b": 40},
-        legend={"orientation": "h"},
-    )
-    figure.update_xaxes(showticklabels=False)
-    words = (
-        "How much a block changes what it is given, block by block (Jastrzebski et al. 2018). With a "
-        "shortcut F is the branch and x the skip; without, x is the block's input and F what it makes of "
-        "it, where shapes allow."
-    )
-    blocks = dict.fromkeys(block for _, each in networks for block in each["branches"])
-    rows = [[block, *(_branch(each["branches"].get(block)) for _, each in networks)] for block in blocks]
-    table = (["block", *(f"{each['label']}: ratio, cosine" for _, each in networks)], rows)
-    return pages.section(f"{name}-branches", f"What blocks add: {group['name']}", words, figure, table)
-
-
-def _branch(found):
-    return "n/a" if found is None else f"{pages.number(found['ratio'])}, {pages.number(found['cosine'])}"
-
-
-def _by_layer(group, name, key, title, y_title, words):
-    networks = _with(group, key)
-    if not networks:
-        return None
-    figure = pages.figure("layer, from the input", y_title)
-    for number, network in networks:
-        figure.add_scatter(
-            x=list(range(1, len(network[key]) + 1)),
-            y=network[key],
-            customdata=network["layers"],
-            name=network["label"],
-            mode="lines+markers",
-            hovertemplate="%{customdata}: %{y:.3g}" + pages.NAME,
-            **_style(number),
-        )
-    most = max(networks, key=lambda pair: len(pair[1]["layers"]))[1]["layers"]
-    rows = [
-        [
-            layer,
-            *(pages.number(each[key][place]) if place < len(each[key]) else "n/a" for _, each in networks),
-        ]
-        for place, layer in enumerate(most)
-    ]
-    table = (["layer", *(each["label"] for _, each in networks)], rows)
-    return pages.section(f"{name}-{key}", f"{title}: {group['name']}", words, figure, table)
-
-
-def _spectra(group, name):
-    figure = pages.figure("rank", "singular value of the last layer's features")
-    for number, network in enumerate(group["networks"]):
-        values = network["spectra"][-1]
-        figure.add_scatter(
-            x=list(range(1, len(values) + 1)),
-            y=[value or None for value in values],
-            name=network["label"],
-            mode="lines+markers",
-            hovertemplate="%{x}: %{y:.3g}" + pages.NAME,
-            **_style(number),
-        )
-    figure.update_yaxes(type="log")
-    words = "Standard deviations along the principal axes of the last layer's channels; zeros are not drawn."
-    return pages.section(f"{name}-spectra", f"Spectra: {group['name']}", words, figure)
-
-
-# --------------------------------------------------------------------------- PNG
-
-
-def pictures(group):
-    """`{name: matplotlib figure}`: similarity, lesions, ranks."""
-    found = {"cka": _similarity_picture(group["cka"]), "ranks": _rank_picture(group["networks"])}
-    patients = [each for _, each in _with(group, "lesions") if each["lesions"]["single"]]
-    return found | ({"lesions": _lesion_picture(patients)} if patients else {})
-
-
-def _similarity_picture(pairs):
-    columns = min(3, len(pairs))
-    rows = -(-len(pairs) // columns)
-    figure = plots.blank(3.4 * columns + 0.6, 3.4 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, pair in zip(axes, pairs, strict=False):
-        drawn = axis.imshow(np.array(pair["values"], float), vmin=0, vmax=1, cmap="magma")
-        axis.set_title(_pair(pair), fontsize=9)
-    for axis in axes[len(pairs) :]:
-        axis.set_axis_off()
-    figure.colorbar(drawn, ax=axes, label="CKA")
-    return figure
+    return words
 
 
 def _lesion_picture(patients):
-    blocks = list(patients[0]["lesions"]["single"])
+    blocks = list(patients[0][1]["lesions"]["single"])
     figure = plots.blank(max(6, 0.5 * len(blocks) + 2), 4)
     axis = figure.subplots()
     width = 0.8 / len(patients)
-    for number, network in enumerate(patients):
-        heights = [100 * value for value in network["lesions"]["single"].values()]
-        label = f"{network['label']} (intact {100 * network['accuracy']:.1f} %)"
-        places = np.arange(len(blocks)) + (number - (len(patients) - 1) / 2) * width
-        axis.bar(places, heights, width, color=plots.COLOURS[number], label=label)
+    for place, (label, colour, bars) in enumerate(_bars(patients)):
+        left = np.arange(len(blocks)) + (place - (len(patients) - 1) / 2) * width
+        axis.bar(left, list(bars.values()), width, color=colour, label=label)
     axis.set_xticks(np.arange(len(blocks)), blocks, rotation=90, fontsize=8)
     axis.set_ylabel("accuracy with this block silenced, %")
     axis.grid(alpha=0.3, axis="y")
@@ -311,14 +223,241 @@ def _lesion_picture(patients):
     return figure
 
 
-def _rank_picture(networks):
-    figure = plots.blank(6, 4)
-    axis = figure.subplots()
-    for network, colour, marker in zip(networks, plots.COLOURS, "osD^vPX*", strict=False):
-        places = np.arange(1, len(network["ranks"]) + 1)
-        axis.plot(places, network["ranks"], color=colour, marker=marker, label=network["label"])
-    axis.set_xlabel("layer, from the input")
-    axis.set_ylabel("effective rank")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+# --------------------------------------------------------------------------- curves
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A line of a network.
+
+    Attributes:
+      label: in the legend.
+      number: of the network; chooses colour and marker.
+      x, y: numbers; None in `y` leaves a gap.
+      places: what `x` stands for, in words.
+      dashed: whether the line is.
+    """
+
+    label: str
+    number: int
+    x: list
+    y: list
+    places: list
+    dashed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """Axes with curves.
+
+    Attributes:
+      x_title, y_title: of the axes.
+      curves: `Curve`s.
+      logarithmic: whether y is.
+    """
+
+    x_title: str
+    y_title: str
+    curves: list
+    logarithmic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """Panels side by side, and what stands below them.
+
+    Attributes:
+      name: of the picture's file, and in the section's id.
+      title, words: of the section.
+      panels: `Panel`s.
+      table: `(columns, rows)`, or None.
+    """
+
+    name: str
+    title: str
+    words: str
+    panels: list
+    table: tuple | None = None
+
+
+def charts(group):
+    """The `Chart`s of a group; those for which it has numbers."""
+    return [chart for describe in _CHARTS for chart in [describe(group)] if chart]
+
+
+def _many_lesions(group):
+    curves = [
+        _draws(number, network, kind)
+        for number, network in _with(group, "lesions")
+        for kind in ("silenced", "swapped")
+        if network["lesions"][kind]
+    ]
+    words = "Random blocks silenced together, and random pairs of one stage swapped one after the other."
+    panel = Panel("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)", curves)
+    return Chart("many", "Several blocks", words, [panel]) if curves else None
+
+
+def _draws(number, network, kind):
+    counts = [0, *map(int, network["lesions"][kind])]
+    means = [network["accuracy"], *(float(np.mean(each)) for each in network["lesions"][kind].values())]
+    return Curve(
+        f"{network['label']}, {kind}",
+        number,
+        counts,
+        [100 * mean for mean in means],
+        [f"{count} {kind}" for count in counts],
+        dashed=kind == "swapped",
+    )
+
+
+def _branches(group):
+    networks = _with(group, "branches")
+    blocks = _longest_first(network["branches"] for _, network in networks)
+    panels = [
+        Panel("block, from the input", title, [_by_block(*each, key, blocks) for each in networks])
+        for key, title in (("ratio", "||F(x)|| / ||x||"), ("cosine", "cosine of F(x) and x"))
+    ]
+    words = (
+        "How much a block changes what it is given, block by block (Jastrzebski et al. 2018). With a "
+        "shortcut F is the branch and x the skip; without, x is the block's input and F what it makes of "
+        "it, where shapes allow."
+    )
+    rows = [[block, *(_branch(each["branches"].get(block)) for _, each in networks)] for block in blocks]
+    table = (["block", *(f"{each['label']}: ratio, cosine" for _, each in networks)], rows)
+    return Chart("branches", "What blocks add", words, panels, table) if networks else None
+
+
+def _longest_first(lists):
+    """What stands in any list, in order."""
+    return list(dict.fromkeys(itertools.chain(*sorted(lists, key=len, reverse=True))))
+
+
+def _by_block(number, network, key, blocks):
+    branches = network["branches"]
+    x = [blocks.index(block) + 1 for block in branches]
+    return Curve(network["label"], number, x, [each[key] for each in branches.values()], list(branches))
+
+
+def _branch(found):
+    return "n/a" if found is None else f"{pages.number(found['ratio'])}, {pages.number(found['cosine'])}"
+
+
+def _probes(group):
+    words = (
+        "Accuracy on test of a logistic regression on each layer's features, averaged over the image (Alain "
+        "& Bengio 2017): where the classes become easy to tell."
+    )
+    return _by_layer(group, "probes", "Linear classifiers", "test accuracy, %", words, scale=100)
+
+
+def _ranks(group):
+    words = (
+        "How many dimensions the channels make use of: exp of the entropy of the normalised singular values "
+        "(Roy & Vetterli 2007)."
+    )
+    return _by_layer(group, "ranks", "Effective rank", "effective rank, dimensions", words)
+
+
+def _by_layer(group, key, title, y_title, words, scale=1):
+    networks = _with(group, key)
+    if not networks:
+        return None
+    curves = [
+        Curve(
+            network["label"],
+            number,
+            list(range(1, len(network[key]) + 1)),
+            [scale * value for value in network[key]],
+            network["layers"],
+        )
+        for number, network in networks
+    ]
+    most = max((curve.places for curve in curves), key=len)
+    rows = [
+        [layer, *(pages.number(curve.y[i]) if i < len(curve.y) else "n/a" for curve in curves)]
+        for i, layer in enumerate(most)
+    ]
+    table = (["layer", *(curve.label for curve in curves)], rows)
+    return Chart(key, title, words, [Panel("layer, from the input", y_title, curves)], table)
+
+
+def _spectra(group):
+    curves = [_falling(number, each) for number, each in enumerate(group["networks"])]
+    words = "Standard deviations along the principal axes of the last layer's channels; zeros are not drawn."
+    panel = Panel("rank", "singular value of the last layer's features", curves, logarithmic=True)
+    return Chart("spectra", "Spectra", words, [panel])
+
+
+def _falling(number, network):
+    values = network["spectra"][-1]
+    ranks = list(range(1, len(values) + 1))
+    return Curve(
+        network["label"], number, ranks, [value or None for value in values], [f"rank {r}" for r in ranks]
+    )
+
+
+_CHARTS = (_many_lesions, _branches, _probes, _ranks, _spectra)
+
+
+# --------------------------------------------------------------------------- curves drawn
+
+
+def _section(chart, group, name):
+    title = f"{chart.title}: {group['name']}"
+    return pages.section(f"{name}-{chart.name}", title, chart.words, _touched(chart), chart.table)
+
+
+_FEW = 12  # steps of an axis that each get a number
+
+
+def _touched(chart):
+    figure = pages.figure(None, None).set_subplots(1, len(chart.panels))
+    for column, panel in enumerate(chart.panels, 1):
+        for curve in panel.curves:
+            colour = _colour(curve.number)
+            figure.add_scatter(
+                x=curve.x,
+                y=curve.y,
+                customdata=curve.places,
+                name=curve.label,
+                legendgroup=curve.label,
+                showlegend=column == 1,
+                mode="lines+markers",
+                line={"color": colour, "dash": "dot" if curve.dashed else "solid"},
+                marker={"symbol": curve.number % pages.SYMBOLS, "size": 8, "color": colour},
+                hovertemplate="%{customdata}: %{y:.3g}" + pages.NAME,
+                row=1,
+                col=column,
+            )
+        longest = max((curve.x[-1] for curve in panel.curves), default=0)
+        step = 1 if longest <= _FEW else None
+        figure.update_xaxes(title=panel.x_title, dtick=step, row=1, col=column)
+        figure.update_yaxes(title=panel.y_title, row=1, col=column)
+        if panel.logarithmic:
+            figure.update_yaxes(type="log", row=1, col=column)
+    return figure
+
+
+_MARKERS = "osD^vPX*"
+
+
+def _printed(chart):
+    figure = plots.blank(6 * len(chart.panels), 4)
+    axes = figure.subplots(1, len(chart.panels), squeeze=False).ravel()
+    for axis, panel in zip(axes, chart.panels, strict=True):
+        for curve in panel.curves:
+            axis.plot(
+                curve.x,
+                np.array(curve.y, float),
+                color=_colour(curve.number),
+                marker=_MARKERS[curve.number % len(_MARKERS)],
+                linestyle=":" if curve.dashed else "-",
+                label=curve.label,
+            )
+        axis.set(xlabel=panel.x_title, ylabel=panel.y_title)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if panel.logarithmic:
+            axis.set_yscale("log")
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
     return figure

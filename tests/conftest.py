@@ -22,6 +22,7 @@ import keras_kd
 ROOT = pathlib.Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CORE_TESTS = [
+    "test_anatomy.py",
     "test_augmentation.py",
     "test_checkpoints.py",
     "test_comparisons.py",
@@ -37,6 +38,7 @@ CORE_TESTS = [
     "test_latency.py",
     "test_lesions.py",
     "test_losses.py",
+    "test_pieces.py",
     "test_plans.py",
     "test_resnet.py",
     "test_reuse.py",

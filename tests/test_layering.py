@@ -50,6 +50,7 @@ ORDER = [
     "terrain",
     "reuse",
     "lesions",
+    "pieces",
     "anatomy",
     "folding",
     "teachers",

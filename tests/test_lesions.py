@@ -316,7 +316,7 @@ class Recorder:
     def __init__(self, silenceable):
         self.silenceable, self.swappable, self.asked = silenceable, (("a", "b"), ("a", "c")), []
 
-    def accuracy(self, *_, silenced=(), swapped=(), **__):
+    def accuracy(self, images, labels, silenced, swapped, batch_size):
         self.asked.append((tuple(silenced), tuple(swapped)))
         return 0.5
 
@@ -333,6 +333,16 @@ def test_lesions_depend_on_blocks_and_seed_alone(data):
     assert swaps[0] == swaps[1]
     assert [len(pairs) for pairs in swaps[0]] == [1, 1, 2, 2]
     assert all(len(set(pairs)) == len(pairs) for pairs in swaps[0])  # twice would undo a swap
+
+
+def test_findings_are_sorted_as_they_were_planned():
+    planned = lesions.plan(("a", "b", "c"), (("a", "b"),), draws=2, most=2)
+    assert planned.lesions[:2] == [lesions.Lesion(), lesions.Lesion(silenced=("a",))]
+    found = planned.findings(range(len(planned.lesions)))
+    assert (found.intact, found.single) == (0, {"a": 1, "b": 2, "c": 3})
+    assert found.silenced == {1: (4, 5), 2: (6, 7)}
+    assert found.swapped == {1: (8, 9)}
+    assert planned.lesions[8] == lesions.Lesion(swapped=(("a", "b"),))
 
 
 def test_all_lesions_share_one_trace(data, monkeypatch):

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 LANDSCAPE = ("--steps=3", "--hessian_steps=1", "--eigenvalues=1", "--trace_samples=2", "--examples=24")
 REUSE = ("--draws=1", "--most=1", "--probe_examples=24", "--batch_size=16", "--examples=24")
+REUSE_PICTURES = {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
 
 
 def script(name, *arguments, cwd):
@@ -49,7 +50,7 @@ def test_one_flag_leads_to_a_page(finished, name):
     pictures = {path.stem for path in (cwd / paths["pictures"]).iterdir()}
     wanted = {
         "landscape": {"around", "way", "through", "lines", "spectra", "steps"},
-        "reuse": {"cka", "ranks", "lesions"},
+        "reuse": REUSE_PICTURES,
     }
     assert pictures == wanted[name]
     events = EventAccumulator(str(cwd / paths["tensorboard"] / "first"))
@@ -91,6 +92,10 @@ REFUSED = {
         (["--out=runs/first", "--overwrite"], "--out=runs/first holds the run that is looked at"),
         (["--layers=conv9", "--out=x"], "the layers must be 'blocks', 'all' or names of layers of"),
         (["--layers=,", "--out=x"], "Received: ','"),
+        (
+            ["--probe_examples=1", "--out=x"],
+            "--probe_examples=1: a probe needs training examples of at least",
+        ),
         (["--dataset=other.npz", "--out=x"], "the dataset 'other.npz' is not the one of runs/first"),
     ],
 }

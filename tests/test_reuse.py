@@ -61,6 +61,14 @@ def test_all_layers_can_be_tapped(data):
     (batch,) = reuse.features(resnet(), names, data[0][:4])
     assert list(batch) == names
     assert "image" not in names
+    small = mlp()
+    assert reuse.layers_of(small, "all") == [layer.name for layer in small.layers[1:]]  # less Flatten
+
+
+def test_a_model_without_a_graph_has_no_layers_to_compare():
+    subclassed = type("Subclassed", (keras.Model,), {})(name="subclassed")
+    with pytest.raises(ValueError, match="only functional and sequential models.*'subclassed'"):
+        reuse.layers_of(subclassed, "all")
 
 
 def test_layers_may_be_named():
@@ -89,6 +97,31 @@ def test_features_are_the_layers_outputs_in_order(data, batch_size):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert same(before, weights_of(model))
+
+
+def test_the_first_batches_may_be_left_out(data):
+    whole, rest = (list(reuse.features(resnet(), ["head_pool"], data[0], 20, skip)) for skip in (0, 2))
+    assert len(rest) == len(whole) - 2 == 1
+    np.testing.assert_allclose(rest[0]["head_pool"], whole[2]["head_pool"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("measure", ["spectra", "branch_ratios", "probe_accuracies"])
+def test_progress_is_told_before_the_first_step_and_after_each(data, coloured, measure):
+    told = []
+
+    def watch(done, total):
+        told.append((done, total))
+
+    if measure == "probe_accuracies":
+        inputs = keras.Input((8, 8, 3))
+        model = keras.Model(inputs, keras.layers.Dense(3, name="head")(keras.layers.Flatten()(inputs)))
+        reuse.probe_accuracies(model, coloured, ["head"], batch_size=20, watch=watch)
+        steps = 3 + 2 + 1  # batches of train and test, classifiers
+    else:
+        layers = {"layer_names": ["head_pool"]} if measure == "spectra" else {}
+        getattr(reuse, measure)(resnet(), data[0], batch_size=20, watch=watch, **layers)
+        steps = 3
+    assert told == [(done, steps) for done in range(steps + 1)]
 
 
 def test_features_refuse_at_once(data):
@@ -199,6 +232,28 @@ def test_cka_keeps_no_examples(related):
         similarity.update({"x": x}, {"y": y})
         sizes.add(len(pickle.dumps(vars(similarity))))
     assert len(sizes) == 1
+
+
+def test_cka_of_grams_is_that_of_features(related):
+    x, y = related
+    one, other = reuse.CKA(["x"], ["y"]), reuse.CKA(["x"], ["y"])
+    one.update({"x": x}, {"y": y})
+    other.add(reuse.centred_grams({"x": x}, ["x"]), reuse.centred_grams({"y": y, "z": x}, ["y"]))
+    np.testing.assert_array_equal(one.result(), other.result())
+    with pytest.raises(ValueError, match=r"the same batch .* Received: batches of \[5, 6\]"):
+        other.add(reuse.centred_grams({"x": x[:5]}, ["x"]), reuse.centred_grams({"y": y[:6]}, ["y"]))
+
+
+def test_cka_goes_on_from_its_sums(related):
+    x, y = related
+    whole, first, second = (reuse.CKA(["x"], ["y"]) for _ in range(3))
+    for part in (slice(0, 99), slice(99, None)):
+        whole.update({"x": x[part]}, {"y": y[part]})
+    first.update({"x": x[:99]}, {"y": y[:99]})
+    for name, values in first.sums.items():
+        second.sums[name][...] = values
+    second.update({"x": x[99:]}, {"y": y[99:]})
+    np.testing.assert_array_equal(whole.result(), second.result())
 
 
 def test_cka_refuses_too_few_or_different_examples(rng):

@@ -21,6 +21,8 @@ from keras_kd import (
     views,
 )
 
+REUSE_PICTURES = {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
+
 
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory):
@@ -171,7 +173,7 @@ def test_pictures_are_drawn(groups, name, tmp_path):
     pictures = views.VIEWS[name].pictures(groups[name][0])
     wanted = {
         "landscape": {"around", "through", "way", "lines", "spectra", "steps"},
-        "reuse": {"cka", "ranks", "lesions"},
+        "reuse": REUSE_PICTURES,
     }
     assert set(pictures) == wanted[name]
     for figure in pictures.values():
