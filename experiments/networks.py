@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from experiments import layout
-from keras_kd import augmentation, callbacks, datasets, inference, landscape, storage, views
+from experiments import layout, origin
+from keras_kd import augmentation, callbacks, inference, landscape, storage, views
 
 # With fewer examples the error of a mean is not worth the name.
 FEWEST = 8
@@ -126,44 +126,8 @@ def _asked(wanted, value):
 
 
 def load_dataset(result, seed):
-    """The dataset that a run saw.
-
-    Raises:
-      ValueError: if what is found is another one.
-    """
-    described = result["dataset"]
-    first = result.get("seeds", [seed])[0]  # the fingerprint is that of its split
-    dataset = _load(described, first)
-    sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
-    if sizes != described["examples"] or dataset.fingerprint != described["fingerprint"]:
-        raise ValueError(
-            f"the dataset {DATASET.value or described['name']!r} is not the one of {RUN.value} (fingerprint "
-            f"{described['fingerprint']}): give its place by --dataset"
-        )
-    return dataset if seed == first else _load(described, seed)
-
-
-def _load(described, seed):
-    return datasets.load(
-        DATASET.value or described["name"],
-        validation_fraction=_validation_fraction(described),
-        seed=seed,
-        data_dir=DATA_DIR.value,
-    )
-
-
-def _validation_fraction(described):
-    """As stratified splits round it, which the sizes tell as well as the flag did."""
-    examples = described["examples"]
-    path = pathlib.Path(RUN.value)
-    if (path / "study.json").is_file():
-        return json.loads((path / "study.json").read_text(encoding="utf-8"))["identity"][
-            "validation_fraction"
-        ]
-    for line in (path / "flags.cfg").read_text(encoding="utf-8").splitlines():
-        if line.startswith("--validation_fraction="):
-            return float(line.split("=", 1)[1])
-    return examples["validation"] / (examples["train"] + examples["validation"])
+    """The dataset that a run saw; see `origin.load_dataset`."""
+    return origin.load_dataset(RUN.value, result, seed, DATASET.value, DATA_DIR.value)
 
 
 def examples(networks, dataset, seed):

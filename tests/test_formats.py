@@ -1,0 +1,141 @@
+"""LiteRT and ONNX files, run by their own runtimes, against the Keras model."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import shaken
+
+import keras_kd
+from keras_kd import costs, datasets, extras, litert, onnx_file, parity, serving, storage
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A plain network with random weights and statistics."""
+    keras.utils.set_random_seed(0)
+    return shaken(keras_kd.cifar_resnet(8, (8, 8, 1), 10, width=4, shortcuts=False))
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.test.images[:100]
+
+
+def normalised_by_hand(images, dataset):
+    return ((images.astype(np.float64) / 255 - dataset.mean) / dataset.std).astype("float32")
+
+
+@pytest.mark.parametrize("batch", [None, 8])
+@pytest.mark.parametrize("runtime", [litert, onnx_file])
+def test_a_file_computes_what_the_model_computes_from_raw_images(
+    runtime, batch, model, digits, images, tmp_path
+):
+    path = tmp_path / "student"
+    runtime.convert(model, path, dataset=digits, batch=batch)
+    logits = runtime.session(path)(images)
+    expected = keras.ops.convert_to_numpy(model(normalised_by_hand(images, digits)))
+    assert logits.dtype == np.float32
+    assert logits.shape == (100, 10)
+    assert np.abs(logits - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+    found = parity.compare(logits, parity.expected_logits(model, images, digits))
+    assert found.max_logit_difference <= 1e-5
+    assert found.same_class == 1.0
+
+
+@pytest.mark.parametrize(("kind", "share", "size"), [("dynamic_range", 0.9, 0.8), ("full_integer", 0.8, 0.8)])
+def test_quantised_files_are_smaller_and_nearly_as_good(kind, share, size, model, digits, images, tmp_path):
+    whole, small = tmp_path / "whole.tflite", tmp_path / "small.tflite"
+    litert.convert(model, whole, dataset=digits)
+    litert.convert(model, small, dataset=digits, kind=kind)
+    assert small.stat().st_size < size * whole.stat().st_size
+    found = parity.compare(
+        litert.session(small)(images), parity.expected_logits(model, images, digits), digits.test.labels[:100]
+    )
+    assert share <= found.same_class
+    assert 1e-5 < found.max_logit_difference < 0.2
+
+
+def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = keras_kd.cifar_resnet(8, (8, 8, 1), 10, width=4, shortcuts=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    onnx_file.convert(network, tmp_path / "a.onnx", dataset=digits)
+    expected = parity.expected_logits(network, images, digits)
+    assert (
+        parity.compare(onnx_file.session(tmp_path / "a.onnx")(images), expected).max_logit_difference < 1e-5
+    )
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_the_arena_is_what_the_graph_says(shortcuts, tmp_path):
+    """LiteRT's own plan of memory against ours, byte for byte, but for the logits and what it pads."""
+    network = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=8, shortcuts=shortcuts)
+    litert.convert(network, tmp_path / "a.tflite", batch=1)
+    peak = costs.cost(network).peak("float32")
+    # The image is there as bytes, and at the peak no more as numbers.
+    found = litert.arena(tmp_path / "a.tflite")
+    image = 16 * 16 * 3
+    assert peak - 3 * image <= found <= peak - 3 * image + 512
+
+
+def test_parity_is_measured_and_checked():
+    expected = np.array([[4.0, 0.0], [0.0, 2.0], [1.0, 0.9]])
+    logits = expected + np.array([[0.0, 0.4], [0.0, 0.0], [0.0, 0.2]])
+    found = parity.compare(logits, expected, np.array([0, 0, 1]))
+    assert found == parity.Parity(pytest.approx(0.1), pytest.approx(2 / 3), pytest.approx(2 / 3), 3)
+    parity.check(found, "a.onnx", tolerance=0.11, same_class=0.6)
+    with pytest.raises(parity.ParityError, match="a.onnx does not compute .*differ by 0.1 .*0.05 is allowed"):
+        parity.check(found, "a.onnx", tolerance=0.05)
+    with pytest.raises(parity.ParityError, match="same class for 66.7% of 3 images, 90.0% is asked for"):
+        parity.check(found, "a.onnx", same_class=0.9)
+    with pytest.raises(parity.ParityError):
+        parity.check(parity.compare(np.full((1, 2), np.nan), expected[:1]), "a.onnx", tolerance=1.0)
+
+
+@pytest.mark.parametrize("batch", [None, 48])
+def test_tensorflow_alone_serves_a_saved_model(batch, model, digits, images, tmp_path):
+    serving.write_graph(model, tmp_path / "a", digits, batch=batch)
+    logits = parity.saved_model_session(tmp_path / "a", batch)(images)
+    expected = parity.expected_logits(model, images, digits)
+    assert parity.compare(logits, expected).max_logit_difference <= 1e-5
+
+
+def test_a_file_that_cannot_be_served_is_named(images, tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(parity.ParityError, match="a cannot be served by TensorFlow: "):
+        parity.saved_model_session(tmp_path / "a")(images)
+
+
+@pytest.mark.parametrize(("module", "extra"), [("no_such_runtime", "litert"), ("no.such", "onnx")])
+def test_a_missing_package_says_how_to_install_it(module, extra):
+    with pytest.raises(ImportError, match=rf"{module} is not installed: pip install 'keras_kd\[{extra}\]'"):
+        extras.need(module, extra)
+
+
+def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, tmp_path, monkeypatch):
+    path = tmp_path / "a.tflite"
+    with pytest.raises(ValueError, match="kind must be one of .* Received: kind='int4'"):
+        litert.convert(model, path, kind="int4")
+    with pytest.raises(ValueError, match="full_integer needs the dataset"):
+        litert.convert(model, path, kind="full_integer")
+    wrong = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=4)
+    for runtime in (litert, onnx_file):
+        with pytest.raises(ValueError, match="does not take the images of 'digits'"):
+            runtime.convert(wrong, path, dataset=digits)
+    path.write_bytes(b"older")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        onnx_file.convert(model, path, dataset=digits)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
+    assert path.read_bytes() == b"older"
