@@ -14,7 +14,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=["keras_kd", "experiments"],
-    package_data={"keras_kd": ["templates/*.html"], "experiments": ["studies/*.yaml"]},
+    package_data={"keras_kd": ["templates/*.html", "templates/*.md"], "experiments": ["studies/*.yaml"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
@@ -37,6 +37,18 @@ setuptools.setup(
         "benchmark": ["torch>=2.6"],
         "cluster": ["ray>=2.40"],
         "jax": ["jax>=0.5"],
-        "test": ["jax>=0.5", "pytest>=8.2", "pytest-xdist>=3.6", "ray>=2.40", "ruff>=0.6"],
+        "litert": ["ai-edge-litert>=2.1"],
+        "onnx": ["onnx>=1.20", "onnxruntime>=1.23", "tf2onnx>=1.16"],
+        "test": [
+            "ai-edge-litert>=2.1",
+            "jax>=0.5",
+            "onnx>=1.20",
+            "onnxruntime>=1.23",
+            "pytest>=8.2",
+            "pytest-xdist>=3.6",
+            "ray>=2.40",
+            "ruff>=0.6",
+            "tf2onnx>=1.16",
+        ],
     },
 )

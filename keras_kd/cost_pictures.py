@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_kd import costs, pages, plots
 
-# Bytes of a megabyte, as disks and papers count.
-MEGABYTE = 1e6
+# As disks and papers count.
+KILOBYTE, MEGABYTE = 1e3, 1e6
 
 
 def describe(label, cost):
@@ -44,15 +44,15 @@ def rows(networks):
         ("multiply-adds, million", [f"{network['multiply_adds'] / 1e6:,.1f}" for network in networks]),
         *(
             (
-                f"peak of feature maps, {dtype}, MB",
-                [megabytes(network["peak"][dtype]) for network in networks],
+                f"peak of feature maps, {dtype}, kB",
+                [kilobytes(network["peak"][dtype]) for network in networks],
             )
             for dtype in costs.BYTES
         ),
         ("highest at", [network["peak_at"] for network in networks]),
         ("of that made earlier and waiting", [f"{network['held_at_peak']:.0%}" for network in networks]),
         ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
-        ("LiteRT's arena, float32, MB", [megabytes(network.get("arena")) for network in networks]),
+        ("LiteRT's arena, float32, kB", [kilobytes(network.get("arena")) for network in networks]),
         ("test accuracy", [pages.percent(network.get("accuracy")) for network in networks]),
         *_measured(networks),
     ]
@@ -60,9 +60,14 @@ def rows(networks):
     return ["", *(network["label"] for network in networks)], kept
 
 
+def kilobytes(count):
+    """Bytes as kilobytes, for a table."""
+    return "n/a" if count is None else f"{count / KILOBYTE:,.1f}"
+
+
 def megabytes(count):
     """Bytes as megabytes, for a table."""
-    return "n/a" if count is None else f"{count / MEGABYTE:.3g}"
+    return "n/a" if count is None else f"{count / MEGABYTE:,.2f}"
 
 
 def _measured(networks):
@@ -112,13 +117,13 @@ def sections(groups):
 
 
 def _memory(networks, place):
-    figure = pages.figure("operation, in order", "feature maps in memory, MB")
+    figure = pages.figure("operation, in order", "feature maps in memory, kB")
     order = [name for name, _, _ in max(networks, key=lambda network: len(network["moments"]))["moments"]]
     for network, colour in zip(networks, plots.COLOURS, strict=False):
         names, used, held = (list(column) for column in zip(*network["moments"], strict=True))
         x = [order.index(name) if name in order else number for number, name in enumerate(names)]
-        bytes_used = np.array(used) * costs.BYTES["float32"] / MEGABYTE
-        bytes_live = bytes_used + np.array(held) * costs.BYTES["float32"] / MEGABYTE
+        bytes_used = np.array(used) * costs.BYTES["float32"] / KILOBYTE
+        bytes_live = bytes_used + np.array(held) * costs.BYTES["float32"] / KILOBYTE
         line = {"color": colour, "shape": "hvh"}
         if any(held):
             hidden = {"showlegend": False, "hoverinfo": "skip"}
@@ -133,7 +138,8 @@ def _memory(networks, place):
             line=line,
             fill="tonexty" if any(held) else None,
             customdata=names,
-            hovertemplate="%{customdata}: %{y:.3g} MB" + pages.NAME,
+            hovertemplate="%{customdata}: %{y:,.1f} kB" + pages.NAME,
         )
+    figure.update_yaxes(rangemode="tozero")
     title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
     return pages.section(f"memory-{place}", title, _MEMORY_WORDS, figure)

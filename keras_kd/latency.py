@@ -1,7 +1,7 @@
-"""How long a network takes to answer: the middle and the slow tenth of many calls, after some to warm up.
+"""How long functions take to answer, in turns: the middle and the slow tenth of many calls.
 
-found = measure(lambda: interpreter.invoke(), calls=50)
-found.median, found.percentile_90  # milliseconds
+found = measure({"LiteRT": lambda: run(images), "ONNX Runtime": lambda: other(images)})
+found["LiteRT"].median, found["LiteRT"].percentile_90  # milliseconds
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 WARM_UP = 3
+TURNS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,20 +27,38 @@ class Latency:
     calls: int
 
 
-def measure(function, *, calls=50, seconds=2.0, clock=time.perf_counter):
-    """The `Latency` of a function without arguments.
+def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter):
+    """The `Latency` of each of some functions without arguments.
+
+    They take `TURNS` turns, so that what else the machine does falls on all of them.
 
     Args:
-      function: what is timed; it must not return before its work is done.
-      calls: as many, after `WARM_UP` that do not count.
-      seconds: or as many as fit into this time, five at least.
+      functions: `{name: function}`; a function must not return before its work is done.
+      calls: of each, in all turns together, after `WARM_UP` that do not count.
+      seconds: or as many as fit into this time, one a turn at least.
       clock: returns the time in seconds.
+
+    Returns:
+      `{name: Latency}`.
     """
-    for _ in range(WARM_UP):
-        function()
+    found = {name: [] for name in functions}
+    for function in functions.values():
+        for _ in range(WARM_UP):
+            function()
+    for _ in range(TURNS):
+        for name, function in functions.items():
+            found[name] += _turn(function, max(1, calls // TURNS), seconds / TURNS, clock)
+    return {
+        name: Latency(float(np.median(times)), float(np.percentile(times, 90)), len(times))
+        for name, times in found.items()
+    }
+
+
+def _turn(function, calls, seconds, clock):
+    """Milliseconds of each call."""
     found, began = [], clock()
-    while len(found) < calls and (len(found) < 5 or clock() - began < seconds):
+    while len(found) < calls and (not found or clock() - began < seconds):
         before = clock()
         function()
         found.append(1000 * (clock() - before))
-    return Latency(float(np.median(found)), float(np.percentile(found, 90)), len(found))
+    return found

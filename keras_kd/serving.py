@@ -41,11 +41,11 @@ def write_graph(network, path, dataset=None, *, batch=None, dtype="uint8"):
     """
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
-    archive.track(network)
     signature = tf.TensorSpec((batch, *image_shape(network, dataset)), dtype, name="image")
-    archive.add_endpoint("serving_default", serving(network, dataset), input_signature=[signature])
-    archive.write_out(str(path), verbose=False)
+    module = tf.Module()  # Keras's own ExportArchive writes each variable twice
+    module.variables_of_network = [variable.value for variable in network.variables]
+    module.serve = tf.function(serving(network, dataset), input_signature=[signature])
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
 
 
 def in_batches(function, size):

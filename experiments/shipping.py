@@ -1,0 +1,184 @@
+"""The files that leave: what each format writes, how it is compared with its model, the card beside them."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import keras
+
+from experiments import layout
+from keras_kd import cards, costs, export, folding, litert, onnx_file, parity, serving, storage
+
+FORMATS = ("saved_model", "litert", "onnx")
+KINDS = litert.KINDS
+
+CARD = "README.md"
+MANIFEST = "export.json"
+
+# Files of a SavedModel, which is the folder itself.
+_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "metadata.json", "variables", "assets")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is shipped.
+
+    Attributes:
+      path: of the .keras file.
+      name: of the folder that it gets.
+      network: the `keras.Model`.
+      dataset: that it was trained on.
+      result: `result.json` of its run.
+    """
+
+    path: pathlib.Path
+    name: str
+    network: keras.Model
+    dataset: object
+    result: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One file to write: its format and kind."""
+
+    format: str
+    kind: str = "float32"
+
+    @property
+    def file(self):
+        """Its name; "." for the SavedModel, which is the folder."""
+        if self.format == "saved_model":
+            return "saved_model.pb"
+        suffix = {"litert": ".tflite", "onnx": ".onnx"}[self.format]
+        return "model" + ("" if self.kind == "float32" else f"-{self.kind}") + suffix
+
+
+def jobs(formats, kinds):
+    """The `Job`s of some formats, LiteRT once for each of some kinds."""
+    return [Job(name, kind) for name in formats for kind in (kinds if name == "litert" else ("float32",))]
+
+
+def check_target(path):
+    """Raises a FileExistsError if a folder holds something else than exported files."""
+    if path.exists() and not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
+        raise FileExistsError(f"{path} exists and holds no exported network: choose another --out")
+
+
+def begin(target, part, digest):
+    """Makes the folder `part` with what `target` has of the same network; returns what its manifest lists."""
+    manifest = target / MANIFEST
+    kept = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
+    if target.exists() and (kept is None or kept["digest"] == digest):
+        shutil.copytree(target, part)
+    else:
+        part.mkdir(parents=True)
+    return kept["files"] if kept and kept["digest"] == digest else []
+
+
+def write(job, source, folder, *, batch, fold, count):
+    """Writes one file and compares it, run by its own runtime, with the model.
+
+    Args:
+      job: a `Job`.
+      source: a `Source`.
+      folder: that gets the file.
+      batch: images at a time; None: any.
+      fold: whether BatchNorm is folded.
+      count: test images to compare on.
+
+    Returns:
+      `{"file", "format", "kind", "bytes"}` and the `parity.Parity`.
+    """
+    network = serving.float32_copy(source.network)
+    network = folding.fold_batch_norm(network) if fold else network
+    path = folder / job.file
+    if job.format == "saved_model":
+        _write_saved_model(network, folder, source.dataset, batch)
+        logits, size = parity.saved_model_session(folder, batch), _size_of_saved_model(folder)
+    elif job.format == "litert":
+        litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
+        logits, size = litert.session(path), path.stat().st_size
+    else:
+        onnx_file.convert(network, path, dataset=source.dataset, batch=batch)
+        logits, size = onnx_file.session(path), path.stat().st_size
+    images, labels = source.dataset.test.images[:count], source.dataset.test.labels[:count]
+    expected = parity.expected_logits(source.network, images, source.dataset)
+    found = parity.compare(logits(images), expected, labels)
+    return {
+        "file": job.file,
+        "format": job.format,
+        "kind": job.kind,
+        "bytes": size,
+        **dataclasses.asdict(found),
+    }
+
+
+def _write_saved_model(network, folder, dataset, batch):
+    """A SavedModel is a folder; its files take the place of older ones in a folder that holds others too."""
+    beside = folder / "written"
+    export.export_saved_model(network, beside, dataset=dataset, batch=batch)
+    for name in _SAVED_MODEL:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if (beside / name).exists():
+            (beside / name).replace(folder / name)
+    beside.rmdir()
+
+
+def _size_of_saved_model(folder):
+    files = [folder / "saved_model.pb", *(folder / "variables").iterdir()]
+    return sum(file.stat().st_size for file in files)
+
+
+def check(found, *, tolerance, same_class):
+    """Raises a `parity.ParityError` for a file that `write` found to differ too much from the model."""
+    of_file = parity.Parity(**{name: found[name] for name in parity.Parity.__dataclass_fields__})
+    if found["kind"] == "float32":
+        parity.check(of_file, found["file"], tolerance=tolerance)
+    else:
+        parity.check(of_file, found["file"], same_class=same_class)
+
+
+def describe(source, folder, manifest):
+    """Writes the manifest and the card."""
+    storage.write_json(manifest, folder / MANIFEST)
+    cost = costs.cost(source.network)
+    cards.write(
+        folder / CARD,
+        name=source.name,
+        dataset=source.result["dataset"],
+        classes=source.dataset.num_classes,
+        shape=list(source.dataset.image_shape),
+        class_names=list(source.dataset.class_names or ()),
+        folded=manifest["folded"],
+        files=manifest["files"],
+        model=manifest["model"],
+        digest=manifest["digest"],
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        peak=cost.peak("float32"),
+        recipe=_recipe(source),
+        accuracy=accuracy(source.result, source.path.name),
+        quantised=any(file["kind"] != "float32" for file in manifest["files"]),
+    )
+
+
+def _recipe(source):
+    """What its run says about the training, in lines."""
+    settings, result = source.result["settings"], source.result
+    lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
+    if source.path.name == layout.NETWORKS["student_distilled"]:
+        lines.append(
+            f"Distilled from a teacher, temperature {result['temperature']}, alpha {result['alpha']} (weight "
+            f"of the teacher's term)."
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return [*lines, f"Trained with {versions}."]
+
+
+def accuracy(result, file):
+    """Test accuracy that a run measured of one of its networks, by its file; None if it did not."""
+    label = next((label for label, name in layout.NETWORKS.items() if name == file), None)
+    row = result.get("networks", {}).get(label) or (result.get("measured") if file == layout.MODEL else None)
+    return row and row["accuracy"]
