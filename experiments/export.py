@@ -17,7 +17,7 @@ import time
 from absl import flags
 
 from experiments import console, costing, layout, origin, shipping
-from keras_kd import checkpoints, extras, storage
+from keras_kd import checkpoints, devices, extras, storage
 
 MODEL = flags.DEFINE_string("model", None, "The .keras file of a run of distill or train.")
 FORMATS = flags.DEFINE_list("formats", list(shipping.FORMATS), "Among saved_model, litert, onnx.")
@@ -62,6 +62,8 @@ def main():
 
 def check():
     """Raises an error for flags that do not go together, or a package that is missing."""
+    if not devices.on_tensorflow():
+        raise ValueError("files are written with the TensorFlow backend: give it without KERAS_BACKEND")
     if bool(MODEL.value) == bool(NETWORKS.value):
         raise ValueError("give --model=FILE.keras, or --cost with --networks=resnet20,plain20")
     if NETWORKS.value and not COST.value:

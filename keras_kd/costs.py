@@ -94,7 +94,7 @@ class Cost:
     Attributes:
       parameters: numbers that are trained: kernels, biases, BatchNorm's scales and offsets.
       multiply_adds: of convolutions and dense layers; what else there is, is not counted.
-      image: numbers in the input, which the runtime keeps as long as it runs; in no moment.
+      image: numbers in the input, which the runtime keeps, as raw bytes, as long as it runs; in no moment.
       moments: a `Moment` for each operation that takes memory, in the order of the model.
     """
 
@@ -109,8 +109,8 @@ class Cost:
         return max(self.moments, key=lambda moment: moment.live)
 
     def peak(self, dtype):
-        """Bytes of feature maps at the highest moment, with the image; `dtype` is one of `BYTES`."""
-        return (self.highest.live + self.image) * BYTES[dtype]
+        """Bytes at the highest moment: feature maps of a dtype of `BYTES`, and the image, a byte a number."""
+        return self.highest.live * BYTES[dtype] + self.image
 
     @property
     def held_at_peak(self):

@@ -79,10 +79,7 @@ def test_the_arena_is_what_the_graph_says(shortcuts, tmp_path):
     network = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=8, shortcuts=shortcuts)
     litert.convert(network, tmp_path / "a.tflite", batch=1)
     peak = costs.cost(network).peak("float32")
-    # The image is there as bytes, and at the peak no more as numbers.
-    found = litert.arena(tmp_path / "a.tflite")
-    image = 16 * 16 * 3
-    assert peak - 3 * image <= found <= peak - 3 * image + 512
+    assert peak <= litert.arena(tmp_path / "a.tflite") <= peak + 512
 
 
 def test_parity_is_measured_and_checked():

@@ -1,0 +1,137 @@
+"""The script that ships a network, on the folder of a run."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import refusals, run_python, shaken, tiny_arrays
+
+import keras_kd
+from keras_kd import costs, datasets, storage
+
+MODEL = "--model=runs/first/student.keras"
+
+
+@pytest.fixture(scope="module")
+def cwd(tmp_path_factory):
+    """A folder with a dataset and a run as `experiments.distill` leaves it, of random networks."""
+    cwd = tmp_path_factory.mktemp("work")
+    for seed, name in enumerate(("tiny", "other")):
+        np.savez(cwd / f"{name}.npz", **tiny_arrays(np.random.default_rng(seed)))
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    run = cwd / "runs" / "first"
+    for name, shortcuts in (("student", False), ("teacher", True)):
+        network = keras_kd.cifar_resnet(
+            8, dataset.image_shape, dataset.num_classes, width=4, shortcuts=shortcuts
+        )
+        storage.save_model(shaken(network), run / f"{name}.keras")
+    splits = ("train", "validation", "test")
+    result = {
+        "temperature": 4.0,
+        "alpha": 0.9,
+        "networks": {"student_distilled": {"accuracy": 0.5}, "teacher": {"accuracy": 0.75}},
+        "seed": 0,
+        "settings": {"epochs": 3},
+        "versions": {"keras": "3"},
+        "dataset": {
+            "name": "tiny.npz",
+            "fingerprint": dataset.fingerprint,
+            "examples": {split: len(getattr(dataset, split).labels) for split in splits},
+        },
+    }
+    storage.write_json(result, run / "result.json")
+    flags = [f"--{role}_{size}\n" for role in ("teacher", "student") for size in ("depth=8", "width=4")]
+    storage.write_text("".join(flags), run / "flags.cfg")
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def shipped(cwd):
+    """What one command prints."""
+    flags = (MODEL, "--cost", "--calls=5", "--batches=1,4", "--same_class=0.5")
+    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    return output
+
+
+def test_every_format_is_written_compared_and_told(cwd, shipped):
+    folder = cwd / "saved_models" / "first"
+    manifest = json.loads((folder / "export.json").read_text())
+    files = {each["file"]: each for each in manifest["files"]}
+    assert list(files) == [
+        "saved_model.pb",
+        "model.tflite",
+        "model-dynamic_range.tflite",
+        "model-full_integer.tflite",
+        "model.onnx",
+    ]
+    card = (folder / "README.md").read_text()
+    for name, each in files.items():
+        assert (folder / name).is_file()
+        assert name in shipped
+        assert f"`{name}`" in card
+        assert each["max_logit_difference"] < (1e-4 if each["kind"] == "float32" else 0.5)
+    assert "temperature 4.0, alpha 0.9" in card
+    assert "50.0 % of all test images" in card
+    assert (folder / "metadata.json").is_file()
+    assert not list((cwd / "saved_models").glob(".part-*"))
+
+
+def test_the_costs_are_those_of_the_twins(cwd, shipped):
+    found = json.loads((cwd / "saved_models" / "first" / "costs.json").read_text())
+    student, teacher = found["networks"]
+    assert [student["label"], teacher["label"]] == ["student", "teacher (residual twin)"]
+    assert [student["accuracy"], teacher["accuracy"]] == [0.5, 0.75]
+    assert found["threads"] == 1
+    for about, name in ((student, "student"), (teacher, "teacher")):
+        wanted = costs.cost(storage.load_model(cwd / "runs" / "first" / f"{name}.keras"))
+        assert about["peak"]["float32"] == wanted.peak("float32")
+        assert about["multiply_adds"] == wanted.multiply_adds
+        assert about["arena"] == pytest.approx(wanted.peak("float32"), rel=0.2)
+        assert set(about["latency"]) == {"TensorFlow", "LiteRT", "ONNX Runtime"}
+        for timed in about["latency"].values():
+            assert set(timed) == {"1", "4"}
+            assert all(0 < each["median"] <= each["percentile_90"] for each in timed.values())
+    assert student["peak"]["float32"] < teacher["peak"]["float32"]
+    assert "Memory over the layers" in (cwd / "saved_models" / "first" / "costs.html").read_text()
+
+
+@pytest.mark.slow
+def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
+    (cwd / "full" / "first").mkdir(parents=True)
+    (cwd / "full" / "first" / "notes.txt").write_text("mine")
+    storage.save_model(
+        storage.load_model(cwd / "runs" / "first" / "student.keras"), cwd / "loose" / "a.keras"
+    )
+    wanted = [
+        ([], "give --model=FILE.keras, or --cost with --networks"),
+        ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
+        (["--networks=resnet20"], "--networks are compared with --cost"),
+        (["--cost", "--networks=vgg16"], "takes names such as resnet20 and plain50. Received: 'vgg16'"),
+        ([MODEL, "--formats=coreml"], "--formats takes saved_model, litert, onnx. Received: coreml"),
+        ([MODEL, "--litert=int4"], "--litert takes float32, dynamic_range, full_integer. Received: int4"),
+        (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
+        (["--model=loose/a.keras"], "loose holds no finished run of distill or train"),
+        ([MODEL, "--dataset=other.npz"], "the dataset 'other.npz' is not the one of runs/first"),
+        ([MODEL, "--out=full"], "full/first exists and holds no exported network"),
+        ([MODEL, "--formats=onnx", "--tolerance=0"], "model.onnx does not compute what the model does"),
+    ]
+    folder = cwd / "saved_models" / "first"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = refusals("export", [flags for flags, _ in wanted], cwd)
+    for line, (_, message) in zip(found, wanted, strict=True):
+        assert message in line
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert [path.name for path in (cwd / "full" / "first").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.slow
+def test_a_format_written_again_leaves_the_others(cwd, shipped):
+    flags = ("--model=runs/first/teacher.keras", "--formats=onnx")
+    for again in (flags, (*flags[:1], "--formats=litert", "--litert=float32", "--batch=2", "--nofold")):
+        status, output, errors = run_python("-m", "experiments.export", *again, cwd=cwd)
+        assert status == 0, errors[-3000:]
+    assert "saved_models/first-teacher" in output
+    manifest = json.loads((cwd / "saved_models" / "first-teacher" / "export.json").read_text())
+    assert [each["file"] for each in manifest["files"]] == ["model.tflite", "model.onnx"]
+    assert (cwd / "saved_models" / "first" / "model.onnx").is_file()
