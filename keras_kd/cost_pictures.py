@@ -50,7 +50,7 @@ def rows(networks):
             for dtype in costs.BYTES
         ),
         ("highest at", [network["peak_at"] for network in networks]),
-        ("of that made earlier and waiting", [f"{network['held_at_peak']:.0%}" for network in networks]),
+        ("of that waiting for a later operation", [f"{network['held_at_peak']:.0%}" for network in networks]),
         ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
         ("LiteRT's arena, float32, kB", [kilobytes(network.get("arena")) for network in networks]),
         ("test accuracy", [pages.percent(network.get("accuracy")) for network in networks]),
@@ -99,9 +99,9 @@ _TABLE_WORDS = (
 )
 
 _MEMORY_WORDS = (
-    "Feature maps in memory while each operation runs, one image, float32. Shaded is what was made earlier "
-    "and waits for a later operation: what shortcuts hold. Without them a feature map is free as soon as the "
-    "next one is there. What a runtime needs to compute in, and the weights, are not counted."
+    "Feature maps in memory while each operation runs, one image, float32. Shaded is what the operation "
+    "neither reads nor writes and a later one needs: what shortcuts hold. Without them a feature map is free "
+    "as soon as the next one is there. What a runtime needs to compute in, and the weights, are not counted."
 )
 
 

@@ -30,6 +30,7 @@ _VIEWS = (
 # Written over what they read, or joined to the operation that made it, where nobody else reads that.
 _IN_PLACE = (
     keras.layers.Activation,
+    keras.layers.Add,
     keras.layers.BatchNormalization,
     keras.layers.ReLU,
     keras.layers.LeakyReLU,
@@ -74,8 +75,8 @@ class Moment:
 
     Attributes:
       name: of the layer.
-      used: in what it writes, and in what the operation before it wrote.
-      held: in all else, which was made earlier and waits: what shortcuts keep. 0 in a chain.
+      used: in what it reads and writes.
+      held: in all else, which waits for a later operation: what shortcuts keep. 0 in a chain.
     """
 
     name: str
@@ -114,12 +115,12 @@ class Cost:
 
     @property
     def held_at_peak(self):
-        """Share of the feature maps at the highest moment that was made earlier and waits."""
+        """Share of the feature maps at the highest moment that waits for a later operation."""
         return self.highest.held / self.highest.live
 
     @property
     def held(self):
-        """Share of all feature maps, summed over the operations, that was made earlier and waits."""
+        """Share of all feature maps, summed over the operations, that waits for a later one."""
         return sum(moment.held for moment in self.moments) / sum(moment.live for moment in self.moments)
 
 
@@ -127,8 +128,8 @@ def cost(model):
     """Counts what a network costs.
 
     Rules, which are LiteRT's reference kernels': operations run in the order of the model; what an operation
-    reads and writes is in memory together; BatchNorm and activations are written over what they read if no
-    other operation needs that; dropout, flattening and reshaping take nothing; the image stays. Other
+    reads and writes is in memory together; BatchNorm, activations and sums are written over what they read if
+    no other operation needs that; dropout, flattening and reshaping take nothing; the image stays. Other
     runtimes need room beside that to compute in.
 
     Args:
@@ -269,37 +270,41 @@ def liveness(plan):
     home, maps = {IMAGE: IMAGE}, {}
     for place, step in enumerate(plan):
         until = last_read.get(step.writes, place)
-        first = home[step.reads[0]]
-        if first in maps and _stays(step, maps[first].until == place):
-            home[step.writes] = first
-            maps[first] = dataclasses.replace(maps[first], until=max(maps[first].until, until))
+        taken = _taken(step, [maps.get(home[name]) for name in step.reads], place)
+        home[step.writes] = taken.name if taken else step.writes
+        if taken:
+            maps[taken.name] = dataclasses.replace(taken, until=max(taken.until, until))
         else:
-            home[step.writes] = step.writes
-            maps[step.writes] = _Map(step.writes, step.elements, place, until)
+            reads = tuple(home[name] for name in step.reads)
+            maps[step.writes] = _Map(step.writes, step.elements, place, until, reads)
     return _moments(list(maps.values()))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Map:
-    """A place in memory: from the step that makes it to the last that reads it."""
+    """A place in memory: from the step that makes it, out of others, to the last that reads it."""
 
     name: str
     elements: int
     since: int
     until: int
+    reads: tuple
 
 
-def _stays(step, nobody_else):
-    """Whether an operation writes to where it reads."""
-    is_free = isinstance(step.layer, _VIEWS)
-    return len(step.reads) == 1 and (is_free or (nobody_else and isinstance(step.layer, _IN_PLACE)))
+def _taken(step, read, place):
+    """The map to whose place an operation writes, of those that it reads; None if it needs a new one."""
+    for each in read:
+        if each is None or each.elements != step.elements:
+            continue  # the image, or a sum that stretches what it reads
+        if isinstance(step.layer, _VIEWS) or (isinstance(step.layer, _IN_PLACE) and each.until == place):
+            return each
+    return None
 
 
 def _moments(maps):
     found = []
-    for number, new in enumerate(maps):
+    for new in maps:
         live = {each.name: each.elements for each in maps if each.since <= new.since <= each.until}
-        chain = {each.name for each in maps[max(number - 1, 0) : number + 1]}
-        used = sum(elements for name, elements in live.items() if name in chain)
+        used = sum(live.get(name, 0) for name in {new.name, *new.reads})
         found.append(Moment(new.name, used, sum(live.values()) - used))
     return found

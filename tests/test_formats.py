@@ -73,10 +73,22 @@ def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_p
     )
 
 
-@pytest.mark.parametrize("shortcuts", [True, False])
-def test_the_arena_is_what_the_graph_says(shortcuts, tmp_path):
-    """LiteRT's own plan of memory against ours, byte for byte, but for the logits and what it pads."""
-    network = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=8, shortcuts=shortcuts)
+def bottlenecks():
+    return keras_kd.imagenet_resnet(50, (16, 16, 3), 10, width=8, stem="cifar")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=8),
+        lambda: keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=8, shortcuts=False),
+        pytest.param(bottlenecks, marks=pytest.mark.slow),
+    ],
+    ids=["residual", "plain", "bottlenecks"],
+)
+def test_the_arena_is_what_the_graph_says(build, tmp_path):
+    """LiteRT's own plan of memory against ours, but for the logits and what it pads."""
+    network = build()
     litert.convert(network, tmp_path / "a.tflite", batch=1)
     peak = costs.cost(network).peak("float32")
     assert peak <= litert.arena(tmp_path / "a.tflite") <= peak + 512
