@@ -142,10 +142,19 @@ def _compare(networks, groups, folder, dataset, accuracies):
     found = storage.plain_values(found)
     storage.write_json(found, folder / "costs.json")
     _write_page(found, groups, folder / "costs.html")
-    columns, rows = cost_pictures.rows(found["networks"])
+    for start in range(0, len(networks), _PER_TABLE):
+        _print(found["networks"][start : start + _PER_TABLE])
+    return {"costs": folder / "costs.html", "numbers": folder / "costs.json"}
+
+
+# As many as fit side by side on a screen.
+_PER_TABLE = 4
+
+
+def _print(networks):
+    columns, rows = cost_pictures.rows(networks)
     title = f"What it costs, one image; {THREADS.value} thread(s)"
     console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
-    return {"costs": folder / "costs.html", "numbers": folder / "costs.json"}
 
 
 def _convert(label, network, dataset, folder):
