@@ -4,13 +4,11 @@ sections of a page and as PNG.
 A group is what `terrain.look` found, with a name: `{"name": "depth 20, seed 0", "planes": [...], ...}`.
 """
 
-import itertools
-
 import numpy as np
 import plotly.subplots
 from matplotlib import ticker
 
-from keras_kd import pages, plots
+from keras_kd import charts, pages, plots
 
 TITLE = "The loss landscape"
 
@@ -80,9 +78,7 @@ def sections(group, name):
         _surfaces(through, f"{name}-through", f"The plane through all three: {group['name']}", _THROUGH),
         _contours(through, f"{name}-map", f"The same plane as a map: {group['name']}", _MAP),
         _contours(ways, f"{name}-ways", f"The way of each training: {group['name']}", _WAY),
-        _lines(group, f"{name}-lines"),
-        _spectra(group, f"{name}-spectra"),
-        _steps(group, f"{name}-steps"),
+        *(charts.section(chart, group["name"], name) for chart in charts_of(group)),
         _left_out(group, f"{name}-left-out"),
     ]
     return [section for section in found if section]
@@ -237,101 +233,6 @@ def _add_way(figure, plane, place):
     )
 
 
-def _lines(group, name):
-    if not group["lines"]:
-        return None
-    figure = pages.figure("share of the way from the first to the second", "loss, nats")
-    rows = []
-    for number, line in enumerate(group["lines"]):
-        between = " to ".join(line["between"])
-        colour = plots.COLOURS[number % len(plots.COLOURS)]
-        for batch_norm, dash in (("keep", "dash"), ("estimate", "solid")):
-            kind = _BATCH_NORM[batch_norm]
-            figure.add_scatter(
-                x=line["fractions"],
-                y=line["loss"][batch_norm],
-                name=f"{between}, {kind}",
-                line={"color": colour, "dash": dash},
-                hovertemplate="%{x:.2f}: %{y:.3f} nats" + pages.NAME,
-            )
-            rows.append([between, kind, pages.number(line["barrier"][batch_norm]), line["holes"][batch_norm]])
-    words = (
-        "The barrier is how far the loss rises above the straight line between the two networks' losses "
-        "(Frankle et al. 2020, Entezari et al. 2022). Mixed statistics fit no network between, so the line "
-        "that counts is the one whose statistics are measured again."
-    )
-    table = (["between", "BatchNorm's statistics", "barrier, nats", "points whose loss is not finite"], rows)
-    return pages.section(name, f"Between networks: {group['name']}", words, figure, table)
-
-
-_BATCH_NORM = {"keep": "statistics mixed", "estimate": "statistics measured again"}
-
-
-def _curved(group):
-    """The networks of a group whose curvature is known."""
-    return [network for network in group["networks"] if "spectrum" in network]
-
-
-def _curves(networks, x_title, y_title, values, hover):
-    """A line per network; `values` gives x and y of one."""
-    figure = pages.figure(x_title, y_title)
-    for number, network in enumerate(networks):
-        x, y = values(network)
-        figure.add_scatter(
-            x=x,
-            y=y,
-            name=network["label"],
-            mode="lines+markers",
-            line={"color": plots.COLOURS[number % len(plots.COLOURS)]},
-            marker={"symbol": number % pages.SYMBOLS, "size": 8},
-            hovertemplate=hover + pages.NAME,
-        )
-    return figure
-
-
-def _spectrum(network):
-    return list(range(1, len(network["spectrum"]) + 1)), network["spectrum"]
-
-
-def _change(network):
-    return network["step"]["size"], network["step"]["change"]
-
-
-_SPECTRUM_TITLES = ("rank", "largest eigenvalues of the Hessian")
-_STEP_TITLES = ("step size, as a learning rate", "change of the gradient per length of the step")
-
-
-def _spectra(group, name):
-    networks = _curved(group)
-    if not networks:
-        return None
-    figure = _curves(networks, *_SPECTRUM_TITLES, _spectrum, "%{y:.3g}")
-    figure.update_xaxes(dtick=1)
-    words = (
-        "Curvature at the networks themselves, in all of their weights that train (statistics of BatchNorm "
-        "kept): the largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all "
-        "numbers of the networks."
-    )
-    return pages.section(name, f"Curvature: {group['name']}", words, figure)
-
-
-def _steps(group, name):
-    networks = _curved(group)
-    if not networks:
-        return None
-    figure = _curves(networks, *_STEP_TITLES, _change, "rate %{x}: %{y:.3g}")
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
-    words = (
-        "How far the gradient after a step against it differs from the one before, divided by the length of "
-        "the step (Santurkar et al. 2018): the less, the better a gradient tells what comes. The largest is "
-        "mostly that of the smallest step, so a property of the place alone; longer steps see further."
-    )
-    columns = ["network", *(f"rate {size:g}" for size in networks[0]["step"]["size"])]
-    rows = [[network["label"], *map(pages.number, network["step"]["change"])] for network in networks]
-    return pages.section(name, f"How far a gradient tells: {group['name']}", words, figure, (columns, rows))
-
-
 def _left_out(group, name):
     if not group["left_out"]:
         return None
@@ -340,22 +241,83 @@ def _left_out(group, name):
     return pages.section(name, f"Left out: {group['name']}", words, table=(["left out"], rows))
 
 
+# --------------------------------------------------------------------------- curves
+
+
+def charts_of(group):
+    """The `charts.Chart`s of a group; those for which it has numbers."""
+    networks = [(number, each) for number, each in enumerate(group["networks"]) if "spectrum" in each]
+    lines = [_lines(group["lines"])] if group["lines"] else []
+    return [*lines, _spectra(networks), _steps(networks)] if networks else lines
+
+
+def _lines(lines):
+    curves, rows = [], []
+    for number, line in enumerate(lines):
+        for batch_norm, kind in _BATCH_NORM.items():
+            between = " to ".join(line["between"])
+            places = [f"{share:.2f} of the way" for share in line["fractions"]]
+            losses = line["loss"][batch_norm]
+            dashed = batch_norm == "keep"
+            curves.append(
+                charts.Curve(f"{between}, {kind}", number, line["fractions"], losses, places, dashed)
+            )
+            rows.append([between, kind, pages.number(line["barrier"][batch_norm]), line["holes"][batch_norm]])
+    words = (
+        "The barrier is how far the loss rises above the straight line between the two networks' losses "
+        "(Frankle et al. 2020, Entezari et al. 2022). Mixed statistics fit no network between, so the line "
+        "that counts is the one whose statistics are measured again."
+    )
+    table = (["between", "BatchNorm's statistics", "barrier, nats", "points whose loss is not finite"], rows)
+    panel = charts.Panel("share of the way from the first to the second", "loss, nats", curves)
+    return charts.Chart("lines", "Between networks", words, [panel], table)
+
+
+_BATCH_NORM = {"keep": "statistics mixed", "estimate": "statistics measured again"}
+
+
+def _spectra(networks):
+    curves = []
+    for number, network in networks:
+        ranks = list(range(1, len(network["spectrum"]) + 1))
+        places = [f"rank {rank}" for rank in ranks]
+        curves.append(charts.Curve(network["label"], number, ranks, network["spectrum"], places))
+    words = (
+        "Curvature at the networks themselves, in all of their weights that train (statistics of BatchNorm "
+        "kept): the largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all "
+        "numbers of the networks."
+    )
+    panel = charts.Panel("rank", "largest eigenvalues of the Hessian", curves)
+    return charts.Chart("spectra", "Curvature", words, [panel])
+
+
+def _steps(networks):
+    curves, rows = [], []
+    for number, network in networks:
+        step = network["step"]
+        places = [f"rate {size:g}" for size in step["size"]]
+        curves.append(charts.Curve(network["label"], number, step["size"], step["change"], places))
+        rows.append([network["label"], *map(pages.number, step["change"])])
+    words = (
+        "How far the gradient after a step against it differs from the one before, divided by the length of "
+        "the step (Santurkar et al. 2018): the less, the better a gradient tells what comes. The largest is "
+        "mostly that of the smallest step, so a property of the place alone; longer steps see further."
+    )
+    titles = ("step size, as a learning rate", "change of the gradient per length of the step")
+    panel = charts.Panel(*titles, curves, logarithmic="xy")
+    return charts.Chart(
+        "steps", "How far a gradient tells", words, [panel], (["network", *curves[0].places], rows)
+    )
+
+
 # --------------------------------------------------------------------------- PNG
 
 
 def pictures(group):
-    """`{name: matplotlib figure}`: maps of the planes, lines between networks, spectra, steps."""
+    """`{name: matplotlib figure}`: maps of the planes, and the curves."""
     kinds = {kind: _of_kind(group, kind) for kind in ("around", "through", "way")}
     found = {kind: _maps(planes) for kind, planes in kinds.items() if planes}
-    if group["lines"]:
-        found["lines"] = _line_picture(group["lines"])
-    networks = _curved(group)
-    if networks:
-        found["spectra"] = _picture(networks, *_SPECTRUM_TITLES, _spectrum)
-        found["spectra"].axes[0].set_yscale("symlog")
-        found["steps"] = _picture(networks, *_STEP_TITLES, _change)
-        found["steps"].axes[0].set(xscale="log", yscale="log")
-    return found
+    return found | {chart.name: charts.printed(chart) for chart in charts_of(group)}
 
 
 def _maps(planes):
@@ -378,32 +340,3 @@ def _maps(planes):
         axis.set_title(title, fontsize=10)
     figure.colorbar(drawn, ax=axes, label="log10 loss", ticks=ticker.MaxNLocator(6))
     return figure
-
-
-def _line_picture(lines):
-    figure = plots.blank(6, 4)
-    axis = figure.subplots()
-    for line, colour in zip(lines, itertools.cycle(plots.COLOURS)):
-        for batch_norm, style in (("keep", "--"), ("estimate", "-")):
-            losses = np.array(line["loss"][batch_norm], float)
-            label = f"{' to '.join(line['between'])}, {_BATCH_NORM[batch_norm]}"
-            axis.plot(line["fractions"], losses, style, color=colour, label=label)
-    _finish(axis, "share of the way", "loss, nats")
-    return figure
-
-
-def _picture(networks, x_title, y_title, values):
-    figure = plots.blank(6, 4)
-    axis = figure.subplots()
-    for network, colour, marker in zip(networks, itertools.cycle(plots.COLOURS), itertools.cycle("osD^vPX*")):
-        x, y = values(network)
-        axis.plot(x, np.array(y, float), color=colour, marker=marker, label=network["label"])
-    _finish(axis, x_title, y_title)
-    return figure
-
-
-def _finish(axis, x_title, y_title):
-    axis.set_xlabel(x_title)
-    axis.set_ylabel(y_title)
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)

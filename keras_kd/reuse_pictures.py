@@ -2,15 +2,14 @@
 of a page and as PNG.
 
 A group is what `anatomy.look` found, with a name: `{"name": "depth 20, seed 0", "networks": [...], "cka":
-[...]}`. Curves are described once, as a `Chart`, for the page to touch and for the file to print.
+[...]}`. Curves are `charts`.
 """
 
-import dataclasses
 import itertools
 
 import numpy as np
 
-from keras_kd import pages, plots
+from keras_kd import charts, pages, plots
 
 TITLE = "Feature reuse"
 
@@ -45,7 +44,7 @@ def sections(group, name):
     Returns:
       A list; see `pages.section`.
     """
-    lines = [_section(chart, group, name) for chart in charts(group)]
+    lines = [charts.section(chart, group["name"], name) for chart in charts_of(group)]
     return [*overview(group, name), *lines]
 
 
@@ -60,7 +59,7 @@ def pictures(group):
     patients = _patients(group)
     if patients:
         found["lesions"] = _lesion_picture(patients)
-    return found | {chart.name: _printed(chart) for chart in charts(group)}
+    return found | {chart.name: charts.printed(chart) for chart in charts_of(group)}
 
 
 def remarks(group):
@@ -77,10 +76,6 @@ def remarks(group):
 def _with(group, key):
     """`[(number, network)]` of those that have it; the number chooses colour and marker."""
     return [(number, each) for number, each in enumerate(group["networks"]) if each.get(key)]
-
-
-def _colour(number):
-    return plots.COLOURS[number % len(plots.COLOURS)]
 
 
 # --------------------------------------------------------------------------- similarity
@@ -168,7 +163,7 @@ def _bars(patients):
     for number, network in patients:
         label = f"{network['label']} (intact {100 * network['accuracy']:.1f} %)"
         single = network["lesions"]["single"]
-        yield label, _colour(number), {block: 100 * value for block, value in single.items()}
+        yield label, charts.colour_of(number), {block: 100 * value for block, value in single.items()}
 
 
 def _lesions(group, name):
@@ -226,61 +221,7 @@ def _lesion_picture(patients):
 # --------------------------------------------------------------------------- curves
 
 
-@dataclasses.dataclass(frozen=True)
-class Curve:
-    """A line of a network.
-
-    Attributes:
-      label: in the legend.
-      number: of the network; chooses colour and marker.
-      x, y: numbers; None in `y` leaves a gap.
-      places: what `x` stands for, in words.
-      dashed: whether the line is.
-    """
-
-    label: str
-    number: int
-    x: list
-    y: list
-    places: list
-    dashed: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """Axes with curves.
-
-    Attributes:
-      x_title, y_title: of the axes.
-      curves: `Curve`s.
-      logarithmic: whether y is.
-    """
-
-    x_title: str
-    y_title: str
-    curves: list
-    logarithmic: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Chart:
-    """Panels side by side, and what stands below them.
-
-    Attributes:
-      name: of the picture's file, and in the section's id.
-      title, words: of the section.
-      panels: `Panel`s.
-      table: `(columns, rows)`, or None.
-    """
-
-    name: str
-    title: str
-    words: str
-    panels: list
-    table: tuple | None = None
-
-
-def charts(group):
+def charts_of(group):
     """The `Chart`s of a group; those for which it has numbers."""
     return [chart for describe in _CHARTS for chart in [describe(group)] if chart]
 
@@ -293,14 +234,14 @@ def _many_lesions(group):
         if network["lesions"][kind]
     ]
     words = "Random blocks silenced together, and random pairs of one stage swapped one after the other."
-    panel = Panel("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)", curves)
-    return Chart("many", "Several blocks", words, [panel]) if curves else None
+    panel = charts.Panel("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)", curves)
+    return charts.Chart("many", "Several blocks", words, [panel]) if curves else None
 
 
 def _draws(number, network, kind):
     counts = [0, *map(int, network["lesions"][kind])]
     means = [network["accuracy"], *(float(np.mean(each)) for each in network["lesions"][kind].values())]
-    return Curve(
+    return charts.Curve(
         f"{network['label']}, {kind}",
         number,
         counts,
@@ -314,7 +255,7 @@ def _branches(group):
     networks = _with(group, "branches")
     blocks = _longest_first(network["branches"] for _, network in networks)
     panels = [
-        Panel("block, from the input", title, [_by_block(*each, key, blocks) for each in networks])
+        charts.Panel("block, from the input", title, [_by_block(*each, key, blocks) for each in networks])
         for key, title in (("ratio", "||F(x)|| / ||x||"), ("cosine", "cosine of F(x) and x"))
     ]
     words = (
@@ -324,7 +265,7 @@ def _branches(group):
     )
     rows = [[block, *(_branch(each["branches"].get(block)) for _, each in networks)] for block in blocks]
     table = (["block", *(f"{each['label']}: ratio, cosine" for _, each in networks)], rows)
-    return Chart("branches", "What blocks add", words, panels, table) if networks else None
+    return charts.Chart("branches", "What blocks add", words, panels, table) if networks else None
 
 
 def _longest_first(lists):
@@ -335,7 +276,9 @@ def _longest_first(lists):
 def _by_block(number, network, key, blocks):
     branches = network["branches"]
     x = [blocks.index(block) + 1 for block in branches]
-    return Curve(network["label"], number, x, [each[key] for each in branches.values()], list(branches))
+    return charts.Curve(
+        network["label"], number, x, [each[key] for each in branches.values()], list(branches)
+    )
 
 
 def _branch(found):
@@ -363,7 +306,7 @@ def _by_layer(group, key, title, y_title, words, scale=1):
     if not networks:
         return None
     curves = [
-        Curve(
+        charts.Curve(
             network["label"],
             number,
             list(range(1, len(network[key]) + 1)),
@@ -378,86 +321,22 @@ def _by_layer(group, key, title, y_title, words, scale=1):
         for i, layer in enumerate(most)
     ]
     table = (["layer", *(curve.label for curve in curves)], rows)
-    return Chart(key, title, words, [Panel("layer, from the input", y_title, curves)], table)
+    return charts.Chart(key, title, words, [charts.Panel("layer, from the input", y_title, curves)], table)
 
 
 def _spectra(group):
     curves = [_falling(number, each) for number, each in enumerate(group["networks"])]
     words = "Standard deviations along the principal axes of the last layer's channels; zeros are not drawn."
-    panel = Panel("rank", "singular value of the last layer's features", curves, logarithmic=True)
-    return Chart("spectra", "Spectra", words, [panel])
+    panel = charts.Panel("rank", "singular value of the last layer's features", curves, logarithmic="y")
+    return charts.Chart("spectra", "Spectra", words, [panel])
 
 
 def _falling(number, network):
     values = network["spectra"][-1]
     ranks = list(range(1, len(values) + 1))
-    return Curve(
+    return charts.Curve(
         network["label"], number, ranks, [value or None for value in values], [f"rank {r}" for r in ranks]
     )
 
 
 _CHARTS = (_many_lesions, _branches, _probes, _ranks, _spectra)
-
-
-# --------------------------------------------------------------------------- curves drawn
-
-
-def _section(chart, group, name):
-    title = f"{chart.title}: {group['name']}"
-    return pages.section(f"{name}-{chart.name}", title, chart.words, _touched(chart), chart.table)
-
-
-_FEW = 12  # steps of an axis that each get a number
-
-
-def _touched(chart):
-    figure = pages.figure(None, None).set_subplots(1, len(chart.panels))
-    for column, panel in enumerate(chart.panels, 1):
-        for curve in panel.curves:
-            colour = _colour(curve.number)
-            figure.add_scatter(
-                x=curve.x,
-                y=curve.y,
-                customdata=curve.places,
-                name=curve.label,
-                legendgroup=curve.label,
-                showlegend=column == 1,
-                mode="lines+markers",
-                line={"color": colour, "dash": "dot" if curve.dashed else "solid"},
-                marker={"symbol": curve.number % pages.SYMBOLS, "size": 8, "color": colour},
-                hovertemplate="%{customdata}: %{y:.3g}" + pages.NAME,
-                row=1,
-                col=column,
-            )
-        longest = max((curve.x[-1] for curve in panel.curves), default=0)
-        step = 1 if longest <= _FEW else None
-        figure.update_xaxes(title=panel.x_title, dtick=step, row=1, col=column)
-        figure.update_yaxes(title=panel.y_title, row=1, col=column)
-        if panel.logarithmic:
-            figure.update_yaxes(type="log", row=1, col=column)
-    return figure
-
-
-_MARKERS = "osD^vPX*"
-
-
-def _printed(chart):
-    figure = plots.blank(6 * len(chart.panels), 4)
-    axes = figure.subplots(1, len(chart.panels), squeeze=False).ravel()
-    for axis, panel in zip(axes, chart.panels, strict=True):
-        for curve in panel.curves:
-            axis.plot(
-                curve.x,
-                np.array(curve.y, float),
-                color=_colour(curve.number),
-                marker=_MARKERS[curve.number % len(_MARKERS)],
-                linestyle=":" if curve.dashed else "-",
-                label=curve.label,
-            )
-        axis.set(xlabel=panel.x_title, ylabel=panel.y_title)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        if panel.logarithmic:
-            axis.set_yscale("log")
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
-    return figure

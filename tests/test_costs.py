@@ -13,7 +13,7 @@ from keras_kd import costs
     ("network", "parameters", "multiply_adds"),
     [
         # As torchvision says; of ResNet-20 40.55 million multiply-adds (He et al. 2016).
-        (lambda: keras_kd.imagenet_resnet(50), 25_557_032, 4.089e9),
+        pytest.param(lambda: keras_kd.imagenet_resnet(50), 25_557_032, 4.089e9, marks=pytest.mark.slow),
         (lambda: keras_kd.imagenet_resnet(18), 11_689_512, 1.814e9),
         (lambda: keras_kd.cifar_resnet(20), 269_722, 40.55e6),
         (lambda: keras_kd.cifar_resnet(20, shortcuts=False), 269_722, 40.55e6),
@@ -117,6 +117,7 @@ def test_a_plain_cifar_network_saves_a_third(depth):
     assert plain.held == 0
 
 
+@pytest.mark.slow
 def test_what_shortcuts_hold_in_resnet_50():
     """At a bottleneck's last convolution 44 %; Li et al. 2020 say "about 40" without a definition."""
     residual, plain = (

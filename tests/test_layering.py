@@ -32,6 +32,7 @@ ORDER = [
     "verdicts",
     "findings",
     "pages",
+    "charts",
     "spaces",
     "search_pictures",
     "landscape_pictures",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_kd import plots, reuse_pictures
+from keras_kd import charts, plots, reuse_pictures
 
 BLOCKS = ("stage1_block1", "stage2_block1", "stage2_block2")
 
@@ -56,11 +56,11 @@ TWINS = group(network("plain", blocks=(BLOCKS[0], BLOCKS[2])), network("residual
 
 def test_each_picture_of_curves_has_the_numbers_of_the_page():
     pictures = reuse_pictures.pictures(TWINS)
-    charts = reuse_pictures.charts(TWINS)
-    assert [chart.name for chart in charts] == ["many", "branches", "probes", "ranks", "spectra"]
-    assert list(pictures) == ["cka", "lesions", *(chart.name for chart in charts)]
-    for chart in charts:
-        touched = reuse_pictures._touched(chart).data
+    described = reuse_pictures.charts_of(TWINS)
+    assert [chart.name for chart in described] == ["many", "branches", "probes", "ranks", "spectra"]
+    assert list(pictures) == ["cka", "lesions", *(chart.name for chart in described)]
+    for chart in described:
+        touched = charts.touched(chart).data
         drawn = [line for axis in pictures[chart.name].axes for line in axis.lines]
         assert len(touched) == len(drawn) == sum(len(panel.curves) for panel in chart.panels)
         for trace, line in zip(touched, drawn, strict=True):
@@ -72,7 +72,7 @@ def test_each_picture_of_curves_has_the_numbers_of_the_page():
 
 
 def test_several_lesions_begin_with_none_and_swaps_are_dashed():
-    (panel,) = reuse_pictures.charts(TWINS)[0].panels
+    (panel,) = reuse_pictures.charts_of(TWINS)[0].panels
     silenced, swapped = panel.curves[:2]
     assert (silenced.label, silenced.x, silenced.dashed) == ("plain, silenced", [0, 1, 2], False)
     np.testing.assert_allclose(silenced.y, [90, 50, 20])
@@ -81,7 +81,7 @@ def test_several_lesions_begin_with_none_and_swaps_are_dashed():
 
 
 def test_blocks_that_one_network_lacks_leave_their_place_free():
-    ratios, cosines = reuse_pictures.charts(TWINS)[1].panels
+    ratios, cosines = reuse_pictures.charts_of(TWINS)[1].panels
     assert [curve.x for curve in ratios.curves] == [[1, 3], [1, 2, 3]]
     assert ratios.curves[0].places == [BLOCKS[0], BLOCKS[2]]
     np.testing.assert_allclose(cosines.curves[1].y, [0, -0.1, -0.2])
