@@ -22,6 +22,12 @@ def assigned(model, point):
     return copy
 
 
+def normed(**options):
+    """BatchNorm on the pixels, and a dense layer."""
+    layers = [keras.layers.Flatten(), keras.layers.BatchNormalization(**options), keras.layers.Dense(4)]
+    return keras.Sequential([keras.Input((8, 8, 1)), *layers])
+
+
 def measured(model, point, x, y, training=False):
     """Mean loss, accuracy, standard error, in float64."""
     logits = keras.ops.convert_to_numpy(assigned(model, point)(x, training=training)).astype(np.float64)
@@ -47,14 +53,7 @@ def test_heights_are_those_of_a_network_with_these_weights(network, data, batch_
 @pytest.mark.parametrize("batch_size", [48, 16])
 def test_estimated_statistics_are_those_of_all_examples(data, batch_size):
     x, y = data
-    network = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Flatten(),
-            keras.layers.BatchNormalization(momentum=0.7),
-            keras.layers.Dense(4),
-        ]
-    )
+    network = normed(momentum=0.7)
     network.layers[1].moving_mean.assign(np.full(64, 3.0))
     point = taps.weights_of(network)
     height = landscape.Height(network, x, y, batch_norm="estimate", batch_size=batch_size)
@@ -68,14 +67,7 @@ def test_estimated_statistics_are_those_of_all_examples(data, batch_size):
 @pytest.mark.parametrize("batch_size", [48, 16])
 def test_statistics_are_of_training_images_where_the_examples_are_not(data, batch_size):
     x, y = data
-    network = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Flatten(),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dense(4),
-        ]
-    )
+    network = normed()
     others = 3.0 + 2.0 * x[:20]
     point = taps.weights_of(network)
     height = landscape.Height(
@@ -98,14 +90,7 @@ def test_in_one_batch_a_deep_network_is_measured_as_in_training(network, data):
 
 def test_frozen_statistics_stay(data):
     x, y = data
-    network = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Flatten(),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dense(4),
-        ]
-    )
+    network = normed()
     network.layers[1].trainable = False
     point = taps.weights_of(network)
     found = [landscape.Height(network, x, y, batch_norm=each).at(point) for each in landscape.BATCH_NORM]
