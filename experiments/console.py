@@ -11,7 +11,7 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
-from keras_kd import callbacks, devices, hosts
+from keras_kd import callbacks, devices, extras, hosts
 
 DEBUG = flags.DEFINE_bool("debug", False, "Whether an error shows its traceback.")
 
@@ -61,6 +61,8 @@ def print_paths(**paths):
 
 STOP = callbacks.StopOnSignal()
 
+_FORESEEN = (ValueError, OSError, extras.MissingPackageError, callbacks.TrainingDivergedError)
+
 
 def run(main):
     """Runs a script's `main` under absl, with its flags parsed; warnings take one line each."""
@@ -88,7 +90,7 @@ def guarded(main, argv):
     except KeyboardInterrupt:
         print(f"stopped by Ctrl-C: {hosts.HOW_TO_RESUME}", file=sys.stderr)
         status = hosts.EXIT_RESUME
-    except (ValueError, OSError, callbacks.TrainingDivergedError, *_backend_errors()) as error:
+    except (*_FORESEEN, *_backend_errors()) as error:
         if DEBUG.value:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)

@@ -3,6 +3,10 @@
 import importlib
 
 
+class MissingPackageError(ImportError):
+    """A package that only some want is not installed."""
+
+
 def need(module, extra):
     """Imports a package of an extra.
 
@@ -11,9 +15,11 @@ def need(module, extra):
       extra: that `setup.py` has it in.
 
     Raises:
-      ImportError: if it is not installed; the message says the one line that installs it.
+      MissingPackageError: if it, or what it needs, is not installed; the message says the one line that
+        installs it.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ImportError(f"{module} is not installed: pip install 'keras_kd[{extra}]'") from error
+        line = f"{error.name} is not installed: pip install 'keras_kd[{extra}]'"
+        raise MissingPackageError(line) from error

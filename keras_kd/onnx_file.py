@@ -22,7 +22,7 @@ def convert(model, path, *, dataset=None, batch=None):
       batch: number of images at a time; None: any.
 
     Raises:
-      ImportError: without tf2onnx.
+      MissingPackageError: without tf2onnx.
     """
     import tensorflow as tf
 
@@ -44,7 +44,7 @@ def session(path, threads=1):
       threads: that it may use.
 
     Raises:
-      ImportError: without onnxruntime.
+      MissingPackageError: without onnxruntime.
     """
     onnxruntime = extras.need("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()

@@ -69,6 +69,7 @@ ORDER = [
     "extras",
     "litert",
     "onnx_file",
+    "cards",
     "latency",
     "cost_pictures",
     "training",
