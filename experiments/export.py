@@ -16,7 +16,7 @@ import time
 
 from absl import flags
 
-from experiments import console, costing, layout, origin, shipping
+from experiments import console, costing, origin, shipping
 from keras_kd import checkpoints, devices, extras, storage
 
 MODEL = flags.DEFINE_string("model", None, "The .keras file of a run of distill or train.")
@@ -45,6 +45,7 @@ _RUNTIMES = {"litert": ("ai_edge_litert.interpreter",), "onnx": ("tf2onnx", "onn
 
 def main():
     check()
+    _use_cpu()
     if COST.value:
         costing.set_threads()
     if NETWORKS.value:
@@ -80,6 +81,13 @@ def check():
             extras.need(module, name)
 
 
+def _use_cpu():
+    """Hides GPUs: the other runtimes have none, and a GPU's float32 may be TF32."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+
+
 def find(path):
     """The `shipping.Source` of a .keras file in the folder of a run."""
     network = storage.load_model(path)
@@ -91,9 +99,7 @@ def find(path):
             f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
         )
     dataset = origin.load_dataset(path.parent, result, result["seed"], DATASET.value, DATA_DIR.value)
-    is_student = path.name in (layout.NETWORKS["student_distilled"], layout.MODEL)
-    name = path.parent.resolve().name + ("" if is_student else f"-{path.stem}")
-    return shipping.Source(path, name, network, dataset, result)
+    return shipping.Source(path, shipping.name_of(path), network, dataset, result)
 
 
 def ship(source, target):
@@ -105,7 +111,7 @@ def ship(source, target):
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         kept = shipping.begin(target, part, about["digest"])
         files = []
-        for job in shipping.jobs(FORMATS.value, LITERT.value):
+        for job in shipping.jobs(FORMATS.value, LITERT.value, target):
             console.STOP.check(f"{target} left as it was")
             began = time.monotonic()
             found = shipping.write(
@@ -119,7 +125,7 @@ def ship(source, target):
         files.sort(
             key=lambda each: (shipping.FORMATS.index(each["format"]), shipping.KINDS.index(each["kind"]))
         )
-        shipping.describe(source, part, about | {"folded": FOLD.value, "files": files})
+        shipping.describe(source, part, about | {"files": files})
         storage.replace_folder(part, target)
     return files
 
@@ -130,6 +136,7 @@ def print_files(files):
         {
             "file": each["file"],
             "kind": each["kind"],
+            "images": str(each["images"]),
             "MB": f"{each['bytes'] / 1e6:.2f}",
             "logits differ by": f"{each['max_logit_difference']:.1e}",
             "same class": console.percent(each["same_class"]),
@@ -137,7 +144,7 @@ def print_files(files):
         }
         for each in files
     ]
-    console.print_table(f"On {files[0]['images']} test images, each by its own runtime", rows, list(rows[0]))
+    console.print_table("Compared on test images, each by its own runtime", rows, list(rows[0]))
 
 
 if __name__ == "__main__":

@@ -55,9 +55,27 @@ class Job:
         return "model" + ("" if self.kind == "float32" else f"-{self.kind}") + suffix
 
 
-def jobs(formats, kinds):
-    """The `Job`s of some formats, LiteRT once for each of some kinds."""
+def jobs(formats, kinds, target):
+    """The `Job`s of some formats, LiteRT once for each of some kinds.
+
+    And of a SavedModel that `target` holds already, if no manifest says which network it is of.
+    """
+    if (target / "saved_model.pb").is_file() and not (target / MANIFEST).is_file():
+        formats = dict.fromkeys([FORMATS[0], *formats])
     return [Job(name, kind) for name in formats for kind in (kinds if name == "litert" else ("float32",))]
+
+
+def name_of(path):
+    """The name of the folder that a .keras file's exports get: that of its run, one part of a path.
+
+    Raises:
+      ValueError: if it lies in no folder that has a name.
+    """
+    path = pathlib.Path(path).resolve()
+    if not path.parent.name:
+        raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
+    is_student = path.name in (layout.NETWORKS["student_distilled"], layout.MODEL)
+    return path.parent.name + ("" if is_student else f"-{path.stem}")
 
 
 def check_target(path):
@@ -70,11 +88,11 @@ def begin(target, part, digest):
     """Makes the folder `part` with what `target` has of the same network; returns what its manifest lists."""
     manifest = target / MANIFEST
     kept = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
-    if target.exists() and (kept is None or kept["digest"] == digest):
+    if kept and kept["digest"] == digest:
         shutil.copytree(target, part)
-    else:
-        part.mkdir(parents=True)
-    return kept["files"] if kept and kept["digest"] == digest else []
+        return kept["files"]
+    part.mkdir(parents=True)
+    return []
 
 
 def write(job, source, folder, *, batch, fold, count):
@@ -89,10 +107,10 @@ def write(job, source, folder, *, batch, fold, count):
       count: test images to compare on.
 
     Returns:
-      `{"file", "format", "kind", "bytes"}` and the `parity.Parity`.
+      `{"file", "format", "kind", "batch", "folded", "bytes"}` and the `parity.Parity`.
     """
-    network = serving.float32_copy(source.network)
-    network = folding.fold_batch_norm(network) if fold else network
+    trained = serving.float32_copy(source.network)
+    network = folding.fold_batch_norm(trained) if fold else trained
     path = folder / job.file
     if job.format == "saved_model":
         _write_saved_model(network, folder, source.dataset, batch)
@@ -103,13 +121,15 @@ def write(job, source, folder, *, batch, fold, count):
     else:
         onnx_file.convert(network, path, dataset=source.dataset, batch=batch)
         logits, size = onnx_file.session(path), path.stat().st_size
-    images, labels = source.dataset.test.images[:count], source.dataset.test.labels[:count]
+    images, labels = parity.spread(source.dataset.test, count)
     expected = parity.expected_logits(source.network, images, source.dataset)
     found = parity.compare(logits(images), expected, labels)
     return {
         "file": job.file,
         "format": job.format,
         "kind": job.kind,
+        "batch": batch,
+        "folded": network is not trained,
         "bytes": size,
         **dataclasses.asdict(found),
     }
@@ -151,7 +171,6 @@ def describe(source, folder, manifest):
         classes=source.dataset.num_classes,
         shape=list(source.dataset.image_shape),
         class_names=list(source.dataset.class_names or ()),
-        folded=manifest["folded"],
         files=manifest["files"],
         model=manifest["model"],
         digest=manifest["digest"],

@@ -85,7 +85,7 @@ def measure_parity(path, model, dataset=None, count=256):
         images = np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.uint8)
         labels = None
     else:
-        images, labels = dataset.test.images[:count], dataset.test.labels[:count]
+        images, labels = parity.spread(dataset.test, count)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     size = serve.structured_input_signature[1]["image"].shape[0] or len(images)
     logits = serving.in_batches(lambda part: serve(image=tf.constant(part))["logits"].numpy(), size)(images)

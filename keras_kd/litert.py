@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 import warnings
 
-from keras_kd import extras, serving, storage
+from keras_kd import extras, parity, serving, storage
 
 KINDS = ("float32", "dynamic_range", "full_integer")
 
@@ -57,8 +57,8 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None):
 
 def _calibration(dataset):
     """Training images one by one. The first has both ends of the range: a pixel then is its own quantum."""
-    images = dataset.train.images[:CALIBRATION_IMAGES].astype("float32")
-    images[0, 0, 0], images[0, 0, 1] = 0.0, 255.0
+    images = parity.spread(dataset.train, CALIBRATION_IMAGES)[0].astype("float32")
+    images[0, 0, 0], images[0, -1, -1] = 0.0, 255.0
     for image in images:
         yield {"image": image[None]}
 
@@ -76,7 +76,7 @@ def session(path, threads=1):
       threads: that it may use.
 
     Raises:
-      ImportError: without LiteRT.
+      MissingPackageError: without LiteRT.
       ValueError: if the file does not take pixels as they are.
     """
     interpreter = _interpreter(path, threads)
@@ -102,7 +102,7 @@ def arena(path):
       path: of a file whose batch is free or 1.
 
     Raises:
-      ImportError: without LiteRT.
+      MissingPackageError: without LiteRT.
     """
     resolver = extras.need("ai_edge_litert.interpreter", "litert").OpResolverType.BUILTIN_REF
     interpreter = _interpreter(path, 1, experimental_op_resolver_type=resolver)

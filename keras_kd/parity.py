@@ -6,6 +6,7 @@ check(found, tolerance=1e-3)
 """
 
 import dataclasses
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,12 @@ def expected_logits(model, images, dataset=None):
     return np.asarray(network(serving.normalised(images, dataset), training=False), np.float64)
 
 
+def spread(split, count):
+    """`count` images and labels of a `datasets.Split`, or all, evenly over it: it may be sorted by class."""
+    index = np.linspace(0, len(split.labels) - 1, min(count, len(split.labels))).astype(int)
+    return split.images[index], split.labels[index]
+
+
 def compare(logits, expected, labels=None):
     """The `Parity` of logits `[n, classes]` with those of the model; `labels`, int `[n]`, or None."""
     logits = np.asarray(logits, np.float64)
@@ -70,7 +77,7 @@ def check(found, what, *, tolerance=None, same_class=None):
         )
 
 
-# Run in a process of its own, which has nothing of this package.
+# Run in a process of its own, which has nothing of this package; TensorFlow may bring Keras by itself.
 _SERVE = """
 import sys
 import numpy as np
@@ -100,7 +107,11 @@ def saved_model_session(path, batch=None):
             np.save(f"{folder}/images.npy", parts)
             arguments = [str(path), f"{folder}/images.npy", f"{folder}/logits.npy"]
             done = subprocess.run(
-                [sys.executable, "-I", "-c", _SERVE, *arguments], capture_output=True, text=True, check=False
+                [sys.executable, "-I", "-c", _SERVE, *arguments],
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},  # this process may hold a GPU's memory
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 last = done.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -19,7 +19,10 @@ def serving(network, dataset=None):
     """
     import tensorflow as tf
 
+    shape = (None, *image_shape(network, dataset))
+
     def serve(image):
+        image = tf.ensure_shape(image, shape)  # a signature does not refuse other sizes
         logits = network(normalised(image, dataset), training=False)
         return {
             "logits": logits,

@@ -1,13 +1,16 @@
 """The script that ships a network, on the folder of a run."""
 
 import json
+import shutil
 
+import keras
 import numpy as np
 import pytest
-from conftest import refusals, run_python, shaken, tiny_arrays
+from conftest import ROOT, error_line, refusals, run_python, shaken, tiny_arrays
 
 import keras_kd
-from keras_kd import costs, datasets, storage
+from experiments import shipping
+from keras_kd import costs, datasets, export, parity, storage
 
 MODEL = "--model=runs/first/student.keras"
 
@@ -103,6 +106,12 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
     storage.save_model(
         storage.load_model(cwd / "runs" / "first" / "student.keras"), cwd / "loose" / "a.keras"
     )
+    for name in ("code", "half"):
+        shutil.copytree(cwd / "runs" / "first", cwd / "runs" / name)
+    with_code = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), *_head()])
+    with_code.save(cwd / "runs" / "code" / "student.keras")
+    whole = (cwd / "runs" / "first" / "student.keras").read_bytes()
+    (cwd / "runs" / "half" / "student.keras").write_bytes(whole[: len(whole) // 2])
     wanted = [
         ([], "give --model=FILE.keras, or --cost with --networks"),
         ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
@@ -112,9 +121,15 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         ([MODEL, "--litert=int4"], "--litert takes float32, dynamic_range, full_integer. Received: int4"),
         (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
         (["--model=loose/a.keras"], "loose holds no finished run of distill or train"),
+        (["--model=runs/code/student.keras"], "holds a Lambda, that is code, which is never run"),
+        (["--model=runs/half/student.keras"], "runs/half/student.keras: is not a whole .keras file"),
         ([MODEL, "--dataset=other.npz"], "the dataset 'other.npz' is not the one of runs/first"),
         ([MODEL, "--out=full"], "full/first exists and holds no exported network"),
         ([MODEL, "--formats=onnx", "--tolerance=0"], "model.onnx does not compute what the model does"),
+        (
+            [MODEL, "--formats=litert,onnx", "--litert=full_integer", "--tolerance=0", "--out=fresh"],
+            "model.onnx does not compute what the model does",  # after a file that does
+        ),
     ]
     folder = cwd / "saved_models" / "first"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -123,15 +138,85 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         assert message in line
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert [path.name for path in (cwd / "full" / "first").iterdir()] == ["notes.txt"]
+    assert not list((cwd / "fresh").iterdir())
+
+
+def _head():
+    return [keras.layers.Flatten(), keras.layers.Dense(4)]
+
+
+@pytest.mark.slow
+def test_a_missing_package_ends_in_the_line_that_installs_it(cwd):
+    script = (
+        "import runpy, sys; sys.modules['onnxruntime'] = None; "
+        "runpy.run_module('experiments.export', run_name='__main__', alter_sys=True)"
+    )
+    status, _, errors = run_python("-c", script, MODEL, "--out=none", cwd=cwd)
+    assert status == 1
+    assert error_line(errors) == "error: onnxruntime is not installed: pip install 'keras_kd[onnx]'"
+    assert not (cwd / "none").exists()
+
+
+def test_each_kind_of_file_has_its_own_bound():
+    found = {"file": "model.tflite", "max_logit_difference": 0.05, "same_class": 0.9}
+    found |= {"accuracy": 0.5, "images": 300}
+    bounds = {"tolerance": 0.01, "same_class": 0.85}
+    shipping.check(found | {"kind": "full_integer"}, **bounds)
+    with pytest.raises(parity.ParityError, match="same class for 90.0% of 300 images, 95.0% is asked for"):
+        shipping.check(found | {"kind": "dynamic_range"}, tolerance=1.0, same_class=0.95)
+    with pytest.raises(parity.ParityError, match="model.tflite .* differ by 0.05 .* 0.01 is allowed"):
+        shipping.check(found | {"kind": "float32"}, **bounds)
+
+
+def test_the_folder_of_exports_is_one_inside_out(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "runs" / "a")
+    for path in ("student.keras", "../a/student.keras", "../../runs/b/../a/model.keras"):
+        assert shipping.name_of(path) == "a"
+    assert shipping.name_of("../teacher.keras") == "runs-teacher"
+    with pytest.raises(ValueError, match="gives its exports their name. Received: '/student.keras'"):
+        shipping.name_of("/student.keras")
+
+
+@pytest.mark.slow
+def test_plain_python_asks_a_shipped_network(cwd, shipped):
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    np.save(cwd / "images.npy", dataset.test.images)
+    arguments = (cwd / "saved_models" / "first", cwd / "images.npy")
+    status, output, errors = run_python(
+        "-I", ROOT / "experiments" / "call_exported.py", *arguments, cwd=cwd, PYTHONPATH=""
+    )
+    assert status == 0, errors[-3000:]
+    network = storage.load_model(cwd / "runs" / "first" / "student.keras")
+    pixels = (dataset.test.images / 255 - dataset.mean) / dataset.std
+    logits = np.float64(network(pixels.astype("float32"), training=False))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    lines = [line.split() for line in output.splitlines()]
+    assert [name for name, _ in lines] == [dataset.class_names[row.argmax()] for row in shares]
+    found = [float(share.rstrip("%")) for _, share in lines]
+    np.testing.assert_allclose(found, 100 * shares.max(axis=1), atol=0.06)
 
 
 @pytest.mark.slow
 def test_a_format_written_again_leaves_the_others(cwd, shipped):
     flags = ("--model=runs/first/teacher.keras", "--formats=onnx")
+    target = cwd / "saved_models" / "first-teacher"
+    other = storage.load_model(cwd / "runs" / "first" / "student.keras")
+    export.export_saved_model(other, target)  # nothing there says which network it is
     for again in (flags, (*flags[:1], "--formats=litert", "--litert=float32", "--batch=2", "--nofold")):
         status, output, errors = run_python("-m", "experiments.export", *again, cwd=cwd)
         assert status == 0, errors[-3000:]
     assert "saved_models/first-teacher" in output
-    manifest = json.loads((cwd / "saved_models" / "first-teacher" / "export.json").read_text())
-    assert [each["file"] for each in manifest["files"]] == ["model.tflite", "model.onnx"]
+    files = json.loads((target / "export.json").read_text())["files"]
+    assert [(each["file"], each["batch"], each["folded"]) for each in files] == [
+        ("saved_model.pb", None, True),
+        ("model.tflite", 2, False),
+        ("model.onnx", None, True),
+    ]
+    teacher = storage.load_model(cwd / "runs" / "first" / "teacher.keras")
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    assert export.measure_parity(target, teacher, dataset)["max_logit_difference"] < 1e-5
+    card = (target / "README.md").read_text()
+    assert "| `model.tflite` | float32 | 2 | as trained |" in card
+    assert "| `model.onnx` | float32 | any | folded |" in card
     assert (cwd / "saved_models" / "first" / "model.onnx").is_file()

@@ -1,5 +1,7 @@
 """LiteRT and ONNX files, run by their own runtimes, against the Keras model."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -58,6 +60,45 @@ def test_quantised_files_are_smaller_and_nearly_as_good(kind, share, size, model
     )
     assert share <= found.same_class
     assert 1e-5 < found.max_logit_difference < 0.2
+
+
+@pytest.mark.parametrize("batch", [None, 8])
+def test_a_full_integer_file_computes_in_integers_from_pixels_to_logits(
+    batch, model, digits, images, tmp_path
+):
+    path = tmp_path / "small.tflite"
+    litert.convert(model, path, dataset=digits, kind="full_integer", batch=batch)
+    running = extras.need("ai_edge_litert.interpreter", "litert").Interpreter(str(path))
+    (image,) = running.get_input_details()
+    assert image["dtype"] == np.uint8
+    assert image["quantization"] == (1.0, 0)  # the pixel as it is
+    outputs = {each["index"]: each["dtype"] for each in running.get_output_details()}
+    assert sorted(each.__name__ for each in outputs.values()) == ["float32", "float32", "int64"]
+    inside = {each["dtype"].__name__ for each in running.get_tensor_details() if each["index"] not in outputs}
+    assert inside == {"uint8", "int8", "int32"}  # biases have 32 bits
+    assert litert.session(path)(images).shape == (100, 10)
+
+
+def test_images_of_another_size_are_refused(model, digits, tmp_path):
+    import tensorflow as tf
+
+    serving.write_graph(model, tmp_path / "a", digits)
+    onnx_file.convert(model, tmp_path / "a.onnx", dataset=digits)
+    large = np.zeros((2, 9, 9, 1), np.uint8)
+    serve = tf.saved_model.load(str(tmp_path / "a")).signatures["serving_default"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2,9,9,1\] is not compatible"):
+        serve(image=tf.constant(large))
+    with pytest.raises(Exception, match="(?s)invalid dimensions for input: image .*Got: 9 Expected: 8"):
+        onnx_file.session(tmp_path / "a.onnx")(large)
+
+
+def test_images_to_compare_are_spread_over_a_split_that_may_be_sorted():
+    labels = np.repeat(np.arange(10), 100)
+    split = datasets.Split(labels.reshape(-1, 1, 1, 1).astype(np.uint8), labels)
+    images, found = parity.spread(split, 300)
+    np.testing.assert_array_equal(images.ravel(), found)
+    assert set(np.bincount(found)) <= {29, 30, 31}
+    assert len(parity.spread(split, 2000)[1]) == 1000
 
 
 def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_path):
@@ -122,10 +163,20 @@ def test_a_file_that_cannot_be_served_is_named(images, tmp_path):
         parity.saved_model_session(tmp_path / "a")(images)
 
 
-@pytest.mark.parametrize(("module", "extra"), [("no_such_runtime", "litert"), ("no.such", "onnx")])
-def test_a_missing_package_says_how_to_install_it(module, extra):
-    with pytest.raises(ImportError, match=rf"{module} is not installed: pip install 'keras_kd\[{extra}\]'"):
-        extras.need(module, extra)
+@pytest.mark.parametrize(
+    ("use", "module", "extra"),
+    [
+        (litert.session, "ai_edge_litert.interpreter", "litert"),
+        (onnx_file.session, "onnxruntime", "onnx"),
+        (lambda path: onnx_file.convert(None, path), "tf2onnx", "onnx"),
+    ],
+)
+def test_a_missing_package_says_how_to_install_it(use, module, extra, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    line = rf"{module} is not installed: pip install 'keras_kd\[{extra}\]'"
+    with pytest.raises(extras.MissingPackageError, match=line):
+        use(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, tmp_path, monkeypatch):
