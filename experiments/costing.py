@@ -168,7 +168,11 @@ def _convert(label, network, dataset, folder):
     onnx_file.convert(network, paths["ONNX Runtime"], dataset=dataset)
     return {
         "arena": litert.arena(paths["LiteRT"]),
-        "files": {"LiteRT": paths["LiteRT"].stat().st_size, "ONNX": paths["ONNX Runtime"].stat().st_size},
+        "files": {
+            "SavedModel": shipping.size_of_saved_model(paths["TensorFlow"]),
+            "LiteRT": paths["LiteRT"].stat().st_size,
+            "ONNX": paths["ONNX Runtime"].stat().st_size,
+        },
         "sessions": {
             "TensorFlow": _saved_model(paths["TensorFlow"]),
             "LiteRT": litert.session(paths["LiteRT"], THREADS.value),

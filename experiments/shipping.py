@@ -114,7 +114,7 @@ def write(job, source, folder, *, batch, fold, count):
     path = folder / job.file
     if job.format == "saved_model":
         _write_saved_model(network, folder, source.dataset, batch)
-        logits, size = parity.saved_model_session(folder, batch), _size_of_saved_model(folder)
+        logits, size = parity.saved_model_session(folder, batch), size_of_saved_model(folder)
     elif job.format == "litert":
         litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
         logits, size = litert.session(path), path.stat().st_size
@@ -146,7 +146,8 @@ def _write_saved_model(network, folder, dataset, batch):
     beside.rmdir()
 
 
-def _size_of_saved_model(folder):
+def size_of_saved_model(folder):
+    """Bytes of a SavedModel's graph and variables."""
     files = [folder / "saved_model.pb", *(folder / "variables").iterdir()]
     return sum(file.stat().st_size for file in files)
 
