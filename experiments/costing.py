@@ -21,6 +21,11 @@ from experiments import console, layout, shipping
 from keras_kd import cost_pictures, costs, folding, latency, litert, onnx_file, pages, serving, storage, taps
 
 BATCHES = flags.DEFINE_list("batches", ["1", "32"], "Images at a time, whose latency is measured.")
+flags.register_validator(
+    "batches",
+    lambda sizes: sizes and all(size.isdigit() and int(size) for size in sizes),
+    "--batches takes whole numbers from 1, with commas between them",
+)
 CALLS = flags.DEFINE_integer("calls", 50, "Timed calls of each, fewer if they are slow.", lower_bound=5)
 THREADS = flags.DEFINE_integer("threads", 1, "Of each runtime.", lower_bound=1)
 
@@ -62,22 +67,20 @@ def compare_twins(source, target):
     Returns:
       `{name: path}` of what was written.
     """
-    networks = {source.path.stem: source.network}
-    accuracies = {source.path.stem: shipping.accuracy(source.result, source.path.name)}
+    twin = _twin(source)
+    kind = None if twin is None else "residual twin" if _has_shortcuts(twin) else "plain twin"
+    compared = {source.path.stem: (source.network, source.path.name)}
     teacher_file = layout.NETWORKS["teacher"]
     beside = source.path.parent / teacher_file
     if beside.is_file() and source.path.name != teacher_file:
-        networks["teacher"] = storage.load_model(beside)
-        accuracies["teacher"] = shipping.accuracy(source.result, teacher_file)
-    twin = _twin(source)
+        teacher = storage.load_model(beside)
+        is_twin = twin is not None and _same_graph(teacher, twin)
+        compared[f"teacher ({kind})" if is_twin else "teacher"] = (teacher, teacher_file)
+        twin = None if is_twin else twin
     if twin is not None:
-        label = "residual twin" if _has_shortcuts(twin) else "plain twin"
-        same = [name for name in networks if name == "teacher" and _same_graph(networks[name], twin)]
-        if same:  # the teacher is the twin
-            networks = {f"teacher ({label})" if name in same else name: net for name, net in networks.items()}
-            accuracies = {f"teacher ({label})" if n in same else n: value for n, value in accuracies.items()}
-        else:
-            networks[label], accuracies[label] = twin, None
+        compared[kind] = (twin, None)
+    networks = {label: network for label, (network, _) in compared.items()}
+    accuracies = {label: shipping.accuracy(source.result, file) for label, (_, file) in compared.items()}
     return _compare(networks, [list(networks)], target, source.dataset, accuracies)
 
 

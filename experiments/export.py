@@ -54,8 +54,7 @@ def main():
     source = find(pathlib.Path(MODEL.value))
     target = pathlib.Path(OUT.value) / source.name
     shipping.check_target(target)
-    with console.STOP:
-        files = ship(source, target)
+    files = ship(source, target)
     print_files(files)
     card = costing.compare_twins(source, target) if COST.value else {}
     console.print_paths(folder=target, card=target / shipping.CARD, **card)
@@ -75,8 +74,7 @@ def check():
             raise ValueError(
                 f"--{name} takes {', '.join(known)}. Received: {', '.join(unknown) or 'nothing'}"
             )
-    wanted = FORMATS.value if not NETWORKS.value else list(_RUNTIMES)
-    for name in wanted:
+    for name in _RUNTIMES if COST.value else FORMATS.value:
         for module in _RUNTIMES.get(name, ()):
             extras.need(module, name)
 

@@ -198,7 +198,7 @@ def _recipe(source):
 
 
 def accuracy(result, file):
-    """Test accuracy that a run measured of one of its networks, by its file; None if it did not."""
+    """Test accuracy that a run measured of one of its networks, by its file's name; None if it did not."""
     label = next((label for label, name in layout.NETWORKS.items() if name == file), None)
     row = result.get("networks", {}).get(label) or (result.get("measured") if file == layout.MODEL else None)
     return row and row["accuracy"]
