@@ -4,6 +4,7 @@ convert(model, "student.tflite", dataset=dataset, kind="full_integer")
 logits = session("student.tflite")(images)
 """
 
+import contextlib
 import pathlib
 import tempfile
 import warnings
@@ -15,20 +16,22 @@ KINDS = ("float32", "dynamic_range", "full_integer")
 CALIBRATION_IMAGES = 200
 
 
-def convert(model, path, *, dataset=None, kind="float32", batch=None):
+def convert(model, path, *, dataset=None, kind="float32", batch=None, calibration=None):
     """Writes a LiteRT file with the signature of `export.export_saved_model`, atomically.
 
     Args:
       model: a functional or sequential `keras.Model` from normalised images to logits.
       path: of the file.
-      dataset: the `keras_kd.datasets.Dataset` that the model was trained on: gives the normalisation, and for
-        "full_integer" the training images with which ranges are calibrated.
+      dataset: the `keras_kd.datasets.Dataset` that the model was trained on: gives the normalisation; None:
+        pixel values 0 to 255.
       kind: "float32"; "dynamic_range": kernels in 8 bits; "full_integer": feature maps too. The outputs are
         float32 always.
       batch: number of images at a time; None: any, as the interpreter is resized.
+      calibration: uint8 `[n, height, width, channels]`, with which "full_integer" finds the ranges of feature
+        maps; None: `CALIBRATION_IMAGES` training images of the dataset.
 
     Raises:
-      ValueError: for an unknown kind, or "full_integer" without a dataset.
+      ValueError: for an unknown kind, or "full_integer" with neither a dataset nor images.
 
     Source: Jacob et al. 2018, arXiv:1712.05877 (integers).
     """
@@ -36,8 +39,12 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None):
 
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
-    if kind == "full_integer" and dataset is None:
-        raise ValueError("full_integer needs the dataset whose training images calibrate it. Received: None")
+    if kind == "full_integer" and calibration is None:
+        if dataset is None:
+            raise ValueError(
+                "full_integer needs images that show its ranges: give dataset or calibration. Received: None"
+            )
+        calibration = parity.spread(dataset.train, CALIBRATION_IMAGES)[0]
     network = serving.float32_copy(model)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its calibrator runs the interpreter that LiteRT replaces
@@ -47,7 +54,7 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None):
         if kind != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if kind == "full_integer":
-            converter.representative_dataset = lambda: _calibration(dataset)
+            converter.representative_dataset = lambda: _each(calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
         content = converter.convert()
@@ -55,9 +62,9 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None):
         part.write_bytes(content)
 
 
-def _calibration(dataset):
-    """Training images one by one. The first has both ends of the range: a pixel then is its own quantum."""
-    images = parity.spread(dataset.train, CALIBRATION_IMAGES)[0].astype("float32")
+def _each(images):
+    """Images one by one. The first has both ends of the range: a pixel then is its own quantum."""
+    images = images.astype("float32")
     images[0, 0, 0], images[0, -1, -1] = 0.0, 255.0
     for image in images:
         yield {"image": image[None]}
@@ -106,14 +113,25 @@ def arena(path):
     """
     resolver = extras.need("ai_edge_litert.interpreter", "litert").OpResolverType.BUILTIN_REF
     interpreter = _interpreter(path, 1, experimental_op_resolver_type=resolver)
+    weights = _filled(interpreter)  # they may lie near
     interpreter.allocate_tensors()
     places = []
-    for tensor in interpreter.get_tensor_details():
-        values = interpreter.tensor(tensor["index"])()
+    for index in {tensor["index"] for tensor in interpreter.get_tensor_details()} - weights:
+        values = interpreter.tensor(index)()
         address = values.__array_interface__["data"][0]
         places.append((address, address + values.nbytes))
     image = interpreter.tensor(interpreter.get_input_details()[0]["index"])()
     return _span(sorted(places), image.__array_interface__["data"][0])
+
+
+def _filled(interpreter):
+    """Tensors that have values before there is a place for the others: the constants of the file."""
+    found = set()
+    for tensor in interpreter.get_tensor_details():
+        with contextlib.suppress(ValueError):  # nothing there
+            interpreter.get_tensor(tensor["index"])
+            found.add(tensor["index"])
+    return found
 
 
 # Parts of one arena lie no further apart than this; other memory does.

@@ -8,7 +8,7 @@ import pytest
 from conftest import shaken
 
 import keras_kd
-from keras_kd import costs, datasets, extras, litert, onnx_file, parity, serving, storage
+from keras_kd import costs, datasets, extras, folding, litert, onnx_file, parity, serving, storage
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,22 @@ def test_images_to_compare_are_spread_over_a_split_that_may_be_sorted():
     assert len(parity.spread(split, 2000)[1]) == 1000
 
 
+def test_integers_are_calibrated_on_the_images_that_are_given(tmp_path, rng):
+    """Of a network of brightness alone, which dark images do not show."""
+    brightness = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    network = shaken(keras.Sequential([keras.Input((8, 8, 1)), *brightness]))
+    dark, bright = ((low + rng.integers(0, 60, (50, 8, 8, 1))).astype(np.uint8) for low in (0, 190))
+    expected = parity.expected_logits(network, bright)
+
+    def difference(images):
+        litert.convert(network, tmp_path / "a.tflite", kind="full_integer", calibration=images)
+        logits = litert.session(tmp_path / "a.tflite")(bright)
+        return parity.compare(logits, expected).max_logit_difference
+
+    assert difference(np.concatenate([dark, bright])) < 0.02
+    assert difference(dark) > 0.5
+
+
 def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -127,12 +143,25 @@ def bottlenecks():
     ],
     ids=["residual", "plain", "bottlenecks"],
 )
-def test_the_arena_is_what_the_graph_says(build, tmp_path):
+def test_the_arena_is_what_the_graph_says(build, tmp_path, rng):
     """LiteRT's own plan of memory against ours, but for the logits and what it pads."""
-    network = build()
-    litert.convert(network, tmp_path / "a.tflite", batch=1)
-    peak = costs.cost(network).peak("float32")
-    assert peak <= litert.arena(tmp_path / "a.tflite") <= peak + 512
+    network, path = shaken(build()), tmp_path / "a.tflite"
+    images = rng.integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
+    for kind, dtype in (("float32", "float32"), ("full_integer", "uint8")):
+        litert.convert(network, path, batch=1, kind=kind, calibration=images)
+        peak = costs.cost(network).peak(dtype)
+        assert peak <= litert.arena(path) <= peak + 512
+
+
+def test_an_exported_plain_network_is_convolutions_biases_and_relu_alone(digits, tmp_path):
+    import onnx
+
+    network = shaken(keras_kd.cifar_resnet(8, (8, 8, 1), 10, width=4, shortcuts=False))
+    onnx_file.convert(folding.fold_batch_norm(network), tmp_path / "a.onnx", dataset=digits)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+    assert kinds.count("Conv") == kinds.count("Relu") == 7
+    first, last = kinds.index("Conv"), len(kinds) - kinds[::-1].index("Conv")
+    assert set(kinds[first:last]) == {"Conv", "Relu"}
 
 
 def test_parity_is_measured_and_checked():
@@ -183,7 +212,7 @@ def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, t
     path = tmp_path / "a.tflite"
     with pytest.raises(ValueError, match="kind must be one of .* Received: kind='int4'"):
         litert.convert(model, path, kind="int4")
-    with pytest.raises(ValueError, match="full_integer needs the dataset"):
+    with pytest.raises(ValueError, match="full_integer needs images that show its ranges"):
         litert.convert(model, path, kind="full_integer")
     wrong = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=4)
     for runtime in (litert, onnx_file):
