@@ -12,7 +12,7 @@ PARITY_TOLERANCE = 1e-5
 UNKNOWN_SIZE = 32  # where a model leaves a size open
 
 
-def export_saved_model(model, path, *, dataset=None, batch=None):
+def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE):
     """Writes a SavedModel with the normalisation inside, and `metadata.json` in its folder.
 
     What was written is read again and compared with the model before it takes its place.
@@ -27,6 +27,7 @@ def export_saved_model(model, path, *, dataset=None, batch=None):
       dataset: the `keras_kd.datasets.Dataset` that the model was trained on: gives the
         normalisation and the class names. None: the model takes pixel values 0 to 255.
       batch: number of images at a time; None: any.
+      tolerance: the largest difference of logits, as a share of the largest logit.
 
     Returns:
       How well the two agree: see `measure_parity`; it is in `metadata.json` too.
@@ -34,7 +35,7 @@ def export_saved_model(model, path, *, dataset=None, batch=None):
     Raises:
       FileExistsError: if `path` holds something else than a SavedModel.
       ValueError: if the images of the dataset do not fit the model.
-      ExportMismatchError: if a logit differs by more than `PARITY_TOLERANCE`.
+      parity.ParityError: if a logit differs by more than that.
     """
     path = pathlib.Path(path)
     check_target(path)
@@ -45,18 +46,13 @@ def export_saved_model(model, path, *, dataset=None, batch=None):
     try:
         serving.write_graph(network, part, dataset, batch=batch)
         found = measure_parity(part, network, dataset)
-        if not found["max_logit_difference"] <= PARITY_TOLERANCE:
-            raise ExportMismatchError(f"the SavedModel does not compute what the model does: {found}")
+        parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)
         about = _metadata(model, (batch, *shape), dataset)
         storage.write_json(about | {"parity": found}, part / "metadata.json")
         storage.replace_folder(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return found
-
-
-class ExportMismatchError(ValueError):
-    """An exported file does not compute what its model computes."""
 
 
 def check_target(path):

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT, run_python
 
 import keras_kd
-from keras_kd import datasets, export, serving, taps
+from keras_kd import datasets, export, parity, serving, taps
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_without_a_dataset_the_model_takes_pixel_values(rng, tmp_path):
 
     model = student(shape=(8, 8, 3))
     path = tmp_path / "student"
-    parity = export.export_saved_model(model, path)
-    assert parity["max_logit_difference"] <= 1e-5
+    found = export.export_saved_model(model, path)
+    assert found["max_logit_difference"] <= 1e-5
     images = rng.integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     served = tf.saved_model.load(str(path)).signatures["serving_default"](image=tf.constant(images))
     expected = model.predict(images.astype("float32"), verbose=0)
@@ -91,20 +91,19 @@ def test_without_a_dataset_the_model_takes_pixel_values(rng, tmp_path):
 
 def test_parity_is_measured(digits, tmp_path):
     model, path = student(), tmp_path / "student"
-    parity = export.export_saved_model(model, path, dataset=digits)
-    assert parity["max_logit_difference"] <= 1e-5
-    assert (parity["same_class"], parity["images"]) == (1.0, 256)
-    assert json.loads((path / "metadata.json").read_text())["parity"] == parity
+    found = export.export_saved_model(model, path, dataset=digits)
+    assert found["max_logit_difference"] <= 1e-5
+    assert (found["same_class"], found["images"]) == (1.0, 256)
+    assert json.loads((path / "metadata.json").read_text())["parity"] == found
     assert export.measure_parity(path, student(seed=1), digits)["max_logit_difference"] > 1e-2
 
 
-def test_a_mismatch_leaves_the_older_export(digits, tmp_path, monkeypatch):
+def test_a_mismatch_leaves_the_older_export(digits, tmp_path):
     path = tmp_path / "student"
     export.export_saved_model(student(), path, dataset=digits)
     before = (path / "metadata.json").read_bytes()
-    monkeypatch.setattr(export, "PARITY_TOLERANCE", -1.0)
-    with pytest.raises(export.ExportMismatchError, match="does not compute what the model does"):
-        export.export_saved_model(student(seed=1), path, dataset=digits)
+    with pytest.raises(parity.ParityError, match="the SavedModel does not compute what the model does"):
+        export.export_saved_model(student(seed=1), path, dataset=digits, tolerance=-1.0)
     assert (path / "metadata.json").read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
 
