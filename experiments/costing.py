@@ -18,7 +18,19 @@ from absl import flags
 
 import keras_kd
 from experiments import console, layout, shipping
-from keras_kd import cost_pictures, costs, folding, latency, litert, onnx_file, pages, serving, storage, taps
+from keras_kd import (
+    cost_pictures,
+    costs,
+    folding,
+    latency,
+    litert,
+    onnx_file,
+    pages,
+    progress,
+    serving,
+    storage,
+    taps,
+)
 
 BATCHES = flags.DEFINE_list("batches", ["1", "32"], "Images at a time, whose latency is measured.")
 flags.register_validator(
@@ -30,6 +42,7 @@ CALLS = flags.DEFINE_integer("calls", 50, "Timed calls of each, fewer if they ar
 THREADS = flags.DEFINE_integer("threads", 1, "Of each runtime.", lower_bound=1)
 
 _NAME = re.compile(r"(resnet|plain)(\d+)")
+_BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.resnet`
 
 # Image sizes and classes under which the papers count.
 _SMALL, _LARGE = ((32, 32, 3), 10), ((224, 224, 3), 1000)
@@ -67,46 +80,50 @@ def compare_twins(source, target):
     Returns:
       `{name: path}` of what was written.
     """
-    twin = _twin(source)
-    kind = None if twin is None else "residual twin" if _has_shortcuts(twin) else "plain twin"
-    compared = {source.path.stem: (source.network, source.path.name)}
-    teacher_file = layout.NETWORKS["teacher"]
-    beside = source.path.parent / teacher_file
-    if beside.is_file() and source.path.name != teacher_file:
-        teacher = storage.load_model(beside)
-        is_twin = twin is not None and _same_graph(teacher, twin)
-        compared[f"teacher ({kind})" if is_twin else "teacher"] = (teacher, teacher_file)
-        twin = None if is_twin else twin
-    if twin is not None:
-        compared[kind] = (twin, None)
-    networks = {label: network for label, (network, _) in compared.items()}
-    accuracies = {label: shipping.accuracy(source.result, file) for label, (_, file) in compared.items()}
+    compared = with_twin(source)
+    networks, accuracies = ({name: each[place] for name, each in compared.items()} for place in (0, 1))
     return _compare(networks, [list(networks)], target, source.dataset, accuracies)
 
 
+def with_twin(source):
+    """`{label: (network, test accuracy or None)}` of a run's network, its twin and its teacher."""
+    compared = {source.path.stem: (source.network, shipping.accuracy(source.result, source.path.name))}
+    label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
+    twin, teacher = _twin(source), _beside(source, "teacher")
+    if twin and teacher and _same_graph(twin[0], teacher[0]):
+        compared[f"teacher ({label})"] = teacher
+    else:
+        compared |= {name: each for name, each in ((label, twin), ("teacher", teacher)) if each}
+    return compared
+
+
 def _twin(source):
-    """The same network with or without shortcuts, with the same weights; None if that is not known."""
-    network = source.network
-    depth, width = _size(source)
-    if depth is None:
+    """The same network with shortcuts, or without if it has some, and its test accuracy; None if unknown.
+
+    It is the run's own if that trained one, else one of the same weights.
+    """
+    blocks = [layer.name for layer in source.network.layers if _BLOCK.fullmatch(layer.name)]
+    if not blocks:
         return None
     shape, classes = source.dataset.image_shape, source.dataset.num_classes
-    twin = keras_kd.cifar_resnet(depth, shape, classes, width=width, shortcuts=not _has_shortcuts(network))
+    shortcuts = not _has_shortcuts(source.network)
     try:
-        taps.copy_weights(network, twin)
-    except ValueError:  # it is no network of that size
+        width = source.network.get_layer("stem_conv").filters
+        twin = keras_kd.cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
+        taps.copy_weights(source.network, twin)
+    except ValueError:  # it is another kind of network
         return None
-    return twin
+    trained = _beside(source, "baseline")
+    return trained if trained and _same_graph(trained[0], twin) else (twin, None)
 
 
-def _size(source):
-    """Depth and width of a network of a run, as its flags say; `(None, None)` if they do not."""
-    lines = (source.path.parent / "flags.cfg").read_text(encoding="utf-8").splitlines()
-    given = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
-    role = {layout.NETWORKS["teacher"]: "teacher_", layout.MODEL: ""}.get(source.path.name, "student_")
-    if f"{role}depth" not in given or (given.get("teacher") and role == "teacher_"):
-        return None, None
-    return int(given[f"{role}depth"]), int(given[f"{role}width"])
+def _beside(source, label):
+    """Another network of the same run and its test accuracy; None if there is none."""
+    file = layout.NETWORKS[label]
+    path = source.path.parent / file
+    if path.name == source.path.name or not path.is_file():
+        return None
+    return storage.load_model(path), shipping.accuracy(source.result, file)
 
 
 def _has_shortcuts(network):
@@ -114,9 +131,10 @@ def _has_shortcuts(network):
 
 
 def _same_graph(one, other):
-    return [moment.name for moment in costs.cost(one).moments] == [
-        moment.name for moment in costs.cost(other).moments
-    ] and costs.parameters(one) == costs.parameters(other)
+    """Whether both cost the same, step by step; what Keras calls operations without names differs."""
+    first, second = costs.cost(one), costs.cost(other)
+    steps = [[(moment.used, moment.held) for moment in cost.moments] for cost in (first, second)]
+    return steps[0] == steps[1] and first.parameters == second.parameters
 
 
 # --------------------------------------------------------------------------- what they cost
@@ -143,11 +161,11 @@ def _compare(networks, groups, folder, dataset, accuracies):
         "networks": described,
     }
     found = storage.plain_values(found)
-    storage.write_json(found, folder / "costs.json")
+    storage.write_json(found, folder / shipping.COSTS)
     _write_page(found, groups, folder / "costs.html")
     for start in range(0, len(networks), _PER_TABLE):
         _print(found["networks"][start : start + _PER_TABLE])
-    return {"costs": folder / "costs.html", "numbers": folder / "costs.json"}
+    return {"costs": folder / "costs.html", "numbers": folder / shipping.COSTS}
 
 
 # As many as fit side by side on a screen.
@@ -161,46 +179,61 @@ def _print(networks):
 
 
 def _convert(label, network, dataset, folder):
-    """Writes a network in three formats; LiteRT's arena, sizes of files, and what runs them."""
+    """Writes a network in all formats; LiteRT's arenas, sizes of files, and what runs them."""
     console.STOP.check("no costs written")
     print(f"{label}: converting", flush=True)
     network = folding.fold_batch_norm(serving.float32_copy(network))
-    paths = {name: folder / f"{label} {name}" for name in ("TensorFlow", "LiteRT", "ONNX Runtime")}
-    serving.write_graph(network, paths["TensorFlow"], dataset)
-    litert.convert(network, paths["LiteRT"], dataset=dataset)
-    onnx_file.convert(network, paths["ONNX Runtime"], dataset=dataset)
+    tensorflow, lite, integers, onnx = (folder / f"{label} {number}" for number in range(4))
+    serving.write_graph(network, tensorflow, dataset)
+    litert.convert(network, lite, dataset=dataset)
+    images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])
+    litert.convert(network, integers, dataset=dataset, kind="full_integer", calibration=images)
+    onnx_file.convert(network, onnx, dataset=dataset)
     return {
-        "arena": litert.arena(paths["LiteRT"]),
+        "arena": {"float32": litert.arena(lite), "uint8": litert.arena(integers)},
         "files": {
-            "SavedModel": shipping.size_of_saved_model(paths["TensorFlow"]),
-            "LiteRT": paths["LiteRT"].stat().st_size,
-            "ONNX": paths["ONNX Runtime"].stat().st_size,
+            "SavedModel": shipping.size_of_saved_model(tensorflow),
+            "LiteRT": lite.stat().st_size,
+            "LiteRT, full integer": integers.stat().st_size,
+            "ONNX": onnx.stat().st_size,
         },
         "sessions": {
-            "TensorFlow": _saved_model(paths["TensorFlow"]),
-            "LiteRT": litert.session(paths["LiteRT"], THREADS.value),
-            "ONNX Runtime": onnx_file.session(paths["ONNX Runtime"], THREADS.value),
+            "TensorFlow": _saved_model(tensorflow),
+            "LiteRT": litert.session(lite, THREADS.value),
+            "LiteRT, full integer": litert.session(integers, THREADS.value),
+            "ONNX Runtime": onnx_file.session(onnx, THREADS.value),
         },
     }
 
 
+# Random images that say what ranges feature maps have, of a network without a dataset.
+_CALIBRATION = 4
+
+
+def _noise(count, shape):
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
 def _time(described, networks, dataset):
     """Puts latencies in the place of sessions: networks take turns, for each runtime and batch."""
-    random = np.random.default_rng(0)
     sessions = {about["label"]: about.pop("sessions") for about in described}
+    runtimes = list(sessions[described[0]["label"]])
     for about in described:
-        about["latency"] = {runtime: {} for runtime in sessions[about["label"]]}
-    for runtime, batch in itertools.product(described[0]["latency"], BATCHES.value):
-        console.STOP.check("no costs written")
-        print(f"{runtime}: timing batches of {batch}", flush=True)
-        calls = {}
-        for label, network in networks.items():
-            shape = dataset.image_shape if dataset else network.input_shape[1:]
-            images = random.integers(0, 256, (int(batch), *shape), dtype=np.uint8)
-            calls[label] = functools.partial(sessions[label][runtime], images)
-        found = latency.measure(calls, calls=CALLS.value)
-        for about in described:
-            about["latency"][runtime][batch] = vars(found[about["label"]])
+        about["latency"] = {runtime: {} for runtime in runtimes}
+    shapes = {name: dataset.image_shape if dataset else net.input_shape[1:] for name, net in networks.items()}
+    turns = len(runtimes) * len(BATCHES.value) * len(networks) * latency.TURNS
+    with progress.bar("turns") as bar:
+        task = bar.add_task("timing", total=turns)
+        for runtime, batch in itertools.product(runtimes, BATCHES.value):
+            console.STOP.check("no costs written")
+            print(f"{runtime}: timing batches of {batch}", flush=True)
+            calls = {
+                name: functools.partial(sessions[name][runtime], _noise(int(batch), shape))
+                for name, shape in shapes.items()
+            }
+            found = latency.measure(calls, calls=CALLS.value, after_turn=functools.partial(bar.advance, task))
+            for about in described:
+                about["latency"][runtime][batch] = vars(found[about["label"]])
 
 
 def _saved_model(path):

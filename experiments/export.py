@@ -56,8 +56,11 @@ def main():
     shipping.check_target(target)
     files = ship(source, target)
     print_files(files)
-    card = costing.compare_twins(source, target) if COST.value else {}
-    console.print_paths(folder=target, card=target / shipping.CARD, **card)
+    costs = {}
+    if COST.value:
+        costs = costing.compare_twins(source, target)
+        shipping.write_card(source, target)
+    console.print_paths(folder=target, card=target / shipping.CARD, **costs)
 
 
 def check():
@@ -113,7 +116,13 @@ def ship(source, target):
             console.STOP.check(f"{target} left as it was")
             began = time.monotonic()
             found = shipping.write(
-                job, source, part, batch=BATCH.value or None, fold=FOLD.value, count=IMAGES.value
+                job,
+                source,
+                part,
+                batch=BATCH.value or None,
+                fold=FOLD.value,
+                count=IMAGES.value,
+                tolerance=TOLERANCE.value,
             )
             shipping.check(found, tolerance=TOLERANCE.value, same_class=SAME_CLASS.value)
             print(f"{found['file']}: written and compared in {time.monotonic() - began:.0f} s", flush=True)

@@ -8,16 +8,20 @@ import shutil
 import keras
 
 from experiments import layout
-from keras_kd import cards, costs, export, folding, litert, onnx_file, parity, serving, storage
+from keras_kd import cards, cost_pictures, costs, export, folding, litert, onnx_file, parity, serving, storage
 
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
 
 CARD = "README.md"
 MANIFEST = "export.json"
+COSTS = "costs.json"
 
 # Files of a SavedModel, which is the folder itself.
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "metadata.json", "variables", "assets")
+
+# What a manifest says of each file.
+_TOLD = ("file", "format", "kind", "batch", "folded", "bytes", *parity.Parity.__dataclass_fields__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +90,28 @@ def check_target(path):
 
 def begin(target, part, digest):
     """Makes the folder `part` with what `target` has of the same network; returns what its manifest lists."""
-    manifest = target / MANIFEST
-    kept = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
+    kept = _manifest(target)
     if kept and kept["digest"] == digest:
         shutil.copytree(target, part)
-        return kept["files"]
+        return [each for each in kept["files"] if (part / each["file"]).is_file()]
     part.mkdir(parents=True)
     return []
 
 
-def write(job, source, folder, *, batch, fold, count):
+def _manifest(folder):
+    """What an earlier export wrote of itself; None if there is none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        files = [{name: each[name] for name in _TOLD} for each in kept["files"]]
+        return {"digest": kept["digest"], "files": files}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: delete {folder}, and write its files again") from error
+
+
+def write(job, source, folder, *, batch, fold, count, tolerance):
     """Writes one file and compares it, run by its own runtime, with the model.
 
     Args:
@@ -105,6 +121,7 @@ def write(job, source, folder, *, batch, fold, count):
       batch: images at a time; None: any.
       fold: whether BatchNorm is folded.
       count: test images to compare on.
+      tolerance: for a SavedModel, which is compared where it is written too.
 
     Returns:
       `{"file", "format", "kind", "batch", "folded", "bytes"}` and the `parity.Parity`.
@@ -113,7 +130,7 @@ def write(job, source, folder, *, batch, fold, count):
     network = folding.fold_batch_norm(trained) if fold else trained
     path = folder / job.file
     if job.format == "saved_model":
-        _write_saved_model(network, folder, source.dataset, batch)
+        _write_saved_model(network, folder, source.dataset, batch, tolerance)
         logits, size = parity.saved_model_session(folder, batch), size_of_saved_model(folder)
     elif job.format == "litert":
         litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
@@ -135,10 +152,10 @@ def write(job, source, folder, *, batch, fold, count):
     }
 
 
-def _write_saved_model(network, folder, dataset, batch):
+def _write_saved_model(network, folder, dataset, batch, tolerance):
     """A SavedModel is a folder; its files take the place of older ones in a folder that holds others too."""
     beside = folder / "written"
-    export.export_saved_model(network, beside, dataset=dataset, batch=batch)
+    export.export_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
     for name in _SAVED_MODEL:
         shutil.rmtree(folder / name, ignore_errors=True)
         if (beside / name).exists():
@@ -164,7 +181,13 @@ def check(found, *, tolerance, same_class):
 def describe(source, folder, manifest):
     """Writes the manifest and the card."""
     storage.write_json(manifest, folder / MANIFEST)
-    cost = costs.cost(source.network)
+    write_card(source, folder)
+
+
+def write_card(source, folder):
+    """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    cost, measured = costs.cost(source.network), folder / COSTS
     cards.write(
         folder / CARD,
         name=source.name,
@@ -177,11 +200,23 @@ def describe(source, folder, manifest):
         digest=manifest["digest"],
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
-        peak=cost.peak("float32"),
+        peak={dtype: cost.peak(dtype) for dtype in costs.BYTES},
+        measured=_measured(json.loads(measured.read_text(encoding="utf-8"))) if measured.is_file() else None,
         recipe=_recipe(source),
         accuracy=accuracy(source.result, source.path.name),
         quantised=any(file["kind"] != "float32" for file in manifest["files"]),
     )
+
+
+def _measured(found):
+    """What the cost card says, for a table, and where it was measured."""
+    columns, rows = cost_pictures.rows(found["networks"])
+    return {
+        "columns": columns,
+        "rows": rows,
+        "threads": found["threads"],
+        "processor": found["machine"]["processor"],
+    }
 
 
 def _recipe(source):

@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _ON_DEMAND = (
     "anatomy",
     "batch_norm",
+    "cards",
     "charts",
     "claims",
     "comparisons",

@@ -35,9 +35,9 @@ def rows(networks):
     """The cost card: `(columns, rows)`.
 
     Args:
-      networks: of `describe`; they may also have `"accuracy"` (on test, in [0, 1]), `"arena"` (bytes that
-        LiteRT has taken), `"files"` (`{format: bytes}`) and `"latency"` (`{runtime: {batch: plain values of
-        a latency.Latency}}`).
+      networks: of `describe`; they may also have `"accuracy"` (on test, in [0, 1]), `"arena"` (`{dtype:
+        bytes that LiteRT has taken}`), `"files"` (`{format: bytes}`) and `"latency"` (`{runtime: {batch:
+        plain values of a latency.Latency}}`).
     """
     told = [
         ("parameters, million", [f"{network['parameters'] / 1e6:.2f}" for network in networks]),
@@ -52,8 +52,14 @@ def rows(networks):
         ("highest at", [network["peak_at"] for network in networks]),
         ("of that waiting for a later operation", [f"{network['held_at_peak']:.0%}" for network in networks]),
         ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
-        ("LiteRT's arena, float32, kB", [kilobytes(network.get("arena")) for network in networks]),
-        ("test accuracy", [pages.percent(network.get("accuracy")) for network in networks]),
+        *(
+            (
+                f"LiteRT's arena, {dtype}, kB",
+                [kilobytes(network.get("arena", {}).get(dtype)) for network in networks],
+            )
+            for dtype in costs.BYTES
+        ),
+        ("test accuracy, %", [pages.percent(network.get("accuracy")) for network in networks]),
         *_measured(networks),
     ]
     kept = [[name, *texts] for name, texts in told if set(texts) != {"n/a"}]
@@ -94,8 +100,9 @@ def _milliseconds(found):
 
 _TABLE_WORDS = (
     "One image. Multiply-adds of convolutions and dense layers. The peak is that of the graph: what an "
-    "operation reads and writes, what waits for a later one, and the image; LiteRT's arena was measured, "
-    "with its reference kernels, which compute in no memory of their own."
+    "operation reads and writes, what waits for a later one, and the image. LiteRT's arenas were "
+    "measured with its reference kernels, which compute in no memory of their own; uint8 is its full integer "
+    "file."
 )
 
 _MEMORY_WORDS = (
@@ -113,10 +120,23 @@ def sections(groups):
     """
     networks = [network for group in groups for network in group]
     table = pages.section("costs", "What it costs", _TABLE_WORDS, table=rows(networks))
-    return [table, *(_memory(group, place) for place, group in enumerate(groups, 1))]
+    return [table, *(_drawn(group, place) for place, group in enumerate(groups, 1))]
 
 
-def _memory(networks, place):
+def _drawn(networks, place):
+    title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
+    return pages.section(f"memory-{place}", title, _MEMORY_WORDS, memory(networks))
+
+
+def memory(networks):
+    """A `plotly.graph_objects.Figure`: float32 feature maps of networks over their operations.
+
+    Layers of one name stand above each other. What waits for a later operation is shaded: between a dotted
+    line, the bytes that the operation itself uses, and the line of all bytes.
+
+    Args:
+      networks: of `describe`.
+    """
     figure = pages.figure("operation, in order", "feature maps in memory, kB")
     order = [name for name, _, _ in max(networks, key=lambda network: len(network["moments"]))["moments"]]
     for network, colour in zip(networks, plots.COLOURS, strict=False):
@@ -141,5 +161,4 @@ def _memory(networks, place):
             hovertemplate="%{customdata}: %{y:,.1f} kB" + pages.NAME,
         )
     figure.update_yaxes(rangemode="tozero")
-    title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
-    return pages.section(f"memory-{place}", title, _MEMORY_WORDS, figure)
+    return figure

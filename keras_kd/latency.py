@@ -27,7 +27,7 @@ class Latency:
     calls: int
 
 
-def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter):
+def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter, after_turn=lambda: None):
     """The `Latency` of each of some functions without arguments.
 
     They take `TURNS` turns, so that what else the machine does falls on all of them.
@@ -37,6 +37,7 @@ def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter):
       calls: of each, in all turns together, after `WARM_UP` that do not count.
       seconds: or as many as fit into this time, one a turn at least.
       clock: returns the time in seconds.
+      after_turn: is called after each of the turns of each function.
 
     Returns:
       `{name: Latency}`.
@@ -48,6 +49,7 @@ def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter):
     for _ in range(TURNS):
         for name, function in functions.items():
             found[name] += _turn(function, max(1, calls // TURNS), seconds / TURNS, clock)
+            after_turn()
     return {
         name: Latency(float(np.median(times)), float(np.percentile(times, 90)), len(times))
         for name, times in found.items()

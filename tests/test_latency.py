@@ -37,5 +37,6 @@ def test_slow_functions_are_called_less_often_but_once_a_turn():
 
 def test_functions_take_turns():
     asked = []
-    latency.measure({name: lambda name=name: asked.append(name) for name in "ab"}, calls=10)
-    assert asked[2 * latency.WARM_UP :] == [*"aabb"] * latency.TURNS
+    functions = {name: lambda name=name: asked.append(name) for name in "ab"}
+    latency.measure(functions, calls=10, after_turn=lambda: asked.append("."))
+    assert asked[2 * latency.WARM_UP :] == [*"aa.bb."] * latency.TURNS
