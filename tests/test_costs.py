@@ -119,7 +119,7 @@ def test_a_plain_cifar_network_saves_a_third(depth):
 
 @pytest.mark.slow
 def test_what_shortcuts_hold_in_resnet_50():
-    """At a bottleneck's last convolution 44 %; Li et al. 2020 say "about 40" without a definition."""
+    """At a bottleneck's last convolution 44 %, of memory over all operations 43 %; Li et al.: about 40."""
     residual, plain = (
         costs.cost(keras_kd.imagenet_resnet(50, shortcuts=shortcuts)) for shortcuts in (True, False)
     )
@@ -130,6 +130,8 @@ def test_what_shortcuts_hold_in_resnet_50():
     assert residual.peak("float32") == position * (64 + 256 + 256) + image
     assert plain.peak("float32") == position * (256 + 128) + image
     assert plain.held == 0
+    over_all = [sum(moment.live for moment in each.moments) for each in (residual, plain)]
+    assert 1 - over_all[1] / over_all[0] == pytest.approx(0.43, abs=0.005)
 
 
 def test_frozen_weights_are_parameters_too():
