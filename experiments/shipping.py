@@ -108,7 +108,9 @@ def _manifest(folder):
         files = [{name: each[name] for name in _TOLD} for each in kept["files"]]
         return {"digest": kept["digest"], "files": files}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: delete {folder}, and write its files again") from error
+        raise ValueError(
+            f"{path} is damaged or of an older version: delete {folder}, and write it again"
+        ) from error
 
 
 def write(job, source, folder, *, batch, fold, count, tolerance):

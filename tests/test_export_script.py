@@ -134,7 +134,10 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         (["--model=runs/code/student.keras"], "holds a Lambda, that is code, which is never run"),
         (["--model=runs/half/student.keras"], "runs/half/student.keras: is not a whole .keras file"),
         ([MODEL, "--dataset=other.npz"], "the dataset 'other.npz' is not the one of runs/first"),
-        ([MODEL, "--out=damaged"], "damaged/first/export.json is damaged: delete damaged/first, and write"),
+        (
+            [MODEL, "--out=damaged"],
+            "damaged/first/export.json is damaged or of an older version: delete damaged/first",
+        ),
         ([MODEL, "--out=full"], "full/first exists and holds no exported network"),
         ([MODEL, "--formats=onnx", "--tolerance=0"], "model.onnx does not compute what the model does"),
         (
