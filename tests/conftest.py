@@ -22,7 +22,6 @@ import keras_kd
 ROOT = pathlib.Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CORE_TESTS = [
-    "test_anatomy.py",
     "test_augmentation.py",
     "test_checkpoints.py",
     "test_comparisons.py",

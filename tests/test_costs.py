@@ -14,7 +14,7 @@ from keras_kd import costs
     [
         # As torchvision says; of ResNet-20 40.55 million multiply-adds (He et al. 2016).
         pytest.param(lambda: keras_kd.imagenet_resnet(50), 25_557_032, 4.089e9, marks=pytest.mark.slow),
-        (lambda: keras_kd.imagenet_resnet(18), 11_689_512, 1.814e9),
+        pytest.param(lambda: keras_kd.imagenet_resnet(18), 11_689_512, 1.814e9, marks=pytest.mark.slow),
         (lambda: keras_kd.cifar_resnet(20), 269_722, 40.55e6),
         (lambda: keras_kd.cifar_resnet(20, shortcuts=False), 269_722, 40.55e6),
     ],
