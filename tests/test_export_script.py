@@ -276,3 +276,12 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     assert "| `model.tflite` | float32 | 2 | as trained |" in card
     assert "| `model.onnx` | float32 | any | folded |" in card
     assert (cwd / "saved_models" / "first" / "model.onnx").is_file()
+
+
+def test_batches_are_whole_numbers(cwd):
+    flags = ("--cost", "--networks=resnet20", "--batches=1,0")
+    status, _, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    assert status == 1
+    assert "--batches takes whole numbers from 1, with commas between them" in errors
+    assert "Traceback" not in errors
+    assert not (cwd / "saved_models" / "costs").exists()
