@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, error_line, refusals, run_python, shaken, tiny_arrays
 
 import keras_kd
-from experiments import costing, shipping
+from experiments import shipping, twins
 from keras_kd import costs, datasets, export, parity, storage
 
 MODEL = "--model=runs/first/student.keras"
@@ -201,7 +201,7 @@ def trained(folder, **networks):
     ],
 )
 def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, tmp_path):
-    found = costing.with_twin(trained(tmp_path, student=(8, False), **networks))
+    found = twins.with_twin(trained(tmp_path, student=(8, False), **networks))
     assert {label: accuracy for label, (_, accuracy) in found.items()} == labels
 
 
@@ -210,7 +210,7 @@ def test_networks_of_other_kinds_have_no_twin(tmp_path):
     other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
     wide = keras_kd.wide_resnet(10, 1, (8, 8, 3), 4)
     for network in (other, wide):
-        assert list(costing.with_twin(dataclasses.replace(source, network=network))) == ["student"]
+        assert list(twins.with_twin(dataclasses.replace(source, network=network))) == ["student"]
 
 
 def test_each_kind_of_file_has_its_own_bound():

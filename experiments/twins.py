@@ -1,0 +1,63 @@
+"""A network beside its twin, which has shortcuts where it has none, and beside its teacher."""
+
+import re
+
+import keras
+
+import keras_kd
+from experiments import layout, shipping
+from keras_kd import costs, storage, taps
+
+_BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.resnet`
+
+
+def with_twin(source):
+    """`{label: (network, test accuracy or None)}` of a run's network, its twin and its teacher."""
+    compared = {source.path.stem: (source.network, shipping.accuracy(source.result, source.path.name))}
+    label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
+    twin, teacher = _twin(source), _beside(source, "teacher")
+    if twin and teacher and _same_graph(twin[0], teacher[0]):
+        compared[f"teacher ({label})"] = teacher
+    else:
+        compared |= {name: each for name, each in ((label, twin), ("teacher", teacher)) if each}
+    return compared
+
+
+def _twin(source):
+    """The same network with shortcuts, or without if it has some, and its test accuracy; None if unknown.
+
+    It is the run's own if that trained one, else one of the same weights.
+    """
+    blocks = [layer.name for layer in source.network.layers if _BLOCK.fullmatch(layer.name)]
+    if not blocks:
+        return None
+    shape, classes = source.dataset.image_shape, source.dataset.num_classes
+    shortcuts = not _has_shortcuts(source.network)
+    try:
+        width = source.network.get_layer("stem_conv").filters
+        twin = keras_kd.cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
+        taps.copy_weights(source.network, twin)
+    except ValueError:  # it is another kind of network
+        return None
+    trained = _beside(source, "baseline")
+    return trained if trained and _same_graph(trained[0], twin) else (twin, None)
+
+
+def _beside(source, label):
+    """Another network of the same run and its test accuracy; None if there is none."""
+    file = layout.NETWORKS[label]
+    path = source.path.parent / file
+    if path.name == source.path.name or not path.is_file():
+        return None
+    return storage.load_model(path), shipping.accuracy(source.result, file)
+
+
+def _has_shortcuts(network):
+    return any(isinstance(layer, keras.layers.Add) for layer in network.layers)
+
+
+def _same_graph(one, other):
+    """Whether both cost the same, step by step; what Keras calls operations without names differs."""
+    first, second = costs.cost(one), costs.cost(other)
+    steps = [[(moment.used, moment.held) for moment in cost.moments] for cost in (first, second)]
+    return steps[0] == steps[1] and first.parameters == second.parameters
