@@ -12,14 +12,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 
 import keras
 from absl import flags
 
-from experiments import console, contenders, measures
+from experiments import console, contenders, machine, measures
 from keras_kd import progress, storage, training
 
 SIZES = flags.DEFINE_list("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
@@ -40,7 +39,7 @@ def main():
         if unknown:
             raise ValueError(f"--{flag.name} must be of {', '.join(known)}. Received: {unknown[0]!r}")
     before = read(COMPARE.value) if COMPARE.value else {}
-    found = {"machine": machine(), "options": options(), "sizes": {}}
+    found = {"machine": described(), "options": options(), "sizes": {}}
     for size in SIZES.value:
         rows = measure(size)
         ratios = measures.ratios(rows)
@@ -58,19 +57,13 @@ def options():
     return {"precision": PRECISION.value, "images": IMAGES.value, "jit_compile": JIT.value}
 
 
-def machine():
+def described():
     """What the numbers belong to."""
-    packages = ("keras", keras.backend.backend(), "torch")
-    processor = platform.processor()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        processor = next((line.split(":")[1].strip() for line in file if "model name" in line), processor)
     return {
+        **machine.describe(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in packages if is_there(name)},
+        "versions": machine.versions("keras", keras.backend.backend(), "torch"),
     }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 import keras_kd
-from experiments import console, watching
+from experiments import console, machine, watching
 from keras_kd import augmentation, datasets, landscape, progress, storage, subspaces, surveys, taps
 
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each; the medians count.", lower_bound=1)
@@ -29,7 +29,8 @@ WANTED = 5.0
 
 
 def main():
-    found = {"per_point": speeds()}
+    about = machine.describe() | {"versions": machine.versions("tensorflow", "keras")}
+    found = {"machine": about, "per_point": speeds()}
     if ETA.value:
         found["eta"] = truth_of_eta()
     storage.write_json(found, OUT.value)

@@ -1,7 +1,6 @@
 """What the scripts that train share: flags, the run's folder, what a result says."""
 
 import dataclasses
-import importlib.metadata
 import math
 import os
 import pathlib
@@ -11,7 +10,7 @@ import keras
 from absl import flags
 
 import keras_kd
-from experiments import console
+from experiments import console, machine
 from keras_kd import (
     augmentation,
     datasets,
@@ -194,7 +193,6 @@ def complete(run, run_settings, work):
 
 def describe(dataset, run_settings):
     """What each result says beside its measurements: data, settings, versions, machine."""
-    packages = (keras.backend.backend(), "keras", "numpy")
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
     return {
         "seed": run_settings.seed,
@@ -209,9 +207,9 @@ def describe(dataset, run_settings):
         "versions": {
             "python": platform.python_version(),
             "keras_kd": keras_kd.__version__,
-            **{package: importlib.metadata.version(package) for package in packages},
+            **machine.versions(keras.backend.backend(), "keras", "numpy"),
         },
-        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        "machine": machine.describe(),
     }
 
 

@@ -1,12 +1,8 @@
 """The cost card: what networks cost, counted from their graphs and measured in three runtimes."""
 
-import contextlib
 import functools
-import importlib.metadata
 import itertools
-import os
 import pathlib
-import platform
 import re
 import shlex
 import sys
@@ -16,7 +12,7 @@ import numpy as np
 from absl import flags
 
 import keras_kd
-from experiments import console, shipping, twins
+from experiments import console, machine, shipping, twins
 from keras_kd import (
     cost_pictures,
     costs,
@@ -39,7 +35,7 @@ flags.register_validator(
 CALLS = flags.DEFINE_integer("calls", 50, "Timed calls of each, fewer if they are slow.", lower_bound=5)
 THREADS = flags.DEFINE_integer("threads", 1, "Of each runtime.", lower_bound=1)
 
-_NAME = re.compile(r"(resnet|plain)(\d+)")
+_NAME = re.compile(r"(resnet|plain)(\d+)(-unfolded)?")
 
 # Image sizes and classes under which the papers count.
 _SMALL, _LARGE = ((32, 32, 3), 10), ((224, 224, 3), 1000)
@@ -53,43 +49,45 @@ def compare_names(names, out):
     networks = {name: _network(name) for name in names}
     depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in names)
     groups = [[name for name in names if _NAME.fullmatch(name)[2] == depth] for depth in depths]
-    console.print_paths(**_compare(networks, groups, out / "costs", None, {}))
+    console.print_paths(**_compare(networks, groups, out / "costs", None))
 
 
 def _network(name):
-    """One of `imagenet_resnet`'s depths is for 224x224 images, all others are for 32x32."""
+    """One of `imagenet_resnet`'s depths is for 224x224 images, all others are for 32x32; untrained."""
     match = _NAME.fullmatch(name)
     if not match:
-        raise ValueError(f"--networks takes names such as resnet20 and plain50. Received: {name!r}")
+        raise ValueError(
+            f"--networks takes names such as resnet20, plain50 and plain50-unfolded. Received: {name!r}"
+        )
     depth, shortcuts = int(match[2]), match[1] == "resnet"
     large = depth in (18, 34, 50, 101, 152)
     build, (shape, classes) = (keras_kd.imagenet_resnet, _LARGE) if large else (keras_kd.cifar_resnet, _SMALL)
-    return build(depth, shape, classes, shortcuts=shortcuts)
+    return twins.Compared(build(depth, shape, classes, shortcuts=shortcuts), fold=not match[3])
 
 
-def compare_twins(source, target):
+def compare_twins(source, target, fold):
     """The card of a run's network beside its twin and its teacher.
 
     Args:
       source: a `shipping.Source`.
       target: folder of its exported files.
+      fold: whether BatchNorm is folded.
 
     Returns:
       `{name: path}` of what was written.
     """
-    compared = twins.with_twin(source)
-    networks, accuracies = ({name: each[place] for name, each in compared.items()} for place in (0, 1))
-    return _compare(networks, [list(networks)], target, source.dataset, accuracies)
+    networks = twins.with_twin(source, fold)
+    return _compare(networks, [list(networks)], target, source.dataset)
 
 
 # --------------------------------------------------------------------------- what they cost
 
 
-def _compare(networks, groups, folder, dataset, accuracies):
+def _compare(networks, groups, folder, dataset):
     """Counts, measures, prints and writes; returns the paths."""
     described = [
-        cost_pictures.describe(label, costs.cost(network)) | {"accuracy": accuracies.get(label)}
-        for label, network in networks.items()
+        cost_pictures.describe(label, costs.cost(each.network)) | {"accuracy": each.accuracy}
+        for label, each in networks.items()
     ]
     with tempfile.TemporaryDirectory() as place:
         for about in described:
@@ -98,11 +96,8 @@ def _compare(networks, groups, folder, dataset, accuracies):
     found = {
         "command": shlex.join(["python", "-m", "experiments.export", *sys.argv[1:]]),
         "threads": THREADS.value,
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx")
-        },
+        "machine": machine.describe(),
+        "versions": machine.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx"),
         "networks": described,
     }
     found = storage.plain_values(found)
@@ -123,11 +118,13 @@ def _print(networks):
     console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
-def _convert(label, network, dataset, folder):
+def _convert(label, compared, dataset, folder):
     """Writes a network in all formats; LiteRT's arenas, sizes of files, and what runs them."""
     console.STOP.check("no costs written")
     print(f"{label}: converting", flush=True)
-    network = folding.fold_batch_norm(serving.float32_copy(network))
+    network = serving.float32_copy(compared.network)
+    if compared.fold:
+        network = folding.fold_batch_norm(network)
     tensorflow, lite, integers, onnx = (folder / f"{label} {number}" for number in range(4))
     serving.write_graph(network, tensorflow, dataset)
     litert.convert(network, lite, dataset=dataset)
@@ -165,7 +162,10 @@ def _time(described, networks, dataset):
     runtimes = list(sessions[described[0]["label"]])
     for about in described:
         about["latency"] = {runtime: {} for runtime in runtimes}
-    shapes = {name: dataset.image_shape if dataset else net.input_shape[1:] for name, net in networks.items()}
+    shapes = {
+        name: dataset.image_shape if dataset else each.network.input_shape[1:]
+        for name, each in networks.items()
+    }
     turns = len(runtimes) * len(BATCHES.value) * len(networks) * latency.TURNS
     with progress.bar("turns") as bar:
         task = bar.add_task("timing", total=turns)
@@ -197,17 +197,9 @@ def set_threads():
     tf.config.threading.set_inter_op_parallelism_threads(THREADS.value)
 
 
-def _processor():
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def _write_page(found, groups, path):
     networks = {network["label"]: network for network in found["networks"]}
-    machine = found["machine"]
+    computer = found["machine"]
     pages.write(
         "view.html",
         path,
@@ -216,7 +208,8 @@ def _write_page(found, groups, path):
         sections=cost_pictures.sections([[networks[label] for label in group] for group in groups]),
         command=found["command"],
         facts={
-            "machine": f"{machine['processor']}, {machine['cores']} cores, {found['threads']} thread(s) used",
+            "machine": f"{computer['processor']}, {computer['cores']} cores",
+            "threads of each runtime": found["threads"],
             "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         },
     )

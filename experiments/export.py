@@ -38,7 +38,9 @@ OUT = flags.DEFINE_string("out", "saved_models", "Folder that gets a folder for 
 DATASET = flags.DEFINE_string("dataset", None, "Where the run's dataset is, if it has moved.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where tensorflow-datasets keeps its data.")
 COST = flags.DEFINE_bool("cost", False, "Whether to say what the network costs, beside its twin and teacher.")
-NETWORKS = flags.DEFINE_list("networks", [], "With --cost, in place of --model: resnet20, plain50, ...")
+NETWORKS = flags.DEFINE_list(
+    "networks", [], "With --cost, in place of --model: resnet20, plain50-unfolded, ..."
+)
 
 _RUNTIMES = {"litert": ("ai_edge_litert.interpreter",), "onnx": ("tf2onnx", "onnxruntime")}
 
@@ -58,7 +60,7 @@ def main():
     print_files(files)
     costs = {}
     if COST.value:
-        costs = costing.compare_twins(source, target)
+        costs = costing.compare_twins(source, target, FOLD.value)
         shipping.write_card(source, target)
     console.print_paths(folder=target, card=target / shipping.CARD, **costs)
 

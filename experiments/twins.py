@@ -1,6 +1,7 @@
 """A network beside its twin, which has shortcuts where it has none, and beside its teacher."""
 
 import re
+import typing
 
 import keras
 
@@ -11,20 +12,35 @@ from keras_kd import costs, storage, taps
 _BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.resnet`
 
 
-def with_twin(source):
-    """`{label: (network, test accuracy or None)}` of a run's network, its twin and its teacher."""
-    compared = {source.path.stem: (source.network, shipping.accuracy(source.result, source.path.name))}
+class Compared(typing.NamedTuple):
+    """A network on a cost card.
+
+    Attributes:
+      network: the Keras model, as trained.
+      accuracy: on test images; None if unknown.
+      fold: whether its files have BatchNorm folded.
+    """
+
+    network: keras.Model
+    accuracy: float | None = None
+    fold: bool = True
+
+
+def with_twin(source, fold=True):
+    """`{label: Compared}` of a run's network, its twin and its teacher."""
+    accuracy = shipping.accuracy(source.result, source.path.name)
+    compared = {source.path.stem: Compared(source.network, accuracy)}
     label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
     twin, teacher = _twin(source), _beside(source, "teacher")
-    if twin and teacher and _same_graph(twin[0], teacher[0]):
+    if twin and teacher and _same_graph(twin.network, teacher.network):
         compared[f"teacher ({label})"] = teacher
     else:
         compared |= {name: each for name, each in ((label, twin), ("teacher", teacher)) if each}
-    return compared
+    return {name: each._replace(fold=fold) for name, each in compared.items()}
 
 
 def _twin(source):
-    """The same network with shortcuts, or without if it has some, and its test accuracy; None if unknown.
+    """The same network with shortcuts, or without if it has some; None for other kinds of networks.
 
     It is the run's own if that trained one, else one of the same weights.
     """
@@ -40,16 +56,16 @@ def _twin(source):
     except ValueError:  # it is another kind of network
         return None
     trained = _beside(source, "baseline")
-    return trained if trained and _same_graph(trained[0], twin) else (twin, None)
+    return trained if trained and _same_graph(trained.network, twin) else Compared(twin)
 
 
 def _beside(source, label):
-    """Another network of the same run and its test accuracy; None if there is none."""
+    """Another network of the same run; None if there is none."""
     file = layout.NETWORKS[label]
     path = source.path.parent / file
     if path.name == source.path.name or not path.is_file():
         return None
-    return storage.load_model(path), shipping.accuracy(source.result, file)
+    return Compared(storage.load_model(path), shipping.accuracy(source.result, file))
 
 
 def _has_shortcuts(network):

@@ -126,7 +126,7 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         ([], "give --model=FILE.keras, or --cost with --networks"),
         ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
         (["--networks=resnet20"], "--networks are compared with --cost"),
-        (["--cost", "--networks=vgg16"], "takes names such as resnet20 and plain50. Received: 'vgg16'"),
+        (["--cost", "--networks=vgg16"], "takes names such as resnet20, plain50 and plain50-unfolded"),
         ([MODEL, "--formats=coreml"], "--formats takes saved_model, litert, onnx. Received: coreml"),
         ([MODEL, "--litert=int4"], "--litert takes float32, dynamic_range, full_integer. Received: int4"),
         (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
@@ -201,8 +201,9 @@ def trained(folder, **networks):
     ],
 )
 def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, tmp_path):
-    found = twins.with_twin(trained(tmp_path, student=(8, False), **networks))
-    assert {label: accuracy for label, (_, accuracy) in found.items()} == labels
+    found = twins.with_twin(trained(tmp_path, student=(8, False), **networks), fold=False)
+    assert not any(each.fold for each in found.values())
+    assert {label: accuracy for label, (_, accuracy, _) in found.items()} == labels
 
 
 def test_networks_of_other_kinds_have_no_twin(tmp_path):
@@ -276,6 +277,24 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     assert "| `model.tflite` | float32 | 2 | as trained |" in card
     assert "| `model.onnx` | float32 | any | folded |" in card
     assert (cwd / "saved_models" / "first" / "model.onnx").is_file()
+
+
+@pytest.mark.slow
+def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
+    flags = ("--cost", "--networks=plain8,plain8-unfolded", "--calls=5", "--batches=1")
+    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=tmp_path)
+    assert status == 0, errors[-3000:]
+    assert "plain8-unfolded" in output
+    found = json.loads((tmp_path / "saved_models" / "costs" / "costs.json").read_text())
+    folded, unfolded = found["networks"]
+    assert [folded["label"], unfolded["label"]] == ["plain8", "plain8-unfolded"]
+    for same in ("parameters", "multiply_adds", "peak", "moments"):
+        assert folded[same] == unfolded[same]
+    kept = 4 * 4 * (3 * 16 + 2 * 32 + 2 * 64)  # gamma, beta, mean and variance of each channel, float32
+    saved = unfolded["files"]["SavedModel"] - folded["files"]["SavedModel"]
+    assert saved > kept / 2  # biases, in their place, take a quarter
+    assert abs(unfolded["files"]["LiteRT"] / folded["files"]["LiteRT"] - 1) < 0.02
+    assert found["machine"]["cores"] >= 1
 
 
 def test_batches_are_whole_numbers(cwd):
