@@ -7,6 +7,7 @@ step. An empty line ends it; the last answer says what else was measured.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import resource
@@ -48,6 +49,13 @@ SIZES = {
     "digits": Size("ResNet-32 to plain-32, 8x8", (8, 8, 1), 64, (CIFAR, 32), (CIFAR, 32)),
     "cifar": Size("ResNet-56 to plain-20, 32x32", (32, 32, 3), 128, (CIFAR, 56), (CIFAR, 20)),
     "wide": Size("WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, (WIDE, 28, 2), (WIDE, 16, 2)),
+    "search": Size(
+        "ResNet-20 to plain-32 of width 8, 8x8 (a search)",
+        (8, 8, 1),
+        64,
+        (CIFAR, 20),
+        (functools.partial(CIFAR, width=8), 32),
+    ),
     "deep": Size("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, (CIFAR, 110), (CIFAR, 110)),
     "tiny": Size("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, (CIFAR, 8), (CIFAR, 8)),
 }
