@@ -71,7 +71,7 @@ def test_the_benchmark_measures_and_compares(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--sizes=huge"], "--sizes must be of digits, cifar, wide, deep, tiny. Received: 'huge'"),
+        (["--sizes=huge"], "--sizes must be of digits, cifar, wide, search, deep, tiny. Received: 'huge'"),
         (["--contenders=live,jax"], "--contenders must be of student_alone, .* Received: 'jax'"),
         (["--compare=none.json"], "--compare=none.json is not what this script wrote"),
     ],
