@@ -190,7 +190,9 @@ class Watch:
                 if _FAREWELL in received:
                     self._parted[host].set()
                 if _FAILURE in received and not self._closed.is_set():
-                    self._send(_FAILURE)  # hosts know of each other through the chief
+                    self._closed.set()  # that the others end for it too is no news
+                    if self._members.is_chief:
+                        self._send(_FAILURE)  # hosts know of each other through the chief
                     self._end(f"{name} ended with an error, which its output names", 1)
                     return
             reason = "is gone"

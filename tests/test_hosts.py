@@ -1,5 +1,6 @@
 """Several hosts, here processes on the loopback: who they are, how they meet and part, how they train."""
 
+import collections
 import contextlib
 import json
 import os
@@ -91,11 +92,16 @@ class EndedError(Exception):
 
 
 class Group:
-    """Watches of one cluster, each made in a thread of its own; notes how each would have ended."""
+    """Watches of one cluster, each made in a thread of its own; notes how each would have ended.
 
-    def __init__(self, count, present=None, **options):
+    An end takes `linger` seconds, in which the host hears the others.
+    """
+
+    def __init__(self, count, present=None, linger=0.0, **options):
         addresses = tuple(free_addresses(count))
         self.messages, self.statuses, self.watches = {}, {}, {}
+        self.ends = collections.Counter()
+        self._linger = linger
         self._joining = [
             threading.Thread(target=self._join, args=(hosts.Cluster(addresses, index), options))
             for index in present or range(count)
@@ -107,12 +113,14 @@ class Group:
 
     def _join(self, cluster, options):
         def end(message, status):
+            self.ends[cluster.index] += 1
             self.statuses.setdefault(cluster.index, status)
             self.messages.setdefault(cluster.index, message)
             if threading.current_thread() in self._joining:
                 raise EndedError
             while cluster.index not in self.watches:
                 time.sleep(0.01)
+            time.sleep(self._linger)
             self.watches[cluster.index].close()
 
         with contextlib.suppress(EndedError):
@@ -144,6 +152,15 @@ def test_an_error_of_one_host_is_an_error_of_all():
     assert re.match(r"host 1 at 127.0.0.1:\d+ ended with an error", group.ending_of(0))
     assert re.match(r"host 0 at 127.0.0.1:\d+ ended with an error", group.ending_of(2))
     assert group.statuses == {0: 1, 2: 1}
+
+
+def test_a_host_that_ends_for_another_is_not_taken_for_the_cause():
+    group = Group(3, linger=0.5)
+    group.watches[1].leave(failed=True)
+    assert "host 0" in group.ending_of(2)
+    time.sleep(0.2)
+    assert group.ends == {0: 1, 2: 1}
+    assert "host 1" in group.ending_of(0)
 
 
 def test_hosts_that_part_do_not_miss_each_other():
