@@ -3,9 +3,15 @@
 import pytest
 from conftest import CORE_TESTS, ROOT, run_python
 
+COMPILE_LITTLE = {  # it takes most of the time: less of it for each program, and each but once
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
 
 @pytest.mark.slow
-def test_the_core_passes_on_jax():
+def test_the_core_passes_on_jax(tmp_path):
     tests = [ROOT / "tests" / name for name in CORE_TESTS if (ROOT / "tests" / name).exists()]
     status, output, errors = run_python(
         "-m",
@@ -18,7 +24,8 @@ def test_the_core_passes_on_jax():
         "no:cacheprovider",
         *tests,
         KERAS_BACKEND="jax",
-        JAX_DISABLE_MOST_OPTIMIZATIONS="1",  # compiling takes most of the time
+        **COMPILE_LITTLE,
+        JAX_COMPILATION_CACHE_DIR=str(tmp_path),
         timeout=1200,
     )
     assert status == 0, output[-4000:] + errors[-2000:]
