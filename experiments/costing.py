@@ -44,15 +44,15 @@ _SMALL, _LARGE = ((32, 32, 3), 10), ((224, 224, 3), 1000)
 # --------------------------------------------------------------------------- which networks
 
 
-def compare_names(names, out):
+def compare_names(names, out, fold):
     """The card of untrained networks by their names, such as "resnet20" and "plain20", in a folder."""
-    networks = {name: _network(name) for name in names}
-    depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in names)
-    groups = [[name for name in names if _NAME.fullmatch(name)[2] == depth] for depth in depths]
+    networks = {name: _network(name, fold) for name in names}
+    depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in networks)
+    groups = [[name for name in networks if _NAME.fullmatch(name)[2] == depth] for depth in depths]
     console.print_paths(**_compare(networks, groups, out / "costs", None))
 
 
-def _network(name):
+def _network(name, fold):
     """One of `imagenet_resnet`'s depths is for 224x224 images, all others are for 32x32; untrained."""
     match = _NAME.fullmatch(name)
     if not match:
@@ -62,7 +62,7 @@ def _network(name):
     depth, shortcuts = int(match[2]), match[1] == "resnet"
     large = depth in (18, 34, 50, 101, 152)
     build, (shape, classes) = (keras_kd.imagenet_resnet, _LARGE) if large else (keras_kd.cifar_resnet, _SMALL)
-    return twins.Compared(build(depth, shape, classes, shortcuts=shortcuts), fold=not match[3])
+    return twins.Compared(build(depth, shape, classes, shortcuts=shortcuts), fold=fold and not match[3])
 
 
 def compare_twins(source, target, fold):

@@ -51,7 +51,7 @@ def main():
     if COST.value:
         costing.set_threads()
     if NETWORKS.value:
-        costing.compare_names(NETWORKS.value, pathlib.Path(OUT.value))
+        costing.compare_names(NETWORKS.value, pathlib.Path(OUT.value), FOLD.value)
         return
     source = find(pathlib.Path(MODEL.value))
     target = pathlib.Path(OUT.value) / source.name
