@@ -19,6 +19,9 @@ _ROUNDINGS = 8
 _LANCZOS_TOLERANCE = 1e-2
 _LANCZOS_VECTORS = 12
 
+# After so many restarts, of about ten products each, there is no answer.
+_LANCZOS_RESTARTS = 100
+
 
 class Local:
     """The loss around a network as a function of one flat vector of its trainable weights.
@@ -97,22 +100,40 @@ def largest_eigenvalues(product, size, count=1, *, seed=0):
     Returns:
       float64 `[count]`, right to 1 % and mostly far better; NaN where products are not finite, or ARPACK did
       not come to that in its iterations.
+
+    Raises:
+      ValueError: if the matrix has fewer eigenvalues.
     """
+    if count > size:
+        raise ValueError(f"a matrix of size {size} has no {count} eigenvalues")
     return _lanczos(product, size, count, "LA", seed)[::-1]
 
 
 def extreme_eigenvalues(product, size, *, seed=0):
-    """The smallest and the largest eigenvalue, `(smallest, largest)`; see `largest_eigenvalues`."""
-    smallest, largest = _lanczos(product, size, 2, "BE", seed)
+    """The smallest and the largest eigenvalue, `(smallest, largest)`.
+
+    Both are right to 1 % of the larger in magnitude: one near 0 has no share to be right to, so they are
+    sought after a shift away from 0. Arguments as for `largest_eigenvalues`; NaN where that has NaN.
+    """
+    (largest_magnitude,) = np.abs(_lanczos(product, size, 1, "LM", seed))
+    shift = 2 * largest_magnitude
+    if not shift:
+        return 0.0, 0.0
+    smallest, largest = _lanczos(lambda vector: product(vector) + shift * vector, size, 2, "BE", seed) - shift
     return float(smallest), float(largest)
 
 
 def _lanczos(product, size, count, which, seed):
     start = np.random.default_rng(seed).standard_normal(size)
-    if not np.isfinite(product(start)).all():
+    first = product(start)
+    if not np.isfinite(first).all():
         return np.full(count, np.nan)
+    if not first.any():  # a matrix of zeros, with which ARPACK cannot begin
+        return np.zeros(count)
     if size <= 2 * count:  # too small for ARPACK
         values = np.linalg.eigvalsh(np.stack([product(row) for row in np.eye(size)]))
+        if which == "LM":
+            return values[np.argsort(np.abs(values))[-count:]]
         return values[[0, -1]] if which == "BE" else values[-count:]
     matrix = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=np.float64)
     try:
@@ -123,6 +144,7 @@ def _lanczos(product, size, count, which, seed):
             v0=start,
             ncv=min(size, max(_LANCZOS_VECTORS, 2 * count + 1)),
             tol=_LANCZOS_TOLERANCE,
+            maxiter=_LANCZOS_RESTARTS,
             return_eigenvectors=False,
         )
     except scipy.sparse.linalg.ArpackError:

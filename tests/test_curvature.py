@@ -122,6 +122,33 @@ def test_eigenvalues_of_a_known_spectrum(matrix):
     )
 
 
+def test_a_smallest_eigenvalue_of_zero_is_found(data):
+    """Where an error is a share of it, none is small enough."""
+    x, _ = data
+    model, local = softmax_regression(data)
+    asked = []
+
+    def product(vector):
+        asked.append(vector)
+        return local.product(vector)
+
+    smallest, largest = curvature.extreme_eigenvalues(product, local.size)
+    wanted = np.linalg.eigvalsh(hessian(model, x))[-1]
+    assert largest == pytest.approx(wanted, rel=0.01)
+    assert abs(smallest) < 0.01 * wanted
+    assert len(asked) < 200
+    diagonal = np.concatenate([np.zeros(1500), np.linspace(0, 1, 1500), [9.0]])
+    smallest, largest = curvature.extreme_eigenvalues(lambda v: diagonal * v, 3001)
+    assert largest == pytest.approx(9.0, rel=0.01)
+    assert abs(smallest) < 0.09
+    assert curvature.extreme_eigenvalues(lambda v: 0 * v, 300) == (0.0, 0.0)
+
+
+def test_a_matrix_has_no_more_eigenvalues_than_rows(matrix):
+    with pytest.raises(ValueError, match="size 10 has no 11 eigenvalues"):
+        curvature.largest_eigenvalues(lambda v: matrix @ v, 10, 11)
+
+
 def test_power_iteration_agrees(matrix, rng):
     vector = rng.normal(size=10)
     for _ in range(2000):
