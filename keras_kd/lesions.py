@@ -322,7 +322,7 @@ def plan(blocks, pairs, *, draws=5, most=20, seed=0):
         for count in range(1, min(most, len(blocks)) + 1)
     }
     swapped = {
-        count: [Lesion(swapped=tuple(_swaps(pairs, count, for_swaps))) for _ in range(draws)]
+        count: [Lesion(swapped=swaps) for swaps in _swaps(pairs, count, draws, for_swaps)]
         for count in range(1, min(most, len(pairs)) + 1)
     }
     return Plan({block: Lesion(silenced=(block,)) for block in blocks}, silenced, swapped)
@@ -368,6 +368,11 @@ def _subsets(blocks, count, draws, random):
     ]
 
 
-def _swaps(pairs, count, random):
-    """Different pairs: a pair that is swapped twice is back in its place."""
-    return [pairs[i] for i in random.permutation(len(pairs))[:count]]
+def _swaps(pairs, count, draws, random):
+    """Single pairs are different ones, all of them where there are at most `draws`.
+
+    More swaps follow each other, so their order counts; a pair that is swapped twice is back in its place.
+    """
+    if count == 1:
+        return [(pairs[i],) for i in sorted(random.permutation(len(pairs))[:draws])]
+    return [tuple(pairs[i] for i in random.permutation(len(pairs))[:count]) for _ in range(draws)]

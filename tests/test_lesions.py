@@ -295,7 +295,7 @@ def test_an_examination_asks_about_every_lesion(data):
     assert {count: len(found) for count, found in findings.silenced.items()} == {1: 3, 2: 3, 3: 3, 4: 3}
     assert set(findings.silenced[1]) <= set(findings.single.values())
     swap = patient.accuracy(data[0], labels, swapped=patient.swappable)
-    assert findings.swapped == {1: (swap,) * 3}  # there is one pair
+    assert findings.swapped == {1: (swap,)}  # there is one pair
 
 
 def test_where_few_lesions_can_be_drawn_each_is_taken_once(data):
@@ -341,8 +341,17 @@ def test_findings_are_sorted_as_they_were_planned():
     found = planned.findings(range(len(planned.lesions)))
     assert (found.intact, found.single) == (0, {"a": 1, "b": 2, "c": 3})
     assert found.silenced == {1: (4, 5), 2: (6, 7)}
-    assert found.swapped == {1: (8, 9)}
+    assert found.swapped == {1: (8,)}
     assert planned.lesions[8] == lesions.Lesion(swapped=(("a", "b"),))
+
+
+def test_no_pair_is_swapped_alone_twice():
+    pairs = tuple(itertools.combinations("abcd", 2))
+    for seed in range(5):
+        alone = [lesion.swapped for lesion in lesions.plan((), pairs, draws=5, seed=seed).swapped[1]]
+        assert len(set(alone)) == len(alone) == 5
+    alone = [lesion.swapped for lesion in lesions.plan((), pairs, draws=6).swapped[1]]
+    assert alone == [(pair,) for pair in pairs]
 
 
 def test_all_lesions_share_one_trace(data, monkeypatch):
