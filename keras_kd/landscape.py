@@ -50,7 +50,7 @@ class Height:
         belong to training: give them where the examples are of another split.
 
     Raises:
-      ValueError: for no example, or an unknown `batch_norm`.
+      ValueError: for no example, images and labels of different number, or an unknown `batch_norm`.
     """
 
     def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=256, training_images=None):
@@ -58,6 +58,11 @@ class Height:
             raise ValueError(f"batch_norm must be one of {BATCH_NORM}. Received: batch_norm={batch_norm!r}")
         if not len(labels):
             raise ValueError("the loss needs at least one example. Received: none")
+        if len(images) != len(labels):
+            raise ValueError(
+                f"there must be one label for each image. "
+                f"Received: {len(images)} images, {len(labels)} labels"
+            )
         self.model = model
         self.batch_norm = batch_norm
         self.images = _batches(np.asarray(images, np.float32), batch_size)

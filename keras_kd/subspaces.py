@@ -78,10 +78,13 @@ def output_axes(model):
       model: a built `keras.Model`.
 
     Returns:
-      `{path: axes}` of depthwise and transposed convolutions; of all other kernels it is the last axis.
+      `{path: axes}` of depthwise and transposed convolutions; of all other kernels it is the last axis. None
+      in place of axes for what a `Normalization` has measured of the data, which is no weight to move.
     """
     found = {}
     for layer in taps.all_layers(model):
+        if isinstance(layer, keras.layers.Normalization):
+            found |= {weight.path: None for weight in layer.weights}
         for kind, (name, axes) in _OUTPUTS.items():
             if isinstance(layer, kind):
                 found |= {weight.path: axes for weight in layer.weights if weight.name == name}
@@ -100,19 +103,20 @@ def random_directions(weights, count, *, seed=0, vectors=False, outputs=None):
       seed: of the draws.
       vectors: whether biases and BatchNorm's scales and offsets move too, each vector as one filter. They
         stay by default, as in the paper; BatchNorm's statistics always do.
-      outputs: `output_axes` of the network; needed where it has depthwise or transposed convolutions.
+      outputs: `output_axes` of the network; needed where it has depthwise or transposed convolutions, or
+        layers that normalise its inputs.
 
     Returns:
       A tuple of directions, `{path: float32 array}`.
 
     Source: Li et al. 2018, arXiv:1712.09913, section 4.
     """
+    axes = dict.fromkeys(weights, (-1,)) | (outputs or {})
     moving = {
         path: weight
         for path, weight in weights.items()
-        if weight.ndim >= 2 or (vectors and not path.endswith(_STATISTICS))
+        if axes[path] and (weight.ndim >= 2 or (vectors and not path.endswith(_STATISTICS)))
     }
-    axes = {path: (outputs or {}).get(path, (-1,)) for path in moving}
     return tuple(
         {path: _filter_normalised(path, weight, axes[path], seed, number) for path, weight in moving.items()}
         for number in range(count)

@@ -60,8 +60,20 @@ def copy_weights(source, target):
 
 
 def weights_of(model):
-    """Copies of a model's weights by name, `{path: array}`, without the states of random layers."""
-    return {weight.path: np.array(ops.convert_to_numpy(weight)) for weight in model.weights}
+    """Copies of a model's weights by name, `{path: array}`, without the states of random layers.
+
+    Raises:
+      ValueError: if two weights have the same name, as in two models inside a model.
+    """
+    found = {weight.path: np.array(ops.convert_to_numpy(weight)) for weight in model.weights}
+    if len(found) < len(model.weights):
+        paths = [weight.path for weight in model.weights]
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ValueError(
+            f"model {model.name!r} has two weights named {twice!r}, so names do not tell them apart: "
+            f"give its layers names of their own"
+        )
+    return found
 
 
 def check_same(first, second, names):

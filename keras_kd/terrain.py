@@ -30,13 +30,13 @@ class Options:
       vectors: whether directions move biases and BatchNorm's scales too.
       hessian_steps: points along each axis at which the Hessian's extreme eigenvalues are sought, odd; 0:
         none.
-      eigenvalues: how many of the largest at the network itself.
+      eigenvalues: how many of the largest at the network itself, or all if it has fewer.
       trace_samples: products for the Hessian's trace.
       step_sizes: of the step along which gradients are compared.
       seed: of directions and random vectors.
 
     Raises:
-      ValueError: for an even number of steps, no span, or too few eigenvalues or samples.
+      ValueError: for an even number of steps, no span, or too few eigenvalues, samples or step sizes.
     """
 
     steps: int = 21
@@ -51,6 +51,8 @@ class Options:
 
     def __post_init__(self):
         subspaces.centred_ticks(self.steps, self.span)
+        if not self.step_sizes or min(self.step_sizes) <= 0:
+            raise ValueError(f"step_sizes must be > 0, and one at least. Received: {self.step_sizes}")
         if self.hessian_steps and (self.hessian_steps < 0 or self.hessian_steps % 2 == 0):
             raise ValueError(
                 f"hessian_steps must be odd, so that the centre is sampled, or 0. Received: "
@@ -111,7 +113,7 @@ class _Surveyor:
         self._folder = folder
         self._watch = watch
         self._heights = {}
-        self.left_out = []
+        self.left_out = [*self._apart()]
 
     def _height(self, label, batch_norm):
         """One for all networks of a kind, so that nothing is compiled twice."""
@@ -243,6 +245,21 @@ class _Surveyor:
             found.setdefault(tuple(sorted((p, w.shape) for p, w in point.items())), []).append(label)
         return list(found.values())
 
+    def _apart(self):
+        """Says which networks no line or plane joins, and why."""
+        (first, *_), *others = self._twins()
+        for other, *_ in others:
+            try:
+                taps.check_same(self._points[first], self._points[other], (first, other))
+            except ValueError as error:
+                yield f"lines and planes between {first} and {other}: {error}"
+        for labels in self._twins():
+            for one, other in itertools.pairwise(self._kinds(labels)):
+                yield (
+                    f"the line between {one} and {other}: with the same weights they compute differently, so "
+                    f"a point on it has two losses"
+                )
+
     def _kinds(self, labels):
         """The first label of each kind of network among some."""
         kinds = {}
@@ -283,7 +300,7 @@ class _Surveyor:
             return self._survey(f"{title} at {label}", measure, points, identity, measures, chunk=1).values
 
         def spectrum(_):
-            return [curvature.largest_eigenvalues(product, local.size, options.eigenvalues, seed=seed)]
+            return [curvature.largest_eigenvalues(product, local.size, count, seed=seed)]
 
         def samples(numbers):
             return [
@@ -296,7 +313,8 @@ class _Surveyor:
             return np.stack([found.losses, found.cosines, found.distances, found.changes], axis=1)
 
         seed = options.seed
-        ranks = [f"eigenvalue {rank}" for rank in range(1, options.eigenvalues + 1)]
+        count = min(options.eigenvalues, local.size)
+        ranks = [f"eigenvalue {rank}" for rank in range(1, count + 1)]
         (largest,) = survey("spectrum", spectrum, [[0]], ranks)
         numbers = np.arange(options.trace_samples)[:, None]
         trace = curvature.trace_of_samples(survey("trace", samples, numbers, ["sample"])[:, 0])

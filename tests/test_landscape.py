@@ -147,3 +147,8 @@ def test_so_many_examples_give_the_standard_error(rng):
     assert landscape.examples_needed(values[:50], 1e-6) == 50
     with pytest.raises(ValueError, match="standard_error must be > 0"):
         landscape.examples_needed(values, 0.0)
+
+
+def test_each_image_needs_a_label(data):
+    with pytest.raises(ValueError, match="one label for each image. Received: 48 images, 47 labels"):
+        landscape.Height(mlp(), data[0], data[1][:47])

@@ -201,3 +201,16 @@ def test_ticks_around_values_reach_beyond_them():
 
 def test_a_grid_has_every_pair():
     assert subspaces.grid([0, 1], [5, 6, 7]).tolist() == [[0, 5], [0, 6], [0, 7], [1, 5], [1, 6], [1, 7]]
+
+
+def test_what_was_measured_of_the_data_does_not_move():
+    normalise = keras.layers.Normalization(axis=(1, 2, 3), mean=None)
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), normalise, keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    outputs = subspaces.output_axes(model)
+    for vectors in (False, True):
+        (direction,) = subspaces.random_directions(
+            taps.weights_of(model), 1, vectors=vectors, outputs=outputs
+        )
+        assert [path.rsplit("/")[-1] for path in direction] == ["kernel", "bias"][: 1 + vectors]

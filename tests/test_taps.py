@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from conftest import mlp, same, weights_of
@@ -44,3 +45,14 @@ def test_copy_weights_changes_nothing_if_one_does_not_fit():
         with pytest.raises(ValueError, match=r"different weights|has shape"):
             taps.copy_weights(source, target)
         assert same(before, weights_of(target))
+
+
+def test_names_that_tell_no_weights_apart_are_refused():
+    inputs = keras.Input((4,))
+    parts = [
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name="part") for _ in "ab"
+    ]
+    outer = [keras.Sequential([part], name=name) for part, name in zip(parts, "ab", strict=True)]
+    model = keras.Model(inputs, keras.layers.Add()([each(inputs) for each in outer]))
+    with pytest.raises(ValueError, match="two weights named 'part/dense/kernel'"):
+        taps.weights_of(model)

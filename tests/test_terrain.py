@@ -105,6 +105,8 @@ def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
     found = terrain.look({"a": mlp(units=3), "b": mlp(units=4)}, x, y, QUICK, tmp_path)
     assert [plane["title"] for plane in found["planes"]] == ["around a", "around b"]
     assert found["lines"] == []
+    (reason,) = found["left_out"]
+    assert reason.startswith("lines and planes between a and b: 'a' and 'b' have different weights: only one")
     assert [numbers["hessian_ratio"] for numbers in found["networks"]] == [None, None]
 
 
@@ -114,6 +116,8 @@ def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
         ({"steps": 4}, "steps must be odd and at least 3.* Received: 4"),
         ({"hessian_steps": 2}, "hessian_steps must be odd.* or 0. Received: 2"),
         ({"hessian_steps": -1}, "hessian_steps must be odd.* or 0. Received: -1"),
+        ({"step_sizes": ()}, r"step_sizes must be > 0, and one at least. Received: \(\)"),
+        ({"step_sizes": (0.1, 0.0)}, "step_sizes must be > 0"),
         ({"trace_samples": 1}, "at least 1 eigenvalue and 2 trace_samples.*trace_samples=1"),
     ],
 )
@@ -164,9 +168,10 @@ def test_a_frozen_network_has_a_surface_and_no_curvature(data, tmp_path):
     frozen.trainable = False
     options = dataclasses.replace(QUICK, hessian_steps=1)
     found = terrain.look({"a": mlp(units=3), "b": frozen}, x, y, options, tmp_path)
+    assert len(found["networks"][0]["spectrum"]) == options.eigenvalues
     assert "largest_eigenvalue" in found["networks"][0]
     assert "largest_eigenvalue" not in found["networks"][1]
-    assert found["left_out"] == ["the curvature at b: all of its weights are frozen (trainable=False)"]
+    assert found["left_out"][1:] == ["the curvature at b: all of its weights are frozen (trainable=False)"]
 
 
 def test_holes_of_lines_are_counted(data, tmp_path):
