@@ -101,8 +101,20 @@ def _of_run(folder, result):
 
 
 def _of_study(folder, result):
-    """The trios of a study that are asked for."""
-    groups = [
+    """The trios of a study that are asked for, at least one for each depth and each seed."""
+    trios = [trio for trio in views.trios(result["rows"]) if _chosen(trio)]
+    missing = [
+        f"--{flag.name}={value}"
+        for flag, found in ((DEPTHS, {trio.depth for trio in trios}), (SEEDS, {trio.seed for trio in trios}))
+        for value in flag.value or []
+        if value not in map(str, found)
+    ]
+    if missing or not trios:
+        raise ValueError(
+            f"{folder} has no residual network with its plain twin and the one it taught, all trained"
+            f"{', with ' * bool(missing)}{' or '.join(missing)}"
+        )
+    return [
         Group(
             f"{trio.kind}, seed {trio.seed}",
             {label: folder / "runs" / run / layout.MODEL for label, run in trio.runs.items()},
@@ -110,15 +122,12 @@ def _of_study(folder, result):
             trio.seed,
             trio.kind,
         )
-        for trio in views.trios(result["rows"])
-        if _asked(DEPTHS.value, trio.depth) and _asked(SEEDS.value, trio.seed)
+        for trio in trios
     ]
-    if not groups:
-        raise ValueError(
-            f"{folder} has no residual network with its plain twin and the one it taught, all trained, with "
-            f"--depths={','.join(DEPTHS.value or [])} --seeds={','.join(SEEDS.value or [])}"
-        )
-    return groups
+
+
+def _chosen(trio):
+    return _asked(DEPTHS.value, trio.depth) and _asked(SEEDS.value, trio.seed)
 
 
 def _asked(wanted, value):
