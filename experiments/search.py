@@ -248,6 +248,8 @@ def conduct(folder, model, dataset, settings, own, total):
     if best is None:
         reason = next((record.error for record in records if record.error), "none was trained to the end")
         raise ValueError(f"no trial of {len(records)} has a score: {reason}")
+    if len(records) < total:
+        print(f"{len(records)} trials in place of {total}: there was nothing else to try", flush=True)
     found = describe(tuner, model.space, settings, best) | common.describe(dataset, settings)
     return search_report.write(folder, found, model, dataset, settings, tuner.folder_of(best.trial))
 
@@ -290,7 +292,7 @@ def work(folder, own, settings, space):
     """What a worker does: trains what the chief hands out, until nothing is left."""
     if common.OVERWRITE.value:
         raise ValueError("--overwrite is the chief's: give it there alone")
-    if common.finished(folder) is not None:
+    if not retries.RETRY_FAILED.value and common.finished(folder) is not None:
         return
     crews.find_chief(own, CHIEF_PATIENCE.value)
     if not folder.begun:

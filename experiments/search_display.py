@@ -105,6 +105,7 @@ def print_findings(found, most=10):
         }
     )
     console.print_table("On test, touched once a seed", rows, list(rows[0]))
+    print(search_pictures.SELECTED)
 
 
 def setting(values):

@@ -94,7 +94,7 @@ def write_hparams(folder, found):
     logs = folder / "tensorboard" / "trials"
     shutil.rmtree(logs, ignore_errors=True)  # of a process that was killed while it wrote them
     for trial in found["trials"]:
-        if trial["score"] is None:
+        if not trial["measures"]:
             continue
         measures = {name: sum(values) / len(values) for name, values in trial["measures"].items()}
         tensorboard.write_hparams(
@@ -111,7 +111,8 @@ def write_page(folder, found):
     lead = (
         f"{found['tuner']}: {len(found['trials'])} trials on {found['dataset']['name']}, judged by "
         f"{search_pictures.OBJECTIVES[found['objective']]}. The best is trial {found['best']['trial']}. On "
-        f"test, touched once a seed: best {accuracy['best']:.1%}, default {accuracy['default']:.1%}."
+        f"test, touched once a seed: best {accuracy['best']:.1%}, default {accuracy['default']:.1%}. "
+        f"{search_pictures.SELECTED}"
     )
     facts = {
         "data": found["dataset"]["name"],

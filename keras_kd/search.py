@@ -162,9 +162,11 @@ class Record:
       status: keras-tuner's: "COMPLETED", "FAILED", "RUNNING" or "INVALID" (it will run again).
       epochs: it was trained for.
       score: mean of the objective over the seeds, None without.
-      measures: `{measure: [value per seed]}`.
-      seconds: wall-clock time of all seeds; of a promoted trial, those of this round.
-      error: why it failed, or None.
+      measures: `{measure: [value per seed]}`; empty where the worker's file is not to be seen.
+      seconds: wall-clock time of all seeds in the process that ended it, from where that one took it up; of a
+        promoted trial, those of this round.
+      error: why it failed; None of others.
+      folder: name of the folder in `trials` in which it was trained; None without a score.
     """
 
     trial: str
@@ -175,6 +177,11 @@ class Record:
     measures: dict = dataclasses.field(default_factory=dict)
     seconds: float | None = None
     error: str | None = None
+    folder: str | None = None
+
+
+# Where keras-tuner gives none: a reason does not come from worker to chief.
+_NO_REASON = "its worker left no reason"
 
 
 class Tuner(keras_tuner.Tuner):
@@ -219,7 +226,7 @@ class Tuner(keras_tuner.Tuner):
 
     def save(self):
         """keras-tuner's own file of the tuner says nothing; the oracle writes its own."""
-        if not self._is_worker():
+        if self.oracle is self._kept:  # a worker has the chief's by wire
             self._kept.save()
 
     def pre_create_trial(self):
@@ -248,24 +255,30 @@ class Tuner(keras_tuner.Tuner):
         hp = trial.hyperparameters
         values = self.hypermodel.space.declare(hp)
         epochs = hp.values.get("tuner/epochs", self.hypermodel.settings.epochs)
-        began = time.monotonic()
         about = {"trial": trial.trial_id, "values": values, "epochs": epochs}
         try:
-            measured = self._train(hp, values, epochs, self._root(trial))
+            about |= self._outcome(hp, values, epochs, self._root(trial))
+            storage.write_json(about, self._path(trial.trial_id))
         except _ENDING as error:
             raise _EndedError from error
+        objective = self.oracle.objective.name
+        self._failed = "error" in about
+        return {objective: 0.0 if self._failed else statistics.fmean(about["measures"][objective])}
+
+    def _outcome(self, hp, values, epochs, root):
+        """What became of a trial: its measures, or the error, which keras-tuner would print at length."""
+        began = time.monotonic()
+        try:
+            measured, folder = self._train(hp, values, epochs, root)
+        except _ENDING:
+            raise
         except Exception as error:
-            about["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            storage.write_json(about, self._path(trial.trial_id))
-            self._failed = True  # if it were raised, keras-tuner would print a traceback
-            return {self.oracle.objective.name: 0.0}
+            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
         measures = {name: [each[name] for each in measured] for name in MEASURES}
-        about |= {"measures": measures, "seconds": time.monotonic() - began}
-        storage.write_json(about, self._path(trial.trial_id))
-        return {self.oracle.objective.name: statistics.fmean(measures[self.oracle.objective.name])}
+        return {"measures": measures, "seconds": time.monotonic() - began, "folder": folder.name}
 
     def _train(self, hp, values, epochs, root):
-        """The measures of each seed."""
+        """The measures of each seed, and the folder in which it was trained."""
         measured = []
         with self._place(root, values) as folder, progress.silence():
             for seed in self._seeds:
@@ -281,7 +294,7 @@ class Tuner(keras_tuner.Tuner):
                         callbacks=self._callbacks,
                     )
                 )
-        return measured
+        return measured, folder
 
     @contextlib.contextmanager
     def _place(self, root, values):
@@ -314,10 +327,16 @@ class Tuner(keras_tuner.Tuner):
 
     def folder_of(self, trial_id):
         """Where a trial was trained."""
-        return self.trial_folder(self._root(self._kept.trials[trial_id]))
+        name = self._found(trial_id).get("folder")
+        return self.trial_folder(name or self._root(self._kept.trials[trial_id]))
 
     def _path(self, trial_id):
         return self._folder / "results" / f"{trial_id}.json"
+
+    def _found(self, trial_id):
+        """What the process that trained a trial left of it; nothing of one that has not ended."""
+        path = self._path(trial_id)
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def load_model(self, trial):
         """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""
@@ -327,7 +346,7 @@ class Tuner(keras_tuner.Tuner):
             trial.hyperparameters,
             distiller,
             seed=seed,
-            folder=self.trial_folder(self._root(trial)) / f"seed-{seed}",
+            folder=self.folder_of(trial.trial_id) / f"seed-{seed}",
             epochs=trial.hyperparameters.values.get("tuner/epochs"),
             callbacks=self._callbacks,
         )
@@ -335,21 +354,19 @@ class Tuner(keras_tuner.Tuner):
 
     def record(self, trial):
         """The `Record` of a trial."""
-        path = self._path(trial.trial_id)
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = self._found(trial.trial_id)
         values = self.hypermodel.space.declare(trial.hyperparameters)
         epochs = trial.hyperparameters.values.get("tuner/epochs", self.hypermodel.settings.epochs)
-        measures = found.get("measures", {})
-        objective = measures.get(self.oracle.objective.name)
         return Record(
             trial.trial_id,
             values,
             trial.status,
             epochs,
-            score=statistics.fmean(objective) if objective else None,
-            measures=measures,
+            score=trial.score if trial.status == "COMPLETED" else None,
+            measures=found.get("measures", {}),
             seconds=found.get("seconds"),
-            error=found.get("error") or trial.message if trial.status == "FAILED" else None,
+            error=found.get("error") or trial.message or _NO_REASON if trial.status == "FAILED" else None,
+            folder=found.get("folder"),
         )
 
     def records(self):

@@ -297,11 +297,49 @@ def test_a_signal_or_a_full_disk_ends_the_search_and_the_trial_is_taken_up_again
     assert seen[1] == seen[2]
 
 
+def test_a_failure_without_a_reason_is_one_too(tmp_path):
+    tuner = search.Tuner(oracle_of("random", tmp_path, trials=1), Scripted(None), tmp_path, [0])
+    trial = tuner.oracle.create_trial("a")
+    trial.status = "FAILED"
+    tuner.oracle.end_trial(trial)
+    (record,) = tuner.records()
+    assert (record.status, record.error) == ("FAILED", "its worker left no reason")
+
+
+def test_a_result_that_cannot_be_written_ends_the_search_and_its_trial_is_taken_up_again(
+    tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "write_json", full)
+        tuner = search.Tuner(oracle_of("grid", tmp_path, trials=2), Scripted(lambda *_: 0.5), tmp_path, [0])
+        monkeypatch.setattr(tuner, "save", lambda: None)
+        monkeypatch.setattr(tuner.oracle, "save", lambda: None)
+        with pytest.raises(OSError, match="disk full"):
+            tuner.search()
+    assert [record.status for record in tuner.records()] == ["RUNNING"]
+
+
+def test_the_score_is_the_oracles_where_the_workers_file_is_missing(tmp_path):
+    tuner = searched(tmp_path, lambda *_: 0.5, trials=1)
+    (tmp_path / "results" / f"{tuner.records()[0].trial}.json").unlink()
+    best = search.best(tuner.records(), 3, "max")
+    assert (best.score, best.measures) == (0.5, {})
+    assert tuner.folder_of(best.trial) == tmp_path / "trials" / best.trial
+
+
 def test_a_trial_whose_folder_another_process_has_begins_again_beside_it(tmp_path):
     tuner = search.Tuner(oracle_of("grid", tmp_path, trials=1), Scripted(lambda *_: 0.5), tmp_path, [0])
     values = SPACE.grid(1)[0]
     with tuner._place("0", values) as first, tuner._place("0", values) as second:
         assert (first.name, second.name) == ("0", "0-tuner0")
+    with tuner._place("0", values):
+        tuner.search()  # of the trial 0
+    (record,) = tuner.records()
+    assert (record.trial, record.folder) == ("0", "0-tuner0")
+    assert tuner.folder_of("0") == tmp_path / "trials" / "0-tuner0"
 
 
 # --------------------------------------------------------------------------- real trainings
