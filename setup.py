@@ -13,8 +13,8 @@ setuptools.setup(
     long_description=README.read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["keras_kd", "experiments"],
-    package_data={"keras_kd": ["templates/*.html", "templates/*.md"], "experiments": ["studies/*.yaml"]},
+    packages=setuptools.find_packages(include=["keras_kd", "keras_kd.*"]),
+    package_data={"keras_kd.reporting": ["templates/*.html", "templates/*.md"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
@@ -41,6 +41,7 @@ setuptools.setup(
         "onnx": ["onnx>=1.20", "onnxruntime>=1.23", "tf2onnx>=1.16"],
         "test": [
             "ai-edge-litert>=2.1",
+            "import-linter>=2.1",
             "jax>=0.5",
             "onnx>=1.20",
             "onnxruntime>=1.23",

@@ -19,16 +19,17 @@ import keras
 from absl import flags
 
 from experiments import console, contenders, machine, measures
-from keras_kd import progress, storage, training
+from keras_kd.training import config
+from keras_kd.utils import files, progress
 
 SIZES = flags.DEFINE_list("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
 CONTENDERS = flags.DEFINE_list("contenders", list(contenders.CONTENDERS), "Who takes part.")
 STEPS = flags.DEFINE_integer("steps", 20, "Measured steps of each contender.", lower_bound=1)
 TURN = flags.DEFINE_integer("turn", 4, "Steps in a turn.", lower_bound=1)
 WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before, first one included.", lower_bound=1)
-PRECISION = flags.DEFINE_enum("precision", "float32", training.PRECISIONS, "Of Keras's contenders.")
-IMAGES = flags.DEFINE_enum("images", "auto", training.IMAGES, "Where images lie and are augmented.")
-JIT = flags.DEFINE_enum("jit_compile", "auto", list(training.JIT), "Whether XLA compiles the step.")
+PRECISION = flags.DEFINE_enum("precision", "float32", config.PRECISIONS, "Of Keras's contenders.")
+IMAGES = flags.DEFINE_enum("images", "auto", config.IMAGES, "Where images lie and are augmented.")
+JIT = flags.DEFINE_enum("jit_compile", "auto", list(config.JIT), "Whether XLA compiles the step.")
 OUT = flags.DEFINE_string("out", "runs/benchmark.json", "Where the numbers go.")
 COMPARE = flags.DEFINE_string("compare", None, "Numbers of another run of this script.")
 
@@ -48,7 +49,7 @@ def main():
         print_ratios(ratios)
         if size in before:
             print_changes(rows, before[size])
-        storage.write_json(found, OUT.value)  # what is measured is not lost with the next size
+        files.write_json(found, OUT.value)  # what is measured is not lost with the next size
     console.print_paths(result=OUT.value)
 
 

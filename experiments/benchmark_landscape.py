@@ -18,7 +18,10 @@ from absl import flags
 
 import keras_kd
 from experiments import console, machine, watching
-from keras_kd import augmentation, datasets, landscape, progress, storage, subspaces, surveys, taps
+from keras_kd.analysis.landscape import directions, evaluation, surface
+from keras_kd.data import augmentation, datasets
+from keras_kd.models import weights
+from keras_kd.utils import files, progress
 
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each; the medians count.", lower_bound=1)
 ETA = flags.DEFINE_bool("eta", False, "Whether to check the time that is told on 51 x 51 points.")
@@ -33,7 +36,7 @@ def main():
     found = {"machine": about, "per_point": speeds()}
     if ETA.value:
         found["eta"] = truth_of_eta()
-    storage.write_json(found, OUT.value)
+    files.write_json(found, OUT.value)
     console.print_paths(result=OUT.value)
 
 
@@ -41,9 +44,9 @@ def speeds():
     """Seconds a point of each, and how many times faster the survey is, turn by turn."""
     images, labels = digits(512)
     model = keras_kd.cifar_resnet(20, images.shape[1:])
-    plane = subspaces.random_plane(taps.weights_of(model))
-    points = subspaces.grid(*[np.linspace(-0.1, 0.1, 4)] * 2)
-    survey = landscape.Height(model, images, labels).along(plane)
+    plane = directions.random_plane(weights.weights_of(model))
+    points = directions.grid(*[np.linspace(-0.1, 0.1, 4)] * 2)
+    survey = surface.LossSurface(model, images, labels).along(plane)
     contenders = {
         "assign and evaluate, batch 32": evaluator(model, plane, images, labels, 32),
         "assign and evaluate, one batch": evaluator(model, plane, images, labels, 512),
@@ -108,9 +111,9 @@ def truth_of_eta(steps=51, examples=1000, after=0.05):
     rng = np.random.default_rng(0)
     model = keras_kd.cifar_resnet(8, width=8)
     images = rng.normal(size=(examples, 32, 32, 3)).astype("float32")
-    plane = subspaces.random_plane(taps.weights_of(model))
-    points = subspaces.grid(*[subspaces.centred_ticks(steps, 1.0)] * 2)
-    height = landscape.Height(model, images, rng.integers(0, 10, examples))
+    plane = directions.random_plane(weights.weights_of(model))
+    points = directions.grid(*[directions.centred_ticks(steps, 1.0)] * 2)
+    height = surface.LossSurface(model, images, rng.integers(0, 10, examples))
     told = []
     left = progress.TimeLeft()
 
@@ -122,7 +125,7 @@ def truth_of_eta(steps=51, examples=1000, after=0.05):
 
     with tempfile.TemporaryDirectory() as folder, watching.Watch() as watch:
         path = pathlib.Path(folder) / "survey.npz"
-        surveys.Survey(path, height.along(plane), points, height.identity(plane)).run(note)
+        evaluation.GridEvaluation(path, height.along(plane), points, height.identity(plane)).run(note)
     took = time.monotonic() - told[1]
     print(f"After {after:.0%} of the points {told[0]:.0f} s were told to be left; it took {took:.0f} s.")
     return {"told": told[0], "took": took, "off_by": told[0] / took - 1}

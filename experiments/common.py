@@ -11,20 +11,14 @@ from absl import flags
 
 import keras_kd
 from experiments import console, machine
-from keras_kd import (
-    augmentation,
-    datasets,
-    devices,
-    export,
-    optimization,
-    plans,
-    plots,
-    runs,
-    tensorboard,
-    training,
-)
+from keras_kd.data import augmentation, datasets, sampling
+from keras_kd.export import saved_model
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.training import config, optimizers
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import backend, run_dir
 
-_DEFAULTS = training.Settings()
+_DEFAULTS = config.Settings()
 
 DATASET = flags.DEFINE_string(
     "dataset",
@@ -39,22 +33,22 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to delete a run that 
 flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Passes over the training split, per network.")
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Examples a step, over all replicas.")
 flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "Highest rate of the schedule.")
-flags.DEFINE_enum("schedule", _DEFAULTS.schedule, list(optimization.SCHEDULES), "Of the rate.")
+flags.DEFINE_enum("schedule", _DEFAULTS.schedule, list(optimizers.SCHEDULES), "Of the rate.")
 flags.DEFINE_float("warmup_fraction", _DEFAULTS.warmup_fraction, "Share of the steps to reach that rate.")
 flags.DEFINE_float("momentum", _DEFAULTS.momentum, "Of SGD, with Nesterov's acceleration.")
 flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Of kernels; never of BN and biases.")
-flags.DEFINE_enum("decay", _DEFAULTS.decay, training.DECAYS, "L2 in the loss, or decoupled.")
+flags.DEFINE_enum("decay", _DEFAULTS.decay, config.DECAYS, "L2 in the loss, or decoupled.")
 flags.DEFINE_float("clip_norm", _DEFAULTS.clip_norm, "Largest norm of the gradient; 0: any.")
 flags.DEFINE_enum(
     "augmentation", _DEFAULTS.augmentation, augmentation.AUGMENTATIONS, "'auto' follows the dataset."
 )
-flags.DEFINE_enum("precision", _DEFAULTS.precision, training.PRECISIONS, "Of the computation.")
-flags.DEFINE_enum("strategy", _DEFAULTS.strategy, devices.STRATEGIES, "'auto': mirrored on GPUs.")
+flags.DEFINE_enum("precision", _DEFAULTS.precision, config.PRECISIONS, "Of the computation.")
+flags.DEFINE_enum("strategy", _DEFAULTS.strategy, strategy.STRATEGIES, "'auto': mirrored on GPUs.")
 flags.DEFINE_integer(
     "replicas", _DEFAULTS.replicas, "Of 'mirrored': GPUs, or parts of the CPU where there is none; 0: all."
 )
-flags.DEFINE_enum("images", _DEFAULTS.images, training.IMAGES, "Where images lie and are augmented.")
-flags.DEFINE_enum("jit_compile", _DEFAULTS.jit_compile, list(training.JIT), "Whether XLA compiles the step.")
+flags.DEFINE_enum("images", _DEFAULTS.images, config.IMAGES, "Where images lie and are augmented.")
+flags.DEFINE_enum("jit_compile", _DEFAULTS.jit_compile, list(config.JIT), "Whether XLA compiles the step.")
 flags.DEFINE_integer(
     "steps_per_execution", _DEFAULTS.steps_per_execution, "Steps without asking Python; 0: by the machine."
 )
@@ -63,9 +57,9 @@ flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of weights, data order, augmentati
 
 
 def settings():
-    """The `training.Settings` that the flags ask for."""
-    names = [field.name for field in dataclasses.fields(training.Settings)]
-    return training.Settings(**{name: flags.FLAGS[name].value for name in names})
+    """The `config.Settings` that the flags ask for."""
+    names = [field.name for field in dataclasses.fields(config.Settings)]
+    return config.Settings(**{name: flags.FLAGS[name].value for name in names})
 
 
 def given(name):
@@ -74,7 +68,7 @@ def given(name):
 
 
 def given_settings(less=()):
-    """`{name: value}` of the fields of `training.Settings` whose flags were given.
+    """`{name: value}` of the fields of `config.Settings` whose flags were given.
 
     Args:
       less: names that may not be given.
@@ -82,7 +76,7 @@ def given_settings(less=()):
     Raises:
       ValueError: for one of them.
     """
-    names = [field.name for field in dataclasses.fields(training.Settings) if flags.FLAGS[field.name].present]
+    names = [field.name for field in dataclasses.fields(config.Settings) if flags.FLAGS[field.name].present]
     refused = [name for name in names if name in less]
     if refused:
         raise ValueError(f"--{refused[0]} belongs to each run: give it as an axis in the study file")
@@ -97,7 +91,7 @@ def load_dataset():
         seed=flags.FLAGS.seed,
         data_dir=DATA_DIR.value,
     )
-    plans.plan(dataset, flags.FLAGS.batch_size)
+    sampling.batch_schedule(dataset, flags.FLAGS.batch_size)
     return dataset
 
 
@@ -119,7 +113,7 @@ def parse_shortcuts(text):
 
 def tensorboard_of(run):
     """Where a run's TensorBoard is, or why there is none."""
-    return run.path / "tensorboard" if devices.has_tensorflow() else "only where TensorFlow is installed"
+    return run.path / "tensorboard" if backend.has_tensorflow() else "only where TensorFlow is installed"
 
 
 def open_run(script, exports=None, *, name=None, changeable=(), only_given=False):
@@ -133,7 +127,7 @@ def open_run(script, exports=None, *, name=None, changeable=(), only_given=False
       only_given: whether flags that were not given are no part of the run.
 
     Returns:
-      A `runs.RunFolder`.
+      A `run_dir.RunDir`.
 
     Raises:
       ValueError: if the folder holds something else or a run with other flags, or if the export
@@ -141,12 +135,12 @@ def open_run(script, exports=None, *, name=None, changeable=(), only_given=False
     """
     stem = pathlib.Path(DATASET.value).stem.replace("/", "_").replace(":", "_")
     path = OUT.value or f"runs/{name or f'{script}-{stem}'}"
-    run = runs.RunFolder(path, console.flags_of_script(only_given), changeable)
+    run = run_dir.RunDir(path, console.flags_of_script(only_given), changeable)
     if not OVERWRITE.value:
         run.check_flags()
     if exports is not None:
         target = pathlib.Path(exports) / run.path.name
-        export.check_target(target)
+        saved_model.check_target(target)
         if target.exists() and not run.begun and not OVERWRITE.value:
             raise ValueError(f"{target} is of another run: choose another --out, or pass --overwrite")
         _check_parent(target)
@@ -172,14 +166,14 @@ def complete(run, run_settings, work):
     """Does a run's work in its folder and writes the result.
 
     Args:
-      run: a `runs.RunFolder`.
-      run_settings: the `training.Settings`.
+      run: a `run_dir.RunDir`.
+      run_settings: the `config.Settings`.
       work: a function without arguments that returns the result.
 
     Returns:
       The result; None on all hosts but the chief, which alone owns the folder.
     """
-    if not devices.is_chief(run_settings):
+    if not strategy.is_chief(run_settings):
         work()
         print("this host is done: the chief writes the result", flush=True)
         return None
@@ -218,7 +212,7 @@ def write_hparams(folder, run_settings, hparams, networks, effects):
 
     Args:
       folder: of the run.
-      run_settings: the `training.Settings`.
+      run_settings: the `config.Settings`.
       hparams: further hyperparameters.
       networks: `{label: {measure: number}}`.
       effects: `{name: number or None}`.
@@ -237,7 +231,7 @@ def write_hparams(folder, run_settings, hparams, networks, effects):
 
 def write_samples(folder, dataset):
     """Shows some training images in TensorBoard."""
-    tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", plots.sample_grid(dataset))
+    tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", figures.sample_grid(dataset))
 
 
 def parameters(network):

@@ -11,7 +11,9 @@ from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
-from keras_kd import callbacks, devices, extras, hosts
+from keras_kd.training import callbacks
+from keras_kd.training.distributed import strategy, watchdog
+from keras_kd.utils import backend, optional
 
 DEBUG = flags.DEFINE_bool("debug", False, "Whether an error shows its traceback.")
 
@@ -61,7 +63,7 @@ def print_paths(**paths):
 
 STOP = callbacks.StopOnSignal()
 
-_FORESEEN = (ValueError, OSError, extras.MissingPackageError, callbacks.TrainingDivergedError)
+_FORESEEN = (ValueError, OSError, optional.MissingPackageError, callbacks.TrainingDivergedError)
 
 
 def run(main):
@@ -73,7 +75,7 @@ def run(main):
 def guarded(main, argv):
     """Calls `main`; what goes wrong ends in one line, not in a traceback.
 
-    The exit status is 1, or `hosts.EXIT_RESUME` where the same command goes on from what is saved.
+    The exit status is 1, or `watchdog.EXIT_RESUME` where the same command goes on from what is saved.
     """
     logging.set_verbosity(logging.WARNING)
     getLogger("tensorflow").setLevel(ERROR)  # it warns of many graphs: each network has its own
@@ -82,26 +84,26 @@ def guarded(main, argv):
             raise ValueError(f"flags begin with --. Received: {' '.join(argv[1:])}")
         with STOP:
             main()
-        devices.leave()
+        strategy.leave()
         status = 0
     except callbacks.TrainingInterruptedError as error:
-        print(f"{error}: {hosts.HOW_TO_RESUME}", file=sys.stderr)
-        status = hosts.EXIT_RESUME
+        print(f"{error}: {watchdog.HOW_TO_RESUME}", file=sys.stderr)
+        status = watchdog.EXIT_RESUME
     except KeyboardInterrupt:
-        print(f"stopped by Ctrl-C: {hosts.HOW_TO_RESUME}", file=sys.stderr)
-        status = hosts.EXIT_RESUME
+        print(f"stopped by Ctrl-C: {watchdog.HOW_TO_RESUME}", file=sys.stderr)
+        status = watchdog.EXIT_RESUME
     except (*_FORESEEN, *_backend_errors()) as error:
         if DEBUG.value:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
         status = 1
-    if status or devices.has_other_hosts():
+    if status or strategy.has_other_hosts():
         _exit(status)
 
 
 def _backend_errors():
     """What TensorFlow raises for a full disk or memory."""
-    if not devices.on_tensorflow():
+    if not backend.on_tensorflow():
         return ()
     import tensorflow as tf
 
@@ -110,10 +112,10 @@ def _backend_errors():
 
 def _exit(status):
     """On several hosts at once: TensorFlow's own end may wait for hosts that have left."""
-    if not devices.has_other_hosts():
+    if not strategy.has_other_hosts():
         sys.exit(status)
     if status == 1:
-        devices.leave(failed=True)
+        strategy.leave(failed=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

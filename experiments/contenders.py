@@ -19,7 +19,12 @@ import keras
 import numpy as np
 
 import keras_kd
-from keras_kd import augmentation, datasets, inference, plans, teachers, training
+from keras_kd.data import augmentation, datasets, device_images, sampling
+from keras_kd.distillation import teacher_cache
+from keras_kd.models import folding, inference
+from keras_kd.training import config, trainer
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import backend
 
 BATCHES = 20  # of training images; what they show does not matter
 FOREVER = 10**6
@@ -111,7 +116,7 @@ class Contender:
         self.size = size
         self.turns = turns
         self.dataset = random_images(size)
-        self.settings = training.Settings(
+        self.settings = config.Settings(
             epochs=FOREVER,
             batch_size=size.batch_size,
             learning_rate=1e-5,
@@ -122,15 +127,15 @@ class Contender:
             steps_per_execution=1,
             **options,
         )
-        self.plan = plans.plan(self.dataset, size.batch_size)
+        self.plan = sampling.batch_schedule(self.dataset, size.batch_size)
         self.measured = {}
 
     def student_alone(self):
-        training.train(self._network("student"), self.dataset, self.settings, callbacks=[self.turns])
+        trainer.train(self._network("student"), self.dataset, self.settings, callbacks=[self.turns])
 
     def teacher_forward(self):
-        folded = keras_kd.folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
-        (teacher,) = training.feed([folded], self.dataset, self.settings)
+        folded = folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
+        (teacher,) = trainer.feed([folded], self.dataset, self.settings)
         forward = inference.compiled(teacher)
         epoch = self.plan.epoch(0)
         for step in itertools.cycle(range(self.plan.steps)):
@@ -141,8 +146,8 @@ class Contender:
 
     def _batch(self, epoch, step):
         index, moves = epoch.index[step], [values[step] for values in epoch.moves]
-        if training.images_on_device(self.settings):
-            return dict(zip(keras_kd.feeding.PLACE, (index, *moves), strict=True))
+        if trainer.images_on_device(self.settings):
+            return dict(zip(device_images.PLACE, (index, *moves), strict=True))
         images = self.dataset.train.images[index]
         return augmentation.augment(images, *moves, self.dataset.mean, self.dataset.std)
 
@@ -153,13 +158,13 @@ class Contender:
         with tempfile.TemporaryDirectory() as folder:
             self.plan = dataclasses.replace(self.plan, views=1)
             started = time.perf_counter()
-            kept = teachers.keep(self._network("teacher"), self.dataset, self.plan, folder)
+            kept = teacher_cache.cache_logits(self._network("teacher"), self.dataset, self.plan, folder)
             self.measured["seconds_to_fill_a_view"] = time.perf_counter() - started
             self._distil(kept)
 
     def _distil(self, teacher_logits):
         try:
-            training.distill(
+            trainer.distill(
                 self._network("teacher"),
                 self._network("student"),
                 self.dataset,
@@ -170,17 +175,19 @@ class Contender:
                 callbacks=[self.turns],
             )
         except DoneError:
-            if training.devices.on_tensorflow():
+            if backend.on_tensorflow():
                 self.measured["share_waiting_for_data"] = self._waiting(self.turns.model, teacher_logits)
             raise
 
     def _waiting(self, model, teacher_logits):
         """The share of a step's time that passes before its batch is there."""
-        from keras_kd import pipeline
+        from keras_kd.data import tf_pipeline
 
-        places = training.images_on_device(self.settings)
+        places = trainer.images_on_device(self.settings)
         batches = iter(
-            pipeline.batches(self.dataset, self.plan, epochs=FOREVER, teacher=teacher_logits, places=places)
+            tf_pipeline.batches(
+                self.dataset, self.plan, epochs=FOREVER, teacher=teacher_logits, places=places
+            )
         )
         model.train_on_batch(*next(batches))
         waited = whole = 0.0
@@ -209,18 +216,16 @@ class Contender:
         self._fit(Minimal(*self._fed_pair()))
 
     def _fed_pair(self):
-        return training.feed(
-            [self._network("teacher"), self._network("student")], self.dataset, self.settings
-        )
+        return trainer.feed([self._network("teacher"), self._network("student")], self.dataset, self.settings)
 
     def _fit(self, model):
         model.compile(
             optimizer=keras.optimizers.SGD(1e-5, momentum=0.9, nesterov=True),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
-            jit_compile=training.JIT[self.settings.jit_compile],
+            jit_compile=config.JIT[self.settings.jit_compile],
         )
-        training.fit(model, self.dataset, self.plan, self.settings, callbacks=[self.turns], epochs=FOREVER)
+        trainer.fit(model, self.dataset, self.plan, self.settings, callbacks=[self.turns], epochs=FOREVER)
 
     def torch(self):
         from experiments import torch_loop
@@ -228,7 +233,7 @@ class Contender:
         torch_loop.run(self, TEMPERATURE, ALPHA)
 
     def _network(self, role):
-        with training.devices.scope(self.settings):
+        with strategy.scope(self.settings):
             return self.size.network(role)
 
 

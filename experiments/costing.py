@@ -13,18 +13,11 @@ from absl import flags
 
 import keras_kd
 from experiments import console, machine, shipping, twins
-from keras_kd import (
-    cost_pictures,
-    costs,
-    folding,
-    latency,
-    litert,
-    onnx_file,
-    pages,
-    progress,
-    serving,
-    storage,
-)
+from keras_kd.export import cost_report, latency, litert, signature
+from keras_kd.export.onnx import convert, session
+from keras_kd.models import cost, folding
+from keras_kd.reporting import html
+from keras_kd.utils import files, progress
 
 BATCHES = flags.DEFINE_list("batches", ["1", "32"], "Images at a time, whose latency is measured.")
 flags.register_validator(
@@ -86,7 +79,7 @@ def compare_twins(source, target, fold):
 def _compare(networks, groups, folder, dataset):
     """Counts, measures, prints and writes; returns the paths."""
     described = [
-        cost_pictures.describe(label, costs.cost(each.network)) | {"accuracy": each.accuracy}
+        cost_report.describe(label, cost.cost(each.network)) | {"accuracy": each.accuracy}
         for label, each in networks.items()
     ]
     with tempfile.TemporaryDirectory() as place:
@@ -100,8 +93,8 @@ def _compare(networks, groups, folder, dataset):
         "versions": machine.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx"),
         "networks": described,
     }
-    found = storage.plain_values(found)
-    storage.write_json(found, folder / shipping.COSTS)
+    found = files.plain_values(found)
+    files.write_json(found, folder / shipping.COSTS)
     _write_page(found, groups, folder / "costs.html")
     for start in range(0, len(networks), _PER_TABLE):
         _print(found["networks"][start : start + _PER_TABLE])
@@ -113,7 +106,7 @@ _PER_TABLE = 4
 
 
 def _print(networks):
-    columns, rows = cost_pictures.rows(networks)
+    columns, rows = cost_report.rows(networks)
     title = f"What it costs, one image; {THREADS.value} thread(s)"
     console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
@@ -122,15 +115,15 @@ def _convert(label, compared, dataset, folder):
     """Writes a network in all formats; LiteRT's arenas, sizes of files, and what runs them."""
     console.STOP.check("no costs written")
     print(f"{label}: converting", flush=True)
-    network = serving.float32_copy(compared.network)
+    network = signature.float32_copy(compared.network)
     if compared.fold:
         network = folding.fold_batch_norm(network)
     tensorflow, lite, integers, onnx = (folder / f"{label} {number}" for number in range(4))
-    serving.write_graph(network, tensorflow, dataset)
+    signature.write_graph(network, tensorflow, dataset)
     litert.convert(network, lite, dataset=dataset)
     images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])
     litert.convert(network, integers, dataset=dataset, kind="full_integer", calibration=images)
-    onnx_file.convert(network, onnx, dataset=dataset)
+    convert(network, onnx, dataset=dataset)
     return {
         "arena": {"float32": litert.arena(lite), "uint8": litert.arena(integers)},
         "files": {
@@ -143,7 +136,7 @@ def _convert(label, compared, dataset, folder):
             "TensorFlow": _saved_model(tensorflow),
             "LiteRT": litert.session(lite, THREADS.value),
             "LiteRT, full integer": litert.session(integers, THREADS.value),
-            "ONNX Runtime": onnx_file.session(onnx, THREADS.value),
+            "ONNX Runtime": session(onnx, THREADS.value),
         },
     }
 
@@ -200,12 +193,12 @@ def set_threads():
 def _write_page(found, groups, path):
     networks = {network["label"]: network for network in found["networks"]}
     computer = found["machine"]
-    pages.write(
+    html.write(
         "view.html",
         path,
         title="What it costs to run",
         lead=f"{', '.join(networks)}: counted and measured.",
-        sections=cost_pictures.sections([[networks[label] for label in group] for group in groups]),
+        sections=cost_report.sections([[networks[label] for label in group] for group in groups]),
         command=found["command"],
         facts={
             "machine": f"{computer['processor']}, {computer['cores']} cores",

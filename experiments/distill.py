@@ -14,18 +14,14 @@ import pathlib
 from absl import flags
 
 from experiments import common, console, layout, snapshots, teaching
-from keras_kd import (
-    compatibility,
-    devices,
-    export,
-    losses,
-    optimization,
-    plots,
-    storage,
-    tensorboard,
-    training,
-    verdicts,
-)
+from keras_kd import losses
+from keras_kd.distillation import compatibility, schedules
+from keras_kd.export.saved_model import export_saved_model
+from keras_kd.models import serialization
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.training import evaluation, trainer
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import backend, statistics
 
 BASELINE = flags.DEFINE_bool(
     "baseline", False, "Whether to train the student's residual twin where the teacher is not that."
@@ -37,12 +33,12 @@ def main():
     losses.check_temperature(teaching.TEMPERATURE.value)
     losses.check_alpha(teaching.ALPHA.value)
     settings = common.settings()
-    exports = SAVED_MODELS.value if devices.on_tensorflow() else None
+    exports = SAVED_MODELS.value if backend.on_tensorflow() else None
     run = common.open_run("distill", exports)
     saved_model = exports and pathlib.Path(exports) / run.path.name
     result = common.finished(run)
     if result is None:
-        devices.prepare(settings)
+        strategy.prepare(settings)
         dataset = common.load_dataset()
         networks = build_networks(dataset, settings)
         work = functools.partial(distil, networks, dataset, settings, run.path, saved_model)
@@ -62,20 +58,20 @@ def main():
 def distil(networks, dataset, settings, folder, saved_model):
     """Trains, measures, saves and draws; returns the result, of several hosts on the chief alone."""
     trained = train_networks(networks, dataset, settings, folder)
-    if not devices.is_chief(settings):
+    if not strategy.is_chief(settings):
         return None
     common.write_samples(folder, dataset)
     rows = measure(networks, trained, dataset)
     effects = measure_effects(rows)
 
     for label, network in networks.items():
-        storage.save_model(network, folder / layout.NETWORKS[label])
+        serialization.save_model(network, folder / layout.NETWORKS[label])
     teacher, student = networks["teacher"], networks["student_distilled"]
-    parity = saved_model and export.export_saved_model(student, saved_model, dataset=dataset)
+    parity = saved_model and export_saved_model(student, saved_model, dataset=dataset)
     hparams = {
         "temperature": teaching.TEMPERATURE.value,
         "alpha": teaching.ALPHA.value,
-        "mentor_epochs": teaching.MENTOR_EPOCHS.value,
+        "alpha_epochs": teaching.ALPHA_EPOCHS.value,
         "teacher": teacher.name,
         "student": student.name,
     }
@@ -93,9 +89,9 @@ def distil(networks, dataset, settings, folder, saved_model):
 
 def build_networks(dataset, settings):
     """`{label: network}` in the order of training; all start from the same seed."""
-    with devices.scope(settings):
+    with strategy.scope(settings):
         if teaching.TEACHER.value:
-            teacher = storage.load_model(teaching.TEACHER.value)
+            teacher = serialization.load_model(teaching.TEACHER.value)
         else:
             teacher = teaching.new_teacher(dataset, settings)
     networks = {"teacher": teacher}
@@ -124,14 +120,16 @@ def train_networks(networks, dataset, settings, folder):
             continue
         watchers = snapshots.watchers(folder, label, network, settings)
         if label == "student_distilled":
-            trained[label] = training.distill(
+            trained[label] = trainer.distill(
                 networks["teacher"],
                 network,
                 dataset,
                 settings,
                 temperature=teaching.TEMPERATURE.value,
-                alpha=optimization.until_epoch(
-                    teaching.ALPHA.value, teaching.MENTOR_EPOCHS.value, training.plan(dataset, settings).steps
+                alpha=schedules.until_epoch(
+                    teaching.ALPHA.value,
+                    teaching.ALPHA_EPOCHS.value,
+                    trainer.batch_schedule(dataset, settings).steps,
                 ),
                 teacher_logits=teaching.kept_logits(
                     networks["teacher"], dataset, settings, teaching.TEACHER_VIEWS.value
@@ -141,7 +139,7 @@ def train_networks(networks, dataset, settings, folder):
                 callbacks=watchers,
             )
         else:
-            trained[label] = training.train(
+            trained[label] = trainer.train(
                 network, dataset, settings, folder=folder, label=label, callbacks=watchers
             )
     return trained
@@ -150,7 +148,7 @@ def train_networks(networks, dataset, settings, folder):
 def measure(networks, trained, dataset):
     """`{label: {measure: number}}` on test."""
     return {
-        label: training.evaluate(network, dataset, teacher=networks["teacher"])
+        label: evaluation.evaluate(network, dataset, teacher=networks["teacher"])
         | {"parameters": common.parameters(network)}
         | {"seconds": trained[label].seconds if label in trained else None}
         for label, network in networks.items()
@@ -163,20 +161,20 @@ def measure_effects(rows):
     twin = rows.get("teacher" if teacher_is_baseline() else "baseline")
     baseline = twin and twin["accuracy"]
     return {
-        "drop": twin and verdicts.drop(baseline, alone),
-        "gain": verdicts.gain(distilled, alone),
-        "recovery": twin and verdicts.recovery(baseline, alone, distilled),
+        "drop": twin and statistics.drop(baseline, alone),
+        "gain": statistics.gain(distilled, alone),
+        "recovery": twin and statistics.recovery(baseline, alone, distilled),
     }
 
 
 def draw_curves(trained, rows, folder):
     """Draws the validation accuracies, for TensorBoard and as `curves.png`."""
-    figure = plots.accuracy_curves(
+    figure = figures.accuracy_curves(
         {label: each.history for label, each in trained.items()},
         {label: row["accuracy"] for label, row in rows.items()},
     )
     tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", figure)
-    plots.write_png(figure, folder / "curves.png")
+    figures.write_png(figure, folder / "curves.png")
 
 
 def print_summary(rows, effects):

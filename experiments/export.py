@@ -17,7 +17,9 @@ import time
 from absl import flags
 
 from experiments import console, costing, origin, shipping
-from keras_kd import checkpoints, devices, extras, storage
+from keras_kd.models import serialization, weights
+from keras_kd.utils import backend, optional
+from keras_kd.utils.files import replace_folder
 
 MODEL = flags.DEFINE_string("model", None, "The .keras file of a run of distill or train.")
 FORMATS = flags.DEFINE_list("formats", list(shipping.FORMATS), "Among saved_model, litert, onnx.")
@@ -67,7 +69,7 @@ def main():
 
 def check():
     """Raises an error for flags that do not go together, or a package that is missing."""
-    if not devices.on_tensorflow():
+    if not backend.on_tensorflow():
         raise ValueError("files are written with the TensorFlow backend: give it without KERAS_BACKEND")
     if bool(MODEL.value) == bool(NETWORKS.value):
         raise ValueError("give --model=FILE.keras, or --cost with --networks=resnet20,plain20")
@@ -81,7 +83,7 @@ def check():
             )
     for name in _RUNTIMES if COST.value else FORMATS.value:
         for module in _RUNTIMES.get(name, ()):
-            extras.need(module, name)
+            optional.require(module, name)
 
 
 def _use_cpu():
@@ -93,7 +95,7 @@ def _use_cpu():
 
 def find(path):
     """The `shipping.Source` of a .keras file in the folder of a run."""
-    network = storage.load_model(path)
+    network = serialization.load_model(path)
     result_path = path.parent / "result.json"
     result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.is_file() else {}
     if "dataset" not in result:
@@ -107,7 +109,7 @@ def find(path):
 
 def ship(source, target):
     """Writes and checks every file, and then puts all in the place of what was there; returns the files."""
-    about = {"model": str(source.path), "digest": checkpoints.digest(source.network)}
+    about = {"model": str(source.path), "digest": weights.digest(source.network)}
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
     with contextlib.ExitStack() as stack:
@@ -135,7 +137,7 @@ def ship(source, target):
             key=lambda each: (shipping.FORMATS.index(each["format"]), shipping.KINDS.index(each["kind"]))
         )
         shipping.describe(source, part, about | {"files": files})
-        storage.replace_folder(part, target)
+        replace_folder(part, target)
     return files
 
 

@@ -13,16 +13,17 @@ import functools
 from absl import flags
 
 from experiments import console, looking, networks, watching
-from keras_kd import landscape, terrain
+from keras_kd.analysis import landscape
+from keras_kd.analysis.landscape import surface
 
-_DEFAULTS = terrain.Options()
+_DEFAULTS = landscape.LandscapeConfig()
 
 flags.DEFINE_integer("steps", _DEFAULTS.steps, "Points along each axis of a plane, odd.")
 flags.DEFINE_float("span", _DEFAULTS.span, "Reach of planes, in the norms of the network's filters.")
 flags.DEFINE_enum(
     "batch_norm",
     _DEFAULTS.batch_norm,
-    landscape.BATCH_NORM,
+    surface.BATCH_NORM,
     "Statistics around a network: its own, or measured again at each point.",
 )
 flags.DEFINE_bool("vectors", _DEFAULTS.vectors, "Whether biases and BatchNorm's scales move too.")
@@ -52,9 +53,11 @@ def main():
 
 
 def options_of_flags():
-    """The `terrain.Options` that the flags ask for."""
-    names = [field.name for field in dataclasses.fields(terrain.Options) if field.name in flags.FLAGS]
-    return terrain.Options(**{name: flags.FLAGS[name].value for name in names})
+    """The `analysis.LandscapeConfig` that the flags ask for."""
+    names = [
+        field.name for field in dataclasses.fields(landscape.LandscapeConfig) if field.name in flags.FLAGS
+    ]
+    return landscape.LandscapeConfig(**{name: flags.FLAGS[name].value for name in names})
 
 
 def look(result, options, watch, group, folder):
@@ -63,7 +66,7 @@ def look(result, options, watch, group, folder):
     dataset = networks.load_dataset(result, group.seed)
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)
-    found = terrain.look(
+    found = landscape.analyze(
         loaded,
         images,
         labels,

@@ -14,7 +14,18 @@ from absl import flags
 
 import keras_kd
 from experiments import console, networks
-from keras_kd import devices, pages, plots, report, runs, storage, tensorboard, views
+from keras_kd.reporting import figures, html, tensorboard
+from keras_kd.study.findings import networks as networks_module
+from keras_kd.study.findings import report as study_report
+from keras_kd.study.findings.networks import (
+    VIEWS,
+    of_study,
+    sections,
+    sections_of_group,
+    summarise,
+    table_of_group,
+)
+from keras_kd.utils import backend, files, run_dir
 
 OUT = flags.DEFINE_string("out", None, "Folder for what is found; in --run's if not given.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to delete what is there already.")
@@ -34,7 +45,7 @@ def opened(name):
     path = pathlib.Path(OUT.value or run / name)
     if run.resolve().is_relative_to(path.resolve()):
         raise ValueError(f"--out={path} holds the run that is looked at: choose another folder")
-    folder = runs.RunFolder(path, console.flags_of_script(), CHANGEABLE)
+    folder = run_dir.RunDir(path, console.flags_of_script(), CHANGEABLE)
     with folder.claimed(OVERWRITE.value):
         yield folder.path
 
@@ -72,7 +83,7 @@ def _look_once(group, folder, look):
     keras.backend.clear_session()  # else the graphs of all groups stay in memory
     about = {"name": group.name, "kind": group.kind, "seed": group.seed, "files": seen}
     found = about | look(group, folder)
-    storage.write_json(found, path)
+    files.write_json(found, path)
     return found
 
 
@@ -96,19 +107,19 @@ def finish(folder, name, result, groups):
       result: of the run.
       groups: of `each`.
     """
-    view = views.VIEWS[name]
+    view = VIEWS[name]
     is_study = groups[0]["kind"] is not None
     compared = [measure for measure in view.TITLES if not measure.endswith(("_error", "holes"))]
-    summary = views.summarise(groups, compared) if is_study else None
+    summary = summarise(groups, compared) if is_study else None
     found = describe(name, result, groups, summary)
     for group in groups:
         _write_group(folder, name, found, group)
     if is_study:
         title = f"{view.TITLE}: {found['run']}"
-        _write_page(folder / f"{name}.html", title, found, views.sections(found, name))
-    storage.write_json(found, folder / "result.json")
+        _write_page(folder / f"{name}.html", title, found, sections(found, name))
+    files.write_json(found, folder / "result.json")
     print_numbers(found, view.TITLES)
-    has_tensorboard = devices.has_tensorflow()
+    has_tensorboard = backend.has_tensorflow()
     console.print_paths(
         page=folder / f"{name}.html",
         **({"report": renew_report(found)} if is_study else {}),
@@ -119,13 +130,13 @@ def finish(folder, name, result, groups):
 
 
 def _write_group(folder, name, found, group):
-    view = views.VIEWS[name]
+    view = VIEWS[name]
     own = folder_of(folder, group["kind"], group["name"])
     for picture, figure in view.pictures(group).items():
-        plots.write_png(figure, own / "pictures" / f"{picture}.png")
+        figures.write_png(figure, own / "pictures" / f"{picture}.png")
         logs = folder / "tensorboard" / _slug(group["name"])
         tensorboard.write_picture(logs, f"{name}/{picture}", figure)
-    sections = views.sections_of_group(group, name)
+    sections = sections_of_group(group, name)
     _write_page(own / f"{name}.html", f"{view.TITLE}: {group['name']}", found, sections)
 
 
@@ -153,16 +164,16 @@ def _write_page(path, title, found, sections):
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
     }
     lead = f"Networks of {found['run']}, looked at with images of {found['dataset']} ({found['split']})."
-    pages.write(
+    html.write(
         "view.html", path, title=title, lead=lead, sections=sections, command=found["command"], facts=facts
     )
 
 
 def print_numbers(found, titles):
     """The numbers of a run's networks; of a study's over its seeds."""
-    tables = [(group["name"], *views.table_of_group(group, titles)) for group in found["groups"]]
+    tables = [(group["name"], *table_of_group(group, titles)) for group in found["groups"]]
     if found["summary"]:
-        tables = [table[1:] for table in views.tables(found["summary"], titles)]
+        tables = [table[1:] for table in networks_module.tables(found["summary"], titles)]
     for title, columns, rows in tables:
         console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
@@ -171,5 +182,5 @@ def renew_report(found):
     """Writes a study's page again, with what was found inside its networks; returns its path."""
     folder = pathlib.Path(found["run"])
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    report.write(result, folder / "report.html", sections=views.of_study(folder))
+    study_report.write(result, folder / "report.html", sections=of_study(folder))
     return folder / "report.html"

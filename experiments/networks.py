@@ -8,7 +8,11 @@ import numpy as np
 from absl import flags
 
 from experiments import layout, origin
-from keras_kd import augmentation, callbacks, inference, landscape, storage, views
+from keras_kd.analysis.landscape import surface
+from keras_kd.data import augmentation
+from keras_kd.models import inference, serialization
+from keras_kd.study.findings import networks
+from keras_kd.training import callbacks
 
 # With fewer examples the error of a mean is not worth the name.
 FEWEST = 8
@@ -22,7 +26,7 @@ SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Which images are
 EXAMPLES = flags.DEFINE_integer(
     "examples",
     0,
-    f"How many of them; 0: as many as --standard_error takes, {landscape.FEWEST_EXAMPLES} at least.",
+    f"How many of them; 0: as many as --standard_error takes, {surface.FEWEST_EXAMPLES} at least.",
 )
 flags.register_validator(
     "examples", lambda count: count == 0 or count >= FEWEST, f"--examples must be 0, or at least {FEWEST}"
@@ -52,7 +56,7 @@ class Group:
 
     def load(self):
         """`{label: network}`."""
-        return {label: storage.load_model(path) for label, path in self.files.items()}
+        return {label: serialization.load_model(path) for label, path in self.files.items()}
 
     def points(self):
         """`{label: [point]}`, the snapshots of each network on its way."""
@@ -102,7 +106,7 @@ def _of_run(folder, result):
 
 def _of_study(folder, result):
     """The trios of a study that are asked for, at least one for each depth and each seed."""
-    trios = [trio for trio in views.trios(result["rows"]) if _chosen(trio)]
+    trios = [trio for trio in networks.twin_triplets(result["rows"]) if _chosen(trio)]
     missing = [
         f"--{flag.name}={value}"
         for flag, found in ((DEPTHS, {trio.depth for trio in trios}), (SEEDS, {trio.seed for trio in trios}))
@@ -148,7 +152,7 @@ def examples(networks, dataset, seed):
     count = EXAMPLES.value
     if not count:
         count = max(
-            landscape.examples_needed(_losses(network, dataset), STANDARD_ERROR.value)
+            surface.examples_needed(_losses(network, dataset), STANDARD_ERROR.value)
             for network in networks.values()
         )
     return _drawn(dataset, SPLIT.value, count, seed)

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from keras_kd import datasets
+from keras_kd.data import datasets
 
 
 def load_dataset(folder, result, seed, name=None, data_dir=None):

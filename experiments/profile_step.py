@@ -14,7 +14,7 @@ import tempfile
 from absl import flags
 
 from experiments import console, contenders
-from keras_kd import devices
+from keras_kd.utils import backend
 
 SIZE = flags.DEFINE_enum("size", "cifar", list(contenders.SIZES), "Networks and batches.")
 CONTENDER = flags.DEFINE_enum(
@@ -51,7 +51,7 @@ class Recorded(contenders.Turns):
 
 
 def main():
-    if not devices.on_tensorflow():
+    if not backend.on_tensorflow():
         raise ValueError("this is TensorFlow's profiler: it needs KERAS_BACKEND=tensorflow")
     folder = pathlib.Path(OUT.value or tempfile.mkdtemp(prefix="profile-"))
     contender = contenders.Contender(

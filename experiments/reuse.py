@@ -14,9 +14,13 @@ import functools
 from absl import flags
 
 from experiments import console, looking, networks, watching
-from keras_kd import anatomy, progress, reuse, reuse_pictures
+from keras_kd.analysis import reuse
+from keras_kd.analysis.reuse import features, probes
+from keras_kd.analysis.reuse import report as reuse_report
+from keras_kd.models import blocks
+from keras_kd.utils import progress
 
-_DEFAULTS = anatomy.Options()
+_DEFAULTS = reuse.ReuseConfig()
 
 flags.DEFINE_string("layers", _DEFAULTS.layers, "'blocks', 'all', or names with commas between them.")
 flags.DEFINE_integer("draws", _DEFAULTS.draws, "Random lesions for each number of blocks.", lower_bound=1)
@@ -38,15 +42,15 @@ flags.DEFINE_integer(
 
 
 def main():
-    options = anatomy.Options(
-        **{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(anatomy.Options)}
+    options = reuse.ReuseConfig(
+        **{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(reuse.ReuseConfig)}
     )
     result, groups = networks.read()
     check(result, groups, options)
     with looking.opened("reuse") as folder:
         with watching.Watch() as watch:
             groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
-        for remark in dict.fromkeys(remark for group in groups for remark in reuse_pictures.remarks(group)):
+        for remark in dict.fromkeys(remark for group in groups for remark in reuse_report.remarks(group)):
             progress.say(remark)
         looking.finish(folder, "reuse", result, groups)
 
@@ -56,20 +60,20 @@ def check(result, groups, options):
     for group in {group.seed: group for group in groups}.values():
         _check_data(networks.load_dataset(result, group.seed), own(options, group))
     for network in groups[0].load().values():
-        reuse.layers_of(network, anatomy.layers_compared(network, options.layers))
+        blocks.layers_of(network, reuse.layers_compared(network, options.layers))
 
 
 def _check_data(dataset, options):
     split = networks.SPLIT.value
     count = len(getattr(dataset, split).labels)
-    if count < reuse.FEWEST_EXAMPLES:
+    if count < features.FEWEST_EXAMPLES:
         raise ValueError(
-            f"CKA needs at least {reuse.FEWEST_EXAMPLES} images. Received: --split={split} with {count}; "
+            f"CKA needs at least {features.FEWEST_EXAMPLES} images. Received: --split={split} with {count}; "
             f"take the other split"
         )
     if options.probe_examples:
         try:
-            reuse.probe_examples(dataset, options.probe_examples, options.seed)
+            probes.probe_examples(dataset, options.probe_examples, options.seed)
         except ValueError as error:
             raise ValueError(f"--probe_examples={options.probe_examples}: {error}, or 0 for none") from error
 
@@ -86,7 +90,7 @@ def look(result, options, watch, group, folder):
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)
     named = functools.partial(watching.named, watch, group.name)
-    return anatomy.look(loaded, dataset, images, labels, options, folder, watch=named)
+    return reuse.analyze(loaded, dataset, images, labels, options, folder, watch=named)
 
 
 if __name__ == "__main__":

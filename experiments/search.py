@@ -21,17 +21,14 @@ import sys
 from absl import flags
 
 from experiments import common, console, retries, search_display, search_report, teaching
-from keras_kd import (
-    compatibility,
-    crews,
-    devices,
-    losses,
-    oracles,
-    search,
-    spaces,
-    storage,
-    training,
-)
+from keras_kd import losses
+from keras_kd.distillation import compatibility
+from keras_kd.models import serialization
+from keras_kd.search import oracles, space, workers
+from keras_kd.search.hypermodel import DistillationHyperModel
+from keras_kd.search.tuner import Tuner, best_trial
+from keras_kd.training import trainer
+from keras_kd.training.distributed import strategy
 
 TUNER = flags.DEFINE_enum("tuner", "random", oracles.TUNERS, "Who says what is tried next.")
 TRIALS = flags.DEFINE_integer(
@@ -49,7 +46,7 @@ OBJECTIVE = flags.DEFINE_enum(
 SEARCH = flags.DEFINE_string(
     "search",
     None,
-    "What else to search, beside temperature and alpha: learning_rate, mentor_epochs, teacher.",
+    "What else to search, beside temperature and alpha: learning_rate, alpha_epochs, teacher.",
 )
 TEMPERATURE_LOW = flags.DEFINE_float("temperature_low", 1.0, "Lowest temperature, > 0.")
 TEMPERATURE_HIGH = flags.DEFINE_float("temperature_high", 16.0, "Highest; between them on a log scale.")
@@ -69,13 +66,13 @@ CHANGEABLE = ("retry_failed", "chief_patience", "worker_silence", "worker_patien
 # Smaller than elsewhere, so that the search ends within five minutes on two cores.
 DEFAULTS = {"epochs": 15, "teacher_depth": 20, "student_depth": 20, "student_width": 8}
 
-CHOICES = ("learning_rate", "mentor_epochs", "teacher")
+CHOICES = ("learning_rate", "alpha_epochs", "teacher")
 
 
 def main():
     settings = common.settings()
     space = space_of_flags(settings)
-    own = crews.member()
+    own = workers.worker_config()
     plan = check(space, settings)
     folder = common.open_run("search", changeable=CHANGEABLE)
     if own and not own.is_chief:
@@ -83,9 +80,9 @@ def main():
         return
     found = None if retries.RETRY_FAILED.value else common.finished(folder)
     if found is None and own:
-        crews.check_free(own)
+        workers.check_free(own)
     if found is None:
-        devices.prepare(settings)
+        strategy.prepare(settings)
         dataset = common.load_dataset()
         model = hypermodel(space, dataset, settings, folder.path)
         check_networks(dataset, settings, space)
@@ -128,23 +125,23 @@ def teachers_given():
 
 
 def space_of_flags(settings):
-    """The `spaces.Space`, with what is searched beside temperature and alpha."""
+    """The `space.SearchSpace`, with what is searched beside temperature and alpha."""
     unknown = [name for name in searched() if name not in CHOICES]
     if unknown:
         raise ValueError(f"--search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
     if ("teacher" in searched()) != bool(teachers_given()) or len(teachers_given()) == 1:
         raise ValueError("--search=teacher needs two files or more in --teachers, and they need it")
-    if teaching.MENTOR_EPOCHS.value and "mentor_epochs" not in searched():
-        stays = (teaching.MENTOR_EPOCHS.value,) * 2
+    if teaching.ALPHA_EPOCHS.value and "alpha_epochs" not in searched():
+        stays = (teaching.ALPHA_EPOCHS.value,) * 2
     else:
-        stays = (1, settings.epochs) if "mentor_epochs" in searched() else None
-    return spaces.Space(
+        stays = (1, settings.epochs) if "alpha_epochs" in searched() else None
+    return space.SearchSpace(
         temperature=(TEMPERATURE_LOW.value, TEMPERATURE_HIGH.value),
         alpha=(ALPHA_LOW.value, ALPHA_HIGH.value),
         learning_rate=(LEARNING_RATE_LOW.value, LEARNING_RATE_HIGH.value)
         if "learning_rate" in searched()
         else None,
-        mentor_epochs=stays,
+        alpha_epochs=stays,
         teachers=tuple(teaching.absolute(path) for path in teachers_given()),
     )
 
@@ -157,8 +154,8 @@ def check(space, settings):
         raise ValueError(
             "a trial belongs to one host: several hosts are workers; use --strategy=mirrored in each"
         )
-    if settings.epochs < teaching.MENTOR_EPOCHS.value:
-        raise ValueError(f"--mentor_epochs must be at most --epochs={settings.epochs}")
+    if settings.epochs < teaching.ALPHA_EPOCHS.value:
+        raise ValueError(f"--alpha_epochs must be at most --epochs={settings.epochs}")
     for name in (CHIEF_PATIENCE, WORKER_SILENCE, WORKER_PATIENCE):
         if not name.value > 0:
             raise ValueError(f"--{name.name} must be > 0 seconds. Received: {name.value}")
@@ -166,7 +163,7 @@ def check(space, settings):
 
 
 def options(settings):
-    """What `oracles.make` wants beside tuner, space and path."""
+    """What `oracles.make_oracle` wants beside tuner, space and path."""
     return {
         "trials": TRIALS.value,
         "objective": OBJECTIVE.value,
@@ -190,11 +187,11 @@ def seeds(settings):
 
 
 def hypermodel(space, dataset, settings, folder):
-    """The `search.Distillation`; teachers are read when first asked for."""
+    """The `hypermodel.DistillationHyperModel`; teachers are read when first asked for."""
 
     @functools.cache
     def teacher(path):
-        return storage.load_model(path or teaching.teacher_file(folder))
+        return serialization.load_model(path or teaching.teacher_file(folder))
 
     def logits(network, trial_settings):
         return teaching.kept_logits(network, dataset, trial_settings, teaching.views(settings))
@@ -202,15 +199,17 @@ def hypermodel(space, dataset, settings, folder):
     def student(seed):
         return teaching.new_student(dataset, dataclasses.replace(settings, seed=seed))
 
-    return search.Distillation(space, dataset, settings, student, teacher, logits)
+    return DistillationHyperModel(space, dataset, settings, student, teacher, logits)
 
 
 def check_networks(dataset, settings, space):
     """Raises a ValueError if a teacher cannot be read, or does not fit the student."""
     student = teaching.new_student(dataset, settings)
-    with devices.scope(settings):
+    with strategy.scope(settings):
         given = space.teachers or ([teaching.TEACHER.value] if teaching.TEACHER.value else [])
-        networks = [storage.load_model(path) for path in given] or [teaching.new_teacher(dataset, settings)]
+        networks = [serialization.load_model(path) for path in given] or [
+            teaching.new_teacher(dataset, settings)
+        ]
     for network in networks:
         compatibility.check_pair(network, student)
 
@@ -221,15 +220,15 @@ def train_teacher(dataset, settings, folder):
         return
     network = teaching.new_teacher(dataset, settings)
     print(f"teacher: {network.name}, {common.parameters(network):,} parameters", flush=True)
-    training.train(network, dataset, settings, folder=folder, label="teacher", callbacks=[console.STOP])
-    storage.save_model(network, folder / "teacher.keras")
+    trainer.train(network, dataset, settings, folder=folder, label="teacher", callbacks=[console.STOP])
+    serialization.save_model(network, folder / "teacher.keras")
 
 
 def conduct(folder, model, dataset, settings, own, total):
     """Searches, alone or with workers, and measures the best; returns the result."""
-    oracle = oracles.make(TUNER.value, model.space, path=folder / "search.json", **options(settings))
+    oracle = oracles.make_oracle(TUNER.value, model.space, path=folder / "search.json", **options(settings))
     display = search_display.Display(total, measure_of_flags())
-    tuner = search.Tuner(
+    tuner = Tuner(
         oracle, model, folder, seeds(settings), [console.STOP], lambda record: display.show([record])
     )
     if oracle.path.exists():
@@ -244,7 +243,7 @@ def conduct(folder, model, dataset, settings, own, total):
         prepare()
         tuner.search()
     records = tuner.records()
-    best = search.best(records, settings.epochs, oracle.objective.direction)
+    best = best_trial(records, settings.epochs, oracle.objective.direction)
     if best is None:
         reason = next((record.error for record in records if record.error), "none was trained to the end")
         raise ValueError(f"no trial of {len(records)} has a score: {reason}")
@@ -277,7 +276,7 @@ def lead(tuner, oracle, own, prepare, display):
         display.show(tuner.records())
         console.STOP.check(f"{len(oracle.end_order)} trials done")
 
-    crews.lead(
+    workers.run_chief(
         tuner,
         oracle,
         own,
@@ -294,17 +293,17 @@ def work(folder, own, settings, space):
         raise ValueError("--overwrite is the chief's: give it there alone")
     if not retries.RETRY_FAILED.value and common.finished(folder) is not None:
         return
-    crews.find_chief(own, CHIEF_PATIENCE.value)
+    workers.find_chief(own, CHIEF_PATIENCE.value)
     if not folder.begun:
         raise ValueError(f"{folder.path} is not the chief's folder: all workers must see that one")
     folder.check_flags()
-    devices.prepare(settings)
+    strategy.prepare(settings)
     dataset = common.load_dataset()
     model = hypermodel(space, dataset, settings, folder.path)
-    oracle = oracles.make(TUNER.value, space, path=folder.path / "search.json", **options(settings))
+    oracle = oracles.make_oracle(TUNER.value, space, path=folder.path / "search.json", **options(settings))
     watch = functools.partial(search_display.print_record, measure_of_flags())
-    tuner = search.Tuner(oracle, model, folder.path, seeds(settings), [console.STOP], watch)
-    with crews.Beat(own, tuner, WORKER_SILENCE.value):
+    tuner = Tuner(oracle, model, folder.path, seeds(settings), [console.STOP], watch)
+    with workers.Heartbeat(own, tuner, WORKER_SILENCE.value):
         tuner.search()
     print(f"worker {own.name} is done: the chief writes the result", flush=True)
 

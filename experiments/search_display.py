@@ -3,7 +3,9 @@
 import sys
 
 from experiments import console
-from keras_kd import progress, search_pictures
+from keras_kd.search import report as search_report
+from keras_kd.search.space import TITLES
+from keras_kd.utils import progress
 
 
 def print_plan(tuner, space, epochs, seeds, objective):
@@ -11,14 +13,14 @@ def print_plan(tuner, space, epochs, seeds, objective):
 
     Args:
       tuner: its name.
-      space: a `spaces.Space`.
+      space: a `space.SearchSpace`.
       epochs: of each trial, in order.
       seeds: of each trial.
       objective: a measure.
     """
     print(
         f"{tuner}: {len(epochs)} trials of up to {max(epochs)} epochs, seeds {', '.join(map(str, seeds))}, "
-        f"judged by {search_pictures.OBJECTIVES[objective]}"
+        f"judged by {search_report.OBJECTIVES[objective]}"
     )
     ranges = []
     for name in space.names:
@@ -26,9 +28,9 @@ def print_plan(tuner, space, epochs, seeds, objective):
         values = (
             " to ".join(f"{bound:g}" for bound in dict.fromkeys(bounds))
             if bounds
-            else ", ".join(map(search_pictures.value, space.teachers))
+            else ", ".join(map(search_report.value, space.teachers))
         )
-        ranges.append(f"{search_pictures.TITLES[name]} {values}")
+        ranges.append(f"{TITLES[name]} {values}")
     print("; ".join(ranges), flush=True)
 
 
@@ -48,7 +50,7 @@ class Display:
         self._left.after(0, total)
 
     def show(self, records):
-        """Takes all `search.Record`s; prints those that it has not shown."""
+        """Takes all `tuner.TrialRecord`s; prints those that it has not shown."""
         for record in records:
             if record.status in ("COMPLETED", "FAILED") and record.trial not in self._shown:
                 self._shown.add(record.trial)
@@ -69,8 +71,8 @@ def describe(record, objective):
     about = f"trial {record.trial}: {setting(record.values)}"
     if record.error:
         return f"{about}: failed: {record.error}"
-    score = search_pictures.shown(record.score, objective)
-    spread = search_pictures.spread(record.measures.get(objective, []), objective)
+    score = search_report.shown(record.score, objective)
+    spread = search_report.spread(record.measures.get(objective, []), objective)
     return f"{about}, {record.epochs} epochs: {score} on validation (± {spread})"
 
 
@@ -81,7 +83,7 @@ def print_record(objective, record):
 
 def print_findings(found, most=10):
     """The best trials, and what the best one gives on test."""
-    columns, rows = search_pictures.table(found, most)
+    columns, rows = search_report.table(found, most)
     count = len(found["trials"])
     title = f"The best {most} of {count} trials" if count > most else "Trials, best first"
     console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
@@ -105,14 +107,12 @@ def print_findings(found, most=10):
         }
     )
     console.print_table("On test, touched once a seed", rows, list(rows[0]))
-    print(search_pictures.SELECTED)
+    print(search_report.SELECTED)
 
 
 def setting(values):
     """The values of a setting in words."""
-    return ", ".join(
-        f"{search_pictures.TITLES[name]} {search_pictures.value(value)}" for name, value in values.items()
-    )
+    return ", ".join(f"{TITLES[name]} {search_report.value(value)}" for name, value in values.items())
 
 
 def points(share):

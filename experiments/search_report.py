@@ -7,7 +7,10 @@ import shutil
 import keras
 
 from experiments import common, console, teaching
-from keras_kd import comparisons, pages, search_pictures, storage, tensorboard, training
+from keras_kd.reporting import html, tensorboard
+from keras_kd.search import report as search_report
+from keras_kd.training import evaluation
+from keras_kd.utils import files, statistics
 
 
 def write(folder, found, model, dataset, settings, best_folder):
@@ -16,8 +19,8 @@ def write(folder, found, model, dataset, settings, best_folder):
     Args:
       folder: of the search.
       found: what the result says about the search so far.
-      model: the `search.Distillation`.
-      dataset, settings: as for `training.distill`.
+      model: the `hypermodel.DistillationHyperModel`.
+      dataset, settings: as for `trainer.distill`.
       best_folder: where the best trial was trained.
 
     Returns:
@@ -26,7 +29,7 @@ def write(folder, found, model, dataset, settings, best_folder):
     for name in ("keras-tuner", "plotly", "scikit-learn"):
         found["versions"][name] = importlib.metadata.version(name)
     found["test"] = measure(model, dataset, found, folder, best_folder)
-    found = storage.plain_values(found)
+    found = files.plain_values(found)
     write_flagfile(folder, settings, found["best"]["values"])
     write_hparams(folder, found)
     write_page(folder, found)
@@ -36,8 +39,8 @@ def write(folder, found, model, dataset, settings, best_folder):
 def measure(model, dataset, found, folder, best_folder):
     """Test accuracy of the best setting, whose students are trained already, and of the default one."""
     usual = {"temperature": teaching.TEMPERATURE.value, "alpha": teaching.ALPHA.value}
-    if teaching.MENTOR_EPOCHS.value:
-        usual["mentor_epochs"] = teaching.MENTOR_EPOCHS.value
+    if teaching.ALPHA_EPOCHS.value:
+        usual["alpha_epochs"] = teaching.ALPHA_EPOCHS.value
     if "teacher" in found["space"]:
         usual["teacher"] = model.space.teachers[0]
     places = {"best": (found["best"]["values"], best_folder), "default": (usual, folder / "default")}
@@ -47,11 +50,11 @@ def measure(model, dataset, found, folder, best_folder):
         rows = [measure_seed(model, dataset, values, seed, place) for seed in found["seeds"]]
         accuracies[label] = [row["accuracy"] for row in rows]
         measured[label] = {"values": values, "per_seed": rows} | {
-            name: comparisons.estimate([row[name] for row in rows])
+            name: statistics.estimate([row[name] for row in rows])
             for name in ("accuracy", "loss", "validation_accuracy")
         }
     pairs = zip(accuracies["best"], accuracies["default"], strict=True)
-    return measured | {"gain": comparisons.estimate([best - default for best, default in pairs])}
+    return measured | {"gain": statistics.estimate([best - default for best, default in pairs])}
 
 
 def measure_seed(model, dataset, values, seed, place):
@@ -59,7 +62,7 @@ def measure_seed(model, dataset, values, seed, place):
     keras.backend.clear_session()
     distiller = model.distiller(values, seed)
     trained = model.train(values, distiller, seed, folder=place / f"seed-{seed}", callbacks=[console.STOP])
-    return training.evaluate(distiller.student, dataset) | {
+    return evaluation.evaluate(distiller.student, dataset) | {
         "seed": seed,
         "validation_accuracy": trained["val_accuracy"],
     }
@@ -86,7 +89,7 @@ def write_flagfile(folder, settings, values):
         "out": f"{teaching.absolute(folder)}-best",
     }
     lines = [f"--{name}={value}\n" for name, value in sorted((chosen | values).items()) if value is not None]
-    storage.write_text("".join(lines), folder / "best.cfg")
+    files.write_text("".join(lines), folder / "best.cfg")
 
 
 def write_hparams(folder, found):
@@ -110,21 +113,21 @@ def write_page(folder, found):
     accuracy = {label: found["test"][label]["accuracy"]["mean"] for label in ("best", "default")}
     lead = (
         f"{found['tuner']}: {len(found['trials'])} trials on {found['dataset']['name']}, judged by "
-        f"{search_pictures.OBJECTIVES[found['objective']]}. The best is trial {found['best']['trial']}. On "
+        f"{search_report.OBJECTIVES[found['objective']]}. The best is trial {found['best']['trial']}. On "
         f"test, touched once a seed: best {accuracy['best']:.1%}, default {accuracy['default']:.1%}. "
-        f"{search_pictures.SELECTED}"
+        f"{search_report.SELECTED}"
     )
     facts = {
         "data": found["dataset"]["name"],
         "seeds": ", ".join(map(str, found["seeds"])),
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
     }
-    pages.write(
+    html.write(
         "view.html",
         folder / "search.html",
         title=f"Search: {folder}",
         lead=lead,
-        sections=search_pictures.sections(found),
+        sections=search_report.sections(found),
         command=found["command"],
         facts=facts,
     )

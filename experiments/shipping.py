@@ -8,7 +8,11 @@ import shutil
 import keras
 
 from experiments import layout
-from keras_kd import cards, cost_pictures, costs, export, folding, litert, onnx_file, parity, serving, storage
+from keras_kd.export import bundle, cost_report, litert, onnx, parity, saved_model, signature
+from keras_kd.models import cost as cost_module
+from keras_kd.models import folding
+from keras_kd.models.cost import BYTES
+from keras_kd.utils import files
 
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
@@ -128,7 +132,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
     Returns:
       `{"file", "format", "kind", "batch", "folded", "bytes"}` and the `parity.Parity`.
     """
-    trained = serving.float32_copy(source.network)
+    trained = signature.float32_copy(source.network)
     network = folding.fold_batch_norm(trained) if fold else trained
     path = folder / job.file
     if job.format == "saved_model":
@@ -138,8 +142,8 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
         litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
         logits, size = litert.session(path), path.stat().st_size
     else:
-        onnx_file.convert(network, path, dataset=source.dataset, batch=batch)
-        logits, size = onnx_file.session(path), path.stat().st_size
+        onnx.convert(network, path, dataset=source.dataset, batch=batch)
+        logits, size = onnx.session(path), path.stat().st_size
     images, labels = parity.spread(source.dataset.test, count)
     expected = parity.expected_logits(source.network, images, source.dataset)
     found = parity.compare(logits(images), expected, labels)
@@ -157,7 +161,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
 def _write_saved_model(network, folder, dataset, batch, tolerance):
     """A SavedModel is a folder; its files take the place of older ones in a folder that holds others too."""
     beside = folder / "written"
-    export.export_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
+    saved_model.export_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
     for name in _SAVED_MODEL:
         shutil.rmtree(folder / name, ignore_errors=True)
         if (beside / name).exists():
@@ -182,15 +186,15 @@ def check(found, *, tolerance, same_class):
 
 def describe(source, folder, manifest):
     """Writes the manifest and the card."""
-    storage.write_json(manifest, folder / MANIFEST)
+    files.write_json(manifest, folder / MANIFEST)
     write_card(source, folder)
 
 
 def write_card(source, folder):
     """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    cost, measured = costs.cost(source.network), folder / COSTS
-    cards.write(
+    cost, measured = cost_module.cost(source.network), folder / COSTS
+    bundle.write(
         folder / CARD,
         name=source.name,
         dataset=source.result["dataset"],
@@ -202,7 +206,7 @@ def write_card(source, folder):
         digest=manifest["digest"],
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
-        peak={dtype: cost.peak(dtype) for dtype in costs.BYTES},
+        peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(json.loads(measured.read_text(encoding="utf-8"))) if measured.is_file() else None,
         recipe=_recipe(source),
         accuracy=accuracy(source.result, source.path.name),
@@ -212,7 +216,7 @@ def write_card(source, folder):
 
 def _measured(found):
     """What the cost card says, for a table, and where it was measured."""
-    columns, rows = cost_pictures.rows(found["networks"])
+    columns, rows = cost_report.rows(found["networks"])
     return {
         "columns": columns,
         "rows": rows,

@@ -3,7 +3,8 @@
 from absl import flags
 
 from experiments import console, layout
-from keras_kd import callbacks, devices
+from keras_kd.training import callbacks
+from keras_kd.training.distributed import strategy
 
 COUNT = flags.DEFINE_integer(
     "snapshots", 10, "How often a network's weights are kept on its way; 0: never.", lower_bound=0
@@ -17,7 +18,7 @@ def watchers(folder, label, network, settings):
     """The callbacks with which a script trains a network: its way is kept, and signals end it."""
     if not COUNT.value:
         return [console.STOP]
-    writes = devices.is_chief(settings)
+    writes = strategy.is_chief(settings)
     return [
         callbacks.Snapshots(folder / layout.TRAJECTORY / label, network, COUNT.value, writes=writes),
         console.STOP,

@@ -15,7 +15,11 @@ import sys
 from absl import flags
 
 from experiments import common, console, retries, study_display
-from keras_kd import findings, grids, plots, pools, report, run_training, storage, study, tensorboard, views
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.study import config, design, executors, runner, worker
+from keras_kd.study.findings import networks, summary
+from keras_kd.study.findings import report as study_report
+from keras_kd.utils import files
 
 STUDIES = pathlib.Path(__file__).with_name("studies")
 
@@ -38,15 +42,15 @@ CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
 
 
 def main():
-    grid = grids.read(
+    grid = config.read_config(
         study_file(),
         dataset=common.given("dataset"),
         seeds=list(range(SEEDS.value)) or None,
         network={"width": WIDTH.value} if WIDTH.value else None,
-        recipe=common.given_settings(study.AXES),
+        recipe=common.given_settings(design.AXES),
     )
     folder = common.open_run("study", name=f"study-{grid.name}", changeable=CHANGEABLE, only_given=True)
-    trainer = run_training.Trainer(
+    trainer = worker.RunTrainer(
         absolute(grid.dataset),
         grid.settings,
         absolute(common.DATA_DIR.value),
@@ -56,7 +60,7 @@ def main():
     dataset = trainer.load(grid.seeds[0])
     described = common.describe(dataset, grid.settings)
     described["dataset"]["name"] = grid.dataset
-    own = study.Study(folder.path, grid.runs, identity(described, trainer, grid))
+    own = runner.Study(folder.path, grid.runs, identity(described, trainer, grid))
     study_display.print_plan(grid)
     with folder.claimed(common.OVERWRITE.value):
         grew = own.begin()
@@ -64,7 +68,9 @@ def main():
         found = (
             {"grew": grew}
             | describe_study(grid, described)
-            | findings.of(records, grid.claims, margin=grid.margin, test_examples=len(dataset.test.labels))
+            | summary.summarize(
+                records, grid.claims, margin=grid.margin, test_examples=len(dataset.test.labels)
+            )
         )
         write(own.folder, found)
     study_display.print_findings(found)
@@ -101,7 +107,7 @@ def identity(described, trainer, grid):
     """What all runs of a study share; another one is refused."""
     return {
         "dataset": described["dataset"],
-        "settings": {name: value for name, value in described["settings"].items() if name not in study.AXES},
+        "settings": {name: value for name, value in described["settings"].items() if name not in design.AXES},
         "validation_fraction": trainer.validation_fraction,
         "versions": described["versions"],
         "threads": THREADS.value,
@@ -114,9 +120,9 @@ def train(own, trainer):
     """Trains what is not there yet; `{Run: Record}`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
     pool = (
-        pools.Ray(CLUSTER.value, THREADS.value)
+        executors.RayExecutor(CLUSTER.value, THREADS.value)
         if CLUSTER.value
-        else pools.Processes(JOBS.value, THREADS.value)
+        else executors.ProcessExecutor(JOBS.value, THREADS.value)
     )
     with pool, study_display.Display(STUDY.value, console.STOP) as display:
         return own.run(trainer, pool, retry_failed=retries.RETRY_FAILED.value, watch=display.show)
@@ -140,14 +146,14 @@ def describe_study(grid, described):
 
 def write(folder, found):
     """Writes the table, the pictures, the page, and last the result."""
-    findings.write_csv(found["rows"], folder / "results.csv")
-    for name, draw in plots.STUDY.items():
+    summary.write_csv(found["rows"], folder / "results.csv")
+    for name, draw in figures.STUDY.items():
         figure = draw(found)
         if figure is not None:
-            plots.write_png(figure, folder / "pictures" / f"{name}.png")
+            figures.write_png(figure, folder / "pictures" / f"{name}.png")
             tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
-    report.write(found, folder / "report.html", sections=views.of_study(folder))
-    storage.write_json(found, folder / "result.json")
+    study_report.write(found, folder / "report.html", sections=networks.of_study(folder))
+    files.write_json(found, folder / "result.json")
 
 
 def check_failures(folder, records):

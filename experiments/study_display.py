@@ -8,7 +8,8 @@ from rich.live import Live
 from rich.text import Text
 
 from experiments import console
-from keras_kd import claims, comparisons, progress
+from keras_kd.study.findings import claims
+from keras_kd.utils import progress, statistics
 
 # Standard deviations of a paired difference for which the needed seeds are told.
 DEVIATIONS = (0.005, 0.01, 0.02)
@@ -38,9 +39,9 @@ def print_plan(grid):
 def seeds_needed(effect, deviation, level):
     """In words, as the number may have no end."""
     try:
-        return str(comparisons.seeds_needed(effect, deviation, level=level, sides=1))
+        return str(statistics.seeds_needed(effect, deviation, level=level, sides=1))
     except ValueError:
-        return f"> {comparisons.MOST_SEEDS}"
+        return f"> {statistics.MOST_SEEDS}"
 
 
 def points(share):
@@ -74,7 +75,7 @@ class Display:
             self._live.stop()
 
     def show(self, state):
-        """Takes a `study.Progress`, about once a second."""
+        """Takes a `runner.Progress`, about once a second."""
         if self._share_before is None:
             self._share_before = state.share
         left = self._time_left(state.share)

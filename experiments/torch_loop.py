@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from keras_kd import augmentation
+from keras_kd.data import augmentation
 
 
 class Rebuilt(nn.Module):
-    """A network of `keras_kd.resnet` as a PyTorch module, from `[batch, channels, height, width]` to logits.
+    """A network of `keras_kd.models` as a PyTorch module, from `[batch, channels, height, width]` to logits.
 
     Args:
       model: a functional `keras.Model`.

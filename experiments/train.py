@@ -12,7 +12,9 @@ from absl import flags
 
 import keras_kd
 from experiments import common, console, layout, snapshots
-from keras_kd import devices, storage, training
+from keras_kd.models import serialization
+from keras_kd.training import evaluation, trainer
+from keras_kd.training.distributed import strategy
 
 DEPTH = flags.DEFINE_integer("depth", 20, "6n+2.")
 WIDTH = flags.DEFINE_integer("width", 16, "Channels of the first stage.")
@@ -24,7 +26,7 @@ def main():
     run = common.open_run("train")
     result = common.finished(run)
     if result is None:
-        devices.prepare(settings)
+        strategy.prepare(settings)
         dataset = common.load_dataset()
         model = build_network(dataset, settings)
         work = functools.partial(train, model, dataset, settings, run.path)
@@ -44,7 +46,7 @@ def main():
 
 def build_network(dataset, settings):
     """The network that the flags ask for."""
-    with devices.scope(settings):
+    with strategy.scope(settings):
         keras.utils.set_random_seed(settings.seed)
         return keras_kd.cifar_resnet(
             DEPTH.value,
@@ -58,15 +60,15 @@ def build_network(dataset, settings):
 def train(model, dataset, settings, folder):
     """Trains, measures and saves; returns the result, of several hosts on the chief alone."""
     watchers = snapshots.watchers(folder, "model", model, settings)
-    trained = training.train(model, dataset, settings, folder=folder, label="model", callbacks=watchers)
-    if not devices.is_chief(settings):
+    trained = trainer.train(model, dataset, settings, folder=folder, label="model", callbacks=watchers)
+    if not strategy.is_chief(settings):
         return None
     common.write_samples(folder, dataset)
-    row = training.evaluate(model, dataset) | {
+    row = evaluation.evaluate(model, dataset) | {
         "parameters": common.parameters(model),
         "seconds": trained.seconds,
     }
-    storage.save_model(model, folder / layout.MODEL)
+    serialization.save_model(model, folder / layout.MODEL)
     common.write_hparams(folder, settings, {"network": model.name}, {"model": row}, {})
     return {
         "network": model.name,

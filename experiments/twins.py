@@ -7,9 +7,9 @@ import keras
 
 import keras_kd
 from experiments import layout, shipping
-from keras_kd import costs, storage, taps
+from keras_kd.models import cost, serialization, weights
 
-_BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.resnet`
+_BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
 
 
 class Compared(typing.NamedTuple):
@@ -52,7 +52,7 @@ def _twin(source):
     try:
         width = source.network.get_layer("stem_conv").filters
         twin = keras_kd.cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
-        taps.copy_weights(source.network, twin)
+        weights.copy_weights(source.network, twin)
     except ValueError:  # it is another kind of network
         return None
     trained = _beside(source, "baseline")
@@ -65,7 +65,7 @@ def _beside(source, label):
     path = source.path.parent / file
     if path.name == source.path.name or not path.is_file():
         return None
-    return Compared(storage.load_model(path), shipping.accuracy(source.result, file))
+    return Compared(serialization.load_model(path), shipping.accuracy(source.result, file))
 
 
 def _has_shortcuts(network):
@@ -74,6 +74,6 @@ def _has_shortcuts(network):
 
 def _same_graph(one, other):
     """Whether both cost the same, step by step; what Keras calls operations without names differs."""
-    first, second = costs.cost(one), costs.cost(other)
+    first, second = cost.cost(one), cost.cost(other)
     steps = [[(moment.used, moment.held) for moment in cost.moments] for cost in (first, second)]
     return steps[0] == steps[1] and first.parameters == second.parameters

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from experiments import console
-from keras_kd import progress
+from keras_kd.utils import progress
 
 # Seconds between two lines where nobody watches a bar.
 LINE_SECONDS = 15.0

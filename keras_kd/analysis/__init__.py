@@ -1,0 +1,5 @@
+"""Two views inside networks: the loss landscape, and feature reuse."""
+
+from keras_kd.analysis import landscape, reuse
+
+__all__ = ["landscape", "reuse"]

@@ -1,0 +1,67 @@
+"""Whether blocks reuse the features that they are given, in networks with and without shortcuts.
+
+`features` streams the outputs of layers; every measure reads from it, or from such a pass, and keeps sums
+only, so memory does not grow with the number of images. Images are float and normalised already, see
+`augmentation.normalise`. Any classifier has layers to compare; `branch_ratios` needs the block names of
+`resnet`.
+"""
+
+import numpy as np
+from keras import ops
+
+from keras_kd.models import graph, inference
+
+FEWEST_EXAMPLES = 4  # HSIC_1 divides by n - 3
+
+
+def features(model, layer_names, images, batch_size=256, skip=0):
+    """Outputs of layers, batch by batch, in inference mode, in one compiled pass.
+
+    Args:
+      model: a built functional or sequential `keras.Model` with one output.
+      layer_names: names of its layers, at least one; see `layers_of`.
+      images: float `[n, height, width, channels]`, normalised.
+      batch_size: images at a time, at the most; the batches are of nearly equal size.
+      skip: how many of the first batches are left out.
+
+    Returns:
+      A generator of `{layer name: float32 array [batch, ...]}`.
+
+    Raises:
+      ValueError: at once, without layers or images, or for a layer that the model does not have.
+    """
+    return streamed(model, layer_names, batches(images, batch_size)[skip:])
+
+
+def batches(images, batch_size):
+    """Cuts images into batches of nearly equal size, none larger than `batch_size`.
+
+    Raises:
+      ValueError: if there are no images, or `batch_size` < 1.
+    """
+    if len(images) < 1 or batch_size < 1:
+        raise ValueError(
+            f"there must be at least one image, and one in a batch. "
+            f"Received: {len(images)} images, batch_size={batch_size}"
+        )
+    return np.array_split(ops.convert_to_numpy(images), -(-len(images) // batch_size))
+
+
+def streamed(model, layer_names, batches):
+    layer_names = list(layer_names)
+    if not layer_names:
+        raise ValueError(
+            f"there must be at least one layer of {model.name!r} to look at. Received: layer_names=[]; "
+            f"see keras_kd.models.blocks.layers_of"
+        )
+    forward = inference.compiled(graph.feature_extractor(model, layer_names))
+
+    def answers(batch):
+        outputs = forward(batch)
+        return {name: to_host(outputs[name]) for name in layer_names}
+
+    return map(answers, batches)
+
+
+def to_host(tensor):
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))  # NumPy does not know bfloat16

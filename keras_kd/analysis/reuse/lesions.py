@@ -1,0 +1,371 @@
+"""Lesions: what a network still knows when blocks are silenced, or change places.
+
+patient = Patient(model)
+patient.accuracy(images, labels, silenced=["stage2_block2"])
+findings = examine(patient, images, labels)
+
+A patient is a copy of the network. Its weights are never moved either: every lesion is another list of values
+for one compiled function, so a lesion costs one forward pass, and an error leaves nothing behind.
+
+Source: Veit et al. 2016, arXiv:1605.06431, sections 4.1 to 4.3.
+"""
+
+import dataclasses
+import itertools
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.analysis.reuse import features
+from keras_kd.models.blocks import blocks_of
+from keras_kd.models.graph import deep_graphs, inputs_of
+from keras_kd.utils import backend
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class Switch(keras.layers.Layer):
+    """Hands on the first of two inputs, exactly; the second where its weight `kept` is 0 instead of 1."""
+
+    def build(self, input_shape):
+        self.kept = self.add_weight(name="kept", shape=(), initializer="ones", trainable=False)
+
+    def call(self, inputs):
+        return ops.where(self.kept > 0.5, *inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
+def switchable(model):
+    """A copy of a network in which each block that can be silenced ends in a `Switch`.
+
+    The switch `{block}_switch` comes behind the shortcut's sum, with the skip alone in its place, or behind
+    the last layer of a plain block, with the block's input in its place. A plain block that changes the
+    shape gets none. As built, the copy does the same operations as the network on the same numbers; a
+    compiler may round the two differently.
+
+    Args:
+      model: a network with blocks, see `blocks.blocks_of`; it stays as it is.
+
+    Returns:
+      A `keras.Model` with the layers and weights of `model`, and the switches.
+
+    Raises:
+      ValueError: for a model without such blocks.
+    """
+    _blocks_of(model)
+    with deep_graphs():
+        graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
+        copy = keras.models.clone_model(graph, call_function=_Switching(graph))
+    for layer in graph.layers:
+        copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+def _blocks_of(model):
+    blocks = blocks_of(model)
+    if not blocks:
+        raise ValueError(
+            f"model {model.name!r} has no blocks to silence: none of its layers is named as "
+            f"stage1_block1_conv1. Take a network of keras_kd.models, or name your layers like there"
+        )
+    return blocks
+
+
+class _Switching:
+    """Calls the layers of a copy one by one, and a switch behind those that end a block."""
+
+    def __init__(self, graph):
+        blocks = [block for block in blocks_of(graph) if _can_be_silenced(graph, block)]
+        self.firsts = {block.first for block in blocks}
+        self.ends = {block.add or block.last: block for block in blocks}
+        self.entered = {}
+
+    def __call__(self, layer, *args, **kwargs):
+        if layer.name in self.firsts:
+            self.entered[layer.name] = args[0]
+        output = layer(*args, **kwargs)
+        if layer.name not in self.ends:
+            return output
+        block = self.ends[layer.name]
+        instead = args[0][0] if block.add else self.entered[block.first]
+        return Switch(name=f"{block.name}_switch", dtype=layer.dtype_policy.name)([output, instead])
+
+
+def _can_be_silenced(graph, block):
+    if block.add:
+        return True
+    return graph.get_layer(block.first).input.shape == graph.get_layer(block.last).output.shape
+
+
+class LesionedModel:
+    """A network under lesions.
+
+    Attributes:
+      name: of the network.
+      blocks: names of its blocks, in order.
+      silenceable: those that can be silenced.
+      swappable: pairs of blocks that can change places: of one stage, with weights of equal shapes.
+
+    Args:
+      model: a network with blocks, see `blocks.blocks_of`; it is copied and stays as it is.
+
+    Raises:
+      ValueError: for a model without such blocks.
+    """
+
+    def __init__(self, model):
+        blocks = _blocks_of(model)
+        network = switchable(model)
+        layers = {layer.name for layer in network.layers}
+        self.name = model.name
+        self._image_shape = network.input_shape[1:]
+        self.blocks = tuple(block.name for block in blocks)
+        self.silenceable = tuple(name for name in self.blocks if f"{name}_switch" in layers)
+        self._intact = [
+            [(variable.path, _tensor(variable)) for variable in variables]
+            for variables in (network.trainable_variables, network.non_trainable_variables)
+        ]
+        self._weights = {name: self._weights_of(name) for name in self.blocks}
+        self.swappable = tuple(
+            (one.name, other.name)
+            for one, other in itertools.combinations(blocks, 2)
+            if one.stage == other.stage and self._shapes(one.name) == self._shapes(other.name)
+        )
+        self._forward = backend.compile_function(
+            lambda state, images: network.stateless_call(*state, images, training=False)[0]
+        )
+
+    def logits(self, images, silenced=(), swapped=(), batch_size=256):
+        """What the network answers with some blocks silenced and some in each other's place.
+
+        Args:
+          images: float `[n, height, width, channels]`, normalised.
+          silenced: names of blocks; they are places, whatever weights are swapped into them.
+          swapped: pairs of names, swapped one after the other; a block with itself changes nothing.
+          batch_size: images at a time, at the most; the batches are of nearly equal size.
+
+        Returns:
+          float64 `[n, classes]`.
+
+        Raises:
+          ValueError: for images of another shape, a block that does not exist or cannot be silenced, and a
+            pair that cannot be swapped; the message says why and what can.
+        """
+        self._check_images(images)
+        changed = self._changed(silenced, swapped)
+        state = [[changed.get(path, value) for path, value in values] for values in self._intact]
+        answers = [
+            ops.convert_to_numpy(self._forward(state, ops.convert_to_tensor(part)))
+            for part in features.batches(images, batch_size)
+        ]
+        return np.concatenate(answers).astype(np.float64)
+
+    def accuracy(self, images, labels, silenced=(), swapped=(), batch_size=256):
+        """The share of right answers, in [0, 1]; `labels` int `[n]`, the rest as for `logits`."""
+        labels = np.asarray(labels)
+        if labels.shape != (len(images),):
+            raise ValueError(
+                f"there must be one label for each image. Received: labels of shape {labels.shape} for "
+                f"{len(images)} images"
+            )
+        return float(np.mean(self.logits(images, silenced, swapped, batch_size).argmax(axis=1) == labels))
+
+    def _changed(self, silenced, swapped):
+        """`{path: tensor}`, the variables that a lesion may change."""
+        values = {}
+        for block in silenced:
+            self._check_silenceable(block)
+            values[f"{block}_switch/kept"] = ops.zeros(())
+        weights = dict(self._weights)
+        for one, other in swapped:
+            self._check_swappable(one, other)
+            weights[one], weights[other] = weights[other], weights[one]
+        for block, parts in weights.items():
+            values.update({f"{block}_{part}": value for part, value in parts.items()})
+        return values
+
+    def _weights_of(self, block):
+        """`{path within the block: tensor}`, without its switch."""
+        return {
+            path.removeprefix(f"{block}_"): value
+            for path, value in itertools.chain(*self._intact)
+            if path.startswith(f"{block}_") and not path.startswith(f"{block}_switch/")
+        }
+
+    def _shapes(self, block):
+        return {part: tuple(value.shape) for part, value in self._weights[block].items()}
+
+    def _check_images(self, images):
+        """Keras does not once TensorFlow has traced a second shape: then it sees no number of channels."""
+        shape = tuple(images.shape)
+        if len(shape) != 4 or any(
+            size not in (None, given) for size, given in zip(self._image_shape, shape[1:], strict=True)
+        ):
+            wanted = ", ".join(str(size or "any") for size in self._image_shape)
+            raise ValueError(f"{self.name!r} takes images [n, {wanted}]. Received: images of shape {shape}")
+
+    def _check_exists(self, block):
+        if block not in self.blocks:
+            raise ValueError(f"{self.name!r} has no such block. Received: {block!r}; it has {self.blocks}")
+
+    def _check_silenceable(self, block):
+        self._check_exists(block)
+        if block not in self.silenceable:
+            raise ValueError(
+                f"{block} of {self.name!r} changes the shape of its input, so without shortcut nothing can "
+                f"take its place; can be silenced: {', '.join(self.silenceable) or 'none'}"
+            )
+
+    def _check_swappable(self, one, other):
+        self._check_exists(one)
+        self._check_exists(other)
+        if one != other and not {(one, other), (other, one)} & set(self.swappable):
+            raise ValueError(
+                f"{one} and {other} of {self.name!r} are not of one stage or have weights of different "
+                f"shapes; can be swapped: {', '.join(map(' and '.join, self.swappable)) or 'none'}"
+            )
+
+
+def _tensor(variable):
+    """Its value; Keras hands on the variable itself where a tensor is asked for, and it would be traced."""
+    return ops.convert_to_tensor(ops.convert_to_numpy(variable))
+
+
+@dataclasses.dataclass(frozen=True)
+class LesionResults:
+    """Accuracies under lesions, in [0, 1].
+
+    Attributes:
+      intact: without any.
+      single: `{block: accuracy}` with that block silenced.
+      silenced: `{number of silenced blocks: accuracies, one per draw}`.
+      swapped: `{number of swaps: accuracies, one per draw}`.
+    """
+
+    intact: float
+    single: dict
+    silenced: dict
+    swapped: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesion:
+    """What is done to a patient at once.
+
+    Attributes:
+      silenced: names of blocks.
+      swapped: pairs of names, swapped one after the other.
+    """
+
+    silenced: tuple = ()
+    swapped: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LesionPlan:
+    """The lesions of an examination, in the order of `Findings`.
+
+    Attributes:
+      single: `{block: Lesion}`.
+      silenced, swapped: `{number: [Lesion]}`.
+    """
+
+    single: dict
+    silenced: dict
+    swapped: dict
+
+    @property
+    def lesions(self):
+        """All of them in a list, none at all first."""
+        many = itertools.chain(*self.silenced.values(), *self.swapped.values())
+        return [Lesion(), *self.single.values(), *many]
+
+    def findings(self, accuracies):
+        """`Findings` of the accuracies under `lesions`, in their order."""
+        left = iter(map(float, accuracies))
+        return LesionResults(
+            next(left),
+            {block: next(left) for block in self.single},
+            *(
+                {count: tuple(itertools.islice(left, len(draws))) for count, draws in many.items()}
+                for many in (self.silenced, self.swapped)
+            ),
+        )
+
+
+def plan_lesions(blocks, pairs, *, draws=5, most=20, seed=0):
+    """Draws the lesions of an examination; they depend on the arguments alone.
+
+    Args:
+      blocks: names of the blocks to silence.
+      pairs: of blocks to swap.
+      draws: random lesions for each number of blocks; fewer where there are not so many to draw.
+      most: the largest number of silenced blocks, and of swaps, each of another pair.
+      seed: of the draws.
+
+    Returns:
+      A `Plan`.
+    """
+    for_subsets, for_swaps = np.random.default_rng(seed).spawn(2)
+    silenced = {
+        count: [Lesion(silenced=subset) for subset in _subsets(blocks, count, draws, for_subsets)]
+        for count in range(1, min(most, len(blocks)) + 1)
+    }
+    swapped = {
+        count: [Lesion(swapped=swaps) for swaps in _swaps(pairs, count, draws, for_swaps)]
+        for count in range(1, min(most, len(pairs)) + 1)
+    }
+    return LesionPlan({block: Lesion(silenced=(block,)) for block in blocks}, silenced, swapped)
+
+
+def run_lesions(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, batch_size=256):
+    """Silences each block, then more and more of them, then swaps more and more pairs.
+
+    To compare networks, give `blocks` that can be silenced in all of them.
+
+    Args:
+      patient: a `Patient`.
+      images: float `[n, height, width, channels]`, normalised.
+      labels: int `[n]`.
+      blocks: names of the blocks to silence; None: all that can be.
+      draws, most, seed: see `plan`.
+      batch_size: images at a time, at the most.
+
+    Returns:
+      `Findings`; with empty dicts where there is nothing to silence or to swap.
+
+    Raises:
+      ValueError: for a block that cannot be silenced, or labels that do not fit the images.
+
+    Source: Veit et al. 2016, arXiv:1605.06431, figure 3 (single), figure 5 a (silenced) and figure 5 b
+    (swapped; there over Kendall's tau, here over the number of swaps).
+    """
+    blocks = patient.silenceable if blocks is None else tuple(blocks)
+    planned = plan_lesions(blocks, patient.swappable, draws=draws, most=most, seed=seed)
+    return planned.findings(
+        patient.accuracy(images, labels, lesion.silenced, lesion.swapped, batch_size)
+        for lesion in planned.lesions
+    )
+
+
+def _subsets(blocks, count, draws, random):
+    """All subsets of `count` blocks where there are at most `draws`, else as many at random."""
+    if math.comb(len(blocks), count) <= draws:
+        return list(itertools.combinations(blocks, count))
+    return [
+        tuple(blocks[i] for i in sorted(random.choice(len(blocks), count, replace=False)))
+        for _ in range(draws)
+    ]
+
+
+def _swaps(pairs, count, draws, random):
+    """Single pairs are different ones, all of them where there are at most `draws`.
+
+    More swaps follow each other, so their order counts; a pair that is swapped twice is back in its place.
+    """
+    if count == 1:
+        return [(pairs[i],) for i in sorted(random.permutation(len(pairs))[:draws])]
+    return [tuple(pairs[i] for i in random.permutation(len(pairs))[:count]) for _ in range(draws)]

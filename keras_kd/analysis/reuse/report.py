@@ -1,0 +1,341 @@
+"""Feature reuse as pictures: similarity of layers, lesions, branches, probes, ranks and spectra; as sections
+of a page and as PNG.
+
+A group is what `analysis.analyze` found, with a name: `{"name": "depth 20, seed 0", "networks": [...], "cka":
+[...]}`. Curves are `charts`.
+"""
+
+import itertools
+
+import numpy as np
+
+from keras_kd.reporting import charts, figures, formatting, html
+
+TITLE = "Feature reuse"
+
+
+# The numbers of a network, in the order of tables.
+TITLES = {
+    "accuracy": "accuracy on these images",
+    "lesion_drop": "drop when a block is silenced, mean",
+    "lesion_worst": "drop, worst block",
+    "swap_drop": "drop when two blocks are swapped",
+    "branch_ratio": "||F(x)|| / ||x||, mean over blocks that all have",
+    "branch_cosine": "cosine of F(x) and x, mean over blocks that all have",
+    "cka_neighbours": "CKA of neighbouring layers",
+    "cka_first": "CKA with the first network, layer by layer",
+    "effective_rank": "effective rank, mean over layers",
+    "probe_middle": "linear classifier on the middle layer",
+}
+
+WORDS = (
+    "Drops of accuracy are over the blocks that can be silenced, and the pairs that can be swapped, in all "
+    "networks; ||F(x)|| / ||x|| and cosine over the blocks that have them in all; CKA and ranks over layers. "
+    "The first network is {first}."
+)
+
+
+def sections(group, name):
+    """The sections of a page about one group.
+
+    Args:
+      group: see above.
+      name: prefix of the sections' ids.
+
+    Returns:
+      A list; see `html.section`.
+    """
+    lines = [charts.section(chart, group["name"], name) for chart in charts_of(group)]
+    return [*overview(group, name), *lines]
+
+
+def overview(group, name):
+    """The sections of a study's page about one of its groups; arguments and result as for `sections`."""
+    return [section for section in (_similarity(group, name), _lesions(group, name)) if section]
+
+
+def pictures(group):
+    """`{name: matplotlib figure}`: all that the page shows."""
+    found = {"cka": _similarity_picture(group["cka"])}
+    patients = _patients(group)
+    if patients:
+        found["lesions"] = _lesion_picture(patients)
+    return found | {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
+
+
+def remarks(group):
+    """What was left out, and for which network, in sentences."""
+    return [
+        f"{network['label']} has no blocks, as none of its layers is named like stage1_block1_conv1: "
+        + ("all its layers are compared in their place, and " * (network["compared"] == "all"))
+        + "what asks for blocks (silenced, swapped, ||F(x)|| / ||x||) is left out for it."
+        for network in group["networks"]
+        if not network.get("has_blocks", True)  # groups that were looked at earlier do not say
+    ]
+
+
+def _with(group, key):
+    """`[(number, network)]` of those that have it; the number chooses colour and marker."""
+    return [(number, each) for number, each in enumerate(group["networks"]) if each.get(key)]
+
+
+def _similarity(group, name):
+    pairs = group["cka"]
+    words = (
+        "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
+        "with every layer, from input (top left) to output. Like neighbours, a bright band along the "
+        "diagonal, mean that a block hands on most of what it was given."
+    )
+    words = " ".join([words, *remarks(group)])
+    table = (
+        ["networks", "mean along the diagonal"],
+        [[_pair(p), formatting.number(_diagonal(p))] for p in pairs],
+    )
+    title = f"Which layers are alike: {group['name']}"
+    return html.section(f"{name}-cka", title, words, _heatmaps(pairs), table)
+
+
+def _heatmaps(pairs):
+    rows, columns = _grid(pairs)
+    figure = html.figure(None, None).set_subplots(
+        rows,
+        columns,
+        subplot_titles=[_pair(pair) for pair in pairs],
+        horizontal_spacing=0.09,
+        vertical_spacing=0.12,
+    )
+    for number, pair in enumerate(pairs):
+        figure.add_heatmap(
+            z=pair["values"],
+            x=pair["layers_y"],
+            y=pair["layers_x"],
+            zmin=0,
+            zmax=1,
+            colorscale="Magma",
+            showscale=not number,
+            colorbar={"title": "CKA"},
+            hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
+            row=number // columns + 1,
+            col=number % columns + 1,
+        )
+    figure.update_xaxes(showticklabels=False)
+    figure.update_yaxes(showticklabels=False, autorange="reversed")
+    figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 60, "b": 20})
+    return figure
+
+
+def _similarity_picture(pairs):
+    rows, columns = _grid(pairs)
+    figure = figures.blank(3.4 * columns + 0.6, 3.4 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, pair in zip(axes, pairs, strict=False):
+        drawn = axis.imshow(np.array(pair["values"], float), vmin=0, vmax=1, cmap="magma", aspect="auto")
+        axis.set_title(_pair(pair), fontsize=9)
+        axis.set(xticks=[], yticks=[])
+    for axis in axes[len(pairs) :]:
+        axis.set_axis_off()
+    figure.colorbar(drawn, ax=axes, label="CKA")
+    return figure
+
+
+def _grid(pairs):
+    columns = min(3, len(pairs))
+    return -(-len(pairs) // columns), columns
+
+
+def _pair(pair):
+    return pair["x"] if pair["x"] == pair["y"] else f"{pair['x']} and {pair['y']}"
+
+
+def _diagonal(pair):
+    values = np.array(pair["values"], float)
+    return float(np.nanmean(np.diagonal(values))) if values.shape[0] == values.shape[1] else None
+
+
+def _patients(group):
+    return [(number, each) for number, each in _with(group, "lesions") if each["lesions"]["single"]]
+
+
+def _bars(patients):
+    """`[(label, colour, {block: accuracy in %})]`."""
+    for number, network in patients:
+        label = f"{network['label']} (intact {100 * network['accuracy']:.1f} %)"
+        single = network["lesions"]["single"]
+        yield label, charts.colour_of(number), {block: 100 * value for block, value in single.items()}
+
+
+def _lesions(group, name):
+    patients = _patients(group)
+    if not patients:
+        return None
+    figure = html.figure("block that is silenced", "accuracy, %")
+    for label, colour, bars in _bars(patients):
+        figure.add_bar(
+            x=list(bars),
+            y=list(bars.values()),
+            name=label,
+            marker_color=colour,
+            hovertemplate="%{x}: %{y:.1f} %" + html.NAME,
+        )
+    figure.update_layout(barmode="group")
+    rows = [
+        [block, *(formatting.percent(network["lesions"]["single"][block]) for _, network in patients)]
+        for block in patients[0][1]["lesions"]["single"]
+    ]
+    table = (["silenced", *(network["label"] for _, network in patients)], rows)
+    title = f"One block silenced: {group['name']}"
+    return html.section(f"{name}-lesions", title, _lesion_words(patients), figure, table)
+
+
+def _lesion_words(patients):
+    words = (
+        "Accuracy when one block is silenced (Veit et al. 2016): with a shortcut its branch is left out, "
+        "without one the whole block is skipped."
+    )
+    left_out = {block for _, network in patients for block in network["cannot_be_silenced"]}
+    if left_out:
+        words += (
+            f" Without shortcuts nothing can take the place of {', '.join(sorted(left_out))}, which change "
+            f"the shape; they are left out for all networks."
+        )
+    return words
+
+
+def _lesion_picture(patients):
+    blocks = list(patients[0][1]["lesions"]["single"])
+    figure = figures.blank(max(6, 0.5 * len(blocks) + 2), 4)
+    axis = figure.subplots()
+    width = 0.8 / len(patients)
+    for place, (label, colour, bars) in enumerate(_bars(patients)):
+        left = np.arange(len(blocks)) + (place - (len(patients) - 1) / 2) * width
+        axis.bar(left, list(bars.values()), width, color=colour, label=label)
+    axis.set_xticks(np.arange(len(blocks)), blocks, rotation=90, fontsize=8)
+    axis.set_ylabel("accuracy with this block silenced, %")
+    axis.grid(alpha=0.3, axis="y")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def charts_of(group):
+    """The `Chart`s of a group; those for which it has numbers."""
+    return [chart for describe in _CHARTS for chart in [describe(group)] if chart]
+
+
+def _many_lesions(group):
+    curves = [
+        _draws(number, network, kind)
+        for number, network in _with(group, "lesions")
+        for kind in ("silenced", "swapped")
+        if network["lesions"][kind]
+    ]
+    words = "Random blocks silenced together, and random pairs of one stage swapped one after the other."
+    panel = charts.Panel("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)", curves)
+    return charts.Chart("many", "Several blocks", words, [panel]) if curves else None
+
+
+def _draws(number, network, kind):
+    counts = [0, *map(int, network["lesions"][kind])]
+    means = [network["accuracy"], *(float(np.mean(each)) for each in network["lesions"][kind].values())]
+    return charts.Curve(
+        f"{network['label']}, {kind}",
+        number,
+        counts,
+        [100 * mean for mean in means],
+        [f"{count} {kind}" for count in counts],
+        dashed=kind == "swapped",
+    )
+
+
+def _branches(group):
+    networks = _with(group, "branches")
+    blocks = _longest_first(network["branches"] for _, network in networks)
+    panels = [
+        charts.Panel("block, from the input", title, [_by_block(*each, key, blocks) for each in networks])
+        for key, title in (("ratio", "||F(x)|| / ||x||"), ("cosine", "cosine of F(x) and x"))
+    ]
+    words = (
+        "How much a block changes what it is given, block by block (Jastrzebski et al. 2018). With a "
+        "shortcut F is the branch and x the skip; without, x is the block's input and F what it makes of "
+        "it, where shapes allow."
+    )
+    rows = [[block, *(_branch(each["branches"].get(block)) for _, each in networks)] for block in blocks]
+    table = (["block", *(f"{each['label']}: ratio, cosine" for _, each in networks)], rows)
+    return charts.Chart("branches", "What blocks add", words, panels, table) if networks else None
+
+
+def _longest_first(lists):
+    """What stands in any list, in order."""
+    return list(dict.fromkeys(itertools.chain(*sorted(lists, key=len, reverse=True))))
+
+
+def _by_block(number, network, key, blocks):
+    branches = network["branches"]
+    x = [blocks.index(block) + 1 for block in branches]
+    return charts.Curve(
+        network["label"], number, x, [each[key] for each in branches.values()], list(branches)
+    )
+
+
+def _branch(found):
+    return (
+        "n/a"
+        if found is None
+        else f"{formatting.number(found['ratio'])}, {formatting.number(found['cosine'])}"
+    )
+
+
+def _probes(group):
+    words = (
+        "Accuracy on test of a logistic regression on each layer's features, averaged over the image (Alain "
+        "& Bengio 2017): where the classes become easy to tell."
+    )
+    return _by_layer(group, "probes", "Linear classifiers", "test accuracy, %", words, scale=100)
+
+
+def _ranks(group):
+    words = (
+        "How many dimensions the channels make use of: exp of the entropy of the normalised singular values "
+        "(Roy & Vetterli 2007)."
+    )
+    return _by_layer(group, "ranks", "Effective rank", "effective rank, dimensions", words)
+
+
+def _by_layer(group, key, title, y_title, words, scale=1):
+    networks = _with(group, key)
+    if not networks:
+        return None
+    curves = [
+        charts.Curve(
+            network["label"],
+            number,
+            list(range(1, len(network[key]) + 1)),
+            [scale * value for value in network[key]],
+            network["layers"],
+        )
+        for number, network in networks
+    ]
+    most = max((curve.places for curve in curves), key=len)
+    rows = [
+        [layer, *(formatting.number(curve.y[i]) if i < len(curve.y) else "n/a" for curve in curves)]
+        for i, layer in enumerate(most)
+    ]
+    table = (["layer", *(curve.label for curve in curves)], rows)
+    return charts.Chart(key, title, words, [charts.Panel("layer, from the input", y_title, curves)], table)
+
+
+def _spectra(group):
+    curves = [_falling(number, each) for number, each in enumerate(group["networks"])]
+    words = "Standard deviations along the principal axes of the last layer's channels; zeros are not drawn."
+    panel = charts.Panel("rank", "singular value of the last layer's features", curves, logarithmic="y")
+    return charts.Chart("spectra", "Spectra", words, [panel])
+
+
+def _falling(number, network):
+    values = network["spectra"][-1]
+    ranks = list(range(1, len(values) + 1))
+    return charts.Curve(
+        network["label"], number, ranks, [value or None for value in values], [f"rank {r}" for r in ranks]
+    )
+
+
+_CHARTS = (_many_lesions, _branches, _probes, _ranks, _spectra)

@@ -1,0 +1,10 @@
+"""Images and labels: loading, splitting, order, augmentation, and batches for the backend.
+
+    dataset = keras_kd.data.load("digits")
+
+A batch is a pure function of (seed, epoch, index): see `sampling`.
+"""
+
+from keras_kd.data.datasets import Dataset, Split, load, subset
+
+__all__ = ["Dataset", "Split", "load", "subset"]

@@ -1,0 +1,329 @@
+"""`Distiller`: asks the teacher, asks the terms, weighs.
+
+    loss = (1 - alpha) * CE(labels) + alpha * T^2 * KL(teacher_T || student_T)
+           + the sum of `terms` + the student's own regularisers
+
+A new method is a new loss in `terms`; nothing here has to change for it.
+"""
+
+import collections
+
+import keras
+from keras import ops
+
+from keras_kd import losses
+from keras_kd.distillation import compatibility
+from keras_kd.models import graph
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class Distiller(keras.Model):
+    """Trains `student` on the labels and on the logits of `teacher`.
+
+    Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and
+    validation it logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term,
+    with its T^2), one loss for each further term, and `agreement`, the share of examples for
+    which student and teacher name the same class; metrics given to `compile` see the student's
+    logits. `sample_weight` and `class_weight` weigh every term.
+
+        loss = (1 - alpha) * hard_loss + alpha * soft_loss + terms + regularisers
+
+    The teacher runs once a step, in inference mode and without gradient. It is never changed,
+    its `trainable` flags included: only the student's weights count as trainable here.
+
+    A teacher that was asked before need not be asked again: labels given as
+    `{"labels": ..., "teacher_logits": float [batch, classes]}` bring its logits along (see
+    `keras_kd.distillation.cache_logits`), and `teacher` may then be None. Only terms on its layers
+    ask it all the same. (Keras allows no `class_weight` then: weigh by `sample_weight`.)
+
+    Calling the Distiller calls the student; with terms on layers inside the networks it
+    returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.
+
+    Args:
+      teacher: a `keras.Model` from inputs to logits `[batch, classes]`; None where its logits come
+        with the labels.
+      student: a `keras.Model` with the same inputs and classes. It stays yours:
+        `distiller.student` is the object that you passed.
+      temperature: softening factor T, > 0, dimensionless.
+      alpha: weight of the teacher's term in [0, 1], or a `LearningRateSchedule` that gives it
+        for the step: the number of batches that this Distiller was trained on so far.
+      terms: further losses, each a `keras.distillation.DistillationLoss` (such as Keras's
+        `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
+        They are added as they are, not scaled by alpha. A term is asked about one example at
+        a time, so that each can be weighted: it cannot compare the examples of a batch.
+      name: of the model.
+
+    Raises:
+      ValueError: for a temperature or alpha out of range; for teacher and student whose input
+        shapes or class counts differ; for a network that ends in softmax (KD needs logits; of
+        a subclassed model that is only known if it was called before); for terms on a teacher's
+        layers without a teacher.
+
+    Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
+    """
+
+    def __init__(self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), name="distiller"):
+        super().__init__(name=name, dtype=_training_policy(student), autocast=False)
+        self.soft_targets = losses.SoftTargets(temperature)
+        self.alpha = alpha if isinstance(alpha, Schedule) else losses.check_alpha(alpha)
+        self.teacher = teacher
+        self.student = student
+        self.terms = _named_terms(terms)
+        if teacher is None:
+            compatibility.check_logits(student, "student")
+        else:
+            compatibility.check_pair(teacher, student)
+        for term in self.terms.values():
+            term.check(teacher, student)
+        self._ask_teacher = _Forward(teacher, [t.teacher_layer for t in self.terms.values()])
+        self._ask_student = _Forward(student, [t.student_layer for t in self.terms.values()])
+        self._means = {
+            name: keras.metrics.Mean(name=name)
+            for name in ("hard_loss", "soft_loss", *self.terms, "agreement")
+        }
+        self.step = self.add_weight(
+            name="step",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+        if all(model.built for model in self._models()):
+            self.build()
+
+    @property
+    def temperature(self):
+        """Softening factor T."""
+        return self.soft_targets.temperature
+
+    def alpha_now(self):
+        """The weight of the teacher's term in the next step: a number or a scalar tensor."""
+        return self.alpha(self.step) if isinstance(self.alpha, Schedule) else self.alpha
+
+    def _models(self):
+        return [model for model in (self.teacher, self.student) if model is not None]
+
+    def build(self, input_shape=None):
+        for model in self._models():
+            if not model.built:
+                model(keras.tree.map_shape_structure(keras.KerasTensor, input_shape))
+        self.built = True
+
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
+        """Configures training, as for any Keras model.
+
+        Args:
+          optimizer: of the student.
+          loss: of the labels, on the student's logits: a name, function or `keras.losses.Loss`
+            (sparse or one-hot). Every other term is reduced the way it is. None trains on the
+            teacher alone and needs `alpha=1`, but no labels.
+          loss_weights: not supported: alpha and the terms' weights are the weights.
+          metrics, **kwargs: as for `keras.Model.compile`.
+
+        Raises:
+          ValueError: for a loss that expects probabilities, for more than one loss, or for none
+            although alpha is below 1.
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                "the losses are weighed by alpha and by the weights of the terms. "
+                f"Received: loss_weights={loss_weights!r}"
+            )
+        if loss is None and self.alpha != 1.0:
+            raise ValueError(
+                "compile needs a loss for the labels unless alpha is 1, such as "
+                "keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
+            )
+        self._label_loss = None if loss is None else losses.label_loss(loss)
+        self._reduce = losses.BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
+        # Keras would wait for its own copy of the loss to be built, and look at the data each time.
+        super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
+        self.loss = loss
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and config | {"loss": keras.saving.serialize_keras_object(self.loss)}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def call(self, inputs, training=None):
+        return self._ask_student(inputs, training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Combines the terms by the formula of this module; each is added to its metric.
+
+        Returns:
+          Scalar: the loss of the batch, on N replicas 1/N of the replica's share.
+        """
+        share = losses.replica_share()
+        # Before the teacher is called: what it adds as a loss of its own is not the student's.
+        regularisers = [ops.sum(loss) * share for loss in self.losses]
+        labels, given = _split(y)
+        if self.teacher is None and given is None:
+            raise ValueError(
+                'without a teacher its logits must come with the labels, as {"labels": ..., '
+                f'"teacher_logits": ...}}. Received: y={y!r}'
+            )
+        asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
+        answer = self._ask_teacher(x, False) if asks else given
+        teacher = keras.tree.map_structure(ops.stop_gradient, _outputs(answer))
+        student = _outputs(y_pred)
+        compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
+
+        parts = self._reduced_terms(labels, teacher, student, sample_weight)
+        self._update_means(parts, share, losses.agreement(teacher["logits"], student["logits"]))
+        alpha = self.alpha_now()
+        if training:
+            self.step.assign_add(1)
+
+        loss = alpha * parts["soft_loss"]
+        if "hard_loss" in parts and self.alpha != 1.0:
+            loss += (1 - alpha) * parts["hard_loss"]
+        for name, term in self.terms.items():
+            loss += term.weight * parts[name]
+        return sum(regularisers, loss)
+
+    def _reduced_terms(self, y, teacher, student, sample_weight):
+        """The scalar of each term, by name, unweighted."""
+        parts = {}
+        if self._label_loss is not None:
+            parts["hard_loss"] = self._label_loss(y, student["logits"], sample_weight)
+        values = self.soft_targets.per_example(teacher["logits"], student["logits"])
+        parts["soft_loss"] = self._reduce(values, values, sample_weight)
+        for name, term in self.terms.items():
+            values = term.per_example(teacher, student)
+            parts[name] = self._reduce(values, values, sample_weight)
+        return parts
+
+    def _update_means(self, parts, share, same_class):
+        for name, value in parts.items():
+            self._means[name].update_state(value / share, sample_weight=ops.shape(same_class)[0])
+        self._means["agreement"].update_state(same_class)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, _split(y)[0], _outputs(y_pred)["logits"], sample_weight)
+
+    def predict(self, x, *args, **kwargs):
+        """The student's logits: see `keras.Model.predict`."""
+        return self.student.predict(x, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
+        return self.student.predict_on_batch(x)
+
+    # The teacher is a part of the Distiller, so that it is saved with it, but not one to train.
+
+    @property
+    def trainable_variables(self):
+        return self.student.trainable_variables if self.trainable else []
+
+    @property
+    def non_trainable_variables(self):
+        trained = {id(variable) for variable in self.trainable_variables}
+        return [variable for variable in self.variables if id(variable) not in trained]
+
+    @property
+    def trainable_weights(self):
+        return self.student.trainable_weights if self.trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trained]
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "teacher": serialize(self.teacher),
+            "student": serialize(self.student),
+            "temperature": self.temperature,
+            "alpha": serialize(self.alpha),
+            "terms": [[term.weight, serialize(term.loss)] for term in self.terms.values()],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+class _Term:
+    """One of the `terms`: a loss, its weight, and the layers that it looks at."""
+
+    def __init__(self, weight, loss):
+        self.weight = float(weight)
+        self.loss = loss
+        self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
+        self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
+        self._unreduced = losses.without_reduction(loss)
+
+    def check(self, teacher, student):
+        """Raises a ValueError if the networks lack the layers that the loss looks at."""
+        if teacher is not None:
+            self.loss.validate_model_compatibility(teacher, student)
+        elif self.teacher_layer != "logits":
+            raise ValueError(
+                f"a term on the teacher's layer {self.teacher_layer!r} needs the teacher itself. "
+                f"Received: teacher=None"
+            )
+
+    def per_example(self, teacher, student):
+        teacher, student = teacher[self.teacher_layer], student[self.student_layer]
+        self.loss.validate_outputs(teacher, student)
+        return losses.per_example(self._unreduced, teacher, student)
+
+
+class _Forward:
+    """Asks a model for its logits and the outputs of some layers in one pass.
+
+    Not a Keras object, so that the model's layers are not tracked twice.
+    """
+
+    def __init__(self, model, outputs):
+        layer_names = sorted(set(outputs) - {"logits"})
+        self._model = graph.feature_extractor(model, layer_names) if layer_names else model
+
+    def __call__(self, inputs, training):
+        return self._model(inputs, training=training)
+
+
+def _outputs(output):
+    return output if isinstance(output, dict) else {"logits": output}
+
+
+def _split(y):
+    """The labels, and the teacher's logits where they come along, else None."""
+    if isinstance(y, dict) and "teacher_logits" in y:
+        return y.get("labels"), y["teacher_logits"]
+    return y, None
+
+
+def _named_terms(terms):
+    """`{name: _Term}`, named after the class of the loss, numbered where that is not unique."""
+    named, used = {}, collections.Counter(("hard", "soft"))
+    for term in terms:
+        weight, loss = term if isinstance(term, (tuple, list)) else (1.0, term)
+        if not isinstance(loss, keras.distillation.DistillationLoss):
+            raise ValueError(
+                "each of the terms must be a keras.distillation.DistillationLoss or a pair "
+                f"(weight, loss). Received: {term!r}"
+            )
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__).lstrip("_")
+        used[name] += 1
+        number = f"_{used[name]}" if used[name] > 1 else ""
+        named[f"{name}{number}_loss"] = _Term(weight, loss)
+    return named
+
+
+def _training_policy(student):
+    """float16 needs the loss scaled, also where only the layers know, as after loading."""
+    if any(layer.compute_dtype == "float16" for layer in graph.all_layers(student)):
+        return "mixed_float16"
+    return student.dtype_policy

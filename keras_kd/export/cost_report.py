@@ -1,0 +1,163 @@
+"""What networks cost, as tables and as pictures of the memory that their feature maps hold.
+
+A network is `{"label": ..., **plain values of a costs.Cost}`, with what was measured beside that: see `rows`.
+"""
+
+import numpy as np
+
+from keras_kd.models.cost import BYTES
+from keras_kd.reporting import figures, formatting, html
+
+# As disks and papers count.
+KILOBYTE, MEGABYTE = 1e3, 1e6
+
+
+def describe(label, cost):
+    """A `cost.Cost` as plain values.
+
+    Args:
+      label: of the network.
+      cost: the `cost.Cost`.
+    """
+    return {
+        "label": label,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "peak": {dtype: cost.peak(dtype) for dtype in BYTES},
+        "peak_at": cost.highest.name,
+        "held_at_peak": cost.held_at_peak,
+        "held": cost.held,
+        "image": cost.image,
+        "moments": [[moment.name, moment.used, moment.held] for moment in cost.moments],
+    }
+
+
+def rows(networks):
+    """The cost card: `(columns, rows)`.
+
+    Args:
+      networks: of `describe`; they may also have `"accuracy"` (on test, in [0, 1]), `"arena"` (`{dtype:
+        bytes that LiteRT has taken}`), `"files"` (`{format: bytes}`) and `"latency"` (`{runtime: {batch:
+        plain values of a latency.Latency}}`).
+    """
+    told = [
+        ("parameters, million", [f"{network['parameters'] / 1e6:.2f}" for network in networks]),
+        ("multiply-adds, million", [f"{network['multiply_adds'] / 1e6:,.1f}" for network in networks]),
+        *(
+            (
+                f"peak of feature maps, {dtype}, kB",
+                [kilobytes(network["peak"][dtype]) for network in networks],
+            )
+            for dtype in BYTES
+        ),
+        ("highest at", [network["peak_at"] for network in networks]),
+        ("of that waiting for a later operation", [f"{network['held_at_peak']:.0%}" for network in networks]),
+        ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
+        *(
+            (
+                f"LiteRT's arena, {dtype}, kB",
+                [kilobytes(network.get("arena", {}).get(dtype)) for network in networks],
+            )
+            for dtype in BYTES
+        ),
+        ("test accuracy, %", [formatting.percent(network.get("accuracy")) for network in networks]),
+        *_measured(networks),
+    ]
+    kept = [[name, *texts] for name, texts in told if set(texts) != {"n/a"}]
+    return ["", *(network["label"] for network in networks)], kept
+
+
+def kilobytes(count):
+    """Bytes as kilobytes, for a table."""
+    return "n/a" if count is None else f"{count / KILOBYTE:,.1f}"
+
+
+def megabytes(count):
+    """Bytes as megabytes, for a table."""
+    return "n/a" if count is None else f"{count / MEGABYTE:,.2f}"
+
+
+def _measured(networks):
+    """Rows of file sizes and latencies."""
+    formats = _keys(network.get("files", {}) for network in networks)
+    for name in formats:
+        yield f"{name}: file, MB", [megabytes(network.get("files", {}).get(name)) for network in networks]
+    for runtime in _keys(network.get("latency", {}) for network in networks):
+        timed = [network.get("latency", {}).get(runtime, {}) for network in networks]
+        for batch in _keys(timed):
+            texts = [_milliseconds(each.get(batch)) for each in timed]
+            yield f"{runtime}: batch {batch}, ms (90th percentile)", texts
+
+
+def _keys(dicts):
+    return list(dict.fromkeys(key for each in dicts for key in each))
+
+
+def _milliseconds(found):
+    return "n/a" if found is None else f"{found['median']:.2f} ({found['percentile_90']:.2f})"
+
+
+_TABLE_WORDS = (
+    "One image. Multiply-adds of convolutions and dense layers. The peak is that of the graph: what an "
+    "operation reads and writes, what waits for a later one, and the image. LiteRT's arenas were "
+    "measured with its reference kernels, which compute in no memory of their own; uint8 is its full integer "
+    "file."
+)
+
+_MEMORY_WORDS = (
+    "Feature maps in memory while each operation runs, one image, float32. Shaded is what the operation "
+    "neither reads nor writes and a later one needs: what shortcuts hold. Without them a feature map is free "
+    "as soon as the next one is there. What a runtime needs to compute in, and the weights, are not counted."
+)
+
+
+def sections(groups):
+    """The sections of a page: the card, and a picture of the memory for each group.
+
+    Args:
+      groups: lists of networks, as for `rows`, that are drawn together, such as twins.
+    """
+    networks = [network for group in groups for network in group]
+    table = html.section("costs", "What it costs", _TABLE_WORDS, table=rows(networks))
+    return [table, *(_drawn(group, place) for place, group in enumerate(groups, 1))]
+
+
+def _drawn(networks, place):
+    title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
+    return html.section(f"memory-{place}", title, _MEMORY_WORDS, memory(networks))
+
+
+def memory(networks):
+    """A `plotly.graph_objects.Figure`: float32 feature maps of networks over their operations.
+
+    Layers of one name stand above each other. What waits for a later operation is shaded: between a dotted
+    line, the bytes that the operation itself uses, and the line of all bytes.
+
+    Args:
+      networks: of `describe`.
+    """
+    figure = html.figure("operation, in order", "feature maps in memory, kB")
+    order = [name for name, _, _ in max(networks, key=lambda network: len(network["moments"]))["moments"]]
+    for network, colour in zip(networks, figures.COLOURS, strict=False):
+        names, used, held = (list(column) for column in zip(*network["moments"], strict=True))
+        x = [order.index(name) if name in order else number for number, name in enumerate(names)]
+        bytes_used = np.array(used) * BYTES["float32"] / KILOBYTE
+        bytes_live = bytes_used + np.array(held) * BYTES["float32"] / KILOBYTE
+        line = {"color": colour, "shape": "hvh"}
+        if any(held):
+            hidden = {"showlegend": False, "hoverinfo": "skip"}
+            figure.add_scatter(
+                x=x, y=bytes_used, line=line | {"width": 1, "dash": "dot"}, mode="lines", **hidden
+            )
+        figure.add_scatter(
+            x=x,
+            y=bytes_live,
+            name=network["label"],
+            mode="lines",
+            line=line,
+            fill="tonexty" if any(held) else None,
+            customdata=names,
+            hovertemplate="%{customdata}: %{y:,.1f} kB" + html.NAME,
+        )
+    figure.update_yaxes(rangemode="tozero")
+    return figure

@@ -1,0 +1,151 @@
+"""A trained network as a LiteRT (TensorFlow Lite) file that takes raw uint8 images; with TensorFlow.
+
+convert(model, "student.tflite", dataset=dataset, kind="full_integer")
+logits = session("student.tflite")(images)
+"""
+
+import contextlib
+import pathlib
+import tempfile
+import warnings
+
+from keras_kd.export import parity, signature
+from keras_kd.utils import files, optional
+
+KINDS = ("float32", "dynamic_range", "full_integer")
+
+CALIBRATION_IMAGES = 200
+
+
+def convert(model, path, *, dataset=None, kind="float32", batch=None, calibration=None):
+    """Writes a LiteRT file with the signature of `saved_model.export_saved_model`, atomically.
+
+    Args:
+      model: a functional or sequential `keras.Model` from normalised images to logits.
+      path: of the file.
+      dataset: the `keras_kd.data.Dataset` that the model was trained on: gives the normalisation; None:
+        pixel values 0 to 255.
+      kind: "float32"; "dynamic_range": kernels in 8 bits; "full_integer": feature maps too. The outputs are
+        float32 always.
+      batch: number of images at a time; None: any, as the interpreter is resized.
+      calibration: uint8 `[n, height, width, channels]`, with which "full_integer" finds the ranges of feature
+        maps; None: `CALIBRATION_IMAGES` training images of the dataset.
+
+    Raises:
+      ValueError: for an unknown kind, or "full_integer" with neither a dataset nor images.
+
+    Source: Jacob et al. 2018, arXiv:1712.05877 (integers).
+    """
+    import tensorflow as tf
+
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
+    if kind == "full_integer" and calibration is None:
+        if dataset is None:
+            raise ValueError(
+                "full_integer needs images that show its ranges: give dataset or calibration. Received: None"
+            )
+        calibration = parity.spread(dataset.train, CALIBRATION_IMAGES)[0]
+    network = signature.float32_copy(model)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its calibrator runs the interpreter that LiteRT replaces
+        pixels = "float32" if kind == "full_integer" else "uint8"
+        signature.write_graph(network, f"{folder}/graph", dataset, batch=batch, dtype=pixels)
+        converter = tf.lite.TFLiteConverter.from_saved_model(f"{folder}/graph")
+        if kind != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if kind == "full_integer":
+            converter.representative_dataset = lambda: _each(calibration)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.uint8
+        content = converter.convert()
+    with files.replacing(path) as part:
+        part.write_bytes(content)
+
+
+def _each(images):
+    """Images one by one. The first has both ends of the range: a pixel then is its own quantum."""
+    images = images.astype("float32")
+    images[0, 0, 0], images[0, -1, -1] = 0.0, 255.0
+    for image in images:
+        yield {"image": image[None]}
+
+
+def _interpreter(path, threads, **options):
+    runtime = optional.require("ai_edge_litert.interpreter", "litert")
+    return runtime.Interpreter(model_path=str(pathlib.Path(path)), num_threads=threads, **options)
+
+
+def session(path, threads=1):
+    """A function from uint8 images `[n, height, width, channels]` to logits, float32 `[n, classes]`.
+
+    Args:
+      path: of a file that `convert` wrote.
+      threads: that it may use.
+
+    Raises:
+      MissingPackageError: without LiteRT.
+      ValueError: if the file does not take pixels as they are.
+    """
+    interpreter = _interpreter(path, threads)
+    (image,) = interpreter.get_input_details()
+    if image["quantization"] not in ((0.0, 0), (1.0, 0)):
+        raise ValueError(f"{path} takes no raw pixels. Received: quantisation {image['quantization']}")
+    runner = interpreter.get_signature_runner("serving_default")
+    size = int(image["shape_signature"][0])
+
+    def logits(images):
+        return runner(image=images)["logits"]
+
+    return logits if size < 0 else signature.in_batches(logits, size)
+
+
+def arena(path):
+    """Bytes that feature maps take in LiteRT, by its own plan of memory for one image.
+
+    That of its reference kernels: others take room of their own, or hide what they do. It is read off the
+    addresses of the tensors.
+
+    Args:
+      path: of a file whose batch is free or 1.
+
+    Raises:
+      MissingPackageError: without LiteRT.
+    """
+    resolver = optional.require("ai_edge_litert.interpreter", "litert").OpResolverType.BUILTIN_REF
+    interpreter = _interpreter(path, 1, experimental_op_resolver_type=resolver)
+    weights = _filled(interpreter)  # they may lie near
+    interpreter.allocate_tensors()
+    places = []
+    for index in {tensor["index"] for tensor in interpreter.get_tensor_details()} - weights:
+        values = interpreter.tensor(index)()
+        address = values.__array_interface__["data"][0]
+        places.append((address, address + values.nbytes))
+    image = interpreter.tensor(interpreter.get_input_details()[0]["index"])()
+    return _span(sorted(places), image.__array_interface__["data"][0])
+
+
+def _filled(interpreter):
+    """Tensors that have values before there is a place for the others: the constants of the file."""
+    found = set()
+    for tensor in interpreter.get_tensor_details():
+        with contextlib.suppress(ValueError):  # nothing there
+            interpreter.get_tensor(tensor["index"])
+            found.add(tensor["index"])
+    return found
+
+
+# Parts of one arena lie no further apart than this; other memory does.
+_GAP = 1 << 16
+
+
+def _span(places, inside):
+    """Bytes from the first to the last of the places that lie near to each other and hold an address."""
+    low, high = places[0]
+    for start, end in places[1:]:
+        if start - high > _GAP:
+            if low <= inside < high:
+                break
+            low, high = start, end
+        high = max(high, end)
+    return high - low

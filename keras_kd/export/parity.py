@@ -1,0 +1,123 @@
+"""Whether an exported file, run by its own runtime, still is the model that it came from.
+
+expected = expected_logits(model, images, dataset)
+found = compare(litert.session("student.tflite")(images), expected, labels)
+check(found, tolerance=1e-3)
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from keras_kd.export import signature
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """How well a file and its model agree.
+
+    Attributes:
+      max_logit_difference: the largest difference of two logits, relative to the largest logit where that is
+        above 1.
+      same_class: share of images of which both say the same class.
+      accuracy: of the file; None without labels.
+      images: how many were compared.
+    """
+
+    max_logit_difference: float
+    same_class: float
+    accuracy: float | None
+    images: int
+
+
+class ParityError(ValueError):
+    """A file does not compute what its model computes."""
+
+
+def expected_logits(model, images, dataset=None):
+    """The logits of a Keras model in float32: float64 `[n, classes]`; arguments of `signature.serving`."""
+    network = signature.float32_copy(model)
+    return np.asarray(network(signature.normalised(images, dataset), training=False), np.float64)
+
+
+def spread(split, count):
+    """`count` images and labels of a `datasets.Split`, or all, evenly over it: it may be sorted by class."""
+    index = np.linspace(0, len(split.labels) - 1, min(count, len(split.labels))).astype(int)
+    return split.images[index], split.labels[index]
+
+
+def compare(logits, expected, labels=None):
+    """The `Parity` of logits `[n, classes]` with those of the model; `labels`, int `[n]`, or None."""
+    logits = np.asarray(logits, np.float64)
+    scale = max(1.0, np.abs(expected).max())
+    classes = logits.argmax(axis=1)
+    return Parity(
+        float(np.abs(logits - expected).max() / scale),
+        float(np.mean(classes == expected.argmax(axis=1))),
+        None if labels is None else float(np.mean(classes == labels)),
+        len(classes),
+    )
+
+
+def check(found, what, *, tolerance=None, same_class=None):
+    """Raises a ParityError, which names `what`, if a `Parity` is worse than either bound."""
+    if tolerance is not None and not found.max_logit_difference <= tolerance:
+        raise ParityError(
+            f"{what} does not compute what the model does: its logits differ by "
+            f"{found.max_logit_difference:.2g} of the largest, {tolerance:g} is allowed"
+        )
+    if same_class is not None and not found.same_class >= same_class:
+        raise ParityError(
+            f"{what} does not compute what the model does: it says the same class for "
+            f"{found.same_class:.1%} of {found.images} images, {same_class:.1%} is asked for"
+        )
+
+
+# Run in a process of its own, which has nothing of this package, nor Keras, which TensorFlow else brings.
+_SERVE = """
+import sys
+
+sys.modules["keras"] = sys.modules["keras_kd"] = None  # whoever imports them fails
+import numpy as np
+import tensorflow as tf
+
+path, images, logits = sys.argv[1:]
+serve = tf.saved_model.load(path).signatures["serving_default"]
+found = [serve(image=tf.constant(part))["logits"].numpy() for part in np.load(images)]
+np.save(logits, np.stack(found))
+"""
+
+
+def saved_model_session(path, batch=None):
+    """A function from uint8 images to logits, float32, by TensorFlow alone in a fresh process.
+
+    Args:
+      path: of a SavedModel.
+      batch: that it was written for, if not for any.
+    """
+
+    def logits(images):
+        missing = 0 if batch is None else -len(images) % batch
+        padded = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        parts = padded.reshape(-1, batch or len(padded), *images.shape[1:])
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(f"{folder}/images.npy", parts)
+            arguments = [str(path), f"{folder}/images.npy", f"{folder}/logits.npy"]
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", _SERVE, *arguments],
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},  # this process may hold a GPU's memory
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+                raise ParityError(f"{path} cannot be served by TensorFlow: {last[0]}")
+            found = np.load(f"{folder}/logits.npy")
+        return found.reshape(-1, found.shape[-1])[: len(images)]
+
+    return logits

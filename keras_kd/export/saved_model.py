@@ -1,0 +1,116 @@
+"""A trained network as a SavedModel that takes raw uint8 images; with the TensorFlow backend."""
+
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+
+from keras_kd.export import parity, signature
+from keras_kd.utils import files
+
+PARITY_TOLERANCE = 1e-5
+
+UNKNOWN_SIZE = 32  # where a model leaves a size open
+
+
+def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE):
+    """Writes a SavedModel with the normalisation inside, and `metadata.json` in its folder.
+
+    What was written is read again and compared with the model before it takes its place.
+
+    The signature `serving_default` takes `image`, uint8 `[n, height, width, channels]`, and
+    returns `logits` and `probabilities`, float32 `[n, classes]`, and `class_id`, int64 `[n]`.
+    The graph computes in float32 whatever precision the model was trained in.
+
+    Args:
+      model: a functional or sequential `keras.Model` from normalised images to logits.
+      path: folder of the SavedModel; an older SavedModel there is replaced, nothing else is.
+      dataset: the `keras_kd.data.Dataset` that the model was trained on: gives the
+        normalisation and the class names. None: the model takes pixel values 0 to 255.
+      batch: number of images at a time; None: any.
+      tolerance: the largest difference of logits, as a share of the largest logit.
+
+    Returns:
+      How well the two agree: see `measure_parity`; it is in `metadata.json` too.
+
+    Raises:
+      FileExistsError: if `path` holds something else than a SavedModel.
+      ValueError: if the images of the dataset do not fit the model.
+      parity.ParityError: if a logit differs by more than that.
+    """
+    path = pathlib.Path(path)
+    check_target(path)
+    shape = signature.image_shape(model, dataset)
+    network = signature.float32_copy(model)
+    part = path.with_name(f".part-{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        signature.write_graph(network, part, dataset, batch=batch)
+        found = measure_parity(part, network, dataset)
+        parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)
+        about = _metadata(model, (batch, *shape), dataset)
+        files.write_json(about | {"parity": found}, part / "metadata.json")
+        files.replace_folder(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return found
+
+
+def check_target(path):
+    """Raises a FileExistsError if `path` holds something else than a SavedModel."""
+    if path.exists() and not (path / "saved_model.pb").is_file():
+        raise FileExistsError(f"{path} exists and is no SavedModel: choose another path")
+
+
+def measure_parity(path, model, dataset=None, count=256):
+    """Compares a SavedModel with the Keras model that it came from, image by image.
+
+    Args:
+      path: of the SavedModel.
+      model: the `keras.Model`, in float32.
+      dataset: the `keras_kd.data.Dataset` given to `export_saved_model`: its test images are
+        compared. None compares on noise.
+      count: how many images, at the most.
+
+    Returns:
+      The `parity.Parity`, as `{name: value}`.
+    """
+    import tensorflow as tf
+
+    if dataset is None:
+        shape = [size or UNKNOWN_SIZE for size in model.input_shape[1:]]
+        images = np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.uint8)
+        labels = None
+    else:
+        images, labels = parity.spread(dataset.test, count)
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    size = serve.structured_input_signature[1]["image"].shape[0] or len(images)
+    logits = signature.in_batches(lambda part: serve(image=tf.constant(part))["logits"].numpy(), size)(images)
+    return vars(parity.compare(logits, parity.expected_logits(model, images, dataset), labels))
+
+
+def _metadata(model, shape, dataset):
+    import tensorflow as tf
+
+    metadata = {
+        "model": model.name,
+        "input": {"name": "image", "dtype": "uint8", "shape": list(shape)},
+        "outputs": {
+            "logits": "float32 [n, classes], unnormalised",
+            "probabilities": "float32 [n, classes], softmax of the logits",
+            "class_id": "int64 [n], position in class_names",
+        },
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "class_names": None,
+        "normalisation": None,
+    }
+    if dataset is not None:
+        metadata["dataset"] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
+        metadata["class_names"] = list(dataset.class_names)
+        metadata["normalisation"] = {
+            "formula": "(image / 255 - mean) / std, per channel, inside the SavedModel",
+            "mean": dataset.mean.tolist(),
+            "std": dataset.std.tolist(),
+        }
+    return metadata

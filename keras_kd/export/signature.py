@@ -1,0 +1,108 @@
+"""What every exported file computes: raw uint8 images to logits, probabilities and class; with TensorFlow."""
+
+import keras
+import numpy as np
+
+from keras_kd.data import augmentation
+from keras_kd.models import graph
+
+
+def serving(network, dataset=None):
+    """What every exported file computes, with the normalisation inside.
+
+    Args:
+      network: a `keras.Model` in float32, from normalised images to logits.
+      dataset: as for `export_saved_model`.
+
+    Returns:
+      A function from images `[n, height, width, channels]`, pixel values 0 to 255 of any type, to `logits`
+      and `probabilities`, float32 `[n, classes]`, and `class_id`, int64 `[n]`.
+    """
+    import tensorflow as tf
+
+    shape = (None, *image_shape(network, dataset))
+
+    def serve(image):
+        image = tf.ensure_shape(image, shape)  # a signature does not refuse other sizes
+        logits = network(normalised(image, dataset), training=False)
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "class_id": tf.argmax(logits, axis=-1),
+        }
+
+    return serve
+
+
+def write_graph(network, path, dataset=None, *, batch=None, dtype="uint8"):
+    """Writes the SavedModel of `serving`, with one signature, `serving_default`.
+
+    Args:
+      network, dataset: as for `serving`.
+      path: of the folder, which must not exist.
+      batch: number of images at a time; None: any.
+      dtype: of the pixels.
+    """
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((batch, *image_shape(network, dataset)), dtype, name="image")
+    module = tf.Module()  # Keras's own ExportArchive writes each variable twice
+    module.variables_of_network = [variable.value for variable in network.variables]
+    module.serve = tf.function(serving(network, dataset), input_signature=[signature])
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
+
+
+def in_batches(function, size):
+    """A function of any number of images, from one of exactly `size`: the last image fills up a batch."""
+
+    def run(images):
+        missing = np.repeat(images[-1:], -len(images) % size, axis=0)
+        padded = np.concatenate([images, missing])
+        parts = [function(padded[start : start + size]) for start in range(0, len(padded), size)]
+        return np.concatenate(parts)[: len(images)]
+
+    return run
+
+
+def float32_copy(model):
+    """The model itself if it computes in float32, else a copy that does, with the same weights.
+
+    Networks trained in bfloat16 are refused by other runtimes.
+
+    Args:
+      model: a functional or sequential `keras.Model`.
+    """
+    if all(layer.compute_dtype == "float32" for layer in graph.all_layers(model)):
+        return model
+
+    def in_float32(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=in_float32, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def normalised(images, dataset):
+    """What a network is given: images in float32, normalised as the dataset says, or as they are."""
+    if dataset is None:
+        return keras.ops.cast(images, "float32")
+    return augmentation.normalise(images, dataset.mean, dataset.std)
+
+
+def image_shape(model, dataset=None):
+    """`(height, width, channels)` of what a model takes.
+
+    Raises:
+      ValueError: if the images of the dataset do not fit the model.
+    """
+    shape = tuple(model.input_shape[1:])
+    if dataset is None:
+        return shape
+    fits = len(shape) == 3 and all(a in (b, None) for a, b in zip(shape, dataset.image_shape, strict=True))
+    if not fits:
+        raise ValueError(
+            f"the model {model.name!r} does not take the images of {dataset.name!r}. "
+            f"Received: input shape {shape} and images {dataset.image_shape}"
+        )
+    return dataset.image_shape

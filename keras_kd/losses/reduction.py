@@ -1,0 +1,125 @@
+"""One value per example from any loss, and the mean that is right on any number of replicas."""
+
+import copy
+
+import keras
+from keras import ops
+
+
+class BatchMean(keras.losses.Loss):
+    """Reduces `[batch]` values as Keras reduces a loss, under `tf.distribute` as well.
+
+    Called as `BatchMean()(values, values, sample_weight)`. On N replicas the mean over a
+    replica's examples is divided by N, so that the gradients, which are summed over the
+    replicas, are those of the mean over the global batch. A bare `ops.mean` is N times too big.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="batch_mean"):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def replica_share():
+    """1 / number of replicas: what Keras makes of a loss of one. Its only public word on that."""
+    one = ops.ones((1,))
+    return BatchMean()(one, one)
+
+
+def per_example(term, teacher_outputs, student_outputs):
+    """Asks any `keras.distillation.DistillationLoss` for one value per example.
+
+    Keras's terms answer with one scalar for the whole batch, in which no example can be
+    weighted any more. They are asked about one example at a time instead; the losses inside
+    them must not reduce (see `without_reduction`).
+
+    Args:
+      term: a `DistillationLoss`; one with a method `per_example` is asked by that.
+      teacher_outputs: tensor `[batch, ...]`, or a structure of such.
+      student_outputs: as `teacher_outputs`.
+
+    Returns:
+      float32 `[batch]`.
+    """
+    if hasattr(term, "per_example"):
+        return term.per_example(teacher_outputs, student_outputs)
+
+    def of_one_example(outputs):
+        teacher, student = keras.tree.map_structure(
+            lambda x: ops.cast(ops.expand_dims(x, 0), "float32"), outputs
+        )
+        return term.compute_loss(teacher, student)
+
+    return ops.vectorized_map(of_one_example, (teacher_outputs, student_outputs))
+
+
+def without_reduction(term):
+    """A copy of a `DistillationLoss` whose inner `keras.losses.Loss` objects do not reduce.
+
+    A `Loss` that reduces also divides by the number of replicas, which `BatchMean` does again.
+    """
+    if not hasattr(term, "loss"):
+        return term
+
+    def unreduced(loss):
+        if isinstance(loss, keras.losses.Loss):
+            return type(loss).from_config({**loss.get_config(), "reduction": "none"})
+        return loss
+
+    term = copy.copy(term)
+    term.loss = keras.tree.map_structure(unreduced, term.loss)
+    return term
+
+
+def label_loss(loss):
+    """The `keras.losses.Loss` on logits that `compile(loss=...)` names.
+
+    Args:
+      loss: a name, a function of `(y_true, y_pred)`, or a `keras.losses.Loss`.
+
+    Returns:
+      A `keras.losses.Loss` that reduces.
+
+    Raises:
+      ValueError: for a loss of probabilities, one that does not reduce, or several losses.
+    """
+    if keras.tree.is_nested(loss):
+        raise ValueError(f"one loss is needed, for the labels. Received: loss={loss!r}")
+    found = keras.losses.get(loss)
+    takes_probabilities = (
+        found in PROBABILITY_LOSSES
+        or isinstance(found, keras.losses.KLDivergence)
+        or getattr(found, "get_config", dict)().get("from_logits") is False
+    )
+    if takes_probabilities:
+        raise ValueError(
+            "the networks return logits, but this loss takes probabilities: use for instance "
+            f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss={loss!r}"
+        )
+    if not isinstance(found, keras.losses.Loss):
+        return _FunctionLoss(found)
+    if found.reduction in (None, "none"):
+        raise ValueError(f"the loss must reduce to a scalar. Received: reduction={found.reduction!r}")
+    return found
+
+
+PROBABILITY_LOSSES = (
+    keras.losses.sparse_categorical_crossentropy,
+    keras.losses.categorical_crossentropy,
+    keras.losses.categorical_focal_crossentropy,
+    keras.losses.binary_crossentropy,
+    keras.losses.binary_focal_crossentropy,
+    keras.losses.kl_divergence,
+)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    """A function of `(y_true, y_pred)` with one value per example, as a `Loss`."""
+
+    def __init__(self, function):
+        super().__init__(name="label_loss")
+        self._function = function
+
+    def call(self, y_true, y_pred):
+        return self._function(y_true, y_pred)

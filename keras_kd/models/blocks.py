@@ -1,0 +1,103 @@
+"""The residual blocks of a network, found by the names of its layers."""
+
+import dataclasses
+import re
+
+import keras
+
+from keras_kd.models import graph
+
+_FIRST_CONV = re.compile(r"stage(\d+)_block(\d+)_conv1")
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockLayers:
+    """Where one block begins and ends, as the names of a network's layers tell it.
+
+    Attributes:
+      name: `stage{i}_block{j}`.
+      first: the layer whose input is the block's input.
+      last: the layer whose output the block hands on.
+      add: the layer that adds `[skip, branch]`; None without shortcut.
+      activated: whether the block ends in a ReLU, so that what it computes is the input of `last`.
+    """
+
+    name: str
+    first: str
+    last: str
+    add: str | None
+    activated: bool
+
+    @property
+    def stage(self):
+        """`stage{i}`."""
+        return self.name.partition("_")[0]
+
+
+def blocks_of(model):
+    """The blocks of a network, in order, found from the names of its layers alone.
+
+    Args:
+      model: a `keras.Model`, of `resnet` or with layers named like there.
+
+    Returns:
+      A tuple of `BlockLayers`; empty if the model has no such layers or no graph.
+    """
+    if not getattr(model, "inputs", None):
+        return ()
+    names = {layer.name for layer in model.layers}
+    found = sorted(
+        (int(match[1]), int(match[2])) for match in map(_FIRST_CONV.fullmatch, names) if match is not None
+    )
+    return tuple(_block(f"stage{stage}_block{index}", names) for stage, index in found)
+
+
+def _block(name, names):
+    add = f"{name}_add" if f"{name}_add" in names else None
+    if f"{name}_out" in names:
+        return BlockLayers(name, f"{name}_conv1", f"{name}_out", add, activated=True)
+    return BlockLayers(name, f"{name}_bn1", add or f"{name}_conv2", add, activated=False)
+
+
+def layers_of(model, which="blocks"):
+    """Names of layers to compare.
+
+    Args:
+      model: a built functional or sequential `keras.Model`.
+      which: "blocks" (what the stem and every block hand on), "all" (every layer with one output but
+        inputs, models inside the model, and `Flatten`, which holds what the layer before it does), or names
+        with commas between them.
+
+    Returns:
+      A list of names, in the order of the model or as given.
+
+    Raises:
+      ValueError: for "blocks" if the model has no blocks, for a name that it does not have, and for a
+        model without a graph.
+    """
+    graph.feature_extractor(model)  # says what is wrong with a model that has no graph
+    names = [layer.name for layer in model.layers if _can_be_tapped(layer)]
+    if which == "all":
+        return [name for name in names if not isinstance(model.get_layer(name), keras.layers.Flatten)]
+    if which == "blocks":
+        blocks = [block.last for block in blocks_of(model)]
+        if not blocks:
+            raise ValueError(
+                f"model {model.name!r} has no blocks: none of its layers is named as stage1_block1_conv1. "
+                f"Received: which='blocks'; take 'all' or names of layers, such as {names[-1]!r}"
+            )
+        return [name for name in names if name.startswith("stem_")][-1:] + blocks
+    chosen = [name.strip() for name in which.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in names]
+    if unknown or not chosen:
+        raise ValueError(
+            f"the layers must be 'blocks', 'all' or names of layers of {model.name!r}. "
+            f"Received: {unknown[0] if unknown else which!r}; it has {names}"
+        )
+    return chosen
+
+
+def _can_be_tapped(layer):
+    return not isinstance(layer, (keras.layers.InputLayer, keras.Model)) and isinstance(
+        layer.output, keras.KerasTensor
+    )

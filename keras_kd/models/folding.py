@@ -1,0 +1,142 @@
+"""BatchNorm folded into the layer before it: the same function with fewer passes over memory."""
+
+import keras
+import numpy as np
+
+from keras_kd.models.graph import deep_graphs, inputs_of
+
+UNKNOWN_SIZE = 32  # where a model leaves a size open
+
+TOLERANCE = 1e-2  # of the largest output: what rounding may do in bfloat16
+
+
+# Layers without activation whose last kernel axis, or last two for depthwise ones, are their channels.
+_LINEAR = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Dense,
+)
+
+
+def fold_batch_norm(model):
+    """A copy of a network in which a BatchNorm right behind a convolution or dense layer is part of it.
+
+    In inference BatchNorm multiplies each channel by a number and adds another one, which the kernel and
+    the bias before it can do as well: `kernel * gamma / sqrt(variance + epsilon)`. What is behind something
+    else, such as a sum, stays. The layers keep their names; a folded BatchNorm becomes an identity.
+
+    Args:
+      model: a `keras.Model`; one without a graph, with several outputs, or of layers that cannot be made
+        again is returned as it is.
+
+    Returns:
+      A `keras.Model` that in inference mode computes the same but for rounding, which is checked. It
+      shares the layers that are not folded, and is not to be trained.
+
+    Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
+    """
+    if not getattr(model, "inputs", None) or len(model.outputs) != 1:
+        return model
+    try:
+        with deep_graphs():
+            graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
+            folded = _fold(graph)
+    except (NotImplementedError, ValueError, TypeError):  # a layer that cannot say how it was made
+        return model
+    return folded if _agree(model, folded) else model
+
+
+def _fold(graph):
+    """The graph once more, on the same layers but for those that are folded."""
+    pairs = _pairs(graph)
+    norms = {source: norm for norm, source in pairs.items()}
+
+    def replace(layer):
+        if layer.name in pairs:
+            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
+        if layer.name in norms:
+            return type(layer).from_config({**layer.get_config(), "use_bias": True})
+        return layer
+
+    folded = keras.models.clone_model(graph, clone_function=replace, call_function=_call)
+    for source, norm in norms.items():
+        weights = _folded(graph.get_layer(source), graph.get_layer(norm))
+        folded.get_layer(source).set_weights(weights)
+    return folded
+
+
+def _agree(model, folded):
+    """Whether both answer alike: a layer may compute something else than its class and settings say."""
+    random = np.random.default_rng(0)
+    inputs = keras.tree.map_structure(
+        lambda x: random.normal(size=[4, *(size or UNKNOWN_SIZE for size in x.shape[1:])]).astype("float32"),
+        inputs_of(model),
+    )
+    answers = [
+        keras.ops.convert_to_numpy(keras.ops.cast(network(inputs, training=False), "float32"))
+        for network in (model, folded)
+    ]
+    return np.allclose(*answers, atol=TOLERANCE * np.abs(answers[0]).max())
+
+
+def _pairs(graph):
+    """`{name of a BatchNorm: name of the layer that can take it in}`."""
+    config = graph.get_config()
+    sources = {
+        layer["name"]: [_source_names(node) for node in layer["inbound_nodes"]] for layer in config["layers"]
+    }
+    consumers = [name for calls in sources.values() for call in calls for name in call]
+    consumers += _source_names(config["output_layers"])
+    pairs = {}
+    for layer in graph.layers:
+        calls = sources[layer.name]
+        if type(layer) is keras.layers.BatchNormalization and len(calls) == 1:
+            (name,) = calls[0]
+            source = graph.get_layer(name)
+            if consumers.count(name) == 1 and len(sources[name]) == 1 and _can_take(source, layer):
+                pairs[layer.name] = name
+    return pairs
+
+
+def _source_names(node):
+    """Names of the layers whose outputs a call in a functional model's configuration takes."""
+    if isinstance(node, dict):
+        history = node.get("keras_history")
+        return [history[0]] if history else [name for part in node.values() for name in _source_names(part)]
+    if isinstance(node, (list, tuple)):
+        if len(node) == 3 and isinstance(node[0], str):  # the form of output layers
+            return [node[0]]
+        return [name for part in node for name in _source_names(part)]
+    return []
+
+
+def _can_take(layer, norm):
+    is_linear = getattr(layer, "activation", None) is keras.activations.linear
+    channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    return (
+        type(layer) in _LINEAR
+        and is_linear
+        and channels_last
+        and norm.axis in (-1, len(layer.output.shape) - 1)
+    )
+
+
+def _call(layer, *args, **kwargs):
+    """An identity stands for a BatchNorm, and does not know its options."""
+    return layer(args[0]) if isinstance(layer, keras.layers.Identity) else layer(*args, **kwargs)
+
+
+def _folded(layer, norm):
+    """Kernel and bias of a layer that takes a BatchNorm in, computed in float64."""
+
+    def value(weight, default):
+        return default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
+
+    mean, variance = value(norm.moving_mean, None), value(norm.moving_variance, None)
+    scale = value(norm.gamma, 1.0) / np.sqrt(variance + norm.epsilon)
+    kernel = value(layer.kernel, None)
+    of_kernel = scale.reshape(kernel.shape[-2:]) if type(layer) is keras.layers.DepthwiseConv2D else scale
+    bias = (value(layer.bias, 0.0) - mean) * scale + value(norm.beta, 0.0)
+    return [kernel * of_kernel, bias]

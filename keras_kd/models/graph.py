@@ -1,0 +1,62 @@
+"""One forward pass with many outputs, and weights copied by name."""
+
+import contextlib
+import sys
+
+import keras
+
+
+@contextlib.contextmanager
+def deep_graphs(limit=20000):
+    """Lets Keras walk, build and load networks deeper than about 280 layers.
+
+    Keras walks a functional graph by recursion; Python's usual limit stops it there.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, limit))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def feature_extractor(model, layer_names=()):
+    """A model that computes `model`'s output and the outputs of some of its layers at once.
+
+    It shares the layers of `model`: nothing is copied and nothing runs twice.
+
+    Args:
+      model: a built functional or sequential `keras.Model` with one output.
+      layer_names: names of its layers.
+
+    Returns:
+      A `keras.Model` with the outputs `{"logits": model's output, layer_name: its output, ...}`.
+
+    Raises:
+      ValueError: for a subclassed model, or a name that the model does not have.
+    """
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"only functional and sequential models that are built have layers to tap. "
+            f"Received: model={model.name!r} of type {type(model).__name__}"
+        )
+    known = {layer.name for layer in model.layers}
+    unknown = [name for name in layer_names if name not in known]
+    if unknown:
+        raise ValueError(f"model {model.name!r} has no layer {unknown[0]!r}; it has {sorted(known)}")
+    outputs = {"logits": model.outputs[0]}
+    outputs.update({name: model.get_layer(name).output for name in layer_names})
+    with deep_graphs():
+        return keras.Model(inputs_of(model), outputs, name=f"{model.name}_taps")
+
+
+def inputs_of(model):
+    """The symbolic inputs of a functional or sequential model, in the structure that it takes."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def all_layers(model):
+    """The layers of a model and of the models inside it, outermost first."""
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from all_layers(layer)

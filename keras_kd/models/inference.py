@@ -1,0 +1,76 @@
+"""What a network answers, on any backend: as a compiled function, and for a split of a dataset."""
+
+import keras
+import numpy as np
+
+from keras_kd.data import augmentation
+
+
+def compiled(model):
+    """The network in inference mode, compiled, on one device; nothing of it changes.
+
+    Weights that are assigned later are not sure to be seen: ask again.
+
+    Args:
+      model: a built `keras.Model` with one input and one output.
+
+    Returns:
+      A function from a batch of inputs to the output, a tensor of the backend.
+    """
+    return _COMPILERS.get(keras.backend.backend(), _as_it_is)(model)
+
+
+def _with_tensorflow(model):
+    import tensorflow as tf
+
+    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+
+
+def _with_jax(model):
+    import jax
+
+    def outputs(trainable, non_trainable, inputs):
+        return model.stateless_call(trainable, non_trainable, inputs, training=False)[0]
+
+    run = jax.jit(outputs)
+    state = [
+        [variable.value for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    return lambda inputs: run(*state, inputs)
+
+
+def _as_it_is(model):
+    return lambda inputs: model(inputs, training=False)
+
+
+_COMPILERS = {"tensorflow": _with_tensorflow, "jax": _with_jax}
+
+
+def logits(model, dataset, split, batch_size=256):
+    """A network's logits for every example of a split, once, in order.
+
+    Computed on one device of this host, so that any number of replicas sees each example once.
+
+    Args:
+      model: a `keras.Model` that returns logits.
+      dataset: a `keras_kd.data.Dataset`.
+      split: "train", "validation" or "test".
+      batch_size: examples at a time, at the most; the batches are of nearly equal size.
+
+    Returns:
+      float64 `[n, classes]`.
+    """
+    images = getattr(dataset, split).images
+    forward = compiled(model)
+    answers = [
+        keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))
+        for part in np.array_split(images, -(-len(images) // batch_size))
+    ]
+    return np.concatenate(answers).astype(np.float64)
+
+
+def log_probabilities(logits):
+    """Logarithms of the classes' probabilities, float64 `[n, classes]`, from logits of that shape."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

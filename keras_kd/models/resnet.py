@@ -1,0 +1,434 @@
+"""Residual networks whose shortcuts can be switched off, block by block.
+
+`block_plan` tells the structure; the builders follow it. Read downwards: plan, unit (the
+residual branch of one block), block, network. All networks take channels-last images and
+return float32 logits, under mixed precision as well.
+
+Layers are named `stage{i}_block{j}_{part}`, counted from 1, where part is `conv1`, `bn1`,
+`relu1`, ..., `add` (the shortcut's sum), `out` (what the block hands on). A network with and
+one without shortcuts share these names, so weights, taps and lesions go by name.
+"""
+
+import dataclasses
+
+import keras
+from keras import layers, ops
+
+from keras_kd.models import graph
+
+BATCH_NORM_MOMENTUM = 0.9
+
+BATCH_NORM_EPSILON = 1e-5
+
+SMALLEST_IMAGE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockSpec:
+    """One block of a network.
+
+    Attributes:
+      name: `stage{i}_block{j}`, the prefix of its layers' names.
+      unit: "basic", "bottleneck" or "preactivation".
+      in_channels: channels of its input.
+      channels: channels of its inner convolutions.
+      out_channels: channels of its output.
+      stride: 2 where it halves the image, else 1.
+    """
+
+    name: str
+    unit: str
+    in_channels: int
+    channels: int
+    out_channels: int
+    stride: int
+
+    @property
+    def keeps_shape(self):
+        """Whether input and output have one shape, so that the identity is a shortcut."""
+        return self.stride == 1 and self.in_channels == self.out_channels
+
+
+def cifar_plan(depth, width=16):
+    """Depth 6n+2, three stages of n basic blocks. He et al. 2016, section 4.2."""
+    n = _blocks_per_stage(depth, 2)
+    _check_count("width", width)
+    return _chain("basic", (n, n, n), width, [width, 2 * width, 4 * width])
+
+
+def wide_plan(depth, widen):
+    """Depth 6n+4, three stages of n pre-activation blocks. Zagoruyko & Komodakis 2016, table 1."""
+    n = _blocks_per_stage(depth, 4)
+    _check_count("widen", widen)
+    return _chain("preactivation", (n, n, n), 16, [16 * widen, 32 * widen, 64 * widen])
+
+
+IMAGENET_STAGES = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+
+def imagenet_plan(depth, width=64):
+    """Depths 18 to 152, four stages. He et al. 2016, table 1."""
+    if depth not in IMAGENET_STAGES:
+        raise ValueError(f"depth must be one of {sorted(IMAGENET_STAGES)}. Received: depth={depth!r}")
+    _check_count("width", width)
+    unit, counts = IMAGENET_STAGES[depth]
+    return _chain(unit, counts, width, [width * 2**stage for stage in range(4)])
+
+
+FAMILIES = {"cifar": cifar_plan, "imagenet": imagenet_plan, "wide": wide_plan}
+
+
+def block_plan(family, depth, **size):
+    """The blocks of a network, in order, without building it.
+
+    Args:
+      family: "cifar", "imagenet" or "wide".
+      depth: as for the family's builder.
+      **size: `width` ("cifar", "imagenet") or `widen` ("wide").
+
+    Returns:
+      A tuple of `Block`.
+
+    Raises:
+      ValueError: for an unknown family or a depth that the family does not have.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {sorted(FAMILIES)}. Received: family={family!r}")
+    return FAMILIES[family](depth, **size)
+
+
+def _blocks_per_stage(depth, rest):
+    if not isinstance(depth, int) or depth < 6 + rest or (depth - rest) % 6:
+        examples = ", ".join(str(6 * n + rest) for n in (1, 2, 3, 5, 9))
+        raise ValueError(
+            f"depth must be 6n+{rest} with n >= 1, such as {examples}. Received: depth={depth!r}"
+        )
+    return (depth - rest) // 6
+
+
+def _check_count(name, value):
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number >= 1. Received: {name}={value!r}")
+
+
+def _chain(unit, counts, in_channels, stage_channels):
+    blocks = []
+    for stage, (count, channels) in enumerate(zip(counts, stage_channels, strict=True), start=1):
+        out_channels = 4 * channels if unit == "bottleneck" else channels
+        for index in range(1, count + 1):
+            stride = 2 if stage > 1 and index == 1 else 1
+            name = f"stage{stage}_block{index}"
+            blocks.append(BlockSpec(name, unit, in_channels, channels, out_channels, stride))
+            in_channels = out_channels
+    return tuple(blocks)
+
+
+def _conv(x, channels, size, stride, name):
+    return layers.Conv2D(
+        channels,
+        size,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
+def _bn(x, name):
+    return layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=BATCH_NORM_EPSILON,
+        axis=-1,
+        name=name,
+    )(x)
+
+
+def _relu(x, name):
+    return layers.ReLU(name=name)(x)
+
+
+def _dropout(x, rate, name):
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def _basic_unit(x, block, dropout):
+    """conv3-BN-ReLU-conv3-BN. He et al. 2016, figure 5 (left)."""
+    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv1")
+    x = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    x = _dropout(x, dropout, f"{block.name}_dropout")
+    x = _conv(x, block.out_channels, 3, 1, f"{block.name}_conv2")
+    return _bn(x, f"{block.name}_bn2")
+
+
+def _bottleneck_unit(x, block, dropout):
+    """conv1-conv3-conv1, each with BN. He et al. 2016, figure 5 (right).
+
+    The stride sits on the 3x3 convolution, as in all current implementations ("v1.5"); the
+    paper has it on the first 1x1. Parameters and shapes are the same.
+    """
+    x = _conv(x, block.channels, 1, 1, f"{block.name}_conv1")
+    x = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv2")
+    x = _relu(_bn(x, f"{block.name}_bn2"), f"{block.name}_relu2")
+    x = _dropout(x, dropout, f"{block.name}_dropout")
+    x = _conv(x, block.out_channels, 1, 1, f"{block.name}_conv3")
+    return _bn(x, f"{block.name}_bn3")
+
+
+def _preactivation_unit(x, block, dropout):
+    """conv3-BN-ReLU-(dropout)-conv3 on an activated input. Zagoruyko & Komodakis 2016, figure 1."""
+    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv1")
+    x = _relu(_bn(x, f"{block.name}_bn2"), f"{block.name}_relu2")
+    x = _dropout(x, dropout, f"{block.name}_dropout")
+    return _conv(x, block.out_channels, 3, 1, f"{block.name}_conv2")
+
+
+def _pad_shortcut(x, block):
+    """Option A: subsample and append zero channels; no parameters."""
+    if block.stride > 1:
+        x = layers.AveragePooling2D(
+            1, block.stride, data_format="channels_last", name=f"{block.name}_shortcut_subsample"
+        )(x)
+    missing = block.out_channels - block.in_channels
+    return ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, missing]]) if missing else x
+
+
+def _conv_shortcut(x, block):
+    """Option B: 1x1 convolution and BN."""
+    x = _conv(x, block.out_channels, 1, block.stride, f"{block.name}_shortcut_conv")
+    return _bn(x, f"{block.name}_shortcut_bn")
+
+
+PROJECTIONS = {"pad": _pad_shortcut, "conv": _conv_shortcut}
+
+UNITS = {"basic": _basic_unit, "bottleneck": _bottleneck_unit}
+
+
+def _postactivation_block(x, block, shortcut, projection, dropout):
+    branch = UNITS[block.unit](x, block, dropout)
+    if shortcut:
+        skip = x if block.keeps_shape else PROJECTIONS[projection](x, block)
+        branch = layers.Add(name=f"{block.name}_add")([skip, branch])
+    return _relu(branch, f"{block.name}_out")
+
+
+def _preactivation_block(x, block, shortcut, dropout):
+    activated = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    branch = _preactivation_unit(activated, block, dropout)
+    if not shortcut:
+        return branch
+    skip = x
+    if not block.keeps_shape:
+        name = f"{block.name}_shortcut_conv"
+        skip = _conv(activated, block.out_channels, 1, block.stride, name)
+    return layers.Add(name=f"{block.name}_add")([skip, branch])
+
+
+def cifar_resnet(
+    depth,
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
+    width=16,
+    shortcuts=True,
+    projection="pad",
+    dropout=0.0,
+    name=None,
+):
+    """The ResNet for small images.
+
+    Args:
+      depth: 6n+2: 8, 14, 20, 32, 44, 56, 110, 1202 ...
+      input_shape: `(height, width, channels)`, height and width at least 8 (or None).
+      num_classes: number of logits.
+      width: channels of the first stage; they double twice.
+      shortcuts: True, False, or one bool per block (see `block_plan("cifar", depth)`).
+      projection: where a block changes the shape, "pad" subsamples and appends zero channels
+        (option A, no parameters: the networks with and without shortcuts then have the same
+        weights, name for name) and "conv" is a 1x1 convolution with BN (option B).
+      dropout: rate between the convolutions of a block.
+      name: of the model.
+
+    Returns:
+      A functional `keras.Model` from float images `[batch, height, width, channels]` to float32
+      logits `[batch, num_classes]`.
+
+    Raises:
+      ValueError: for an argument out of range; the message says which and what is allowed.
+
+    Source: He et al. 2016, arXiv:1512.03385, section 4.2.
+    """
+    plan = cifar_plan(depth, width)
+    image = _image_input(input_shape)
+    x = _stem_conv(image, width, 3, 1)
+    x = _postactivation_body(x, plan, shortcuts, projection, dropout)
+    return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
+
+
+def imagenet_resnet(
+    depth,
+    input_shape=(224, 224, 3),
+    num_classes=1000,
+    *,
+    width=64,
+    shortcuts=True,
+    projection="conv",
+    stem="imagenet",
+    name=None,
+):
+    """The ResNet for large images.
+
+    Args:
+      depth: 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks).
+      input_shape: `(height, width, channels)`, height and width at least 8 (or None).
+      num_classes: number of logits.
+      width: channels of the first stage; they double three times.
+      shortcuts: True, False, or one bool per block (see `block_plan("imagenet", depth)`).
+      projection: "conv" (option B) or "pad" (option A, no parameters), as in `cifar_resnet`.
+      stem: "imagenet" (7x7 convolution of stride 2, then 3x3 max pooling of stride 2) or
+        "cifar" (3x3 convolution of stride 1).
+      name: of the model.
+
+    Returns:
+      A functional `keras.Model` from float images `[batch, height, width, channels]` to float32
+      logits `[batch, num_classes]`.
+
+    Raises:
+      ValueError: for an argument out of range; the message says which and what is allowed.
+
+    Source: He et al. 2016, arXiv:1512.03385, table 1.
+    """
+    plan = imagenet_plan(depth, width)
+    if stem not in STEMS:
+        raise ValueError(f"stem must be one of {sorted(STEMS)}. Received: stem={stem!r}")
+    image = _image_input(input_shape)
+    x = STEMS[stem](image, width)
+    x = _postactivation_body(x, plan, shortcuts, projection, dropout=0.0)
+    return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
+
+
+def wide_resnet(
+    depth,
+    widen,
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
+    shortcuts=True,
+    dropout=0.0,
+    name=None,
+):
+    """The wide ResNet with pre-activation blocks.
+
+    Where a block changes the shape its shortcut is a 1x1 convolution, as in the paper, so the
+    network without shortcuts has fewer parameters than its twin.
+
+    Args:
+      depth: 6n+4: 10, 16, 22, 28, 40 ...
+      widen: factor k on the channels 16, 32, 64 of the three stages.
+      input_shape: `(height, width, channels)`, height and width at least 8 (or None).
+      num_classes: number of logits.
+      shortcuts: True, False, or one bool per block (see `block_plan("wide", depth, widen=k)`).
+      dropout: rate between the convolutions of a block.
+      name: of the model.
+
+    Returns:
+      A functional `keras.Model` from float images `[batch, height, width, channels]` to float32
+      logits `[batch, num_classes]`.
+
+    Raises:
+      ValueError: for an argument out of range; the message says which and what is allowed.
+
+    Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146.
+    """
+    plan = wide_plan(depth, widen)
+    _check_dropout(dropout)
+    image = _image_input(input_shape)
+    x = _conv(image, 16, 3, 1, "stem_conv")
+    for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
+        x = _preactivation_block(x, block, shortcut, dropout)
+    x = _relu(_bn(x, "head_bn"), "head_relu")
+    default_name = _default_name("wide_resnet", f"{depth}_{widen}", shortcuts)
+    return _classifier(image, x, num_classes, name or default_name)
+
+
+def per_block(shortcuts, count):
+    """Spells out `shortcuts` as one bool per block.
+
+    Args:
+      shortcuts: True, False, or a sequence of `count` bools.
+      count: number of blocks.
+
+    Returns:
+      A tuple of `count` bools.
+
+    Raises:
+      ValueError: for a sequence of another length; the message says the right one.
+    """
+    if isinstance(shortcuts, bool):
+        return (shortcuts,) * count
+    shortcuts = tuple(shortcuts)
+    if len(shortcuts) != count or not all(isinstance(shortcut, bool) for shortcut in shortcuts):
+        raise ValueError(
+            f"shortcuts must be True, False or {count} bools, one per block. "
+            f"Received: {len(shortcuts)} values, shortcuts={shortcuts}"
+        )
+    return shortcuts
+
+
+def _default_name(family, depth, shortcuts):
+    kind = {True: "", False: "_plain"}[shortcuts] if isinstance(shortcuts, bool) else "_partial"
+    return f"{family}{depth}{kind}"
+
+
+def _image_input(input_shape):
+    shape = tuple(input_shape)
+    if len(shape) != 3 or any(size is not None and size < SMALLEST_IMAGE for size in shape[:2]):
+        raise ValueError(
+            f"input_shape must be (height, width, channels) with images of at least "
+            f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Received: input_shape={shape}"
+        )
+    return keras.Input(shape, name="image")
+
+
+def _stem_conv(x, width, size, stride):
+    return _relu(_bn(_conv(x, width, size, stride, "stem_conv"), "stem_bn"), "stem_relu")
+
+
+def _imagenet_stem(x, width):
+    x = _stem_conv(x, width, 7, 2)
+    return layers.MaxPooling2D(3, 2, padding="same", data_format="channels_last", name="stem_pool")(x)
+
+
+STEMS = {"cifar": lambda x, width: _stem_conv(x, width, 3, 1), "imagenet": _imagenet_stem}
+
+
+def _postactivation_body(x, plan, shortcuts, projection, dropout):
+    if projection not in PROJECTIONS:
+        raise ValueError(
+            f"projection must be one of {sorted(PROJECTIONS)}. Received: projection={projection!r}"
+        )
+    _check_dropout(dropout)
+    for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
+        x = _postactivation_block(x, block, shortcut, projection, dropout)
+    return x
+
+
+def _check_dropout(dropout):
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1). Received: dropout={dropout!r}")
+
+
+def _classifier(image, x, num_classes, name):
+    _check_count("num_classes", num_classes)
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    with graph.deep_graphs():
+        return keras.Model(image, logits, name=name)

@@ -1,0 +1,28 @@
+"""Numbers as text, for pages and tables."""
+
+
+def percent(share):
+    """An accuracy for a table."""
+    return "n/a" if share is None else f"{100 * share:.1f}"
+
+
+def plain(number, digits=2):
+    """A number for a table."""
+    return "n/a" if number is None else f"{number:.{digits}f}"
+
+
+def points(share):
+    """A difference of accuracies, with its sign."""
+    return "n/a" if share is None else f"{100 * share:+.1f}"
+
+
+def number(value):
+    """A number of whatever size for a table, in three digits."""
+    return "n/a" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def interval(estimate):
+    """A `statistics.Estimate`, as plain values, for a table."""
+    if estimate["low"] is None:
+        return number(estimate["mean"])
+    return f"{number(estimate['mean'])} ({number(estimate['low'])} to {number(estimate['high'])})"

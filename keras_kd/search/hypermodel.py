@@ -1,0 +1,132 @@
+"""A distillation as keras-tuner builds and trains it."""
+
+import contextlib
+import dataclasses
+
+import keras
+import keras_tuner
+
+from keras_kd.distillation import schedules
+from keras_kd.distillation.distiller import Distiller
+from keras_kd.training import trainer
+from keras_kd.training.distributed import strategy
+
+MEASURES = ("val_accuracy", "val_hard_loss")
+
+LABEL = "student"
+
+
+class DistillationHyperModel(keras_tuner.HyperModel):
+    """A student taught by a teacher, at the temperature and alpha that keras-tuner chooses.
+
+    Args:
+      space: a `space.SearchSpace`.
+      dataset: a `keras_kd.data.Dataset`.
+      settings: the `config.Settings` of all trials, with the epochs of one that is trained to the end.
+      student: a function from a seed to a new student.
+      teacher: a function from a path, or None where the space has no choice, to the teacher.
+      logits: a function `(teacher, settings)` that returns the teacher's logits, as
+        `teacher_cache.cache_logits` does; None asks it at each step.
+    """
+
+    def __init__(self, space, dataset, settings, student, teacher, logits=None):
+        super().__init__()
+        self.space = space
+        self.settings = settings
+        self._dataset = dataset
+        self._student = student
+        self._teacher = teacher
+        self._logits = logits
+
+    def build(self, hp, seed=None):
+        """The untrained `Distiller` of a trial.
+
+        Args:
+          hp: a `keras_tuner.HyperParameters`.
+          seed: of the student's weights; None: the settings' own.
+        """
+        return self.distiller(self.space.declare(hp), self.settings.seed if seed is None else seed)
+
+    def distiller(self, values, seed):
+        """The untrained `Distiller` of a setting.
+
+        Args:
+          values: `{name: value}`: "temperature" and "alpha", and further names of the space.
+          seed: of the student's weights.
+        """
+        steps = trainer.batch_schedule(self._dataset, self.settings).steps
+        alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
+        with strategy.scope(self.settings):
+            teacher = self._teacher(values.get("teacher"))
+            return Distiller(teacher, self._student(seed), temperature=values["temperature"], alpha=alpha)
+
+    def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):
+        """Trains the student of a `Distiller` that `build` built.
+
+        Args:
+          hp: a `keras_tuner.HyperParameters`.
+          model: the `Distiller`.
+          seed: of order and augmentation; None: the settings' own.
+          epochs: after which to stop; the schedules remain those of the settings' epochs. None: all of them.
+          folder, callbacks: as for `trainer.distill`.
+          verbose: not used; keras-tuner's own tuners hand it on.
+
+        Returns:
+          `{measure: number}` of `MEASURES` after the last of these epochs.
+        """
+        values = self.space.declare(hp)
+        seed = self.settings.seed if seed is None else seed
+        return self.train(values, model, seed, epochs, folder, callbacks)
+
+    def train(self, values, distiller, seed, epochs=None, folder=None, callbacks=()):
+        """As `fit`, for a setting as `distiller` takes it."""
+        settings = dataclasses.replace(
+            self.settings, seed=seed, learning_rate=values.get("learning_rate", self.settings.learning_rate)
+        )
+        until = StopAfterEpochs(epochs or settings.epochs)
+        logits = self._logits and self._logits(distiller.teacher, settings)
+        with contextlib.suppress(_Reached):
+            trainer.distill(
+                distiller.teacher,
+                distiller.student,
+                self._dataset,
+                settings,
+                temperature=distiller.temperature,
+                alpha=distiller.alpha,
+                teacher_logits=logits,
+                folder=folder,
+                label=LABEL,
+                callbacks=[until, *callbacks],
+            )
+        return until.measured()
+
+
+class StopAfterEpochs(keras.callbacks.Callback):
+    """Stops before an epoch, as a kill would: the checkpoint says that the training goes on.
+
+    Args:
+      epochs: how many to train.
+
+    Attributes:
+      history: `[[value of each of MEASURES] per epoch]`, kept with the checkpoint.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self._epochs = epochs
+        self.history = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch >= self._epochs:
+            raise _Reached
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append([float(logs[name]) for name in MEASURES])
+
+    def measured(self):
+        """`{measure: number}` after the last epoch."""
+        return dict(zip(MEASURES, self.history[self._epochs - 1], strict=True))
+
+
+class _Reached(Exception):  # noqa: N818
+    """No error: the epochs that were asked for are done."""

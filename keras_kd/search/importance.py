@@ -1,0 +1,56 @@
+"""Which hyperparameters the trials' scores depend on."""
+
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+
+from keras_kd.search import space
+
+# With fewer trials a forest has nothing to say.
+FEWEST_TRIALS = 10
+
+TREES = 300
+
+REPEATS = 30
+
+
+def importance(trials):
+    """How much each hyperparameter matters, or None with too few trials.
+
+    Args:
+      trials: records with a score.
+
+    Returns:
+      `{"names", "means", "deviations", "r2"}`: for each that varied the R² of a random forest that is lost
+      when its values are shuffled; and the R² on trials that its trees have not seen.
+
+    Source: Breiman 2001, "Random forests", section 10.
+    """
+    columns = _columns(trials)
+    if len(trials) < FEWEST_TRIALS or not columns:
+        return None
+    values = np.column_stack(list(columns.values()))
+    scores = np.array([trial["score"] for trial in trials])
+    if np.ptp(scores) == 0:
+        return None
+    forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(values, scores)
+    lost = permutation_importance(forest, values, scores, n_repeats=REPEATS, random_state=0)
+    return {
+        "names": list(columns),
+        "means": lost.importances_mean.tolist(),
+        "deviations": lost.importances_std.tolist(),
+        "r2": float(forest.oob_score_),
+    }
+
+
+def _columns(trials):
+    """`{name: [number per trial]}` of what varied; a teacher by its place in the order of names."""
+    found = {}
+    for name in space.TITLES:
+        column = [trial["epochs"] if name == "epochs" else trial["values"].get(name) for trial in trials]
+        if len(set(column)) < 2:
+            continue
+        if name == "teacher":
+            column = [sorted(set(column)).index(value) for value in column]
+        found[name] = np.log(column) if name in space.LOGARITHMIC else np.array(column, float)
+    return found

@@ -1,0 +1,169 @@
+"""The page of a search: where good settings lie, how it went, what mattered."""
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+
+from keras_kd.reporting import html
+from keras_kd.search import importance, space
+
+SELECTED = (
+    "The best setting was chosen by what these same students did on validation, the default by nobody: the "
+    "gain is biased upwards, the more so the more trials there were. Other seeds tell what it is worth."
+)
+
+OBJECTIVES = {"val_accuracy": "validation accuracy", "val_hard_loss": "validation cross-entropy, nats"}
+
+
+def sections(found):
+    """The parts of the page.
+
+    Args:
+      found: of a search: `{"trials": [record], "objective": measure, "direction": "max" or "min",
+        "epochs": of a training to the end, "seeds", "space"}`, a record as `tuner.TrialRecord`, plain values.
+    """
+    done = [trial for trial in found["trials"] if trial["score"] is not None]
+    return [
+        _plane(found, done),
+        _progress(found, done),
+        _importance(found, done),
+        _table(found),
+    ]
+
+
+def _plane(found, done):
+    figure = html.figure("temperature (log scale)", "alpha, weight of the teacher's term")
+    for epochs, symbol in zip(_epochs(done), ("circle", "diamond", "square", "cross", "x") * 9, strict=False):
+        those = [trial for trial in done if trial["epochs"] == epochs]
+        figure.add_trace(
+            go.Scatter(
+                x=[trial["values"]["temperature"] for trial in those],
+                y=[trial["values"]["alpha"] for trial in those],
+                mode="markers",
+                name=f"{epochs} epochs",
+                text=[f"trial {t['trial']}: {shown(t['score'], found['objective'])}" for t in those],
+                hovertemplate="%{text}<br>T %{x:.3g}, alpha %{y:.3g}" + html.NAME,
+                marker={
+                    "color": [trial["score"] for trial in those],
+                    "coloraxis": "coloraxis",
+                    "size": 13,
+                    "symbol": symbol,
+                    "line": {"width": 1, "color": "#333"},
+                },
+            )
+        )
+    figure.update_layout(coloraxis={"colorscale": "Cividis", "colorbar": {"title": "score"}})
+    figure.update_coloraxes(reversescale=found["direction"] == "min")
+    figure.update_xaxes(type="log")
+    words = (
+        f"Each point is a trial, coloured by its {OBJECTIVES[found['objective']]} (mean over "
+        f"{len(found['seeds'])} seeds): the lighter, the better. Trials of other lengths have other symbols."
+    )
+    return html.section("plane", "Score over temperature and alpha", words, figure)
+
+
+def _epochs(trials):
+    return sorted({trial["epochs"] for trial in trials}, reverse=True)
+
+
+def _progress(found, done):
+    """Scores in the order of trials, and the best so far of those trained to the end."""
+    figure = html.figure("trial", OBJECTIVES[found["objective"]])
+    order = [i for i, trial in enumerate(found["trials"], 1) if trial["score"] is not None]
+    figure.add_trace(
+        go.Scatter(x=order, y=[trial["score"] for trial in done], mode="markers", name="a trial")
+    )
+    better = max if found["direction"] == "max" else min
+    whole = [(i, t["score"]) for i, t in zip(order, done, strict=True) if t["epochs"] == found["epochs"]]
+    best = [better(score for _, score in whole[: i + 1]) for i in range(len(whole))]
+    figure.add_trace(
+        go.Scatter(
+            x=[place for place, _ in whole], y=best, mode="lines", line={"shape": "hv"}, name="best so far"
+        )
+    )
+    words = (
+        "Trials in the order in which they began. The best so far is among those that were trained to the "
+        "end; it can only get better, also when nothing is learnt: the best of many noisy numbers is lucky."
+    )
+    return html.section("progress", "Best so far", words, figure)
+
+
+def _importance(found, done):
+    title = "What mattered"
+    told = importance.importance(done)
+    if told is None:
+        words = (
+            f"{len(done)} trials ended with a score: fewer than the {importance.FEWEST_TRIALS} that it "
+            f"takes to say anything about what mattered. Nothing is drawn rather than noise."
+        )
+        return html.section("importance", title, words)
+    figure = html.figure("importance: R² that is lost when the values are shuffled", "")
+    figure.add_trace(
+        go.Bar(
+            y=[space.TITLES[name] for name in told["names"]],
+            x=told["means"],
+            error_x={"array": told["deviations"]},
+            orientation="h",
+            name="importance",
+        )
+    )
+    words = (
+        f"Permutation importance (Breiman 2001; scikit-learn) of a random forest of {importance.TREES} trees "
+        f"on {len(done)} trials, with the spread over {importance.REPEATS} shufflings. On trials that "
+        f"a tree has not seen the forest explains R² = {told['r2']:.2f} of the score"
+        + (": it predicts nothing, so these bars mean nothing." if told["r2"] <= 0 else ".")
+    )
+    return html.section("importance", title, words, figure)
+
+
+def _table(found):
+    columns, rows = table(found)
+    failed = [trial for trial in found["trials"] if trial["error"]]
+    words = f"{len(found['trials'])} trials, {len(failed)} of them failed." + "".join(
+        f" Trial {trial['trial']}: {trial['error']}." for trial in failed
+    )
+    return html.section("trials", "Every trial", words, table=(columns, rows))
+
+
+def table(found, most=None):
+    """`(columns, rows)`: the trials, those trained to the end first, the best of them on top."""
+    names = list(found["space"])
+    sign = -1 if found["direction"] == "max" else 1
+    order = sorted(
+        found["trials"],
+        key=lambda t: (t["score"] is None, -t["epochs"], sign * (t["score"] or 0), t["trial"]),
+    )
+    columns = ["trial", *(space.TITLES[name] for name in names), "epochs", "score", "± sd", "seconds"]
+    rows = [
+        [
+            trial["trial"],
+            *(value(trial["values"][name]) for name in names),
+            str(trial["epochs"]),
+            "failed" if trial["error"] else shown(trial["score"], found["objective"]),
+            spread(trial["measures"].get(found["objective"], []), found["objective"]),
+            "n/a" if trial["seconds"] is None else f"{trial['seconds']:.0f}",
+        ]
+        for trial in order[:most]
+    ]
+    return columns, rows
+
+
+def value(of):
+    """A hyperparameter in words; of a path its end."""
+    return of.rsplit("/", 1)[-1] if isinstance(of, str) else f"{of:.3g}"
+
+
+def shown(score, objective):
+    """A score in words."""
+    if score is None or not math.isfinite(score):
+        return "n/a"
+    return f"{score:.1%}" if objective == "val_accuracy" else f"{score:.4f}"
+
+
+def spread(values, objective):
+    """The standard deviation over seeds in words; accuracies in points."""
+    if len(values) < 2:
+        return "n/a"
+    deviation = float(np.std(values, ddof=1))
+    return f"{100 * deviation:.1f}" if objective == "val_accuracy" else f"{deviation:.4f}"

@@ -1,0 +1,272 @@
+"""Temperature and alpha found by keras-tuner: what a trial builds, how it is trained, what it leaves.
+
+    model = Distillation(spaces.Space(), dataset, settings, student, teacher)
+    oracle = oracles.make("bayesian", model.space, trials=20, objective="accuracy", path="search.json")
+    tuner = Tuner(oracle, model, folder, seeds=[0, 1, 2])
+    tuner.search()
+    best(tuner.records())
+
+A trial is trained by `trainer.distill`, once a seed, and resumes as every run does. It is judged by the mean
+over its seeds of a validation measure after its last epoch; test is never looked at.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+
+import keras
+import keras_tuner
+from keras_tuner.engine.trial import TrialStatus
+
+from keras_kd.search import hypermodel, oracles
+from keras_kd.training import callbacks
+from keras_kd.utils import files, progress, run_dir
+
+
+class _EndedError(keras_tuner.errors.FatalError):
+    """Wraps what ends the search, which keras-tuner would take for a failure of the trial."""
+
+
+# What is no fault of a trial: a signal, a full disk.
+_ENDING = (callbacks.TrainingInterruptedError, OSError, MemoryError)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialRecord:
+    """What became of a trial.
+
+    Attributes:
+      trial: its id.
+      values: `{name: value}` of the space.
+      status: keras-tuner's: "COMPLETED", "FAILED", "RUNNING" or "INVALID" (it will run again).
+      epochs: it was trained for.
+      score: mean of the objective over the seeds, None without.
+      measures: `{measure: [value per seed]}`; empty where the worker's file is not to be seen.
+      seconds: wall-clock time of all seeds in the process that ended it, from where that one took it up; of a
+        promoted trial, those of this round.
+      error: why it failed; None of others.
+      folder: name of the folder in `trials` in which it was trained; None without a score.
+    """
+
+    trial: str
+    values: dict
+    status: str
+    epochs: int
+    score: float | None = None
+    measures: dict = dataclasses.field(default_factory=dict)
+    seconds: float | None = None
+    error: str | None = None
+    folder: str | None = None
+
+
+# Where keras-tuner gives none: a reason does not come from worker to chief.
+_NO_REASON = "its worker left no reason"
+
+
+class Tuner(keras_tuner.Tuner):
+    """Runs trials: several seeds each, in a folder of its own, going on from checkpoints.
+
+    A trial that Hyperband promotes goes on in the folder of the one that it continues.
+
+    Args:
+      oracle: of `oracles`.
+      model: a `Distillation`.
+      folder: of the search.
+      seeds: of the students of each trial.
+      callbacks: of the trainings; no state of theirs is kept.
+      watch: called with a `Record` when a trial of this process has ended.
+
+    Attributes:
+      trial: id of the trial that runs now, or None.
+    """
+
+    def __init__(self, oracle, model, folder, seeds, callbacks=(), watch=None):
+        # The oracle knows the space: keras-tuner need not build a network to learn it.
+        super().__init__(oracle, directory=str(folder), project_name=oracles.PROJECT)
+        self.hypermodel = model
+        self._kept = oracle
+        self._folder = pathlib.Path(folder)
+        self._seeds = list(seeds)
+        self._callbacks = tuple(callbacks)
+        self._watch = watch
+        self._waits = self._failed = False
+        self.trial = None
+
+    def search(self):
+        """Runs trials until none is left, here or, with a chief, for it.
+
+        Raises:
+          TrainingInterruptedError, OSError: if a signal or a full disk ended it.
+        """
+        try:
+            super().search()
+        except _EndedError as error:
+            raise error.__cause__ from None
+
+    def save(self):
+        """keras-tuner's own file of the tuner says nothing; the oracle writes its own."""
+        if self.oracle is self._kept:  # a worker has the chief's by wire
+            self._kept.save()
+
+    def pre_create_trial(self):
+        """Where there was nothing to do, a moment later there may be."""
+        if self._waits:
+            time.sleep(IDLE_SECONDS)
+        self._waits = True
+        for callback in self._callbacks:
+            if isinstance(callback, callbacks.StopOnSignal):
+                callback.check("this search unfinished")
+
+    def on_trial_begin(self, trial):
+        self._waits = self._failed = False
+        self.trial = trial.trial_id
+
+    def on_trial_end(self, trial):
+        if self._failed:
+            trial.status = TrialStatus.FAILED
+        super().on_trial_end(trial)
+        self.trial = None
+        if self._watch:
+            self._watch(self.record(trial))
+
+    def run_trial(self, trial):
+        """Trains a trial's students; `{objective: mean over the seeds}`."""
+        hp = trial.hyperparameters
+        values = self.hypermodel.space.declare(hp)
+        epochs = hp.values.get("tuner/epochs", self.hypermodel.settings.epochs)
+        about = {"trial": trial.trial_id, "values": values, "epochs": epochs}
+        try:
+            about |= self._outcome(hp, values, epochs, self._root(trial))
+            files.write_json(about, self._path(trial.trial_id))
+        except _ENDING as error:
+            raise _EndedError from error
+        objective = self.oracle.objective.name
+        self._failed = "error" in about
+        return {objective: 0.0 if self._failed else statistics.fmean(about["measures"][objective])}
+
+    def _outcome(self, hp, values, epochs, root):
+        """What became of a trial: its measures, or the error, which keras-tuner would print at length."""
+        began = time.monotonic()
+        try:
+            measured, folder = self._train(hp, values, epochs, root)
+        except _ENDING:
+            raise
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        measures = {name: [each[name] for each in measured] for name in hypermodel.MEASURES}
+        return {"measures": measures, "seconds": time.monotonic() - began, "folder": folder.name}
+
+    def _train(self, hp, values, epochs, root):
+        """The measures of each seed, and the folder in which it was trained."""
+        measured = []
+        with self._place(root, values) as folder, progress.silence():
+            for seed in self._seeds:
+                keras.backend.clear_session()
+                distiller = self.hypermodel.build(hp, seed)
+                measured.append(
+                    self.hypermodel.fit(
+                        hp,
+                        distiller,
+                        seed=seed,
+                        epochs=epochs,
+                        folder=folder / f"seed-{seed}",
+                        callbacks=self._callbacks,
+                    )
+                )
+        return measured, folder
+
+    @contextlib.contextmanager
+    def _place(self, root, values):
+        """The folder of a trial, this process's own.
+
+        A worker that was given up may still be alive in it: the trial then begins again beside it.
+        """
+        flags = {name: str(value) for name, value in values.items()}
+        with contextlib.ExitStack() as stack:
+            for path in (self.trial_folder(root), self.trial_folder(f"{root}-{self.tuner_id}")):
+                try:
+                    folder = run_dir.RunDir(path, flags)
+                    stack.enter_context(folder.claimed())
+                    break
+                except ValueError as error:
+                    in_use = error
+            else:
+                raise in_use
+            yield folder.path
+
+    def _root(self, trial):
+        """The id of the trial that a promoted one goes on from, and that one from, to the first."""
+        while parent := trial.hyperparameters.values.get("tuner/trial_id"):
+            trial = self.oracle.get_trial(parent)
+        return trial.trial_id
+
+    def trial_folder(self, root):
+        """Where a trial that was not promoted is trained, and those that go on from it."""
+        return self._folder / "trials" / root
+
+    def folder_of(self, trial_id):
+        """Where a trial was trained."""
+        name = self._found(trial_id).get("folder")
+        return self.trial_folder(name or self._root(self._kept.trials[trial_id]))
+
+    def _path(self, trial_id):
+        return self._folder / "results" / f"{trial_id}.json"
+
+    def _found(self, trial_id):
+        """What the process that trained a trial left of it; nothing of one that has not ended."""
+        path = self._path(trial_id)
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def load_model(self, trial):
+        """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""
+        seed = self._seeds[0]
+        distiller = self.hypermodel.build(trial.hyperparameters, seed)
+        self.hypermodel.fit(
+            trial.hyperparameters,
+            distiller,
+            seed=seed,
+            folder=self.folder_of(trial.trial_id) / f"seed-{seed}",
+            epochs=trial.hyperparameters.values.get("tuner/epochs"),
+            callbacks=self._callbacks,
+        )
+        return distiller
+
+    def record(self, trial):
+        """The `Record` of a trial."""
+        found = self._found(trial.trial_id)
+        values = self.hypermodel.space.declare(trial.hyperparameters)
+        epochs = trial.hyperparameters.values.get("tuner/epochs", self.hypermodel.settings.epochs)
+        return TrialRecord(
+            trial.trial_id,
+            values,
+            trial.status,
+            epochs,
+            score=trial.score if trial.status == "COMPLETED" else None,
+            measures=found.get("measures", {}),
+            seconds=found.get("seconds"),
+            error=found.get("error") or trial.message or _NO_REASON if trial.status == "FAILED" else None,
+            folder=found.get("folder"),
+        )
+
+    def records(self):
+        """The `Record` of each trial, in the order in which they began."""
+        return [self.record(self._kept.trials[trial_id]) for trial_id in self._kept.start_order]
+
+
+IDLE_SECONDS = 0.5
+
+
+def best_trial(records, epochs, direction):
+    """The `Record` with the best score among those trained to the end, the first of equals; None without any.
+
+    Args:
+      records: of `Tuner.records`.
+      epochs: of a training to the end.
+      direction: "max" or "min".
+    """
+    whole = [record for record in records if record.status == "COMPLETED" and record.epochs == epochs]
+    sign = -1 if direction == "max" else 1
+    return min(whole, key=lambda record: (sign * record.score, record.trial), default=None)

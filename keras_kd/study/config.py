@@ -1,0 +1,290 @@
+"""Study files: YAML that says which runs a study has, read with the line of every mistake.
+
+    grid = config.read_config("experiments/studies/depth.yaml")
+
+A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or which), the `recipe`
+(fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which
+stands for all combinations of the values it gives its axes (`design.AXES`, and `teacher`). `network` gives
+axes a value where an entry does not. A teacher is described by axes too; depth and width are those of the
+student if not given, and `control` teaches something else in its place (see `design.Teacher`).
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+
+import yaml
+
+from keras_kd.data import datasets
+from keras_kd.study import design
+from keras_kd.study.findings.claims import CLAIMS
+from keras_kd.training import config
+
+# What a run takes from the recipe and each run's seed, not from `recipe`.
+_OF_RUNS = {"seed", "weight_decay", "augmentation"}
+
+_TEACHER_AXES = {"depth", "variant", "width", "dropout", "weight_decay", "augmentation", "label_fraction"}
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig:
+    """What a study file says.
+
+    Attributes:
+      name: of the file.
+      question: in plain words.
+      claims: names of `claims.CLAIMS`.
+      dataset: for `datasets.load`.
+      settings: a `config.Settings`.
+      seeds: whole numbers.
+      runs: `design.Run`s, teachers included, seed by seed, each once.
+      margin: a difference in accuracy that counts as none.
+      effect: the difference in accuracy that the study should be able to find.
+    """
+
+    name: str
+    question: str
+    claims: tuple
+    dataset: str
+    settings: config.Settings
+    seeds: tuple
+    runs: tuple
+    margin: float = 0.01
+    effect: float = 0.01
+
+
+def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
+    """Reads a study file; nothing is trained and no data are loaded.
+
+    Args:
+      path: of the file.
+      dataset, seeds: stand in for the file's.
+      network: `{axis: value}`, stands in for what the file says in `network`, as far as it goes.
+      recipe: `{name: value}`: stands in for what the file says in `recipe`, as far as it goes.
+
+    Returns:
+      A `Grid`.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      ValueError: for whatever is wrong with it, beginning with PATH:LINE.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no study file {str(path)!r}")
+    document = _Document(path)
+    top = document.mapping(document.root, _TOP)
+    for needed in ("question", "claims", "seeds", "runs"):
+        if needed not in top:
+            raise document.error(document.root, f"{needed!r} is missing")
+    settings = document.settings(top.get("recipe"), recipe or {})
+    defaults = document.axes(top.get("network"), design.AXES) | (network or {})
+    seeds = seeds or document.seeds(top["seeds"])
+    runs = document.runs(top, defaults, settings, seeds)
+    numbers = {name: document.number(top[name]) for name in ("margin", "effect") if name in top}
+    return StudyConfig(
+        path.stem,
+        " ".join(str(document.value(top["question"])).split()),
+        document.claims(top["claims"]),
+        dataset or (document.text(top["dataset"]) if "dataset" in top else datasets.DEFAULT),
+        settings,
+        tuple(seeds),
+        runs,
+        **numbers,
+    )
+
+
+_TOP = {
+    "question",
+    "claims",
+    "dataset",
+    "seeds",
+    "recipe",
+    "network",
+    "teachers",
+    "runs",
+    "margin",
+    "effect",
+}
+
+
+class _Document:
+    """A YAML file as nodes, which know their lines."""
+
+    def __init__(self, path):
+        self._path = path
+        try:
+            self._loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+            self.root = self._loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ValueError(f"{path}:{line}: is no YAML ({error.problem})") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}:1: is no YAML text ({str(error).splitlines()[0]})") from error
+        if self.root is None:
+            raise ValueError(f"{path}:1: is empty")
+
+    def error(self, node, message):
+        """A ValueError that names the node's line."""
+        return ValueError(f"{self._path}:{node.start_mark.line + 1}: {message}")
+
+    @contextlib.contextmanager
+    def at(self, node):
+        """Gives what goes wrong inside the node's line."""
+        try:
+            yield
+        except yaml.MarkedYAMLError as error:
+            raise self.error(node, error.problem) from error
+        except (ValueError, TypeError) as error:
+            if str(error).startswith(f"{self._path}:"):
+                raise
+            raise self.error(node, error) from error
+
+    def value(self, node):
+        with self.at(node):
+            return self._loader.construct_object(node, deep=True)
+
+    def text(self, node):
+        value = self.value(node)
+        if not isinstance(value, str):
+            raise self.error(node, f"a word is needed here. Received: {value!r}")
+        return value
+
+    def mapping(self, node, allowed, kind="entry"):
+        """`{name: node}`; every name must be one of `allowed`, if that is given, and stand there once."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(node, f"names with values are needed here. Received: {self.value(node)!r}")
+        found = {}
+        for key, value in node.value:
+            name = self.text(key)
+            if allowed is not None and name not in allowed:
+                raise self.error(key, f"unknown {kind} {name!r}: use one of {', '.join(sorted(allowed))}")
+            if name in found:
+                raise self.error(key, f"{name!r} stands here twice")
+            found[name] = value
+        return found
+
+    def list(self, node, name):
+        """The nodes of a list, which must not be empty; of anything else, itself alone."""
+        if not isinstance(node, yaml.SequenceNode):
+            return [node]
+        if not node.value:
+            raise self.error(node, f"{name} is empty: give it a value, or leave it out")
+        return node.value
+
+    def number(self, node):
+        value = self.value(node)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1:
+            raise self.error(node, f"a share of accuracy between 0 and 1 is needed. Received: {value!r}")
+        return float(value)
+
+    def seeds(self, node):
+        values = [self.value(item) for item in self.list(node, "seeds")]
+        if not isinstance(node, yaml.SequenceNode):
+            (count,) = values
+            with self.at(node):
+                design.AXES["seed"]("seeds", count)
+            values = list(range(count))
+        for value in values:
+            with self.at(node):
+                design.AXES["seed"]("each of the seeds", value)
+        if not values or len(set(values)) < len(values):
+            raise self.error(node, f"seeds must be at least one, each once. Received: {self.value(node)!r}")
+        return values
+
+    def claims(self, node):
+        names = [self.text(item) for item in self.list(node, "claims")]
+        for name in names:
+            if name not in CLAIMS:
+                raise self.error(node, f"unknown claim {name!r}: use of {', '.join(CLAIMS)}")
+            if names.count(name) > 1:
+                raise self.error(node, f"the claim {name!r} stands here twice")
+        return tuple(names)
+
+    def settings(self, node, given):
+        known = {field.name for field in dataclasses.fields(config.Settings)} - _OF_RUNS
+        found = self.mapping(node, known, "setting") if node is not None else {}
+        for name, value in found.items():
+            kind = type(getattr(config.Settings, name))
+            if kind in (bool, str) and not isinstance(self.value(value), kind):
+                raise self.error(value, f"{name} must be a {kind.__name__}. Received: {self.value(value)!r}")
+        values = {name: self.value(value) for name, value in found.items()} | given
+        with self.at(node or self.root):
+            settings = config.Settings(**values)
+            if settings.strategy == "multiworker":
+                raise ValueError("a study's runs have one host each: strategy='multiworker' is not possible")
+        return settings
+
+    def axes(self, node, allowed):
+        """`{axis: value}` of an entry in which each axis has one value."""
+        found = self.mapping(node, allowed, "axis") if node is not None else {}
+        return {name: self._checked(name, value) for name, value in found.items()}
+
+    def _checked(self, name, node):
+        value = self.value(node)
+        if name in design.AXES:
+            with self.at(node):
+                design.AXES[name](name, value)
+        return value
+
+    def runs(self, top, defaults, settings, seeds):
+        teachers = self._teachers(top.get("teachers"))
+        found = {}
+        for seed in seeds:
+            for entry in self.list(top["runs"], "runs"):
+                axes = self.mapping(entry, {*design.AXES, "teacher"} - {"seed"}, "axis")
+                if "depth" not in axes and "depth" not in defaults:
+                    raise self.error(entry, "depth is missing")
+                for run in self._combined(entry, axes, defaults | {"seed": seed}, teachers):
+                    self._check_stay(entry, run, settings)
+                    if run.needs:
+                        found[run.needs] = None
+                    found[run] = None
+        return tuple(found)
+
+    def _teachers(self, node):
+        """`{name: (node, {axis: value})}`."""
+        if node is None:
+            return {}
+        return {
+            name: (value, self.axes(value, {*_TEACHER_AXES, "control"}))
+            for name, value in self.mapping(node, None).items()
+        }
+
+    def _combined(self, entry, axes, defaults, teachers):
+        values = {
+            name: [(item, self._checked(name, item)) for item in self.list(node, name)]
+            for name, node in axes.items()
+        }
+        for chosen in itertools.product(*values.values()):
+            given = {name: value for name, (_, value) in zip(values, chosen, strict=True)}
+            nodes = {name: item for name, (item, _) in zip(values, chosen, strict=True)}
+            given = defaults | given
+            with self.at(entry):
+                if "teacher" in given:
+                    given["teacher"] = self._teacher(nodes["teacher"], teachers, given, defaults)
+                run = design.Run(**given)
+            yield run
+
+    def _teacher(self, node, teachers, student, defaults):
+        name = self.text(node)
+        if name not in teachers:
+            known = ", ".join(map(str, teachers)) or "none"
+            raise self.error(node, f"no run trains the teacher {name!r}: the teachers are {known}")
+        described, own = teachers[name]
+        control = own.get("control")
+        inherited = {axis: student[axis] for axis in ("depth", "width") if axis in student}
+        base = {axis: value for axis, value in defaults.items() if axis in (*_TEACHER_AXES, "seed")}
+        axes = {axis: value for axis, value in own.items() if axis != "control"}
+        with self.at(described):
+            network = design.Run(**base | {"variant": "residual"} | inherited | axes)
+            return design.Teacher(network, control)
+
+    def _check_stay(self, entry, run, settings):
+        if run.alpha_epochs >= settings.epochs:
+            raise self.error(
+                entry,
+                f"alpha_epochs must be below the {settings.epochs} epochs of a run, or 0: the teacher stays. "
+                f"Received: {run.alpha_epochs}",
+            )

@@ -1,0 +1,210 @@
+"""The runs of a study as points of its axes: what each trains, and who teaches it."""
+
+import dataclasses
+import functools
+
+from keras_kd import losses
+from keras_kd.data import augmentation
+from keras_kd.models import resnet
+
+KD = " + KD"
+
+VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}")
+
+CONTROLS = ("smoothing", "shuffled", "untrained")
+
+
+def _number(low, high, open_low=False):
+    def check(name, value):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high or (open_low and value == low):
+            raise ValueError(
+                f"{name} must lie in {'(' if open_low else '['}{low}, {high}]. Received: {value!r}"
+            )
+
+    return check
+
+
+def _whole(low, high=2**31 - 1):
+    def check(name, value):
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"{name} must be a whole number >= {low} (and < 2**31). Received: {value!r}")
+
+    return check
+
+
+def _one_of(choices):
+    def check(name, value):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Received: {value!r}")
+
+    return check
+
+
+# The axes of a grid, but for the teacher: what may be said of each.
+AXES = {
+    "depth": lambda name, value: resnet.cifar_plan(value),
+    "variant": _one_of(VARIANTS),
+    "width": _whole(1),
+    "dropout": _number(0, 0.9),
+    "weight_decay": _number(0, 1),
+    "augmentation": _one_of(augmentation.AUGMENTATIONS),
+    "label_fraction": _number(0, 1, open_low=True),
+    "temperature": lambda name, value: losses.check_temperature(value),
+    "alpha": lambda name, value: losses.check_alpha(value),
+    "alpha_epochs": _whole(0),
+    "seed": _whole(0),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: a point of the grid. It names its folder.
+
+    Attributes:
+      depth: 6n+2 layers.
+      variant: "residual" or "plain", with " + KD" where a teacher teaches.
+      width: channels of the first stage.
+      dropout: rate between the convolutions of a block.
+      weight_decay: of kernels.
+      augmentation: see `sampling.batch_schedule`.
+      label_fraction: share of the training examples that it sees, in about as many steps.
+      teacher: a `Teacher`, where the variant has one.
+      temperature, alpha: as for `keras_kd.Distiller`.
+      alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
+      seed: of the initial weights, the batches and the validation split.
+
+    Raises:
+      ValueError: for a value that an axis does not have; the message begins with the axis's name.
+    """
+
+    depth: int
+    variant: str = "residual"
+    width: int = 16
+    dropout: float = 0.0
+    weight_decay: float = 1e-4
+    augmentation: str = "auto"
+    label_fraction: float = 1.0
+    teacher: "Teacher | None" = None
+    temperature: float = 4.0
+    alpha: float = 0.9
+    alpha_epochs: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, check in AXES.items():
+            check(name, getattr(self, name))
+        if self.is_taught != (self.teacher is not None):
+            raise ValueError(
+                f"teacher must be given where the variant ends in {KD!r}, and only there. "
+                f"Received: variant={self.variant!r}, teacher={self.teacher!r}"
+            )
+        for name in ("dropout", "weight_decay", "label_fraction", "temperature", "alpha"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if not self.is_taught:  # so that what does not matter makes no difference
+            for name in ("temperature", "alpha", "alpha_epochs"):
+                object.__setattr__(self, name, type(self).__dataclass_fields__[name].default)
+
+    @property
+    def is_taught(self):
+        """Whether a teacher takes part."""
+        return self.variant.endswith(KD)
+
+    @property
+    def has_shortcuts(self):
+        return self.variant.startswith("residual")
+
+    def __hash__(self):
+        return hash(self.key)
+
+    @functools.cached_property
+    def network(self):
+        """Short for the network and what regularises it: "p20w8", "r32w16-wd0.005"."""
+        text = f"{self.variant[0]}{self.depth}w{self.width}"
+        for short, name in (("do", "dropout"), ("wd", "weight_decay"), ("lf", "label_fraction")):
+            value = getattr(self, name)
+            if value != type(self).__dataclass_fields__[name].default:
+                text += f"-{short}{value:g}"
+        return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
+
+    @functools.cached_property
+    def cell(self):
+        """Names what the run shares with those of other seeds."""
+        if not self.is_taught:
+            return self.network
+        stays = f"-k{self.alpha_epochs}" if self.alpha_epochs else ""
+        return f"{self.network}-kd-{self.teacher.cell}-T{self.temperature:g}-a{self.alpha:g}{stays}"
+
+    @functools.cached_property
+    def key(self):
+        """Name of the folder."""
+        return f"{self.cell}-s{self.seed}"
+
+    @functools.cached_property
+    def alone(self):
+        """The same network, trained on labels alone."""
+        return dataclasses.replace(self, variant=self.variant.removesuffix(KD), teacher=None)
+
+    @functools.cached_property
+    def baseline(self):
+        """The residual network of this depth and width, trained on labels alone, as the paper compares."""
+        return dataclasses.replace(self.alone, variant="residual")
+
+    @property
+    def needs(self):
+        """The run that must be there before, or None."""
+        return self.teacher.trained if self.is_taught else None
+
+    @property
+    def cost(self):
+        """About how much work it is, in no unit: layers times channels, and what each training costs."""
+        return (self.depth + 10) * (self.width + 8)
+
+    def describe(self):
+        """`{axis: text or number}`: its row of the results, teacher spelled out."""
+        teacher = self.teacher
+        taught = {"temperature", "alpha", "alpha_epochs"}
+        return {
+            "variant": self.variant,
+            "teacher": teacher.cell if teacher else None,
+            "teacher_control": teacher.control if teacher else None,
+        } | {
+            name: None if name in taught and not teacher else getattr(self, name)
+            for name in AXES
+            if name != "variant"
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """Who teaches.
+
+    Attributes:
+      network: the `Run` that trains the teacher, on labels alone.
+      control: None, or what is taught instead of its logits, to tell guidance from mere regularisation:
+        "smoothing" (labels, smoothed to the mean entropy of the teacher's soft targets), "shuffled" (its
+        logits, of a random example of the same class), "untrained" (the logits of such a network before
+        any training).
+
+    Raises:
+      ValueError: for an unknown control, or a teacher that itself has one.
+    """
+
+    network: Run
+    control: str | None = None
+
+    def __post_init__(self):
+        if self.control is not None:
+            _one_of(CONTROLS)("control", self.control)
+        if self.network.is_taught:
+            raise ValueError(f"teacher must be trained on labels alone. Received: {self.network.cell!r}")
+
+    @property
+    def cell(self):
+        """Its name in the names of runs."""
+        return f"{self.control}-{self.network.network}" if self.control else self.network.network
+
+    @property
+    def trained(self):
+        """The run that trains it, or None for the control that is not trained."""
+        return None if self.control == "untrained" else self.network

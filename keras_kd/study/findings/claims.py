@@ -1,0 +1,366 @@
+"""The claims that a study can judge, each with its rule and its test.
+
+Every claim is tested in both directions by rules that were written before the data were seen: `p_for` is
+small where the data speak for it, `p_against` where they speak against it.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+from keras_kd.study.design import Teacher
+from keras_kd.study.findings.pairing import (
+    PairedResults,
+    combine,
+    instrumented_gain,
+    mean_over,
+    slopes,
+    teacher_minus_baseline,
+)
+from keras_kd.utils import statistics
+
+LEVEL = 0.05
+
+
+# C4: how much of a point of the teacher's advantage, at the least, a student that it explains would gain.
+EXPLAINING_SLOPE = 0.5
+
+
+# H1: the share of the gain that is "most".
+MOST = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What the data say of a claim.
+
+    Attributes:
+      p_for, p_against: see the module.
+      differences: `{label: {seed: difference in accuracy}}` behind them (of slopes for C4).
+      missing: what the study lacks to test the claim, in plain words; None if nothing.
+    """
+
+    p_for: float = 1.0
+    p_against: float = 1.0
+    differences: dict = dataclasses.field(default_factory=dict)
+    missing: str | None = None
+
+
+def _as_well(results):
+    cells = results.cells(variant="plain + KD")
+    groups = {cell: results.differences(runs, lambda run: run.baseline) for cell, runs in cells.items()}
+    groups = {cell: group for cell, group in groups.items() if group}
+    if not groups:
+        return Evidence(missing="no plain network with a teacher beside its residual baseline")
+    well = [results.above(group, -results.margin) for group in groups.values()]
+    worse = [results.below(group, -results.margin) for group in groups.values()]
+    half = len(groups) // 2
+    return Evidence(
+        statistics.p_at_least(well, half + 1),
+        statistics.p_at_least(worse, len(groups) - half),
+        {f"{cell}, minus its residual baseline": group for cell, group in groups.items()},
+    )
+
+
+def _inferior_teacher(results):
+    for_cases, against_cases, groups = [], [], {}
+    for cell, runs in results.cells(variant="plain + KD").items():
+        ahead = results.differences(runs, lambda run: run.baseline)
+        behind = teacher_minus_baseline(results, runs)
+        if not ahead or not behind:
+            continue
+        for_cases.append(max(results.below(behind), results.above(ahead)))
+        against_cases.append(min(1.0, 2 * min(results.above(behind), results.below(ahead))))
+        groups |= {
+            f"{cell}, minus its residual baseline": ahead,
+            f"{cell}: the teacher, minus that baseline": behind,
+        }
+    if not for_cases:
+        return Evidence(missing="no teacher beside the baseline of its student")
+    return Evidence(statistics.p_at_least(for_cases, 1), max(against_cases), groups)
+
+
+def _deep_drop(results):
+    cells = results.cells(variant="plain + KD").values()
+    whole = []  # of each cell: its runs, gain, and what is still missing
+    for runs in cells:
+        gained = results.gains(runs)
+        left = {s: -d for s, d in results.differences(runs, lambda run: run.baseline).items()}
+        if gained and left:
+            whole.append((runs[0].depth, gained, left))
+    if not whole:
+        return Evidence(missing="no plain network with and without a teacher beside its residual baseline")
+    deepest = max(depth for depth, _, _ in whole)
+    gained, left = (mean_over([case[i] for case in whole if case[0] == deepest]) for i in (1, 2))
+    lost = combine(gained, left)
+    is_substantial = results.above(lost, results.margin)
+    return Evidence(
+        max(is_substantial, results.above(gained), results.above(left)),
+        max(is_substantial, min(1.0, 2 * min(results.below(gained), results.below(left)))),
+        {
+            f"drop at depth {deepest}": lost,
+            f"gain at depth {deepest}": gained,
+            f"still missing at depth {deepest}": left,
+        },
+    )
+
+
+def _not_explained(results):
+    surplus = instrumented_gain(results, EXPLAINING_SLOPE)
+    if not surplus:
+        return Evidence(missing="no student with teachers of different accuracy, in two seeds or more")
+    return Evidence(
+        results.below(surplus),
+        results.above(surplus),
+        {"points of gain per point of advantage, least squares in each seed": slopes(results)},
+    )
+
+
+def _early_guidance(results):
+    stays = results.cells()
+    leaves = {}
+    for runs in results.cells(leaving=True).values():
+        whole = dataclasses.replace(runs[0], alpha_epochs=0).cell
+        early, full = results.gains(runs), results.gains(stays.get(whole, []))
+        if early and full:
+            leaves.setdefault(whole, {})[runs[0].alpha_epochs] = (early, full)
+    shortest = {whole: min(by_epochs) for whole, by_epochs in leaves.items()}
+    if not shortest:
+        return Evidence(missing="no teacher that leaves early beside the same one that stays")
+    early, full = (mean_over([leaves[w][epochs][i] for w, epochs in shortest.items()]) for i in range(2))
+    surplus = combine(early, full, -MOST)
+    is_there = results.above(full)
+    epochs = ", ".join(map(str, sorted(set(shortest.values()))))
+    return Evidence(
+        max(is_there, results.above(surplus)),
+        max(is_there, results.below(surplus)),
+        {
+            "gain when the teacher stays": full,
+            f"gain when the teacher leaves after epoch {epochs}": early,
+            "the latter, minus half of the former": surplus,
+        },
+    )
+
+
+_UNREGULARISED = {"dropout": 0.0, "weight_decay": 0.0, "augmentation": "none"}
+
+
+def strength(run):
+    """How strongly a run is regularised: dropout, weight decay, augmentation ("auto" counts as "crop")."""
+    ladder = {"none": 0, "auto": 1, "crop": 1, "crop_flip": 2}
+    return (run.dropout, run.weight_decay, ladder[run.augmentation])
+
+
+def _weak_and_strong(strengths):
+    """The least and the most regularised, if the latter is so in every respect; else None."""
+    weak, strong = (tuple(end(values) for values in zip(*strengths, strict=True)) for end in (min, max))
+    return (weak, strong) if weak != strong and {weak, strong} <= set(strengths) else None
+
+
+def _corners(results):
+    """`[[{seed: gain}]]`: of weak students with weak and strong teachers, then of strong students likewise,
+    for each student and teacher that the study has in all four combinations, all else being equal.
+    """
+    pairs = {}
+    for runs in results.cells().values():
+        student, teacher = runs[0], runs[0].teacher.network
+        alike = dataclasses.replace(
+            student, teacher=Teacher(dataclasses.replace(teacher, **_UNREGULARISED)), **_UNREGULARISED
+        )
+        pairs.setdefault(alike.cell, {})[strength(student), strength(teacher)] = results.gains(runs)
+    found = []
+    for gains in pairs.values():
+        ends = [_weak_and_strong([place[i] for place in gains]) for i in range(2)]
+        if all(ends) and all(gains.get(corner) for corner in itertools.product(*ends)):
+            found.append([gains[corner] for corner in itertools.product(*ends)])
+    return found
+
+
+def _regularised_student(results):
+    corners = _corners(results)
+    if not corners:
+        return Evidence(missing="no students, weakly and strongly regularised, each with two such teachers")
+    weak_weak, weak_strong, strong_weak, strong_strong = map(mean_over, zip(*corners, strict=True))
+    more = combine(strong_weak, weak_weak, -1)
+    more_by_strong = combine(strong_strong, weak_strong, -1)
+    interaction = combine(more, more_by_strong, -1)
+    surplus = "gain of the regularised student minus that of the other, by a"
+    return Evidence(
+        max(results.above(more), results.above(interaction)),
+        min(1.0, 2 * min(results.below(more), results.below(interaction))),
+        {
+            f"{surplus} weakly regularised teacher": more,
+            f"{surplus} strongly regularised teacher": more_by_strong,
+            "the former minus the latter": interaction,
+        },
+    )
+
+
+def _capable_student(results):
+    cells = list(results.cells().values())
+    ends = cells and _weak_and_strong([strength(runs[0].teacher.network) for runs in cells])
+    widths = {}
+    for runs in cells:
+        if ends and strength(runs[0].teacher.network) == ends[1]:
+            alike = dataclasses.replace(runs[0], width=1).cell  # names the teacher too
+            widths.setdefault(alike, {})[runs[0].width] = results.gains(runs)
+    several = [by_width for by_width in widths.values() if len(by_width) > 1]
+    more = mean_over([combine(by_width[max(by_width)], by_width[min(by_width)], -1) for by_width in several])
+    if not more:
+        return Evidence(missing="no student of several widths with a strongly regularised teacher")
+    label = "gain of the widest minus gain of the narrowest student, strongly regularised teacher"
+    return Evidence(results.above(more), results.below(more), {label: more})
+
+
+def _more_than_regularisation(results):
+    taught = results.cells()
+    groups = {}
+    for runs in results.cells(controls=True).values():
+        own = dataclasses.replace(runs[0], teacher=dataclasses.replace(runs[0].teacher, control=None)).cell
+        if own in taught:
+            control = results.gains(runs)
+            groups.setdefault(runs[0].teacher.control, []).append(
+                combine(results.gains(taught[own]), control, -1)
+            )
+    pooled = {control: mean_over(found) for control, found in groups.items()}
+    if not any(pooled.values()):
+        return Evidence(missing="no control beside the teacher that it is made of")
+    ahead = [results.above(group) for group in pooled.values()]
+    behind = [results.below(group) for group in pooled.values()]
+    return Evidence(
+        statistics.p_at_least(ahead, len(ahead)),
+        statistics.p_at_least(behind, 1),
+        {f"gain by the teacher minus gain by {name!r}": group for name, group in pooled.items()},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What is claimed, the rule by which it is judged, and the test that gives its `Evidence`."""
+
+    statement: str
+    rule: str
+    test: Callable[[PairedResults], Evidence]
+
+
+# C1 to C4 after the abstract of arXiv:2006.16589; H1 to H3 after readers' notes on the paper (second-hand).
+CLAIMS = {
+    "C1": Claim(
+        "In most cases the plain student with KD does as well as, or better than, the residual baseline of "
+        "its depth.",
+        "Cases are the plain students with a teacher that stays. A case does as well if its accuracy lies "
+        "less than {margin} points below that of the residual network of its depth (one-sided paired t test "
+        "over seeds). Supported: more than half of the cases do (partial conjunction test); not supported: "
+        "at least half do worse.",
+        _as_well,
+    ),
+    "C2": Claim(
+        "Sometimes it beats that baseline even with an inferior teacher.",
+        "Supported: in at least one case (Bonferroni) the teacher is less accurate than the baseline and the "
+        "student more (both one-sided paired t tests). Not supported: in every case the teacher is more "
+        "accurate than the baseline or the student less (Bonferroni over the two, all cases).",
+        _inferior_teacher,
+    ),
+    "C3": Claim(
+        "Past some depth the drop is substantial, and KD recovers a part of it (the paper: much of it) but "
+        "not all.",
+        "At the deepest networks of the study, mean over teachers. Supported: the drop is more than {margin} "
+        "points, the gain is more than 0 and less than the drop (three one-sided paired t tests, all of "
+        "them). Not supported: there is such a drop, and the gain is below 0 or above the drop (Bonferroni).",
+        _deep_drop,
+    ),
+    "C4": Claim(
+        "The gain is not explained by how much better the teacher is.",
+        f"Supported: gain rises by less than {EXPLAINING_SLOPE} points for a point of the teacher's "
+        "advantage, within students; not supported: by more. Tested as the covariance of the teachers' "
+        f"accuracy, as the other seeds show it, with gain minus {EXPLAINING_SLOPE} x advantage (one-sided t "
+        "test over seeds, after Anderson & Rubin 1949): so noise in a teacher's accuracy flattens nothing.",
+        _not_explained,
+    ),
+    "H1": Claim(
+        "Guidance in the first epochs alone keeps most of the gain.",
+        "For the shortest stay of the study, mean over students. Supported: there is a gain when the teacher "
+        "stays, and more than half of it remains when it leaves early (one-sided paired t tests, both). Not "
+        "supported: there is one, and less than half remains.",
+        _early_guidance,
+    ),
+    "H2": Claim(
+        "A regularised student gains more, unless the teacher is strongly regularised too.",
+        "Supported: by a weakly regularised teacher the most regularised student gains more than the least "
+        "regularised one, and this surplus is smaller with the most regularised teacher (one-sided paired t "
+        "tests, both). Not supported: either is the other way round (Bonferroni).",
+        _regularised_student,
+    ),
+    "H3": Claim(
+        "With a strongly regularised teacher, students of more capacity gain more.",
+        "Supported: by the most regularised teacher the widest student gains more than the narrowest "
+        "(one-sided paired t test); not supported: less.",
+        _capable_student,
+    ),
+    "control": Claim(
+        "What a teacher gives is more than regularisation.",
+        "Supported: the teacher's student gains more than that of every control (one-sided paired t tests, "
+        "all of them, mean over students). Not supported: some control gives more (Bonferroni).",
+        _more_than_regularisation,
+    ),
+}
+
+SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A claim and what became of it.
+
+    Attributes:
+      claim, statement, rule: its name, its words, and how it is judged.
+      verdict: `SUPPORTED`, `NOT_SUPPORTED` or `UNDECIDED`.
+      p_for, p_against: after Holm's correction.
+      evidence: the `Evidence`.
+    """
+
+    claim: str
+    statement: str
+    rule: str
+    verdict: str
+    p_for: float
+    p_against: float
+    evidence: Evidence
+
+
+def judge(claims, results, failed=0):
+    """A `Verdict` for each claim, corrected for being tested together.
+
+    Args:
+      claims: names of `CLAIMS`.
+      results: a `pairing.PairedResults`.
+      failed: how many runs failed. They may have failed because of what is compared, so that the others
+        are no fair sample: nothing is decided then.
+    """
+    evidence = [CLAIMS[name].test(results) for name in claims]
+    if failed:
+        missing = f"{failed} runs failed, and what they would have given is part of the answer"
+        evidence = [dataclasses.replace(each, p_for=1.0, p_against=1.0, missing=missing) for each in evidence]
+    corrected_for = statistics.holm([each.p_for for each in evidence])
+    corrected_against = statistics.holm([each.p_against for each in evidence])
+    margin = f"{100 * results.margin:g}"
+    return [
+        Verdict(
+            name,
+            CLAIMS[name].statement,
+            CLAIMS[name].rule.format(margin=margin),
+            _decide(p_for, p_against),
+            p_for,
+            p_against,
+            found,
+        )
+        for name, p_for, p_against, found in zip(
+            claims, corrected_for, corrected_against, evidence, strict=True
+        )
+    ]
+
+
+def _decide(p_for, p_against):
+    if p_for <= LEVEL and p_for <= p_against:
+        return SUPPORTED
+    return NOT_SUPPORTED if p_against <= LEVEL else UNDECIDED

@@ -1,0 +1,155 @@
+"""The accuracies of a study, paired by seed: a twin also shares its start and its batches."""
+
+import numpy as np
+
+from keras_kd.utils import statistics
+
+
+class PairedResults:
+    """The accuracies of a study's runs, paired.
+
+    Args:
+      accuracies: `{study.Run: accuracy on test}`, of the runs that did not fail.
+      margin: a difference in accuracy that counts as none.
+      resolution: the accuracy that one test image is worth; see `statistics.p_greater`.
+    """
+
+    def __init__(self, accuracies, *, margin=0.01, resolution=0.0):
+        self.accuracies = accuracies
+        self.margin = margin
+        self.resolution = resolution
+
+    def cells(self, *, variant=None, controls=False, leaving=False):
+        """Taught runs as `{cell: [runs, one per seed]}`, in order.
+
+        Args:
+          variant: "residual + KD", "plain + KD", or None: both.
+          controls: whether to give those that a control teaches, or those that a teacher does.
+          leaving: whether to give those whose teacher leaves early, or those where it stays.
+        """
+        found = {}
+        for run in self.accuracies:
+            if (
+                run.is_taught
+                and variant in (None, run.variant)
+                and controls == (run.teacher.control is not None)
+                and leaving == (run.alpha_epochs > 0)
+            ):
+                found.setdefault(run.cell, []).append(run)
+        return found
+
+    def differences(self, runs, minus):
+        """`{seed: accuracy(run) - accuracy(minus(run))}`, where both are there."""
+        found = {}
+        for run in runs:
+            other = minus(run)
+            if run in self.accuracies and other in self.accuracies:
+                found[run.seed] = self.accuracies[run] - self.accuracies[other]
+        return found
+
+    def gains(self, runs):
+        """`{seed: gain}` of taught runs."""
+        return self.differences(runs, lambda run: run.alone)
+
+    def above(self, differences, bound=0.0):
+        """p-value that the mean of `{seed: difference}` is above a bound."""
+        return self._p(differences, bound, 1)
+
+    def below(self, differences, bound=0.0):
+        """p-value that the mean of `{seed: difference}` is below a bound."""
+        return self._p(differences, bound, -1)
+
+    def _p(self, differences, bound, sign):
+        values = [sign * value for value in differences.values()]
+        return statistics.p_greater(values, sign * bound, self.resolution) if values else 1.0
+
+
+def mean_over(groups):
+    """`{seed: mean}` of several `{seed: number}`, for the seeds that all of them have."""
+    groups = [group for group in groups if group]
+    if not groups:
+        return {}
+    seeds = set.intersection(*(set(group) for group in groups))
+    return {seed: float(np.mean([group[seed] for group in groups])) for seed in sorted(seeds)}
+
+
+def combine(first, second, weight=1.0):
+    """`{seed: first + weight * second}`, for the seeds that both have."""
+    return {seed: first[seed] + weight * second[seed] for seed in first if seed in second}
+
+
+def teacher_minus_baseline(results, runs):
+    """`{seed: accuracy of the teacher - accuracy of the student's residual baseline}`."""
+    return {
+        run.seed: results.accuracies[run.teacher.network] - results.accuracies[run.baseline]
+        for run in runs
+        if run.teacher.network in results.accuracies and run.baseline in results.accuracies
+    }
+
+
+def advantages(results):
+    """Each taught run's gain and its teacher's advantage: `[(run, advantage, gain)]`."""
+    return [
+        (
+            run,
+            results.accuracies[run.teacher.network] - results.accuracies[run.alone],
+            results.accuracies[run] - results.accuracies[run.alone],
+        )
+        for runs in results.cells().values()
+        for run in runs
+        if run.teacher.network in results.accuracies and run.alone in results.accuracies
+    ]
+
+
+def slopes(results):
+    """`{seed: gain per advantage}`: one least-squares slope per seed, within the students.
+
+    Each student's points are taken from their mean. So the accuracy of the student alone, which is part of
+    both gain and advantage and would make them rise together by chance, drops out. Noise in the teachers'
+    accuracy flattens the slopes: see `surplus_gain`.
+    """
+    found = {}
+    for seed, students in _by_student(results).items():
+        centred = [np.array(pairs) - np.mean(pairs, axis=0) for pairs in students.values()]
+        x, y = np.concatenate(centred).T[:2]
+        if x @ x > 0:
+            found[seed] = float(x @ y / (x @ x))
+    return found
+
+
+def instrumented_gain(results, slope):
+    """`{seed: number}`, positive on average where gain rises by more than `slope` with the advantage.
+
+    For each seed the mean product, within students, of (gain - slope x advantage) and what the other seeds
+    say of each teacher's accuracy, which shares no noise with the former: an instrument. In units of
+    accuracy, that is divided by the instrument's norm.
+
+    Source: Anderson & Rubin 1949, Annals of Mathematical Statistics 20, 46-63 (the test of a slope when the
+    regressor is noisy and the instrument may be weak).
+    """
+    found = {}
+    for seed, students in _by_student(results).items():
+        centred = [
+            np.array(triples) - np.mean(triples, axis=0) for triples in students.values() if len(triples) > 1
+        ]
+        if not centred:
+            continue
+        x, y, instrument = np.concatenate(centred).T
+        norm = np.linalg.norm(instrument)
+        if norm > 0:
+            found[seed] = float(instrument @ (y - slope * x) / norm)
+    return found
+
+
+def _by_student(results):
+    """`{seed: {student alone: [(advantage, gain, the teacher's mean accuracy in other seeds)]}}`."""
+    by_cell = {}
+    for run, accuracy in results.accuracies.items():
+        by_cell.setdefault(run.cell, {})[run.seed] = accuracy
+    found = {}
+    for run, advantage, gained in advantages(results):
+        others = [a for seed, a in by_cell[run.teacher.network.cell].items() if seed != run.seed]
+        if others:
+            triple = (advantage, gained, float(np.mean(others)))
+            found.setdefault(run.seed, {}).setdefault(run.alone, []).append(triple)
+    return found

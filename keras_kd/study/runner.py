@@ -1,0 +1,304 @@
+"""A study: the runs of a grid, each trained once, in a folder of its own, and kept.
+
+    study = Study("runs/study-depth", grid.runs, identity)
+    with study.claimed():
+        records = study.run(work, pool)
+
+How a run is trained is not known here: `work(run, folder)` is given.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import math
+import pathlib
+import re
+import traceback
+import warnings
+
+from keras_kd.study import design
+from keras_kd.utils import files, identity, run_dir
+
+# So often a run is begun again whose process was killed by something else.
+ATTEMPTS = 3
+
+
+# Seconds that a lost worker may take to end, once its run was begun again elsewhere.
+LOST_WORKER = 60.0
+
+VERSION = 2  # of what a run's folder holds and how it is trained
+
+_STUDY = "study.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """What became of a run.
+
+    Attributes:
+      run: the `Run`.
+      result: what it measured: `{"accuracy": ..., ...}`; None if it failed.
+      error: why it failed, in one line; None if it did not.
+    """
+
+    run: design.Run
+    result: dict | None = None
+    error: str | None = None
+
+
+class Study:
+    """The folder of a study: `study.json` says what it is, `runs/` holds a folder for each run.
+
+    Args:
+      folder: of the study, which need not exist.
+      runs: the `Run`s, teachers included, in the order of training.
+      identity: `{name: JSON value}`: what all runs share: data, recipe, versions.
+    """
+
+    def __init__(self, folder, runs, identity):
+        self.folder = pathlib.Path(folder).absolute()  # as other processes see it
+        self.runs = tuple(runs)
+        lost = [run.key for run in self.runs if run.needs and run.needs not in self.runs]
+        if lost:
+            raise ValueError(f"the teacher of {lost[0]} is not among the runs")
+        self._identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
+
+    def folder_of(self, run):
+        """Where a run's files are."""
+        return self.folder / "runs" / run.key
+
+    def begin(self):
+        """Writes down what the study is. A study may grow by further runs, and by nothing else.
+
+        Returns:
+          Whether it grew, now or before: then its results may have been seen before its size was fixed.
+
+        Raises:
+          ValueError: if the folder holds another one; the message says what differs.
+        """
+        path = self.folder / _STUDY
+        keys = [run.key for run in self.runs]
+        grew = False
+        if path.exists():
+            begun = self._begun(path)
+            changes = identity.differences(begun["identity"], self._identity)
+            gone = sorted(set(begun["runs"]) - set(keys))
+            if gone:
+                changes = "; ".join(filter(None, (changes, _listed("runs that are not in this grid:", gone))))
+            if changes:
+                raise ValueError(
+                    f"{self.folder} holds another study: {changes}: choose another --out, or pass "
+                    f"--overwrite to start anew"
+                )
+            grew = begun["grew"] or set(keys) != set(begun["runs"])
+        files.write_json({"identity": self._identity, "runs": keys, "grew": grew}, path)
+        return grew
+
+    def _begun(self, path):
+        try:
+            begun = json.loads(path.read_text(encoding="utf-8"))
+            return {name: begun[name] for name in ("identity", "runs", "grew")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}), so what the study was is not known: choose another --out, or "
+                f"pass --overwrite to start anew"
+            ) from error
+
+    def record(self, run):
+        """The `Record` of a run that ended, or None. A result that cannot be read is done again."""
+        path = self.folder_of(run) / run_dir.RESULT
+        try:
+            if path.exists():
+                result = json.loads(path.read_text(encoding="utf-8"))
+                return RunRecord(run, {**result, "accuracy": float(result["accuracy"])})
+        except (ValueError, TypeError, KeyError) as error:
+            warnings.warn(f"{path} is damaged ({error}): run again", stacklevel=2)
+            path.unlink()
+        with contextlib.suppress(ValueError, KeyError, OSError):
+            return RunRecord(run, error=json.loads(self._failure(run).read_text(encoding="utf-8"))["error"])
+        return None
+
+    def run(self, work, pool, *, retry_failed=False, watch=lambda progress: None):
+        """Trains what is not there yet, teachers before those they teach; a run that fails stops no other.
+
+        Args:
+          work: `work(run, study_folder)` trains one run and returns its result, or an exception.
+          pool: see `pools`.
+          retry_failed: whether to try again what failed before.
+          watch: is called about once a second with a `Progress`.
+
+        Returns:
+          `{run: Record}` in the order of `runs`.
+        """
+        return _Schedule(self, work, pool, retry_failed, watch).run()
+
+    def record_failure(self, run, error, trace=""):
+        """Writes down why a run failed."""
+        record = RunRecord(run, error=error)
+        files.write_json({"error": error, "traceback": trace}, self._failure(run))
+        return record
+
+    def forget_failure(self, run):
+        """So that it is tried again."""
+        self._failure(run).unlink(missing_ok=True)
+
+    def _failure(self, run):
+        return self.folder / "failed" / f"{run.key}.json"
+
+
+def execute(work, run, study_folder):
+    """Does one run in its folder, alone, unless it is done; what `pool`s are given.
+
+    Args:
+      work: see `Study.run`.
+      run: a `Run`.
+      study_folder: of the study.
+
+    Returns:
+      The result, as it stands in `result.json`.
+    """
+    folder = run_dir.RunDir(pathlib.Path(study_folder) / "runs" / run.key, _flags(run))
+    with folder.claimed(patience=LOST_WORKER):
+        result = folder.result()
+        if result is None:
+            folder.finish(work(run, pathlib.Path(study_folder)))
+            result = folder.result()
+        return result
+
+
+def _flags(run):
+    return {name: str(value) for name, value in run.describe().items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a study is.
+
+    Attributes:
+      records: `{run: Record}` of what is done.
+      running: runs under way, each with its epochs done and its accuracy on validation, or None.
+      ended: the `Record`s that came since the last call.
+      total: number of runs.
+      share: of the work that is done, in [0, 1].
+    """
+
+    records: dict
+    running: dict
+    ended: list
+    total: int
+    share: float
+
+
+class _Schedule:
+    """Hands runs to a pool as soon as what they need is there."""
+
+    def __init__(self, study, work, pool, retry_failed, watch):
+        self._study = study
+        self._work = work
+        self._pool = pool
+        self._watch = watch
+        self._attempts = dict.fromkeys(study.runs, 0)
+        self._futures = {}
+        self._ended = []
+        self._records = {}
+        for run in study.runs:
+            record = study.record(run)
+            if record and record.error and retry_failed:
+                study.forget_failure(run)
+            elif record:
+                self._records[run] = record
+
+    def run(self):
+        while len(self._records) < len(self._study.runs):
+            self._skip()
+            self._submit()
+            if self._futures:
+                done, _ = concurrent.futures.wait(
+                    self._futures, timeout=1.0, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                self._collect(done)
+            self._report()
+        self._report()
+        return {run: self._records[run] for run in self._study.runs}
+
+    def _skip(self):
+        """What a teacher that failed should have taught."""
+        for run in self._waiting():
+            teacher = self._records.get(run.needs)
+            if teacher is not None and teacher.error:
+                self._end(self._study.record_failure(run, f"its teacher {run.needs.key} failed"))
+
+    def _waiting(self):
+        under_way = set(self._futures.values())
+        return [run for run in self._study.runs if run not in self._records and run not in under_way]
+
+    def _submit(self):
+        for run in self._waiting():
+            if len(self._futures) >= self._pool.slots:
+                return
+            if run.needs is None or run.needs in self._records:
+                self._attempts[run] += 1
+                future = self._pool.submit(execute, self._work, run, self._study.folder)
+                self._futures[future] = run
+
+    def _collect(self, done):
+        for future in done:
+            run = self._futures.pop(future)
+            try:
+                self._end(RunRecord(run, future.result()))
+            except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
+                if self._attempts[run] >= ATTEMPTS:
+                    reason = f"its process died {ATTEMPTS} times ({error})"
+                    self._end(self._study.record_failure(run, reason))
+            except Exception as error:
+                # Whatever goes wrong in one run must not stop the others.
+                error = getattr(error, "cause", None) or error  # Ray's are the whole remote traceback
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                trace = "".join(traceback.format_exception(error))
+                self._end(self._study.record_failure(run, reason, trace))
+
+    def _end(self, record):
+        self._records[record.run] = record
+        self._ended.append(record)
+
+    def _report(self):
+        running = {run: last_epoch(self._study.folder_of(run)) for run in self._futures.values()}
+        costs = {run: run.cost for run in self._study.runs}
+        done = sum(costs[run] for run in self._records)
+        done += sum(costs[run] * epoch.share for run, epoch in running.items() if epoch)
+        ended, self._ended = self._ended, []
+        self._watch(
+            Progress(self._records, running, ended, len(costs), done / sum(costs.values()) if costs else 1.0)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """How far a run has come: epochs `done` of `total`, and the accuracy on validation."""
+
+    done: int
+    total: int
+    accuracy: float
+
+    @property
+    def share(self):
+        return self.done / self.total
+
+
+def last_epoch(folder):
+    """The `Epoch` that the last line of a run's `log.txt` tells, or None."""
+    try:
+        lines = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    found = re.search(r"epoch (\d+)/(\d+) ", lines[-1]) if lines else None
+    accuracy = re.search(r"val_accuracy=(\S+)", lines[-1]) if lines else None
+    if not found:
+        return None
+    return Epoch(int(found[1]), int(found[2]), float(accuracy[1]) if accuracy else math.nan)
+
+
+def _listed(title, names, most=3):
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{title} {', '.join(names[:most])}{more}"

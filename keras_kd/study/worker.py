@@ -1,0 +1,152 @@
+"""How a study's run is trained: from the same start as its twins, on the same batches, by its teacher.
+
+work = Trainer("digits", training.Settings(epochs=20))
+study.run(work, pool)
+"""
+
+import dataclasses
+import functools
+import math
+
+import keras
+
+from keras_kd.data import datasets
+from keras_kd.distillation import controls, schedules, teacher_cache
+from keras_kd.models import resnet, serialization, weights
+from keras_kd.training import config, evaluation, trainer
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import progress
+
+MODEL = "model.keras"
+
+
+# An untrained teacher must not be the student's own start.
+_OTHER_SEED = 1_000_003
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTrainer:
+    """Trains one run of a study; handed to other processes as it is.
+
+    Attributes:
+      dataset: name, as for `datasets.load`.
+      settings: the `config.Settings` of all runs; a run has its own seed, weight decay and augmentation.
+      data_dir, validation_fraction: as for `datasets.load`.
+    """
+
+    dataset: str
+    settings: config.Settings
+    data_dir: str | None = None
+    validation_fraction: float = 0.1
+
+    def load(self, seed):
+        """The dataset as runs of a seed see it."""
+        return _load(self.dataset, self.validation_fraction, seed, self.data_dir)
+
+    def check(self, runs):
+        """Loads the data and tries what could fail in some runs alone.
+
+        Raises:
+          ValueError: if a batch is larger than the training examples of some run, or a class has none.
+        """
+        for fraction in sorted({run.label_fraction for run in runs}):
+            dataset = datasets.subset(self.load(runs[0].seed), fraction, runs[0].seed)
+            trainer.batch_schedule(dataset, self.settings)
+
+    def __call__(self, run, study_folder):
+        """Trains and measures a `design.Run`.
+
+        Args:
+          run: a `design.Run`.
+          study_folder: of the study, where the run's folder is and its teacher's.
+
+        Returns:
+          The result: test accuracy and loss, measured once, after the last epoch; agreement with the teacher;
+          and how the training went.
+        """
+        keras.backend.clear_session()
+        folder = study_folder / "runs" / run.key
+        settings = self.settings_of(run)
+        strategy.prepare(settings)
+        dataset = datasets.subset(self.load(run.seed), run.label_fraction, run.seed)
+        network = build(run, dataset, settings)
+        start = weights.digest(network)
+        teacher = None
+        with progress.silence():
+            if run.is_taught:
+                teacher = teacher_network(run, dataset, settings, study_folder)
+                trained = self._teach(teacher, network, run, dataset, settings, study_folder)
+            else:
+                trained = trainer.train(network, dataset, settings, folder=folder, label="network")
+        serialization.save_model(network, folder / MODEL)
+        return {
+            **evaluation.evaluate(network, dataset, teacher=teacher),
+            "validation_accuracy": trained.history["val_accuracy"][-1],
+            "parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
+            "start": start,
+            "seconds": trained.seconds,
+            "history": trained.history,
+        }
+
+    def settings_of(self, run):
+        """The `config.Settings` of a run; with fewer examples there are more epochs, for as many steps."""
+        return dataclasses.replace(
+            self.settings,
+            seed=run.seed,
+            weight_decay=run.weight_decay,
+            augmentation=run.augmentation,
+            epochs=round(self.settings.epochs / run.label_fraction),
+        )
+
+    def _teach(self, teacher, network, run, dataset, settings, study_folder):
+        plan = trainer.batch_schedule(
+            dataset, settings, views=settings.epochs
+        )  # as the live teacher would see them
+        kept = teacher_cache.cache_logits(
+            teacher, dataset, plan, study_folder / "teacher_logits", dtype="float32"
+        )
+        return trainer.distill(
+            teacher,
+            network,
+            dataset,
+            settings,
+            temperature=run.temperature,
+            alpha=alpha_of(run, plan.steps),
+            teacher_logits=controls.control_targets(
+                run.teacher.control, kept, dataset, temperature=run.temperature, seed=run.seed
+            ),
+            folder=study_folder / "runs" / run.key,
+            label="network",
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _load(name, validation_fraction, seed, data_dir):
+    return datasets.load(name, validation_fraction=validation_fraction, seed=seed, data_dir=data_dir)
+
+
+def build(run, dataset, settings):
+    """The network of a run before training: for a seed the same weights with and without shortcuts."""
+    with strategy.scope(settings):
+        keras.utils.set_random_seed(run.seed)
+        return resnet.cifar_resnet(
+            run.depth,
+            dataset.image_shape,
+            dataset.num_classes,
+            width=run.width,
+            shortcuts=run.has_shortcuts,
+            dropout=run.dropout,
+        )
+
+
+def teacher_network(run, dataset, settings, study_folder):
+    """The network that teaches a run: read from its own run's folder, or new where it is untrained."""
+    teacher = run.teacher
+    if teacher.trained is not None:
+        return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
+    return build(dataclasses.replace(teacher.network, seed=run.seed + _OTHER_SEED), dataset, settings)
+
+
+def alpha_of(run, steps_per_epoch):
+    """Alpha of a run: a number, or a schedule that falls to 0 when its teacher leaves."""
+    return schedules.until_epoch(run.alpha, round(run.alpha_epochs / run.label_fraction), steps_per_epoch)

@@ -1,0 +1,306 @@
+"""What is shown and checked while a network trains."""
+
+import math
+import pathlib
+import re
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+from rich.progress import TextColumn
+
+from keras_kd.models import weights
+from keras_kd.training import checkpointing
+from keras_kd.utils import files, progress
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Raises `TrainingDivergedError` when the loss is NaN or infinite; what was saved stays.
+
+    Args:
+      label: the network's name in the message.
+      every: check each so many batches (a check waits for the device) where Keras gives the
+        callbacks their logs, and each epoch's end.
+    """
+
+    def __init__(self, label, every=20):
+        super().__init__()
+        self._label = label
+        self._every = every
+        self._epoch = 0
+        self._checked = -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._checked = -1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if logs and batch // self._every > self._checked:  # several steps may lie between two calls
+            self._checked = batch // self._every
+            self._check(logs, f"batch {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs, "its end")
+        self._check(logs, "validation", "val_loss")
+
+    def _check(self, logs, where, name="loss"):
+        loss = float((logs or {}).get(name, 0.0))
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the loss of {self._label!r} is {loss} in epoch {self._epoch + 1} ({where}): use a "
+                f"lower learning rate, a longer warm-up or a smaller clip norm"
+            )
+
+
+class TrainingInterruptedError(Exception):
+    """The training was asked to stop and stopped after an epoch, whose state is saved."""
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Stops after the epoch in which the process was asked to end; schedulers send SIGTERM.
+
+    with StopOnSignal() as stop:
+        training.train(..., callbacks=[stop])
+
+    Between `with` and its end the signal does nothing else. Outside the main thread, where
+    Python takes no signals, this does nothing.
+
+    Args:
+      number: of the signal.
+
+    Raises:
+      TrainingInterruptedError: at the beginning of the next epoch or training.
+    """
+
+    def __init__(self, number=signal.SIGTERM):
+        super().__init__()
+        self._number = number
+        self._received = False
+
+    def __enter__(self):
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._before = signal.signal(self._number, self._receive)
+        return self
+
+    def __exit__(self, *error):
+        if self._is_main:
+            signal.signal(self._number, self._before)
+
+    def _receive(self, number, frame):
+        self._received = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.check(f"{epoch} of {self.params['epochs']} epochs done")
+
+    def check(self, done):
+        """Raises a `TrainingInterruptedError` if the signal came.
+
+        Args:
+          done: how far the work is, for its message.
+        """
+        if self._received:
+            raise TrainingInterruptedError(f"stopped by {signal.Signals(self._number).name} with {done}")
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over the whole run with the time that is left; silent where nobody watches.
+
+    Args:
+      label: the network's name.
+    """
+
+    def __init__(self, label):
+        super().__init__()
+        self._label = label
+        self._bar = progress.bar("epochs", TextColumn("{task.fields[accuracy]}"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._bar.tasks:
+            self._bar.start()
+            self._task = self._bar.add_task(
+                self._label, total=self.params["epochs"], completed=epoch, accuracy=""
+            )
+            self._steps = self.params["steps"]
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(self._task, completed=self._epoch + (batch + 1) / self._steps)
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy = (logs or {}).get("val_accuracy")
+        shown = "" if accuracy is None else f"validation {accuracy:.1%}"
+        self._bar.update(self._task, completed=epoch + 1, accuracy=shown)
+
+    def on_train_end(self, logs=None):
+        self.stop()
+
+    @property
+    def completed(self):
+        """Epochs that are done, with the part of the present one."""
+        return self._bar.tasks[self._task].completed
+
+    def stop(self):
+        """Gives the terminal back; also after an error, when Keras calls no callback."""
+        self._bar.stop()
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Appends one line per epoch to a text file.
+
+    Where an epoch is trained again, because a run was killed before it was saved, its line goes.
+
+    Args:
+      path: of the file; its folder is made.
+      label: the network's name, the first word of each line.
+    """
+
+    def __init__(self, path, label):
+        super().__init__()
+        self._path = pathlib.Path(path)
+        self._label = label
+        self._lines = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started = time.perf_counter()
+        if self._lines is None:
+            self._lines = self._lines_before(epoch + 1)
+
+    def _lines_before(self, number):
+        if not self._path.exists():
+            return []
+        mine = re.compile(rf"{re.escape(self._label)} epoch (\d+)/")
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [line for line in lines if not (found := mine.match(line)) or int(found[1]) < number]
+
+    def on_epoch_end(self, epoch, logs=None):
+        numbers = " ".join(f"{key}={value:.5g}" for key, value in sorted((logs or {}).items()))
+        seconds = time.perf_counter() - self._started
+        self._lines.append(
+            f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
+        )
+        files.write_text("".join(self._lines), self._path)
+
+
+class LogSettings(keras.callbacks.Callback):
+    """Adds what steers the next step to the epoch's logs: learning rate, alpha and temperature.
+
+    Stands before the callbacks that write logs.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        if hasattr(self.model, "alpha_now"):
+            logs["alpha"] = float(keras.ops.convert_to_numpy(self.model.alpha_now()))
+            logs["temperature"] = self.model.temperature
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Keeps a network's weights at some epochs, evenly spread: its way through weight space.
+
+    Args:
+      folder: gets a file `EPOCHS.npz` each time, `{path: array}` after so many epochs.
+      network: the network, which may be a part of what is trained.
+      count: how many, 2 at least: the weights at the beginning and at the end are among them.
+      writes: whether to write them; of several hosts only one does.
+    """
+
+    def __init__(self, folder, network, count, writes=True):
+        super().__init__()
+        self._writes = writes
+        self._folder = pathlib.Path(folder)
+        self._network = network
+        self._count = count
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:
+            self._keep(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 in snapshot_epochs(self.params["epochs"], self._count):
+            self._keep(epoch + 1)
+
+    def _keep(self, epochs):
+        if self._writes:
+            files.write_arrays(weights.weights_of(self._network), self._folder / f"{epochs:05d}.npz")
+
+
+def snapshot_epochs(epochs, count):
+    """After how many epochs of `epochs` the `count` snapshots are taken, as a set."""
+    return set(np.linspace(0, epochs, count).round().astype(int).tolist())
+
+
+def read_snapshots(folder):
+    """What `Snapshots` kept in a folder, in order: `{epochs: {path: array}}`; empty if there is none."""
+    return {int(path.stem): files.read_arrays(path) for path in sorted(pathlib.Path(folder).glob("*.npz"))}
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole state of the training at the end of each epoch, and brings it back.
+
+    Stands last among the callbacks, so that it sees what the others did with the epoch. `fit`
+    then begins with the epoch `initial_epoch`.
+
+    Args:
+      checkpoints: the `keras_kd.training.checkpointing.Checkpoints` to read and write; None keeps the
+        history and saves nothing.
+      variables: a function that returns the Keras variables that make up the state.
+      others: the callbacks whose state belongs to it: what their public attributes hold, where
+        that is numbers, text or arrays.
+      writes: whether to save; of several hosts only one does.
+
+    Raises:
+      ValueError: for a checkpoint that cannot be used: see `Checkpoints.load`.
+    """
+
+    def __init__(self, checkpoints, variables, others=(), writes=True):
+        super().__init__()
+        self._checkpoints = checkpoints if writes else None
+        self._variables = variables
+        self._others = others
+        self._restored = checkpoints.load() if checkpoints else None
+        self.history = dict(self._restored.history) if self._restored else {}
+        self._seconds_before = self._restored.seconds if self._restored else 0.0
+
+    def initial_epoch(self, epochs):
+        """The epoch to begin with, of `epochs`: the last one's end where nothing is left to do."""
+        if self._restored is None:
+            return 0
+        return epochs if self._restored.finished else self._restored.epochs
+
+    @property
+    def seconds(self):
+        """Wall-clock time of the training, that of earlier processes included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def on_train_begin(self, logs=None):
+        self._started = time.perf_counter()
+        self._at_begin = [checkpointing.plain_attributes(other) for other in self._others]
+        if self._restored is not None:
+            checkpointing.write_variables(self._variables(), self._restored.variables)
+            for other, attributes in zip(self._others, self._restored.callbacks, strict=True):
+                vars(other).update(attributes)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if self._checkpoints is None:
+            return
+        state = checkpointing.State(
+            epochs=epoch + 1,
+            finished=epoch + 1 == self.params["epochs"] or self.model.stop_training,
+            history=self.history,
+            seconds=self.seconds,
+            variables=weights.read_variables(self._variables()),
+            callbacks=[
+                checkpointing.changed(before, checkpointing.plain_attributes(other))
+                for before, other in zip(self._at_begin, self._others, strict=True)
+            ],
+        )
+        self._checkpoints.save(state)

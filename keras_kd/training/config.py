@@ -1,0 +1,119 @@
+"""How a network is trained: `Settings`."""
+
+import dataclasses
+import math
+
+from keras_kd.data import augmentation
+from keras_kd.training import optimizers
+from keras_kd.training.distributed.strategy import STRATEGIES
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+DECAYS = ("l2", "decoupled")
+
+IMAGES = ("auto", "host", "device")
+
+JIT = {"auto": "auto", "on": True, "off": False}
+
+
+# The most steps between two looks of Python, where that pays.
+MANY_STEPS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a network is trained; the data and the networks are not part of it.
+
+    Attributes:
+      epochs: passes over the training split.
+      batch_size: examples a step, over all replicas.
+      learning_rate: the highest rate of the schedule.
+      schedule: "cosine" or "step".
+      warmup_fraction: share of the steps until the highest rate is reached; deep networks
+        without shortcuts need a long one.
+      momentum: of SGD with Nesterov's acceleration.
+      weight_decay: strength lambda of the decay of convolution and dense kernels; BatchNorm
+        and biases never decay.
+      decay: "l2" adds `lambda / 2 * ||kernel||^2` to the loss, as in He et al. 2016;
+        "decoupled" subtracts `learning rate * lambda * kernel` at each step (Loshchilov &
+        Hutter 2019).
+      clip_norm: largest norm of the gradient over all weights; 0 never clips.
+      augmentation: see `sampling.batch_schedule`.
+      precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
+      strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
+        machine), "multiworker" (by those of all hosts that the environment variable TF_CONFIG
+        names), or "auto": "mirrored" where there is a GPU, else "none".
+      replicas: how many GPUs "mirrored" uses, or where there is none into how many logical
+        devices it divides the CPU; 0: all GPUs, or one CPU.
+      images: where training images lie and are augmented: "host" prepares batches on the CPU while the
+        device computes, "device" keeps all images on it, as bytes; "auto" is "device" where there is
+        one beside the CPU, and on one host. Other backends than TensorFlow know no other.
+      jit_compile: whether XLA compiles the step: "on", "off", or "auto", which is what Keras does: always
+        with JAX, with TensorFlow on one device that is no CPU.
+      steps_per_execution: steps that TensorFlow takes without asking Python: a divisor of the steps of
+        an epoch; 0: the largest up to `MANY_STEPS` beside the CPU, and 1 on it. On several hosts it and
+        `jit_compile` change nothing.
+      deterministic: whether to use only operations that give the same bits each time (TensorFlow's; JAX
+        on a GPU is told by the environment variable XLA_FLAGS).
+      seed: of initial weights, order, augmentation and dropout.
+
+    Raises:
+      ValueError: for a value out of range; the message says which and what is allowed.
+    """
+
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 0.02
+    schedule: str = "cosine"
+    warmup_fraction: float = 0.3
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    decay: str = "l2"
+    clip_norm: float = 5.0
+    augmentation: str = "auto"
+    precision: str = "float32"
+    strategy: str = "auto"
+    replicas: int = 0
+    images: str = "auto"
+    jit_compile: str = "auto"
+    steps_per_execution: int = 0
+    deterministic: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_choice("schedule", self.schedule, optimizers.SCHEDULES)
+        _check_choice("decay", self.decay, DECAYS)
+        _check_choice("augmentation", self.augmentation, augmentation.AUGMENTATIONS)
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("strategy", self.strategy, STRATEGIES)
+        _check_choice("images", self.images, IMAGES)
+        _check_choice("jit_compile", self.jit_compile, JIT)
+        for name, low, high in (
+            ("epochs", 1, math.inf),
+            ("batch_size", 1, math.inf),
+            ("warmup_fraction", 0, 1),
+            ("momentum", 0, 1),
+            ("weight_decay", 0, math.inf),
+            ("clip_norm", 0, math.inf),
+            ("replicas", 0, math.inf),
+            ("steps_per_execution", 0, math.inf),
+            ("seed", 0, 2**31 - 1),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high or math.isinf(value):
+                raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
+        for name in ("epochs", "batch_size", "replicas", "steps_per_execution", "seed"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
+        if self.schedule == "step" and self.warmup_fraction >= optimizers.STEP_DROPS[0][0]:
+            raise ValueError(
+                "the warm-up must end before the step schedule's first drop at half of the steps. "
+                f"Received: warmup_fraction={self.warmup_fraction!r}"
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be > 0. Received: learning_rate={self.learning_rate!r}")
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {tuple(choices)}. Received: {name}={value!r}")

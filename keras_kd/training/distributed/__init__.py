@@ -1,0 +1,1 @@
+"""Replicas and hosts: strategies, the loop for several hosts, and who notices that one is lost."""

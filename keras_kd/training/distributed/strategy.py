@@ -1,0 +1,165 @@
+"""Where a network is trained: one device, several replicas of one machine, or several hosts.
+
+with devices.scope(settings):
+    student = keras_kd.cifar_resnet(32, shortcuts=False)
+
+`settings` is a `keras_kd.training.config.Settings`. With another backend than TensorFlow there is one
+device, the backend's first.
+"""
+
+import contextlib
+import functools
+import signal
+import threading
+
+import keras
+
+from keras_kd.training.distributed import watchdog
+from keras_kd.utils import backend
+
+STRATEGIES = ("auto", "none", "mirrored", "multiworker")
+
+
+@contextlib.contextmanager
+def scope(settings):
+    """Where networks and Distillers are made: under the strategy and in the precision.
+
+    Raises:
+      ValueError: if the batch cannot be shared evenly among the replicas, or for a strategy that
+        this machine, or what TensorFlow has done already in this process, does not allow.
+    """
+    strategy = prepare(settings)
+    replicas = strategy.num_replicas_in_sync
+    if settings.batch_size % replicas:
+        raise ValueError(
+            f"batch_size must be a multiple of the {replicas} replicas. "
+            f"Received: batch_size={settings.batch_size}"
+        )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        with strategy.scope():
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def prepare(settings):
+    """Sets up devices and determinism; to be called before TensorFlow computes anything.
+
+    `scope` does it too, which is early enough where nothing else uses TensorFlow before.
+
+    Returns:
+      The `tf.distribute.Strategy`, or what has its `scope` and `num_replicas_in_sync`.
+
+    Raises:
+      ValueError: see `scope`.
+    """
+    if not backend.on_tensorflow():
+        return _one_device(settings)
+    import tensorflow as tf
+
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return _strategy(settings.strategy, settings.replicas)
+
+
+class _OneDevice:
+    """What a training asks a `tf.distribute.Strategy` for, where there is one device."""
+
+    num_replicas_in_sync = 1
+    scope = contextlib.nullcontext
+
+
+def _one_device(settings):
+    if settings.strategy not in ("none", "auto") or settings.replicas > 1:
+        raise ValueError(
+            f"several devices need the TensorFlow backend (KERAS_BACKEND=tensorflow), not "
+            f"{keras.backend.backend()!r}. Received: strategy={settings.strategy!r}, "
+            f"replicas={settings.replicas}"
+        )
+    return _OneDevice()
+
+
+@functools.cache
+def _strategy(name, replicas):
+    """One object per process and name: two strategies in one process break collectives."""
+    import tensorflow as tf
+
+    if name == "none" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
+        if replicas > 1:
+            raise ValueError(
+                f"several replicas need strategy='mirrored'. Received: strategy={name!r}, replicas={replicas}"
+            )
+        return tf.distribute.get_strategy()
+    if name == "multiworker":
+        if replicas:
+            raise ValueError(
+                f"on several hosts each has as many replicas as GPUs, or one. Received: replicas={replicas}"
+            )
+        return _several_hosts()
+    return tf.distribute.MirroredStrategy(_devices(replicas))
+
+
+def _several_hosts():
+    import tensorflow as tf
+
+    _watch()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise ValueError(
+            f"TensorFlow has run already: call devices.prepare(settings) before all else ({error})"
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # TensorFlow has put its own in the place, which ignores it
+    return strategy
+
+
+@functools.cache
+def _watch():
+    return watchdog.Watchdog(watchdog.cluster())
+
+
+def is_chief(settings):
+    """Whether this process writes what a training leaves behind: of several hosts only one does."""
+    return settings.strategy != "multiworker" or watchdog.cluster().is_chief
+
+
+def has_other_hosts():
+    """Whether this process trains together with others."""
+    return _watch.cache_info().currsize > 0
+
+
+def leave(failed=False):
+    """Parts from the other hosts, if there are any: last of all in a program.
+
+    Args:
+      failed: whether this host ended with an error, with which the others end too.
+    """
+    if has_other_hosts():
+        _watch().leave(failed)
+
+
+def _devices(replicas):
+    """Names of the devices that the replicas of this machine run on; None: all GPUs."""
+    import tensorflow as tf
+
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if replicas > gpus > 0:
+        raise ValueError(f"this machine has {gpus} GPUs. Received: replicas={replicas}")
+    if gpus:
+        return [f"GPU:{i}" for i in range(replicas)] or None
+    cpus = max(replicas, 1)
+    try:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * cpus
+        )
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) != cpus:
+            raise ValueError(
+                f"TensorFlow has run already, so the CPU cannot be divided any more: call "
+                f"devices.prepare(settings) first. Received: replicas={replicas}"
+            ) from error
+    return [f"CPU:{i}" for i in range(cpus)]

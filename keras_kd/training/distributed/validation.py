@@ -1,0 +1,78 @@
+"""The validation split measured after each epoch, every example once on any number of replicas.
+
+Keras cuts each evaluation batch itself and fails where a replica gets nothing, so not every size
+of a split can be measured. Here each replica has a share of the split that is its own.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_kd.data import tf_pipeline
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_loss` and all other metrics of the validation split to the epoch's logs.
+
+    Stands before every callback that reads them. On several hosts each of them needs it.
+
+    Args:
+      dataset: the `keras_kd.data.Dataset`.
+      batch_size: examples of a replica at a time, at the most.
+      teacher, places: see `tf_pipeline.batches`.
+
+    Raises:
+      ValueError: if there are fewer examples than replicas.
+    """
+
+    def __init__(self, dataset, batch_size=256, teacher=None, places=False):
+        super().__init__()
+        self._dataset = dataset
+        self._batch_size = batch_size
+        self._options = {"teacher": teacher, "places": places}
+
+    def on_train_begin(self, logs=None):
+        strategy = tf.distribute.get_strategy()
+
+        def test_step(batch):  # without collectives: replicas may have batches of any size
+            strategy.run(self.model.test_step, args=(batch,))
+
+        self._test_step = tf.function(test_step, reduce_retracing=True)
+        count, replicas = len(self._dataset.validation.labels), strategy.num_replicas_in_sync
+        if count < replicas:
+            raise ValueError(f"{replicas} replicas need as many validation examples. Received: {count}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.reset_metrics()
+        for batch in self._shares(tf.distribute.get_strategy()):
+            self._test_step(batch)
+        logs.update({f"val_{name}": float(value) for name, value in self.model.get_metrics_result().items()})
+
+    def _shares(self, strategy):
+        """The validation split in as many batches for each replica, of nearly equal size."""
+        replicas = strategy.num_replicas_in_sync
+        count = len(self._dataset.validation.labels)
+        steps = -(-count // (replicas * self._batch_size))
+        bounds = np.linspace(0, count, replicas * steps + 1).astype(int)
+
+        @functools.cache
+        def batch(index):
+            start, stop = bounds[index : index + 2]
+            with tf.device("CPU"):
+                return tf_pipeline.validation_examples(self._dataset, start, stop, **self._options)
+
+        def part(context, place, step):
+            return tf.nest.flatten(batch(context.replica_id_in_sync_group * steps + step))[place]
+
+        for step in range(steps):
+            structure = batch(step)
+            parts = [
+                strategy.experimental_distribute_values_from_function(
+                    functools.partial(part, place=place, step=step)
+                )
+                for place in range(len(tf.nest.flatten(structure)))
+            ]
+            yield tf.nest.pack_sequence_as(structure, parts)
+            batch.cache_clear()

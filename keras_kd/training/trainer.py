@@ -1,0 +1,358 @@
+"""`train` on labels alone, `distill` from a teacher, `evaluate` on a split.
+
+settings = training.Settings(epochs=30)
+with devices.scope(settings):
+    student = keras_kd.cifar_resnet(32, dataset.image_shape, shortcuts=False)
+training.distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9)
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+
+import keras
+
+from keras_kd.data import device_images, sampling
+from keras_kd.distillation import compatibility
+from keras_kd.distillation.distiller import Distiller
+from keras_kd.models import batch_norm, folding, weights
+from keras_kd.training import checkpointing, config, optimizers
+from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
+from keras_kd.training.distributed.strategy import is_chief, prepare, scope
+from keras_kd.utils import backend
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What `train` and `distill` return.
+
+    Attributes:
+      history: `{metric: [value per epoch]}`.
+      seconds: wall-clock time of training.
+    """
+
+    history: dict[str, list[float]]
+    seconds: float
+
+
+def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
+    """Trains a network on the labels alone.
+
+    Called again with the same folder it goes on after the last epoch that was saved there.
+
+    Args:
+      model: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a `Settings`.
+      folder: of the run: gets `log.txt`, `tensorboard/LABEL/` and `checkpoints/LABEL.*.npz`.
+        None writes nothing and goes on from nothing.
+      label: what the network is called there; its own name if None.
+      callbacks: further Keras callbacks. What they hold in public attributes (numbers, text,
+        arrays) is saved and restored with the rest, as `EarlyStopping` needs it. On several
+        hosts each calls them: those that write belong to the one where `strategy.is_chief(settings)`.
+        Their `model` is what is trained: with images on the device, a model around the network.
+
+    Returns:
+      A `Trained`.
+
+    Raises:
+      ValueError: if what the folder holds is damaged or of another training.
+      TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
+    """
+    (fed,) = feed([model], dataset, settings)
+    return _Training(fed, model, dataset, settings, folder, label, callbacks, {}).run()
+
+
+def distill(
+    teacher,
+    student,
+    dataset,
+    settings,
+    *,
+    temperature=4.0,
+    alpha=0.9,
+    terms=(),
+    teacher_logits=None,
+    folder=None,
+    label=None,
+    callbacks=(),
+):
+    """Trains a student on the labels and on a teacher's logits.
+
+    Called again with the same folder it goes on after the last epoch that was saved there.
+
+    Args:
+      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      student: another; it is trained in place.
+      dataset, settings, folder, label, callbacks: as for `train`.
+      temperature, alpha, terms: as for `keras_kd.Distiller`.
+      teacher_logits: what `teacher_cache.cache_logits` returned for this teacher, dataset, augmentation and
+        seed: the teacher is not asked again, and epoch e shows view e mod `teacher_logits.views`. None asks
+        it at each step, under a new view in each epoch.
+
+    Returns:
+      A `Trained`.
+
+    Raises:
+      ValueError: see `keras_kd.Distiller`; if the logits are not those of this teacher and training;
+        or if what the folder holds is damaged or of another training.
+      TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
+    """
+    compatibility.check_pair(teacher, student)
+    if teacher_logits is not None:
+        teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
+    settings = _for_terms(settings, terms)
+    with scope(settings):
+        fed_teacher, fed_student = feed([_asked(teacher, teacher_logits, terms), student], dataset, settings)
+        distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
+    identity = {
+        "temperature": distiller.temperature,
+        "alpha": keras.saving.serialize_keras_object(distiller.alpha),
+        "terms": [
+            [term.weight, keras.saving.serialize_keras_object(term.loss)] for term in distiller.terms.values()
+        ],
+        "teacher": weights.digest(teacher),
+        "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
+    }
+    return _Training(
+        distiller, student, dataset, settings, folder, label, callbacks, identity, teacher_logits
+    ).run()
+
+
+def _asked(teacher, teacher_logits, terms):
+    """The network that is asked at each step in the teacher's place: the fastest, or none."""
+    if terms:  # they look at its layers
+        return teacher
+    return folding.fold_batch_norm(teacher) if teacher_logits is None else None
+
+
+def _for_terms(settings, terms):
+    """The settings, with images where the layers that terms look at are to be found."""
+    losses = [term[1] if isinstance(term, (tuple, list)) else term for term in terms]
+    names = ("teacher_layer_name", "student_layer_name")
+    looks_inside = any(getattr(loss, name, None) for loss in losses for name in names)
+    if not looks_inside or not images_on_device(settings):
+        return settings
+    if settings.images == "device" or not backend.on_tensorflow():
+        raise ValueError(
+            "terms on layers need images='host' and the TensorFlow backend; elsewhere `Distiller.fit` takes "
+            f"them with images. Received: images={settings.images!r} on {keras.backend.backend()!r}"
+        )
+    return dataclasses.replace(settings, images="host")
+
+
+def batch_schedule(dataset, settings, views=0):
+    """The `sampling.BatchSchedule` of a training.
+
+    Args:
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a `Settings`.
+      views: how many views of each training image there are; 0: a new one in each epoch.
+    """
+    return sampling.batch_schedule(
+        dataset,
+        settings.batch_size,
+        seed=settings.seed,
+        augmentation=settings.augmentation,
+        views=views,
+    )
+
+
+def fit(model, dataset, plan, settings, *, callbacks, epochs, initial_epoch=0, teacher_logits=None):
+    """Trains a compiled model, measuring validation after each epoch: what `train` and `distill` do last.
+
+    Args:
+      model: a compiled `keras.Model`, on what `feed` made of its networks.
+      dataset, settings: as for `train`.
+      plan: a `keras_kd.data.sampling.BatchSchedule`.
+      callbacks, epochs, initial_epoch: as for `keras.Model.fit`.
+      teacher_logits: a `keras_kd.distillation.teacher_cache.TeacherLogits`, or None.
+    """
+    options = {
+        "teacher": teacher_logits,
+        "callbacks": callbacks,
+        "epochs": epochs,
+        "initial_epoch": initial_epoch,
+    }
+    if backend.on_tensorflow():
+        from keras_kd.training import tf_fit
+
+        options |= {"places": images_on_device(settings), "together": settings.strategy == "multiworker"}
+        tf_fit.fit(model, dataset, plan, **options)
+    else:
+        device_images.fit(model, dataset, plan, **options)
+
+
+class _Training:
+    """One network's training: `model` is `network` itself or a Distiller around it."""
+
+    def __init__(
+        self, model, network, dataset, settings, folder, label, callbacks, identity, teacher_logits=None
+    ):
+        self._model = model
+        self._network = network
+        self._dataset = dataset
+        self._settings = settings
+        self._folder = None if folder is None else pathlib.Path(folder)
+        self._label = label or network.name
+        self._callbacks = list(callbacks)
+        self._teacher_logits = teacher_logits
+        self._plan = batch_schedule(dataset, settings, teacher_logits.views if teacher_logits else 0)
+        self._is_chief = is_chief(settings)
+        self._has_others = settings.strategy == "multiworker"
+        if self._has_others:
+            from keras_kd.training import tf_fit
+
+            with scope(settings):
+                tf_fit.wait_for_all()  # the chief may still be emptying the folder
+        self._checkpoint = Checkpoint(
+            self._checkpoints(identity), self._variables, self._callbacks, writes=self._is_chief
+        )
+
+    def _checkpoints(self, identity):
+        if self._folder is None:
+            return None
+        own = {
+            **dataclasses.asdict(self._settings),
+            "dataset": self._dataset.fingerprint,
+            "network": weights.structure(self._network),
+            "callbacks": [type(callback).__name__ for callback in self._callbacks],
+        }
+        return checkpointing.Checkpoints(self._folder / "checkpoints" / self._label, identity | own)
+
+    def _variables(self):
+        """All that a step reads and writes, random layers and the Distiller's counter included."""
+        measured = {id(variable) for metric in self._model.metrics for variable in metric.variables}
+        counter = [self._model.step] if isinstance(self._model, Distiller) else []
+        network = [variable for variable in self._network.variables if id(variable) not in measured]
+        return network + counter + self._model.optimizer.variables
+
+    def run(self):
+        """Trains on from where the checkpoints say; returns a `Trained`."""
+        strategy = prepare(self._settings)
+        bar = ProgressBar(self._label)
+        watchers = [*self._observers(), bar] if self._is_chief else []
+        with contextlib.ExitStack() as stack:
+            stack.callback(bar.stop)
+            stack.enter_context(strategy.scope())
+            stack.enter_context(
+                batch_norm.synchronized_batch_norm(self._network, strategy.num_replicas_in_sync)
+            )
+            if backend.on_tensorflow() and not backend.has_accelerator():
+                stack.enter_context(batch_norm.fused_batch_norm(self._network))
+            if self._settings.decay == "l2":
+                stack.enter_context(optimizers.l2_on_kernels(self._network, self._settings.weight_decay))
+            self._compile()
+            guards = [StopOnDivergence(self._label), LogSettings()]
+            self._fit([*guards, *watchers, *self._callbacks, self._checkpoint])
+        return Trained(self._checkpoint.history, self._checkpoint.seconds)
+
+    def _compile(self):
+        self._model.compile(
+            optimizer=_optimizer(self._settings, self._plan.steps, self._network),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            jit_compile=config.JIT[self._settings.jit_compile],
+            steps_per_execution=steps_per_execution(self._settings, self._plan.steps),
+        )
+        self._model.optimizer.build(self._model.trainable_variables)
+
+    def _fit(self, callbacks):
+        epochs = self._settings.epochs
+        fit(
+            self._model,
+            self._dataset,
+            self._plan,
+            self._settings,
+            teacher_logits=self._teacher_logits,
+            callbacks=callbacks,
+            initial_epoch=self._checkpoint.initial_epoch(epochs),
+            epochs=epochs,
+        )
+
+    def _observers(self):
+        if self._folder is None:
+            return []
+        observers = [EpochLog(self._folder / "log.txt", self._label)]
+        if backend.has_tensorflow():
+            folder = self._folder / "tensorboard" / self._label
+            observers.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+        return observers
+
+
+def images_on_device(settings):
+    """Whether training images lie on the device, and are augmented there.
+
+    Raises:
+      ValueError: if they should on several hosts, whose way to share variables knows no bytes.
+    """
+    if not backend.on_tensorflow():
+        return True
+    if settings.images == "device" and settings.strategy == "multiworker":
+        raise ValueError("on several hosts images='device' is not possible: use 'host'")
+    if settings.images == "auto":
+        return backend.has_accelerator() and settings.strategy != "multiworker"
+    return settings.images == "device"
+
+
+def steps_per_execution(settings, steps_per_epoch):
+    """How many steps are taken without asking Python.
+
+    Raises:
+      ValueError: if it does not divide the steps of an epoch: Keras would go on into the next one.
+    """
+    wanted = settings.steps_per_execution
+    if wanted and steps_per_epoch % wanted:
+        raise ValueError(
+            f"steps_per_execution must divide the {steps_per_epoch} steps of an epoch. Received: {wanted}"
+        )
+    if not wanted and backend.has_accelerator():
+        return max(n for n in range(1, config.MANY_STEPS + 1) if steps_per_epoch % n == 0)
+    return wanted or 1
+
+
+def feed(networks, dataset, settings):
+    """Networks as a step sees them: on images, or on the places of images on the device.
+
+    Args:
+      networks: `keras.Model`s on images; None stays None.
+      dataset, settings: as for `train`.
+
+    Returns:
+      A list of as many networks.
+    """
+    if not images_on_device(settings):
+        return networks
+    with scope(settings):
+        images = _images(dataset)
+        return [network and device_images.with_device_input(network, images) for network in networks]
+
+
+_LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
+
+
+def _images(dataset):
+    if dataset.fingerprint not in _LATEST_IMAGES:
+        _LATEST_IMAGES.clear()
+        _LATEST_IMAGES[dataset.fingerprint] = device_images.DeviceImages(dataset)
+    return _LATEST_IMAGES[dataset.fingerprint]
+
+
+def _optimizer(settings, steps_per_epoch, network):
+    steps = settings.epochs * steps_per_epoch
+    schedule = optimizers.SCHEDULES[settings.schedule](
+        settings.learning_rate, steps, round(settings.warmup_fraction * steps)
+    )
+    arguments = {"learning_rate": schedule, "momentum": settings.momentum, "nesterov": True}
+    if settings.decay == "decoupled":
+        arguments["weight_decay"] = settings.weight_decay
+    if settings.clip_norm:
+        optimizer = optimizers.GlobalClipSGD(**arguments, clip_norm=settings.clip_norm)
+    else:
+        optimizer = keras.optimizers.SGD(**arguments)
+    if settings.decay == "decoupled":
+        decaying = {id(kernel) for kernel in optimizers.kernels(network)}
+        optimizer.exclude_from_weight_decay(
+            [weight for weight in network.trainable_weights if id(weight) not in decaying]
+        )
+    return optimizer

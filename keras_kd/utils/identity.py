@@ -1,0 +1,27 @@
+"""What arrays and settings are known by, and how two descriptions of a thing differ."""
+
+import hashlib
+
+import numpy as np
+
+
+def differences(found, wanted):
+    """What differs between two identities, `{name: JSON value}`, in one line; empty if nothing does."""
+    return ", ".join(
+        f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    )
+
+
+def float32_arrays(weights):
+    return {path: np.asarray(value, np.float32) for path, value in weights.items()}
+
+
+def array_digest(arrays):
+    """A short fingerprint of `{name: array}`, as float32."""
+    found = hashlib.sha256()
+    for path, value in sorted(float32_arrays(arrays).items()):
+        found.update(f"{path} {value.shape}".encode())
+        found.update(value.tobytes())
+    return found.hexdigest()[:16]

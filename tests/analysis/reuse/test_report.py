@@ -1,0 +1,111 @@
+"""What the page about feature reuse shows, and its files."""
+
+import numpy as np
+import pytest
+
+from keras_kd.analysis.reuse import report as reuse_report
+from keras_kd.reporting import charts, figures
+
+BLOCKS = ("stage1_block1", "stage2_block1", "stage2_block2")
+
+
+def network(label, blocks=BLOCKS, layers=("stem", *BLOCKS), **more):
+    found = {
+        "label": label,
+        "has_blocks": bool(blocks),
+        "compared": "blocks" if blocks else "all",
+        "layers": list(layers),
+        "spectra": [[2.0, 1.0, 0.0]] * len(layers),
+        "ranks": [1.5 + place for place in range(len(layers))],
+        "probes": [0.5 + place / 10 for place in range(len(layers))],
+    }
+    if blocks:
+        found["branches"] = {
+            block: {"ratio": 0.5 + place, "cosine": -0.1 * place} for place, block in enumerate(blocks)
+        }
+        found["accuracy"] = 0.9
+        found["cannot_be_silenced"] = [block for block in BLOCKS if block not in blocks]
+        found["lesions"] = {
+            "intact": 0.9,
+            "single": {BLOCKS[0]: 0.4, BLOCKS[2]: 0.6},
+            "silenced": {1: [0.4, 0.6], 2: [0.2]},
+            "swapped": {1: [0.7, 0.5]},
+        }
+    return found | more
+
+
+def group(*networks):
+    pairs = [(a, b) for i, a in enumerate(networks) for b in networks[i:]]
+    return {
+        "name": "g",
+        "networks": list(networks),
+        "cka": [
+            {
+                "x": a["label"],
+                "y": b["label"],
+                "layers_x": a["layers"],
+                "layers_y": b["layers"],
+                "values": np.ones((len(a["layers"]), len(b["layers"]))).tolist(),
+            }
+            for a, b in pairs
+        ],
+    }
+
+
+TWINS = group(network("plain", blocks=(BLOCKS[0], BLOCKS[2])), network("residual"))
+
+
+def test_each_picture_of_curves_has_the_numbers_of_the_page():
+    pictures = reuse_report.pictures(TWINS)
+    described = reuse_report.charts_of(TWINS)
+    assert [chart.name for chart in described] == ["many", "branches", "probes", "ranks", "spectra"]
+    assert list(pictures) == ["cka", "lesions", *(chart.name for chart in described)]
+    for chart in described:
+        touched = charts.to_plotly(chart).data
+        drawn = [line for axis in pictures[chart.name].axes for line in axis.lines]
+        assert len(touched) == len(drawn) == sum(len(panel.curves) for panel in chart.panels)
+        for trace, line in zip(touched, drawn, strict=True):
+            assert trace.name == line.get_label()
+            np.testing.assert_array_equal(line.get_xdata(), trace.x)
+            np.testing.assert_array_equal(line.get_ydata(), np.array(trace.y, float))
+            assert trace.line.color == line.get_color()
+        assert figures.pixels(pictures[chart.name]).std() > 5
+
+
+def test_several_lesions_begin_with_none_and_swaps_are_dashed():
+    (panel,) = reuse_report.charts_of(TWINS)[0].panels
+    silenced, swapped = panel.curves[:2]
+    assert (silenced.label, silenced.x, silenced.dashed) == ("plain, silenced", [0, 1, 2], False)
+    np.testing.assert_allclose(silenced.y, [90, 50, 20])
+    assert (swapped.label, swapped.x, swapped.dashed) == ("plain, swapped", [0, 1], True)
+    np.testing.assert_allclose(swapped.y, [90, 60])
+
+
+def test_blocks_that_one_network_lacks_leave_their_place_free():
+    ratios, cosines = reuse_report.charts_of(TWINS)[1].panels
+    assert [curve.x for curve in ratios.curves] == [[1, 3], [1, 2, 3]]
+    assert ratios.curves[0].places == [BLOCKS[0], BLOCKS[2]]
+    np.testing.assert_allclose(cosines.curves[1].y, [0, -0.1, -0.2])
+
+
+def test_what_a_network_without_blocks_lacks_is_said():
+    mixed = group(network("mlp", blocks=(), layers=("dense", "head")), network("residual"))
+    (remark,) = reuse_report.remarks(mixed)
+    assert remark.startswith(
+        "mlp has no blocks, as none of its layers is named like stage1_block1_conv1: all"
+    )
+    sections = {section["id"]: section for section in reuse_report.sections(mixed, "reuse")}
+    assert remark in sections["reuse-cka"]["words"]
+    assert sections["reuse-ranks"]["table"]["rows"][0] == ["stem", "1.5", "1.5"]
+    assert sections["reuse-ranks"]["table"]["rows"][3] == ["stage2_block2", "n/a", "4.5"]
+    assert {"reuse-lesions", "reuse-branches"} < sections.keys()
+    assert reuse_report.remarks(TWINS) == []
+
+
+@pytest.mark.parametrize("which", ["all", "names"])
+def test_without_any_blocks_there_are_layers_alone(which):
+    alone = group(network("mlp", blocks=(), layers=("dense", "head"), compared=which))
+    assert ("in their place" in reuse_report.remarks(alone)[0]) == (which == "all")
+    assert list(reuse_report.pictures(alone)) == ["cka", "probes", "ranks", "spectra"]
+    ids = [section["id"] for section in reuse_report.sections(alone, "reuse")]
+    assert ids == ["reuse-cka", "reuse-probes", "reuse-ranks", "reuse-spectra"]

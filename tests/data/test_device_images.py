@@ -1,0 +1,98 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd.data import augmentation, datasets, device_images, sampling
+from keras_kd.distillation import teacher_cache
+from keras_kd.training import config, evaluation, trainer
+from tests.support.arrays import tiny_arrays
+from tests.support.networks import weights_of
+
+SETTINGS = config.Settings(epochs=2, batch_size=24, learning_rate=0.1, strategy="none", images="device")
+
+
+@pytest.fixture
+def dataset(tmp_path, rng):
+    np.savez(tmp_path / "data.npz", **tiny_arrays(rng))
+    return datasets.load(tmp_path / "data.npz")
+
+
+def network(seed=0, **kwargs):
+    keras.utils.set_random_seed(seed)
+    return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **kwargs)
+
+
+def test_places_become_the_images_that_the_plan_shows(dataset):
+    images, plan = device_images.DeviceImages(dataset), sampling.batch_schedule(dataset, 8, seed=2)
+    index, moves = plan.epoch(1)
+    found = images(dict(zip(device_images.PLACE, (index[3], *(values[3] for values in moves)), strict=True)))
+    expected = augmentation.augment(
+        dataset.train.images[index[3]], *(values[3] for values in moves), dataset.mean, dataset.std
+    )
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(expected), atol=1e-6
+    )
+    clean = images(device_images.validation_places(dataset, 2, 5))
+    expected = augmentation.normalise(dataset.validation.images[2:5], dataset.mean, dataset.std)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(clean), keras.ops.convert_to_numpy(expected), atol=1e-6
+    )
+
+
+def test_a_network_learns_and_keeps_no_images(dataset):
+    model = network()
+    count = len(model.weights)
+    history = trainer.train(model, dataset, dataclasses.replace(SETTINGS, epochs=12)).history
+    assert history["val_accuracy"][-1] > 0.8
+    assert evaluation.evaluate(model, dataset)["accuracy"] > 0.8
+    assert len(model.weights) == count
+    assert not model.losses
+
+
+class StopBefore(keras.callbacks.Callback):
+    """Ends the process, as it were, before an epoch."""
+
+    def __init__(self, last):
+        super().__init__()
+        self._last = last
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._last:
+            raise KeyboardInterrupt
+
+
+def distilled(dataset, folder, last):
+    student = network(seed=2, shortcuts=False)
+    callbacks = [StopBefore(last)]
+    trained = trainer.distill(
+        network(seed=1), student, dataset, SETTINGS, folder=folder, label="s", callbacks=callbacks
+    )
+    return trained.history, weights_of(student)
+
+
+def test_a_run_goes_on_where_it_ended(dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        distilled(dataset, tmp_path / "killed", 1)
+    history, weights = distilled(dataset, tmp_path / "killed", None)
+    expected_history, expected = distilled(dataset, tmp_path / "whole", None)
+    for name, values in expected_history.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+    for weight, other in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-5, atol=1e-6)
+
+
+def test_kept_logits_are_the_live_teacher_here_too(dataset, tmp_path):
+    teacher = network(seed=1)
+    plan = sampling.batch_schedule(dataset, SETTINGS.batch_size, views=2)
+    kept = teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, dtype="float32")
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.01)
+    live, from_disk = (
+        trainer.distill(teacher, network(seed=2), dataset, settings, teacher_logits=logits).history
+        for logits in (None, kept)
+    )
+    assert live.keys() == from_disk.keys()
+    for name, values in live.items():
+        np.testing.assert_allclose(from_disk[name], values, rtol=1e-4, atol=1e-5, err_msg=name)

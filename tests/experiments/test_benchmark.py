@@ -1,0 +1,82 @@
+import json
+import re
+
+import pytest
+
+from experiments import measures
+from tests.support.processes import error_line, run_python
+
+
+def rows(**medians):
+    return {name: measures.row(10, 5.0, [median]) for name, median in medians.items()}
+
+
+def test_a_row_is_medians_and_quartiles():
+    row = measures.row(60, 9.0, [0.4, 0.1, 0.2, 0.3, 0.5])
+    assert row["median"] == pytest.approx(0.3)
+    assert row["spread"] == pytest.approx((0.4 - 0.2) / 0.3)
+    assert row["images_per_second"] == pytest.approx(200)
+    assert row["first_step"] == 9.0
+
+
+def test_targets_are_ratios_of_medians():
+    found = measures.ratios(
+        rows(student_alone=1.0, teacher_forward=0.6, live=1.6, cached=1.1, keras_distillation=1.7, torch=1.0)
+    )
+    assert {what: round(ratio["found"], 3) for what, ratio in found.items()} == {
+        "time of live : student's step + teacher's forward": 1.0,
+        "cached : student alone": round(1 / 1.1, 3),
+        "cached : live": round(1.6 / 1.1, 3),
+        "cached : keras.distillation": round(1.7 / 1.1, 3),
+        "live : keras.distillation": round(1.7 / 1.6, 3),
+        "cached : PyTorch live": round(1 / 1.1, 3),
+    }
+    assert [ratio["met"] for ratio in found.values()] == [True, False, True, True, True, False]
+    assert measures.ratios(rows(live=1.0, torch=2.0)) == {}
+
+
+def test_what_became_slower_is_measured_against_the_student_alone():
+    before = rows(student_alone=1.0, live=2.0, torch=3.0)
+    assert measures.changes(rows(student_alone=2.0, live=4.4, cached=1.0), before) == {
+        "live": pytest.approx(0.1)
+    }
+    assert measures.changes(rows(live=4.0), before) == {}
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_and_compares(tmp_path):
+    old = {"sizes": {"tiny": {"contenders": rows(student_alone=1.0, cached=0.001)}}}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    few = ["--sizes=tiny", "--contenders=student_alone,cached", "--steps=2", "--turn=1", "--warmup=2"]
+    status, output, errors = run_python(
+        "-m", "experiments.benchmark", *few, "--out=new.json", "--compare=old.json", cwd=tmp_path
+    )
+    assert status == 0, errors[-2000:]
+    found = json.loads((tmp_path / "new.json").read_text())
+    contenders = found["sizes"]["tiny"]["contenders"]
+    assert contenders.keys() == {"student_alone", "cached"}
+    for row in contenders.values():
+        assert len(row["seconds"]) == 2
+        assert row["first_step"] > row["median"] > 0
+        assert 1e8 < row["peak_bytes"] < 1e11
+    assert 0 <= contenders["cached"]["share_waiting_for_data"] < 1
+    assert found["sizes"]["tiny"]["ratios"].keys() == {"cached : student alone"}
+    assert found["machine"]["backend"] == "tensorflow"
+    assert "cached : student alone" in output
+    change = measures.changes(contenders, old["sizes"]["tiny"]["contenders"])["cached"]
+    assert change > 10
+    assert f"{change:+.0%}" in output
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--sizes=huge"], "--sizes must be of digits, cifar, wide, search, deep, tiny. Received: 'huge'"),
+        (["--contenders=live,jax"], "--contenders must be of student_alone, .* Received: 'jax'"),
+        (["--compare=none.json"], "--compare=none.json is not what this script wrote"),
+    ],
+)
+def test_bad_flags_are_named(tmp_path, flags, message):
+    status, _, errors = run_python("-m", "experiments.benchmark", *flags, cwd=tmp_path)
+    assert status == 1
+    assert re.search(message, error_line(errors))

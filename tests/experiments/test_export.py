@@ -1,0 +1,311 @@
+"""The script that ships a network, on the folder of a run."""
+
+import collections
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from experiments import shipping, twins
+from keras_kd.data import datasets
+from keras_kd.export import parity, saved_model
+from keras_kd.models import cost, serialization
+from keras_kd.utils import files
+from tests.support.arrays import tiny_arrays
+from tests.support.networks import shaken
+from tests.support.processes import ROOT, error_line, refusals, run_python
+
+MODEL = "--model=runs/first/student.keras"
+
+
+@pytest.fixture(scope="module")
+def cwd(tmp_path_factory):
+    """A folder with a dataset and a run as `experiments.distill` leaves it, of random networks."""
+    cwd = tmp_path_factory.mktemp("work")
+    for seed, name in enumerate(("tiny", "other")):
+        np.savez(cwd / f"{name}.npz", **tiny_arrays(np.random.default_rng(seed)))
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    run = cwd / "runs" / "first"
+    for name, depth, shortcuts in (("student", 8, False), ("teacher", 14, True)):
+        network = keras_kd.cifar_resnet(
+            depth, dataset.image_shape, dataset.num_classes, width=4, shortcuts=shortcuts
+        )
+        serialization.save_model(shaken(network), run / f"{name}.keras")
+    splits = ("train", "validation", "test")
+    result = {
+        "temperature": 4.0,
+        "alpha": 0.9,
+        "networks": {"student_distilled": {"accuracy": 0.5}, "teacher": {"accuracy": 0.75}},
+        "seed": 0,
+        "settings": {"epochs": 3},
+        "versions": {"keras": "3"},
+        "dataset": {
+            "name": "tiny.npz",
+            "fingerprint": dataset.fingerprint,
+            "examples": {split: len(getattr(dataset, split).labels) for split in splits},
+        },
+    }
+    files.write_json(result, run / "result.json")
+    files.write_text("--dataset=tiny.npz\n", run / "flags.cfg")
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def shipped(cwd):
+    """What one command prints."""
+    flags = (MODEL, "--cost", "--calls=5", "--batches=1,4", "--same_class=0.5")
+    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    return output
+
+
+def test_every_format_is_written_compared_and_told(cwd, shipped):
+    folder = cwd / "saved_models" / "first"
+    manifest = json.loads((folder / "export.json").read_text())
+    files = {each["file"]: each for each in manifest["files"]}
+    assert list(files) == [
+        "saved_model.pb",
+        "model.tflite",
+        "model-dynamic_range.tflite",
+        "model-full_integer.tflite",
+        "model.onnx",
+    ]
+    card = (folder / "README.md").read_text()
+    for name, each in files.items():
+        assert (folder / name).is_file()
+        assert name in shipped
+        assert f"`{name}`" in card
+        assert each["max_logit_difference"] < (1e-4 if each["kind"] == "float32" else 0.5)
+    assert "temperature 4.0, alpha 0.9" in card
+    assert "50.0 % of all test images" in card
+    assert (folder / "metadata.json").is_file()
+    assert not list((cwd / "saved_models").glob(".part-*"))
+
+
+def test_the_costs_are_those_of_the_twins(cwd, shipped):
+    found = json.loads((cwd / "saved_models" / "first" / "costs.json").read_text())
+    student, twin, teacher = found["networks"]
+    assert [each["label"] for each in found["networks"]] == ["student", "residual twin", "teacher"]
+    assert [each["accuracy"] for each in found["networks"]] == [0.5, None, 0.75]
+    assert found["threads"] == 1
+    for about, name in ((student, "student"), (teacher, "teacher")):
+        wanted = cost.cost(serialization.load_model(cwd / "runs" / "first" / f"{name}.keras"))
+        assert about["peak"]["float32"] == wanted.peak("float32")
+        assert about["multiply_adds"] == wanted.multiply_adds
+        for dtype in ("float32", "uint8"):
+            assert wanted.peak(dtype) <= about["arena"][dtype] <= wanted.peak(dtype) + 512
+        assert about["files"]["LiteRT"] > about["files"]["LiteRT, full integer"]
+        assert set(about["latency"]) == {"TensorFlow", "LiteRT", "LiteRT, full integer", "ONNX Runtime"}
+        for timed in about["latency"].values():
+            assert set(timed) == {"1", "4"}
+            assert all(0 < each["median"] <= each["percentile_90"] for each in timed.values())
+    assert student["peak"]["float32"] < twin["peak"]["float32"] == teacher["peak"]["float32"]
+    assert student["parameters"] == twin["parameters"] < teacher["parameters"]
+    card = (cwd / "saved_models" / "first" / "README.md").read_text()
+    assert (
+        "|  | student | residual twin | teacher |\n| --- | --- | --- | --- |\n| parameters, million |" in card
+    )
+    assert "| ONNX Runtime: batch 4, ms" in card
+    assert "Memory over the layers" in (cwd / "saved_models" / "first" / "costs.html").read_text()
+
+
+@pytest.mark.slow
+def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
+    (cwd / "full" / "first").mkdir(parents=True)
+    (cwd / "full" / "first" / "notes.txt").write_text("mine")
+    files.write_text('{"digest": 3}', cwd / "damaged" / "first" / "export.json")
+    serialization.save_model(
+        serialization.load_model(cwd / "runs" / "first" / "student.keras"), cwd / "loose" / "a.keras"
+    )
+    for name in ("code", "half"):
+        shutil.copytree(cwd / "runs" / "first", cwd / "runs" / name)
+    with_code = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), *_head()])
+    with_code.save(cwd / "runs" / "code" / "student.keras")
+    whole = (cwd / "runs" / "first" / "student.keras").read_bytes()
+    (cwd / "runs" / "half" / "student.keras").write_bytes(whole[: len(whole) // 2])
+    wanted = [
+        ([], "give --model=FILE.keras, or --cost with --networks"),
+        ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
+        (["--networks=resnet20"], "--networks are compared with --cost"),
+        (["--cost", "--networks=vgg16"], "takes names such as resnet20, plain50 and plain50-unfolded"),
+        ([MODEL, "--formats=coreml"], "--formats takes saved_model, litert, onnx. Received: coreml"),
+        ([MODEL, "--litert=int4"], "--litert takes float32, dynamic_range, full_integer. Received: int4"),
+        (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
+        (["--model=loose/a.keras"], "loose holds no finished run of distill or train"),
+        (["--model=runs/code/student.keras"], "holds a Lambda, that is code, which is never run"),
+        (["--model=runs/half/student.keras"], "runs/half/student.keras: is not a whole .keras file"),
+        ([MODEL, "--dataset=other.npz"], "the dataset 'other.npz' is not the one of runs/first"),
+        (
+            [MODEL, "--out=damaged"],
+            "damaged/first/export.json is damaged or of an older version: delete damaged/first",
+        ),
+        ([MODEL, "--out=full"], "full/first exists and holds no exported network"),
+        ([MODEL, "--formats=onnx", "--tolerance=0"], "model.onnx does not compute what the model does"),
+        (
+            [MODEL, "--formats=litert,onnx", "--litert=full_integer", "--tolerance=0", "--out=fresh"],
+            "model.onnx does not compute what the model does",  # after a file that does
+        ),
+    ]
+    folder = cwd / "saved_models" / "first"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = refusals("export", [flags for flags, _ in wanted], cwd)
+    for line, (_, message) in zip(found, wanted, strict=True):
+        assert message in line
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert [path.name for path in (cwd / "full" / "first").iterdir()] == ["notes.txt"]
+    assert not list((cwd / "fresh").iterdir())
+
+
+def _head():
+    return [keras.layers.Flatten(), keras.layers.Dense(4)]
+
+
+@pytest.mark.slow
+def test_a_missing_package_ends_in_the_line_that_installs_it(cwd):
+    script = (
+        "import runpy, sys; sys.modules['onnxruntime'] = None; "
+        "runpy.run_module('experiments.export', run_name='__main__', alter_sys=True)"
+    )
+    status, _, errors = run_python(
+        "-c", script, MODEL, "--formats=saved_model", "--cost", "--out=none", cwd=cwd
+    )
+    assert status == 1
+    assert error_line(errors) == "error: onnxruntime is not installed: pip install 'keras_kd[onnx]'"
+    assert not (cwd / "none").exists()
+
+
+Pictures = collections.namedtuple("Pictures", ["image_shape", "num_classes"])
+
+
+def trained(folder, **networks):
+    """What ships the student of a run with these networks, each of them `(depth, shortcuts)`."""
+    for name, (depth, shortcuts) in networks.items():
+        network = keras_kd.cifar_resnet(depth, (8, 8, 3), 4, width=4, shortcuts=shortcuts)
+        serialization.save_model(shaken(network), folder / f"{name}.keras")
+    accuracies = {"student_distilled": 0.5, "baseline": 0.625, "teacher": 0.75}
+    result = {"networks": {label: {"accuracy": value} for label, value in accuracies.items()}}
+    student = serialization.load_model(folder / "student.keras")
+    return shipping.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
+
+
+@pytest.mark.parametrize(
+    ("networks", "labels"),
+    [
+        ({}, {"student": 0.5, "residual twin": None}),
+        ({"teacher": (8, True)}, {"student": 0.5, "teacher (residual twin)": 0.75}),
+        ({"teacher": (8, False)}, {"student": 0.5, "residual twin": None, "teacher": 0.75}),
+        (
+            {"teacher": (14, True), "baseline": (8, True)},
+            {"student": 0.5, "residual twin": 0.625, "teacher": 0.75},
+        ),
+        ({"baseline": (14, True)}, {"student": 0.5, "residual twin": None}),
+    ],
+)
+def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, tmp_path):
+    found = twins.with_twin(trained(tmp_path, student=(8, False), **networks), fold=False)
+    assert not any(each.fold for each in found.values())
+    assert {label: accuracy for label, (_, accuracy, _) in found.items()} == labels
+
+
+def test_networks_of_other_kinds_have_no_twin(tmp_path):
+    source = trained(tmp_path, student=(8, False))
+    other = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    wide = keras_kd.wide_resnet(10, 1, (8, 8, 3), 4)
+    for network in (other, wide):
+        assert list(twins.with_twin(dataclasses.replace(source, network=network))) == ["student"]
+
+
+def test_each_kind_of_file_has_its_own_bound():
+    found = {"file": "model.tflite", "max_logit_difference": 0.05, "same_class": 0.9}
+    found |= {"accuracy": 0.5, "images": 300}
+    bounds = {"tolerance": 0.01, "same_class": 0.85}
+    shipping.check(found | {"kind": "full_integer"}, **bounds)
+    with pytest.raises(parity.ParityError, match="same class for 90.0% of 300 images, 95.0% is asked for"):
+        shipping.check(found | {"kind": "dynamic_range"}, tolerance=1.0, same_class=0.95)
+    with pytest.raises(parity.ParityError, match="model.tflite .* differ by 0.05 .* 0.01 is allowed"):
+        shipping.check(found | {"kind": "float32"}, **bounds)
+
+
+def test_the_folder_of_exports_is_one_inside_out(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "runs" / "a")
+    for path in ("student.keras", "../a/student.keras", "../../runs/b/../a/model.keras"):
+        assert shipping.name_of(path) == "a"
+    assert shipping.name_of("../teacher.keras") == "runs-teacher"
+    with pytest.raises(ValueError, match="gives its exports their name. Received: '/student.keras'"):
+        shipping.name_of("/student.keras")
+
+
+@pytest.mark.slow
+def test_plain_python_asks_a_shipped_network(cwd, shipped):
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    np.save(cwd / "images.npy", dataset.test.images)
+    arguments = (cwd / "saved_models" / "first", cwd / "images.npy")
+    status, output, errors = run_python(
+        "-I", ROOT / "experiments" / "call_exported.py", *arguments, cwd=cwd, PYTHONPATH=""
+    )
+    assert status == 0, errors[-3000:]
+    network = serialization.load_model(cwd / "runs" / "first" / "student.keras")
+    pixels = (dataset.test.images / 255 - dataset.mean) / dataset.std
+    logits = np.float64(network(pixels.astype("float32"), training=False))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    lines = [line.split() for line in output.splitlines()]
+    assert [name for name, _ in lines] == [dataset.class_names[row.argmax()] for row in shares]
+    found = [float(share.rstrip("%")) for _, share in lines]
+    np.testing.assert_allclose(found, 100 * shares.max(axis=1), atol=0.06)
+
+
+@pytest.mark.slow
+def test_a_format_written_again_leaves_the_others(cwd, shipped):
+    flags = ("--model=runs/first/teacher.keras", "--formats=onnx")
+    target = cwd / "saved_models" / "first-teacher"
+    other = serialization.load_model(cwd / "runs" / "first" / "student.keras")
+    saved_model.export_saved_model(other, target)  # nothing there says which network it is
+    for again in (flags, (*flags[:1], "--formats=litert", "--litert=float32", "--batch=2", "--nofold")):
+        status, output, errors = run_python("-m", "experiments.export", *again, cwd=cwd)
+        assert status == 0, errors[-3000:]
+    assert "saved_models/first-teacher" in output
+    files = json.loads((target / "export.json").read_text())["files"]
+    assert [(each["file"], each["batch"], each["folded"]) for each in files] == [
+        ("saved_model.pb", None, True),
+        ("model.tflite", 2, False),
+        ("model.onnx", None, True),
+    ]
+    teacher = serialization.load_model(cwd / "runs" / "first" / "teacher.keras")
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    assert saved_model.measure_parity(target, teacher, dataset)["max_logit_difference"] < 1e-5
+    card = (target / "README.md").read_text()
+    assert "| `model.tflite` | float32 | 2 | as trained |" in card
+    assert "| `model.onnx` | float32 | any | folded |" in card
+    assert (cwd / "saved_models" / "first" / "model.onnx").is_file()
+
+
+@pytest.mark.slow
+def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
+    flags = ("--cost", "--networks=plain8,plain8-unfolded", "--calls=5", "--batches=1")
+    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=tmp_path)
+    assert status == 0, errors[-3000:]
+    assert "plain8-unfolded" in output
+    found = json.loads((tmp_path / "saved_models" / "costs" / "costs.json").read_text())
+    folded, unfolded = found["networks"]
+    assert [folded["label"], unfolded["label"]] == ["plain8", "plain8-unfolded"]
+    for same in ("parameters", "multiply_adds", "peak", "moments"):
+        assert folded[same] == unfolded[same]
+    kept = 4 * 4 * (3 * 16 + 2 * 32 + 2 * 64)  # gamma, beta, mean and variance of each channel, float32
+    saved = unfolded["files"]["SavedModel"] - folded["files"]["SavedModel"]
+    assert saved > kept / 2  # biases, in their place, take a quarter
+    assert abs(unfolded["files"]["LiteRT"] / folded["files"]["LiteRT"] - 1) < 0.02
+    assert found["machine"]["cores"] >= 1
+
+
+def test_batches_are_whole_numbers(cwd):
+    flags = ("--cost", "--networks=resnet20", "--batches=1,0")
+    status, _, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    assert status == 1
+    assert "--batches takes whole numbers from 1, with commas between them" in errors
+    assert "Traceback" not in errors
+    assert not (cwd / "saved_models" / "costs").exists()

@@ -1,0 +1,275 @@
+"""The scripts as a person types them: what they print, write, draw and refuse."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import common, console, distill, teaching
+from keras_kd.data import datasets
+from keras_kd.training import config
+from tests.support.arrays import tiny_arrays
+from tests.support.processes import error_line, run_python
+
+SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
+NETWORKS = ("--teacher_depth=8", "--teacher_width=4", "--student_depth=8", "--student_width=4")
+
+
+def script(name, *arguments, cwd):
+    return run_python("-m", f"experiments.{name}", *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the main job has run once on a small .npz."""
+    cwd = tmp_path_factory.mktemp("work")
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    status, output, errors = script(
+        "distill", "--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, cwd=cwd
+    )
+    assert status == 0, errors
+    return cwd, output
+
+
+def test_the_main_job_prints_one_table_and_its_paths(finished):
+    cwd, output = finished
+    for word in ("test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds"):
+        assert word in output
+    for row in ("teacher", "student alone", "student distilled"):
+        assert re.search(rf"│ {row} +│ +[\d.]+%", output), row
+    paths = dict(re.findall(r"^(run|tensorboard|curves|saved_model|result) +(\S+)$", output, re.M))
+    assert len(paths) == 5
+    assert all((cwd / path).exists() for path in paths.values())
+
+
+def test_the_run_folder_is_whole(finished):
+    cwd, _ = finished
+    run = cwd / "runs" / "first"
+    names = {
+        "flags.cfg",
+        "result.json",
+        "tensorboard",
+        "teacher.keras",
+        "student_alone.keras",
+        "student.keras",
+        "trajectory",
+        "checkpoints",
+        "log.txt",
+    }
+    assert {path.name for path in run.iterdir()} == names | {"curves.png", ".lock"}
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len((run / "log.txt").read_text().splitlines()) == 3
+    labels = {"teacher", "student_alone", "student_distilled"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {f"{label}.1.npz" for label in labels}
+    assert (cwd / "saved_models" / "first" / "saved_model.pb").is_file()
+
+
+def test_the_result_says_every_number_of_the_summary(finished):
+    cwd, output = finished
+    result = json.loads((cwd / "runs" / "first" / "result.json").read_text())
+    networks, effects = result["networks"], result["effects"]
+    accuracy = {label: row["accuracy"] for label, row in networks.items()}
+    assert effects["gain"] == pytest.approx(accuracy["student_distilled"] - accuracy["student_alone"])
+    assert effects["drop"] == pytest.approx(accuracy["teacher"] - accuracy["student_alone"])
+    for value in accuracy.values():
+        assert f"{value:.1%}" in output
+    assert result["export"]["max_logit_difference"] <= 1e-5
+    assert result["export"]["same_class"] == 1
+    assert result["dataset"]["examples"] == {"train": 72, "validation": 8, "test": 24}
+    assert len(result["dataset"]["fingerprint"]) == 16
+    assert result["settings"]["epochs"] == 1
+    assert result["versions"]["keras"] == keras.__version__
+    assert (result["temperature"], result["seed"]) == (4.0, 0)
+
+
+def test_the_flagfile_repeats_the_run(finished):
+    cwd, _ = finished
+    status, _, errors = script("distill", "--flagfile=runs/first/flags.cfg", "--out=runs/again", cwd=cwd)
+    assert status == 0, errors
+    first, again = (
+        json.loads((cwd / "runs" / name / "result.json").read_text()) for name in ("first", "again")
+    )
+    assert first["settings"] == again["settings"]
+    for label, row in first["networks"].items():
+        assert again["networks"][label]["accuracy"] == row["accuracy"]
+        assert again["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
+
+
+def test_a_trained_network_is_a_teacher(finished):
+    cwd, _ = finished
+    status, output, errors = script(
+        "train", "--dataset=tiny.npz", "--out=runs/teacher", "--depth=14", "--width=4", *SMALL, cwd=cwd
+    )
+    assert status == 0, errors
+    assert re.search(r"resnet14 +│ +[\d.]+%", output)
+    status, output, errors = script(
+        "distill",
+        "--dataset=tiny.npz",
+        "--out=runs/taught",
+        "--teacher=runs/teacher/model.keras",
+        "--student_shortcuts=1,0,0",
+        "--baseline",
+        *SMALL,
+        *NETWORKS,
+        cwd=cwd,
+    )
+    assert status == 0, errors
+    result = json.loads((cwd / "runs" / "taught" / "result.json").read_text())
+    assert list(result["networks"]) == ["teacher", "baseline", "student_alone", "student_distilled"]
+    assert result["networks"]["teacher"]["seconds"] is None
+    alone = result["networks"]["student_alone"]["accuracy"]
+    assert result["effects"]["drop"] == pytest.approx(result["networks"]["baseline"]["accuracy"] - alone)
+    flagfile = (cwd / "runs" / "taught" / "flags.cfg").read_text()
+    names = {line.lstrip("-").split("=")[0] for line in flagfile.splitlines()}
+    assert {"teacher", "alpha", "epochs", "dataset", "baseline"} <= names
+    assert names <= set(distill.__dict__) | {
+        name.lower() for name in vars(distill) | vars(common) | vars(teaching)
+    } | {field.name for field in dataclasses.fields(config.Settings)}
+
+
+def test_a_finished_run_shows_its_table_again(finished):
+    cwd, output = finished
+    run = cwd / "runs" / "first"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    status, again, errors = script(
+        "distill", "--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, cwd=cwd
+    )
+    assert status == 0, errors
+    assert again.splitlines()[0] == "runs/first is finished, this is its result (--overwrite starts anew)"
+    table = output[output.index("On test") :]
+    assert again.split("\n", 1)[1] == table
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_other_flags_on_the_same_folder_are_refused_by_name(finished):
+    cwd, _ = finished
+    again = ("--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, "--seed=3", "--alpha=0.5")
+    before = (cwd / "runs" / "first" / "result.json").read_bytes()
+    status, _, errors = script("distill", *again, cwd=cwd)
+    assert status == 1
+    assert "--alpha was 0.9 and is 0.5; --seed was 0 and is 3" in error_line(errors)
+    assert "--overwrite" in error_line(errors)
+    assert (cwd / "runs" / "first" / "result.json").read_bytes() == before
+
+
+def test_overwriting_starts_anew(finished):
+    cwd, _ = finished
+    shutil.copytree(cwd / "runs" / "first", cwd / "runs" / "copy")
+    status, _, errors = script(
+        "train",
+        "--dataset=tiny.npz",
+        "--out=runs/copy",
+        "--depth=8",
+        "--width=4",
+        *SMALL,
+        "--overwrite",
+        cwd=cwd,
+    )
+    assert status == 0, errors
+    assert not (cwd / "runs" / "copy" / "student.keras").exists()
+
+
+def test_an_export_of_another_run_is_not_replaced(finished):
+    cwd, _ = finished
+    status, _, errors = script(
+        "distill", "--dataset=tiny.npz", "--out=elsewhere/first", *SMALL, *NETWORKS, cwd=cwd
+    )
+    assert status == 1
+    assert "saved_models/first is of another run" in error_line(errors)
+    assert not (cwd / "elsewhere").exists()
+
+
+BAD_FLAGS = {
+    "depth": (["--student_depth=21"], r"depth must be 6n\+2.*Received: depth=21"),
+    "shortcuts": (["--student_shortcuts=1,0"], r"3 bools, one per block.*Received: 2 values"),
+    "shortcuts text": (["--student_shortcuts=some"], "'none', 'all', or a 0 or 1 per block.*'some'"),
+    "temperature": (["--temperature=0"], r"temperature must be .*Received: temperature=0"),
+    "temperature nan": (["--temperature=nan"], r"Received: temperature=nan"),
+    "alpha": (["--alpha=1.5"], r"alpha.*\[0, 1\].*Received: alpha=1.5"),
+    "alpha nan": (["--alpha=nan"], r"Received: alpha=nan"),
+    "dataset": (["--dataset=cifar1O"], r"'digits', a path that ends in \.npz.*cifar10.*Received: 'cifar1O'"),
+    "missing npz": (["--dataset=none.npz"], "there is no file 'none.npz'"),
+    "truncated npz": (["--dataset=cut.npz"], "cut.npz: cannot be read, is it truncated"),
+    "batch": (["--batch_size=73"], "batch_size must be .* 72. Received: batch_size=73"),
+    "no flag": (["epochs=3"], "flags begin with --. Received: epochs=3"),
+    "replicas": (["--replicas=2"], "several replicas need strategy='mirrored'.*replicas=2"),
+    "epochs": (["--epochs=0"], "epochs must lie in .*Received: epochs=0"),
+    "out is a file": (["--out=tiny.npz"], "exists and is no run"),
+    "out below a file": (["--out=tiny.npz/run"], "cannot write to .*choose another --out"),
+    "out without a name": (["--out=."], "must name a folder of its own"),
+    "export in the way": (["--out=there"], "there exists and is no SavedModel"),
+    "export not writable": (["--saved_models=tiny.npz/x"], "cannot write to .*choose another folder"),
+    "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
+    "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),
+    "lambda teacher": (["--teacher=lambda.keras"], "lambda.keras: holds a Lambda"),
+    "softmax teacher": (["--teacher=softmax.keras"], "needs logits, but the teacher .* ends in softmax"),
+    "teacher of other classes": (
+        ["--teacher=classes.keras"],
+        r"same classes.*3 \(teacher\) and 4 \(student\)",
+    ),
+    "teacher of other images": (["--teacher=images.keras"], r"same inputs.*\(None, 9, 9, 3\)"),
+}
+
+
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory):
+    cwd = tmp_path_factory.mktemp("bad")
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    (cwd / "cut.npz").write_bytes((cwd / "tiny.npz").read_bytes()[:2000])
+    flat = keras.layers.Flatten
+    for name, shape, head in (
+        ("softmax", (8, 8, 3), keras.layers.Dense(4, "softmax")),
+        ("classes", (8, 8, 3), keras.layers.Dense(3)),
+        ("images", (9, 9, 3), keras.layers.Dense(4)),
+        ("lambda", (8, 8, 3), keras.layers.Lambda(lambda x: x)),
+    ):
+        keras.Sequential([keras.Input(shape), flat(), head]).save(cwd / f"{name}.keras")
+    (cwd / "saved_models" / "there").mkdir(parents=True)
+    (cwd / "cut.keras").write_bytes((cwd / "softmax.keras").read_bytes()[:500])
+    return cwd
+
+
+def listing(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*"))
+
+
+def run_here(arguments, capfd):
+    """Runs the main job in this process; returns its exit status and error line."""
+    with flagsaver.flagsaver():
+        argv = flags.FLAGS(["distill", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            console.guarded(distill.main, argv)
+    return ended.value.code, error_line(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("case", BAD_FLAGS)
+def test_bad_flags_end_in_one_line_and_write_nothing(bad_files, case, monkeypatch, capfd):
+    bad, message = BAD_FLAGS[case]
+    monkeypatch.chdir(bad_files)
+    before = listing(bad_files)
+    status, line = run_here(["--dataset=tiny.npz", "--out=run", *SMALL, *NETWORKS, *bad], capfd)
+    assert status == 1
+    assert re.search(message, line), line
+    assert listing(bad_files) == before
+
+
+def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monkeypatch, capfd):
+    monkeypatch.chdir(bad_files)
+    monkeypatch.setattr(datasets, "_answers", lambda host, port: False)
+    status, line = run_here(["--dataset=mnist", "--data_dir=data", "--out=run", *SMALL, *NETWORKS], capfd)
+    assert status == 1
+    assert "cannot be downloaded from here" in line
+    assert not (bad_files / "run").exists()
+
+
+def test_one_snapshot_is_no_way():
+    with flagsaver.flagsaver():
+        flags.FLAGS(["distill"])
+        with pytest.raises(flags.IllegalFlagValueError, match="must be 0 or at least 2"):
+            flags.FLAGS.snapshots = 1

@@ -1,0 +1,377 @@
+"""`experiments.search` as a person types it: what it prints, leaves, refuses, and survives."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.flags import FLAGS
+from absl.testing import flagsaver
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from experiments import console, search
+from tests.support.arrays import tiny_arrays
+from tests.support.browser import CHROMIUM, probed
+from tests.support.processes import ROOT, error_line, run_python
+
+SIZES = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
+RECIPE = ("--epochs=2", "--batch_size=24", "--strategy=none", "--deterministic")
+FLAGS_OF_ALL = ("--dataset=tiny.npz", "--out=runs/mine", "--trials=3", *RECIPE, *SIZES)
+COMMAND = ("-m", "experiments.search", *FLAGS_OF_ALL)
+TRIALS = 3
+
+
+def script(*flags, cwd, **environment):
+    return run_python(*COMMAND, *flags, cwd=cwd, **environment)
+
+
+def folder(tmp_path_factory, name):
+    cwd = tmp_path_factory.mktemp(name)
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which a search has run; `(cwd, output, errors)`."""
+    cwd = folder(tmp_path_factory, "finished")
+    status, output, errors = script(cwd=cwd)
+    assert status == 0, errors[-3000:]
+    return cwd, output, errors
+
+
+def result(cwd, name="mine"):
+    return json.loads((cwd / "runs" / name / "result.json").read_text())
+
+
+def outcome(cwd, name="mine"):
+    """What must not depend on how a search went: all of its numbers but times."""
+    found = result(cwd, name)
+    trials = [{key: value for key, value in trial.items() if key != "seconds"} for trial in found["trials"]]
+    return {"trials": trials, "best": found["best"]["trial"], "test": found["test"]}
+
+
+def test_it_says_what_it_will_do_each_trial_and_what_it_found(finished):
+    _, output, errors = finished
+    assert "random: 3 trials of up to 2 epochs, seeds 0, 1, judged by validation accuracy" in output
+    assert "temperature 1 to 16; alpha 0 to 1" in output
+    for number in range(1, TRIALS + 1):
+        line = rf"\[{number}/3.*\] trial {number - 1}: temperature [\d.]+, alpha [\d.]+, 2 epochs: [\d.]+% on"
+        assert re.search(line, errors), errors
+    for row in (r"best: temperature", r"default: temperature 4, alpha 0.9", "gain, paired by seed"):
+        assert re.search(rf"│ {row}", output), output
+
+
+def test_its_folder_is_whole(finished):
+    cwd, output, _ = finished
+    paths = dict(re.findall(r"^(run|page|flagfile|tensorboard|result) +(\S+)$", output, re.M))
+    assert len(paths) == 5
+    assert all((cwd / path).exists() for path in paths.values())
+    page = (cwd / paths["page"]).read_text(encoding="utf-8")
+    assert "python -m experiments.search --dataset=tiny.npz" in page
+    assert "fewer than the 10" in page
+
+
+def test_scores_are_means_over_seeds_and_the_best_has_the_best(finished):
+    found = result(finished[0])
+    for trial in found["trials"]:
+        assert len(trial["measures"]["val_accuracy"]) == 2
+        assert trial["score"] == pytest.approx(statistics.fmean(trial["measures"]["val_accuracy"]))
+        assert 1 <= trial["values"]["temperature"] <= 16
+    assert found["best"]["score"] == max(trial["score"] for trial in found["trials"])
+    assert found["seeds"] == [0, 1]
+    tested = found["test"]
+    assert tested["default"]["values"] == {"temperature": 4.0, "alpha": 0.9}
+    assert [row["validation_accuracy"] for row in tested["best"]["per_seed"]] == pytest.approx(
+        found["best"]["measures"]["val_accuracy"]
+    )
+    pairs = zip(tested["best"]["per_seed"], tested["default"]["per_seed"], strict=True)
+    gains = [best["accuracy"] - default["accuracy"] for best, default in pairs]
+    assert tested["gain"]["mean"] == pytest.approx(statistics.fmean(gains))
+    assert tested["gain"]["deviation"] == pytest.approx(statistics.stdev(gains))
+    assert "keras-tuner" in found["versions"]
+
+
+def test_the_flagfile_repeats_the_best_run(finished):
+    cwd, _, _ = finished
+    status, _, errors = run_python("-m", "experiments.distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    again = result(cwd, "mine-best")
+    first = result(cwd)["test"]["best"]["per_seed"][0]
+    assert again["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
+    assert again["networks"]["student_distilled"]["loss"] == first["loss"]
+    assert again["history"]["student_distilled"]["val_accuracy"][-1] == first["validation_accuracy"]
+
+
+def test_tensorboard_has_a_row_for_each_trial(finished):
+    cwd, _, _ = finished
+    found = result(cwd)
+    rows = {}
+    for path in (cwd / "runs" / "mine" / "tensorboard" / "trials").iterdir():
+        events = EventAccumulator(str(path))
+        events.Reload()
+        content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        started = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+        values = {name: value.number_value for name, value in started.hparams.items()}
+        accuracy = float(tf.make_ndarray(events.Tensors("val_accuracy")[0].tensor_proto))
+        rows[started.group_name] = (values, accuracy)
+    assert len(rows) == TRIALS
+    for values, accuracy in rows.values():
+        (trial,) = [t for t in found["trials"] if t["values"]["alpha"] == values["alpha"]]
+        assert values == {**trial["values"], "epochs": 2}
+        assert accuracy == pytest.approx(trial["score"], rel=1e-6)
+
+
+def test_the_teacher_is_asked_once_for_all_trials(finished):
+    kept = [path for path in (finished[0] / "runs" / "teacher_logits").iterdir() if path.is_dir()]
+    assert len(kept) == 2  # one for each seed, whose images are moved otherwise
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_page_is_drawn(finished, tmp_path):
+    page = (finished[0] / "runs" / "mine" / "search.html").read_text(encoding="utf-8")
+    found, lines = probed(page, tmp_path, "")
+    assert (found["errors"], lines) == ([], [])
+    assert len(found["drawn"]) == 2
+    assert min(found["drawn"]) > 0
+    assert found["overflow"] <= 0
+
+
+@pytest.mark.slow
+def test_its_own_flagfile_repeats_it(finished):
+    cwd, _, _ = finished
+    status, output, errors = run_python(
+        "-m", "experiments.search", "--flagfile=runs/mine/flags.cfg", "--out=runs/mine", cwd=cwd
+    )
+    assert status == 0, errors
+    assert "is finished, this is its result" in output
+
+
+def test_a_finished_search_shows_its_tables_again(finished):
+    cwd, output, _ = finished
+    status, again, errors = script(cwd=cwd)
+    assert status == 0, errors
+    assert "is finished, this is its result" in again
+    assert again.split("\n", 1)[1] == output[output.index("Trials, best first") :]
+
+
+# --------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--temperature_low=8", "--temperature_high=2"],
+            "bounds of temperature are reversed. Received: 8.0",
+        ),
+        (["--alpha_low=0.9", "--alpha_high=0.1"], "bounds of alpha are reversed"),
+        (["--temperature_low=0"], "temperature"),
+        (["--alpha_high=1.5"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
+        (["--alpha=2"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
+        (["--trials=0"], "at least one trial is needed. Received: trials=0"),
+        (["--search=depth"], "--search takes learning_rate, alpha_epochs, teacher. Received: depth"),
+        (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate must be > 0"),
+        (["--search=teacher"], "--search=teacher needs two files or more in --teachers"),
+        (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
+        (["--teacher=none.keras"], "there is no file 'none.keras'"),
+        (["--tuner=hyperband", "--trials=1", "--epochs=3"], "trained to the end is number"),
+        (["--tuner=hyperband", "--trials=0", "--hyperband_factor=1"], "factor must be at least 2"),
+        (["--strategy=multiworker"], "a trial belongs to one host"),
+        (["--alpha_epochs=3"], "--alpha_epochs must be at most --epochs=2"),
+        (["--batch_size=1000"], "batch_size must be a whole number from 1 to"),
+        (["--worker_silence=0"], "--worker_silence must be > 0 seconds"),
+        (["--dataset=none.npz"], "none.npz"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(finished, flags, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(finished[0] / "tiny.npz", tmp_path)
+    assert message in refused(capsys, *flags)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.npz"]
+
+
+def refused(capsys, *flags):
+    """The line in which the script ends with these flags, in this process."""
+    capsys.readouterr()
+    given = [flag for flag in FLAGS_OF_ALL if flag != "--deterministic"]  # it would hold for this process
+    with flagsaver.flagsaver():
+        FLAGS(["search", *given, *flags])
+        with pytest.raises(SystemExit) as ended:
+            console.guarded(search.main, ["search"])
+    assert ended.value.code == 1
+    return error_line(capsys.readouterr().err)
+
+
+def test_another_space_in_the_same_folder_is_refused_by_name(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished[0])
+    before = (finished[0] / "runs" / "mine" / "result.json").read_bytes()
+    line = refused(capsys, "--deterministic", "--temperature_high=8", "--search=learning_rate")
+    assert "--temperature_high was 16.0 and is 8.0" in line
+    assert "--search was not given and is learning_rate" in line
+    assert "--overwrite" in line
+    assert (finished[0] / "runs" / "mine" / "result.json").read_bytes() == before
+
+
+def test_incomplete_variables_and_a_chief_that_does_not_answer(finished, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "a")
+    assert "Missing: KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT" in refused(capsys)
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(free_port()))
+    began = time.monotonic()
+    assert "no chief answers at 127.0.0.1" in refused(capsys, "--chief_patience=1")
+    assert time.monotonic() - began < 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+# --------------------------------------------------------------------------- what it survives
+
+
+def start(cwd, *flags, output=subprocess.DEVNULL, **environment):
+    return subprocess.Popen(
+        [sys.executable, *COMMAND, *flags],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=output,
+        stderr=subprocess.STDOUT if output != subprocess.DEVNULL else output,
+    )
+
+
+def wait_for(pattern, cwd, process, seconds=120):
+    """Until a file is there, or the process has ended."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        found = sorted(cwd.glob(pattern))
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{pattern} did not come")
+
+
+@pytest.mark.slow
+def test_kills_in_the_middle_of_trials_change_nothing_but_times(finished, tmp_path_factory):
+    cwd = folder(tmp_path_factory, "killed")
+    # In the first trial's first seed, and in the last trial.
+    for pattern in ("runs/mine/trials/0/seed-0/log.txt", "runs/mine/results/1.json"):
+        process = start(cwd)
+        wait_for(pattern, cwd, process)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    status, _, errors = script(cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "[3/3" in errors
+    assert "trial 0" not in errors  # it was kept
+    assert outcome(cwd) == outcome(finished[0])
+
+
+@pytest.mark.slow
+def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished, tmp_path_factory):
+    cwd = folder(tmp_path_factory, "crew")
+    where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
+    flags = ("--worker_silence=4", "--chief_patience=60")
+    processes = {}
+    for name in ("chief", "a", "b"):
+        with (cwd / f"{name}.txt").open("w") as output:
+            processes[name] = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
+    wait_for("runs/mine/trials/0/seed-0", cwd, processes["chief"])
+    wait_for("runs/mine/trials/1/seed-0", cwd, processes["chief"])
+    processes["a"].send_signal(signal.SIGKILL)
+    statuses = {name: process.wait(timeout=240) for name, process in processes.items()}
+    said = {name: (cwd / f"{name}.txt").read_text() for name in processes}
+    assert statuses == {"chief": 0, "a": -signal.SIGKILL, "b": 0}, said
+    assert re.search(r"worker a has been silent for 4 s: trial [01] goes to another", said["chief"])
+    assert "[3/3" in said["chief"]
+    assert "worker b is done" in said["b"]
+    assert outcome(cwd) == outcome(finished[0])
+
+
+@pytest.mark.slow
+def test_a_chief_without_workers_gives_up_and_a_worker_without_its_chief_too(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "alone")
+    where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
+    status, _, errors = script("--worker_patience=1", cwd=cwd, KERASTUNER_TUNER_ID="chief", **where)
+    assert status == 75, errors
+    assert "no worker for 1 s, with 0 trials done: the same command" in errors
+    chief = start(cwd, KERASTUNER_TUNER_ID="chief", **where)
+    with (cwd / "a.txt").open("w") as output:
+        flags = ("--chief_patience=60",)
+        worker = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID="a", **where)
+        wait_for("runs/mine/trials/0/seed-0", cwd, worker)
+        chief.send_signal(signal.SIGKILL)
+        assert worker.wait(timeout=60) == 75
+    assert re.search(r"the chief at 127.0.0.1:\d+ is gone: the same command", (cwd / "a.txt").read_text())
+    chief.wait()
+
+
+@pytest.mark.slow
+def test_failed_trials_are_named_the_status_says_so_and_they_are_tried_again(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "failing")
+    # A rate at which the loss is no number any more, in a grid of which one half is harmless.
+    flags = ("--tuner=grid", "--trials=2", "--alpha_low=0.5", "--alpha_high=0.5", "--clip_norm=0")
+    flags += ("--temperature_high=1", "--search=learning_rate", "--learning_rate_high=1e30")
+    flags += ("--seeds_per_trial=1", "--warmup_fraction=0")
+    status, output, errors = script(*flags, cwd=cwd)
+    assert status == 1, output + errors
+    line = error_line(errors)
+    assert re.search(
+        "1 of 2 trials failed, 1 because of TrainingDivergedError: the loss of 'student' is", line
+    )
+    assert "--retry_failed" in line
+    found = result(cwd)
+    assert [trial["status"] for trial in found["trials"]] == ["COMPLETED", "FAILED"]
+    assert found["best"]["trial"] == "0"
+    assert "1 of them failed. Trial 1: TrainingDivergedError" in (
+        cwd / "runs" / "mine" / "search.html"
+    ).read_text(encoding="utf-8")
+    status, again, errors = script(*flags, "--retry_failed", cwd=cwd)
+    assert status == 1, again + errors
+    assert "trial 1: " in errors
+
+
+@pytest.mark.slow
+def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "more")
+    import keras
+
+    for name, units in (("small", 4), ("large", 16)):
+        inputs = keras.Input((8, 8, 3))
+        outputs = keras.layers.Dense(4)(keras.layers.Dense(units, "relu")(keras.layers.Flatten()(inputs)))
+        keras.Model(inputs, outputs).save(cwd / f"{name}.keras")
+    flags = ("--search=learning_rate,alpha_epochs,teacher", "--teachers=small.keras,large.keras")
+    status, output, errors = script(*flags, "--trials=2", "--seeds_per_trial=1", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    found = result(cwd)
+    assert list(found["space"]) == ["temperature", "alpha", "learning_rate", "alpha_epochs", "teacher"]
+    assert len(found["trials"]) == 2
+    status, _, errors = run_python("-m", "experiments.distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    first = found["test"]["best"]["per_seed"][0]
+    assert result(cwd, "mine-best")["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
+    assert pathlib.Path(found["best"]["values"]["teacher"]).name in output
+
+
+@pytest.mark.slow
+def test_replicas_within_a_search(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "replicas")
+    flags = ("--strategy=mirrored", "--replicas=2", "--trials=1", "--seeds_per_trial=1", "--epochs=1")
+    status, output, errors = script(*flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "best: temperature" in output

@@ -1,0 +1,290 @@
+"""`experiments.study` as a person types it: what it prints, writes, refuses, and survives."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from absl.flags import FLAGS
+from absl.testing import flagsaver
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from experiments import console, study
+from tests.support.arrays import tiny_arrays
+from tests.support.processes import ROOT, error_line, run_python
+from tests.support.studies import found_of, records
+
+STUDY = """\
+question: Does it run?
+claims: [C1, C3]
+dataset: tiny.npz
+seeds: 2
+recipe: {epochs: 3, batch_size: 24, deterministic: true, strategy: none}
+network: {width: 4}
+teachers:
+  twin: {variant: residual}
+runs:
+  - {depth: 8, variant: [residual, plain]}
+  - {depth: 8, variant: plain + KD, teacher: twin}
+"""
+RUNS = 6
+COMMAND = ("-m", "experiments.study", "--study=mine.yaml", "--out=runs/mine")
+
+
+def script(*flags, cwd):
+    return run_python(*COMMAND, *flags, cwd=cwd)
+
+
+def folder(tmp_path_factory, name):
+    cwd = tmp_path_factory.mktemp(name)
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    (cwd / "mine.yaml").write_text(STUDY)
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "finished")
+    status, output, errors = script("--jobs=2", cwd=cwd)
+    assert status == 0, errors
+    return cwd, output, errors
+
+
+def table(cwd):
+    """`results.csv` without its times."""
+    with (cwd / "runs" / "mine" / "results.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+def test_it_prints_its_plan_its_progress_and_its_findings(finished):
+    _, output, errors = finished
+    assert "6 runs: 3 cells with 2 seeds, on tiny.npz" in output
+    assert "finds a paired difference of 1.0 points" in output
+    assert "(level 2.5 %;" in output
+    assert re.search(r"│ 1.0 points +│ +10 │ +2 │", output)
+    for number in range(1, RUNS + 1):
+        assert re.search(rf"\[{number}/6, .* left\] [rp]8w4.*: [\d.]+% on test", errors), errors
+    assert "test accuracy" in output
+    assert re.search(r"C1 +│ +(supported|not supported|undecided)", output)
+
+
+def test_its_folder_is_whole(finished):
+    cwd, output, _ = finished
+    paths = dict(re.findall(r"^(run|report|results|pictures|tensorboard|result) +(\S+)$", output, re.M))
+    assert len(paths) == 6
+    found = json.loads((cwd / paths["result"]).read_text())
+    assert [verdict["claim"] for verdict in found["verdicts"]] == ["C1", "C3"]
+    assert found["command"] == " ".join(["python", *COMMAND, "--jobs=2"])
+    assert found["dataset"]["examples"]["test"] == 24
+    assert {"keras", "tensorflow", "scipy"} <= found["versions"].keys()
+    rows = table(cwd)
+    assert len(rows) == RUNS
+    assert {row["status"] for row in rows} == {"done"}
+    for seed in "01":
+        accuracies = {row["cell"]: row for row in rows if row["seed"] == seed}
+        taught = accuracies["p8w4-kd-r8w4-T4-a0.9"]
+        assert taught["teacher_accuracy"] == accuracies["r8w4"]["accuracy"]
+    assert "<h1>Does it run?</h1>" in (cwd / paths["report"]).read_text(encoding="utf-8")
+
+
+def test_twins_and_their_students_start_alike_and_seeds_do_not(finished):
+    cwd, _, _ = finished
+    starts = {}
+    for row in table(cwd):
+        path = cwd / "runs" / "mine" / "runs" / row["run"] / "result.json"
+        starts.setdefault(row["seed"], set()).add(json.loads(path.read_text())["start"])
+    assert [len(each) for each in starts.values()] == [1, 1]
+    assert starts["0"] != starts["1"]
+
+
+def test_one_depth_has_no_picture_over_depth(finished):
+    cwd, _, _ = finished
+    pictures = cwd / "runs" / "mine" / "pictures"
+    assert [path.name for path in pictures.iterdir()] == ["gains.png"]
+    assert (pictures / "gains.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_path):
+    cwd = tmp_path / "copy"
+    shutil.copytree(finished[0], cwd)
+    before = table(cwd)
+    assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "--jobs=2\n--study=mine.yaml\n"
+    flags = ("--flagfile=runs/mine/flags.cfg", "--out=runs/mine", "--jobs=2", "--seeds=3")
+    status, output, errors = run_python("-m", "experiments.study", *flags, cwd=cwd)
+    assert status == 0, errors
+    after = table(cwd)
+    assert after[:RUNS] == before
+    assert len(after) == RUNS + 3
+    assert "9 runs: 3 cells with 3 seeds" in output
+    assert "[9/9" in errors
+
+
+@pytest.mark.slow
+def test_a_studys_page_shows_what_was_seen_inside(finished, tmp_path):
+    cwd = tmp_path / "copy"
+    shutil.copytree(finished[0], cwd)
+    for name, flags in (
+        ("landscape", ("--steps=3", "--hessian_steps=0", "--trace_samples=2", "--examples=24")),
+        ("reuse", ("--draws=1", "--most=1", "--probe_examples=0", "--examples=24", "--seeds=0,1")),
+    ):
+        status, output, errors = run_python("-m", f"experiments.{name}", "--run=runs/mine", *flags, cwd=cwd)
+        assert status == 0, errors[-3000:]
+        assert "plain + KD minus residual" in output
+        assert re.search(r"^report +runs/mine/report.html$", output, re.M)
+        result = json.loads((cwd / "runs" / "mine" / name / "result.json").read_text())
+        assert [group["seed"] for group in result["groups"]] == [0, 1]
+        assert {cell["count"] for cell in result["summary"]["cells"]} == {2}
+    page = (cwd / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    status, _, errors = script("--jobs=2", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    again = (cwd / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    for text in (page, again):
+        assert "<h1>Does it run?</h1>" in text
+        assert "The loss landscape: over seeds" in text
+        assert "Feature reuse: differences over seeds" in text
+    status, _, errors = run_python(
+        "-m", "experiments.reuse", "--run=runs/mine", "--seeds=0,20", "--out=x", cwd=cwd
+    )
+    assert status == 1
+    assert "has no residual network with its plain twin" in error_line(errors)
+    assert "all trained, with --seeds=20" in error_line(errors)
+
+
+@pytest.mark.slow
+def test_five_kills_on_the_way_change_nothing_but_times(finished, tmp_path_factory):
+    cwd = folder(tmp_path_factory, "killed")
+    rng = np.random.default_rng(0)
+    kills, environment = 0, {**os.environ, "PYTHONPATH": str(ROOT)}
+    for _ in range(40):
+        process = subprocess.Popen(
+            [sys.executable, *COMMAND],
+            cwd=cwd,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if kills == 5:
+            assert process.wait(timeout=600) == 0
+            break
+        wait_for_work(cwd, process)
+        time.sleep(rng.uniform(0, 4))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills == 5
+    assert table(cwd) == table(finished[0])[:RUNS]
+
+
+def wait_for_work(cwd, process):
+    """Until the study has a process that trains."""
+    children = f"/proc/{process.pid}/task/{process.pid}/children"
+    while process.poll() is None:
+        begun = list((cwd / "runs" / "mine" / "runs").glob("*/log.txt"))
+        if begun or os.path.exists(children):
+            return
+        time.sleep(0.05)
+
+
+def test_sigterm_ends_it_with_the_status_that_asks_for_more(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "asked")
+    with subprocess.Popen(
+        [sys.executable, *COMMAND],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (cwd / "runs" / "mine" / "study.json").exists():
+            time.sleep(0.1)
+        time.sleep(1.0)
+        process.terminate()
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, errors
+    assert re.search(r"stopped by SIGTERM with \d of 6 runs done: the same command", errors)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_factory):
+    cwd = folder(tmp_path_factory, "failing")
+    other = cwd / "runs" / "mine" / "runs" / "p8w4-s0"
+    other.mkdir(parents=True)
+    (other / "flags.cfg").write_text("--depth=14\n")
+    (cwd / "runs" / "mine" / "flags.cfg").write_text("--study=mine.yaml\n")
+    status, _, errors = script("--seeds=1", "--jobs=2", cwd=cwd)
+    assert status == 1
+    line = error_line(errors)
+    assert "1 of 3 runs failed, p8w4-s0 because of ValueError: " in line
+    assert "--retry_failed" in line
+    rows = {row["run"]: row for row in table(cwd)}
+    assert rows["p8w4-s0"]["status"] == "failed"
+    assert [row["status"] for row in rows.values()].count("done") == 2
+    verdicts = json.loads((cwd / "runs" / "mine" / "result.json").read_text())["verdicts"]
+    assert {verdict["verdict"] for verdict in verdicts} == {"undecided"}
+    assert "<h1>" in (cwd / "runs" / "mine" / "report.html").read_text(encoding="utf-8")
+    (other / "flags.cfg").unlink()
+    status, _, errors = script("--seeds=1", "--retry_failed", cwd=cwd)
+    assert status == 0, errors
+    assert {row["status"] for row in table(cwd)} == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--study=depht"], "--study must be one of depth, depth_cifar10, early_guidance,"),
+        (["--study=none.yaml"], "there is no study file 'none.yaml'"),
+        (["--weight_decay=0.1"], "--weight_decay belongs to each run: give it as an axis in the study file"),
+        (["--seed=3"], "--seed belongs to each run"),
+        (["--epochs=0"], "epochs must lie in"),
+        (["--epochs=4"], "was begun with other flags: --epochs was not given and is 4"),
+        (["--threads=2"], "was begun with other flags: --threads was not given and is 2"),
+        (["--batch_size=100", "--out=runs/x"], "batch_size must be a whole number from 1 to"),
+        (["--cluster=127.0.0.1:1"], "no Ray cluster answers at '127.0.0.1:1'"),
+        (["--dataset=other.npz", "--out=runs/x"], "other.npz': give the path of an .npz file"),
+    ],
+)
+def test_bad_input_is_one_line(finished, flags, message, monkeypatch, capsys):
+    monkeypatch.chdir(finished[0])
+    assert message in refused(capsys, *flags)
+
+
+def refused(capsys, *flags):
+    """The line in which the script ends with these flags, in this process."""
+    capsys.readouterr()
+    with flagsaver.flagsaver():
+        FLAGS(["study", *COMMAND[2:], *flags])
+        with pytest.raises(SystemExit) as ended:
+            console.guarded(study.main, ["study"])
+    assert ended.value.code == 1
+    return error_line(capsys.readouterr().err)
+
+
+def test_a_study_with_another_grid_is_refused(finished, tmp_path, monkeypatch, capsys):
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    other = STUDY.replace("epochs: 3", "epochs: 4").replace("twin}", "twin, alpha: 0.5}")
+    pathlib.Path("mine.yaml").write_text(other)
+    line = refused(capsys)
+    assert "holds another study: settings was" in line
+    assert "runs that are not in this grid: p8w4-kd-r8w4-T4-a0.9-s0" in line
+
+
+def test_pictures_reach_tensorboard(tmp_path):
+    study.write(tmp_path, found_of(records()))
+    names = {path.stem for path in (tmp_path / "pictures").iterdir()}
+    assert names == {"accuracy_over_depth", "gains", "recovery_over_depth", "gain_over_advantage"}
+    events = EventAccumulator(str(tmp_path / "tensorboard" / "study"))
+    events.Reload()
+    assert names <= set(events.Tags()["tensors"])
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "result.json").is_file()

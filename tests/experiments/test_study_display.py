@@ -1,0 +1,71 @@
+"""What a study shows while it runs, on a screen and in a log file."""
+
+import io
+import os
+import signal
+
+import pytest
+
+from experiments import study_display
+from keras_kd.study.design import Run
+from keras_kd.study.runner import Epoch, Progress, RunRecord
+from keras_kd.training import callbacks
+
+DONE, RUNNING, WAITING = (Run(8, "residual", seed=seed) for seed in range(3))
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def state(share, ended=()):
+    records = {record.run: record for record in ended}
+    return Progress(records, {RUNNING: Epoch(5, 20, 0.831), WAITING: None}, list(ended), 3, share)
+
+
+@pytest.fixture
+def now(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(study_display.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def shown(monkeypatch, screen, *states, now, stop=None):
+    monkeypatch.setattr("sys.stderr", screen)
+    with study_display.Display("depth", stop or callbacks.StopOnSignal()) as display:
+        for seconds, each in states:
+            now[0] = seconds
+            display.show(each)
+    return screen.getvalue()
+
+
+def test_a_line_for_each_run_that_ended_with_the_time_that_is_left(monkeypatch, now):
+    done, failed = RunRecord(DONE, {"accuracy": 0.9125}), RunRecord(WAITING, error="no [luck]")
+    text = shown(
+        monkeypatch,
+        io.StringIO(),
+        (0, state(0.5)),
+        (100, state(0.6, [done])),
+        (200, state(0.9, [failed])),
+        now=now,
+    )
+    assert text.splitlines() == [
+        "[1/3, 7 min left] r8w16-s0: 91.2% on test",
+        "[1/3, 50 s left] r8w16-s2: failed: no [luck]",
+    ]
+
+
+def test_a_screen_also_shows_what_runs_now(monkeypatch, now):
+    text = shown(monkeypatch, Screen(), (0, state(0.0)), (60, state(0.5)), now=now)
+    assert "0/3 runs" in text
+    assert "60 s left" in text
+    assert "r8w16-s1  epoch 5/20, validation 83.1%" in text
+    assert "r8w16-s2  begins" in text
+
+
+def test_a_signal_ends_the_study(monkeypatch, now):
+    with callbacks.StopOnSignal(signal.SIGUSR1) as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(callbacks.TrainingInterruptedError, match="SIGUSR1 with 0 of 3 runs done"):
+            shown(monkeypatch, io.StringIO(), (0, state(0.0)), now=now, stop=stop)

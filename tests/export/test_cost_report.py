@@ -1,0 +1,99 @@
+"""The cost card: its table, and the memory that is drawn for twins."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_kd.export import cost_report
+from keras_kd.models import cost
+from keras_kd.reporting import html
+from keras_kd.utils import files
+from tests.support.browser import CHROMIUM, probed
+
+
+def conv(channels, name):
+    return layers.Conv2D(channels, 3, padding="same", name=name)
+
+
+def network(shortcut):
+    """Maps of 32, 80, 32 and 16 numbers; the first waits for a sum if there is one."""
+    image = keras.Input((4, 4, 1))
+    x = conv(2, "a")(image)
+    y = conv(2, "c")(conv(5, "b")(x))
+    y = layers.Add(name="sum")([x, y]) if shortcut else y
+    return cost.cost(keras.Model(image, conv(1, "d")(y)))
+
+
+def twins():
+    return [cost_report.describe(name, network(name == "residual")) for name in ("residual", "plain")]
+
+
+def test_the_table_has_what_was_counted_and_measured():
+    residual, plain = twins()
+    plain |= {"accuracy": 0.875, "arena": {"uint8": 1600}, "files": {"ONNX": 2_340_000}}
+    plain["latency"] = {"LiteRT": {"32": {"median": 1.5, "percentile_90": 2.25, "calls": 9}}}
+    columns, rows = cost_report.rows([residual, plain])
+    assert columns == ["", "residual", "plain"]
+    table = {name: texts for name, *texts in rows}
+    assert table["peak of feature maps, float32, kB"] == ["0.6", "0.5"]  # 4 * 144 + 16, 4 * 112 + 16
+    assert table["highest at"] == ["c", "b"]
+    assert table["of that waiting for a later operation"] == ["22%", "0%"]
+    assert table["LiteRT's arena, uint8, kB"] == ["n/a", "1.6"]
+    assert table["test accuracy, %"] == ["n/a", "87.5"]
+    assert table["ONNX: file, MB"] == ["n/a", "2.34"]
+    assert table["LiteRT: batch 32, ms (90th percentile)"] == ["n/a", "1.50 (2.25)"]
+    assert "LiteRT's arena, float32, kB" not in table  # nothing was measured
+
+
+def test_what_waits_is_drawn_between_two_lines():
+    figure = cost_report.memory(twins())
+    used, live, plain = figure.data
+    np.testing.assert_allclose(used.y, [0.128, 0.448, 0.448, 0.192])
+    np.testing.assert_allclose(live.y, [0.128, 0.448, 0.576, 0.192])
+    np.testing.assert_allclose(plain.y, [0.128, 0.448, 0.448, 0.192])
+    assert (live.fill, plain.fill) == ("tonexty", None)
+    assert list(live.customdata) == list(plain.customdata) == ["a", "b", "c", "d"]
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == ["residual", "plain"]
+
+
+def test_layers_of_one_name_stand_above_each_other():
+    image = keras.Input((4, 4, 1))
+    x = conv(2, "a")(image)
+    projected = layers.Add()([conv(2, "c")(conv(5, "b")(x)), conv(2, "only_here")(x)])
+    longer = cost_report.describe("longer", cost.cost(keras.Model(image, conv(1, "d")(projected))))
+    places = {}
+    for trace in cost_report.memory([longer, twins()[1]]).data:
+        if trace.name:
+            places[trace.name] = dict(zip(trace.customdata, trace.x, strict=True))
+    assert len(places["longer"]) == 5
+    assert all(places["longer"][name] == place for name, place in places["plain"].items())
+
+
+def test_plain_values_are_json():
+    residual, _ = twins()
+    assert json.loads(json.dumps(files.plain_values(residual))) == residual
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_a_browser_draws_the_page(tmp_path):
+    page = tmp_path / "costs.html"
+    html.write(
+        "view.html",
+        page,
+        title="Costs",
+        lead="Counted.",
+        sections=cost_report.sections([twins(), twins()[:1]]),
+        command="python",
+        facts={},
+    )
+    script = "found.rows = document.querySelectorAll('[aria-labelledby=costs-title] tbody tr').length;"
+    found, console = probed(page.read_text(), tmp_path, script)
+    assert (found["errors"], console) == ([], [])
+    assert len(found["drawn"]) == 2
+    assert all(found["drawn"])
+    assert found["rows"] == len(cost_report.rows(twins())[1])
+    assert found["overflow"] <= 0

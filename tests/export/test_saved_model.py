@@ -1,0 +1,141 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd.data import datasets
+from keras_kd.export import parity, saved_model, signature
+from keras_kd.models import graph
+from tests.support.processes import ROOT, run_python
+
+
+@pytest.fixture
+def digits():
+    return datasets.load("digits")
+
+
+def student(shape=(8, 8, 1), classes=10, policy="float32", seed=0):
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(policy)
+    try:
+        return keras_kd.cifar_resnet(8, shape, classes, width=8, shortcuts=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+SERVE = """
+import sys, numpy as np, tensorflow as tf
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+outputs = {name: value.numpy() for name, value in serve(image=tf.constant(np.load(sys.argv[2]))).items()}
+assert "keras_kd" not in sys.modules
+np.savez(sys.argv[3], **outputs)
+"""
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, policy):
+    model = student(policy=policy)
+    path = tmp_path / "student"
+    saved_model.export_saved_model(model, path, dataset=digits)
+    images = digits.test.images[:256]
+    np.save(tmp_path / "images.npy", images)
+    status, _, errors = run_python(
+        "-c", SERVE, path, tmp_path / "images.npy", tmp_path / "out.npz", cwd=tmp_path, PYTHONPATH=""
+    )
+    assert status == 0, errors
+    served = np.load(tmp_path / "out.npz")
+    normalised = ((images / 255 - digits.mean) / digits.std).astype("float32")
+    logits = signature.float32_copy(model).predict(normalised, verbose=0)
+    np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
+    np.testing.assert_array_equal(served["class_id"], logits.argmax(axis=1))
+    np.testing.assert_allclose(served["probabilities"].sum(axis=1), 1, atol=1e-5)
+    assert {name: served[name].dtype.name for name in served.files} == {
+        "logits": "float32",
+        "probabilities": "float32",
+        "class_id": "int64",
+    }
+
+
+def test_the_float32_copy_of_a_mixed_network_has_its_weights(digits):
+    model = student(policy="mixed_bfloat16")
+    copy = signature.float32_copy(model)
+    assert all(layer.compute_dtype == "float32" for layer in copy.layers)
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    plain = student()
+    assert signature.float32_copy(plain) is plain
+
+
+def test_metadata_says_what_a_deployer_needs(digits, tmp_path):
+    path = tmp_path / "student"
+    saved_model.export_saved_model(student(), path, dataset=digits)
+    metadata = json.loads((path / "metadata.json").read_text())
+    assert metadata["class_names"] == list("0123456789")
+    assert metadata["input"] == {"name": "image", "dtype": "uint8", "shape": [None, 8, 8, 1]}
+    np.testing.assert_allclose(metadata["normalisation"]["mean"], digits.mean)
+    assert metadata["dataset"]["fingerprint"] == digits.fingerprint
+
+
+def test_without_a_dataset_the_model_takes_pixel_values(rng, tmp_path):
+    import tensorflow as tf
+
+    model = student(shape=(8, 8, 3))
+    path = tmp_path / "student"
+    found = saved_model.export_saved_model(model, path)
+    assert found["max_logit_difference"] <= 1e-5
+    images = rng.integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    served = tf.saved_model.load(str(path)).signatures["serving_default"](image=tf.constant(images))
+    expected = model.predict(images.astype("float32"), verbose=0)
+    np.testing.assert_allclose(served["logits"], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_parity_is_measured(digits, tmp_path):
+    model, path = student(), tmp_path / "student"
+    found = saved_model.export_saved_model(model, path, dataset=digits)
+    assert found["max_logit_difference"] <= 1e-5
+    assert (found["same_class"], found["images"]) == (1.0, 256)
+    assert json.loads((path / "metadata.json").read_text())["parity"] == found
+    assert saved_model.measure_parity(path, student(seed=1), digits)["max_logit_difference"] > 1e-2
+
+
+def test_a_mismatch_leaves_the_older_export(digits, tmp_path):
+    path = tmp_path / "student"
+    saved_model.export_saved_model(student(), path, dataset=digits)
+    before = (path / "metadata.json").read_bytes()
+    with pytest.raises(parity.ParityError, match="the SavedModel does not compute what the model does"):
+        saved_model.export_saved_model(student(seed=1), path, dataset=digits, tolerance=-1.0)
+    assert (path / "metadata.json").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
+
+
+def test_a_network_inside_a_network_becomes_float32_too(digits, tmp_path):
+    nested = keras.Sequential([keras.Input((8, 8, 1)), student(policy="mixed_bfloat16")])
+    copy = signature.float32_copy(nested)
+    assert all(layer.compute_dtype == "float32" for layer in graph.all_layers(copy))
+    saved_model.export_saved_model(nested, tmp_path / "student", dataset=digits)
+
+
+def test_an_older_export_is_replaced_and_nothing_else_is(digits, tmp_path):
+    path = tmp_path / "student"
+    for seed in (0, 1):
+        saved_model.export_saved_model(student(seed=seed), path, dataset=digits)
+    assert saved_model.measure_parity(path, student(seed=1), digits)["max_logit_difference"] <= 1e-5
+    assert [entry.name for entry in tmp_path.iterdir()] == ["student"]
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    with pytest.raises(FileExistsError, match="is no SavedModel"):
+        saved_model.export_saved_model(student(), precious, dataset=digits)
+
+
+def test_a_model_of_other_images_is_refused(digits, tmp_path):
+    with pytest.raises(ValueError, match=r"does not take the images of 'digits'.*\(9, 9, 1\)"):
+        saved_model.export_saved_model(student(shape=(9, 9, 1)), tmp_path / "student", dataset=digits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_readme_of_saved_models_is_true():
+    text = (ROOT / "saved_models" / "README.md").read_text()
+    for name in ("serving_default", "metadata.json", "class_id", "uint8"):
+        assert name in text

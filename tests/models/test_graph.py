@@ -1,0 +1,58 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd.models import graph, weights
+from tests.support.networks import mlp, same, weights_of
+
+
+def test_taps_are_the_layers_outputs_in_one_pass(rng):
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    x = rng.normal(size=(2, 8, 8, 1)).astype("float32")
+    outputs = graph.feature_extractor(model, ["head_pool"]).predict(x, verbose=0)
+    kernel, bias = model.get_layer("logits").get_weights()
+    np.testing.assert_allclose(outputs["head_pool"] @ kernel + bias, outputs["logits"], atol=1e-5)
+    np.testing.assert_allclose(outputs["logits"], model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_taps_share_the_models_weights():
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    tapped = graph.feature_extractor(model, ["head_pool"])
+    assert {id(weight) for weight in tapped.weights} == {id(weight) for weight in model.weights}
+
+
+def test_an_unknown_layer_is_named():
+    with pytest.raises(ValueError, match="no layer 'nowhere'"):
+        graph.feature_extractor(mlp(), ["nowhere"])
+
+
+def test_copy_weights_goes_by_name():
+    source = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    target = keras_kd.cifar_resnet(8, (8, 8, 1), width=4, shortcuts=False)
+    assert not same(weights_of(source), weights_of(target))
+    weights.copy_weights(source, target)
+    assert same(weights_of(source), weights_of(target))
+
+
+def test_copy_weights_changes_nothing_if_one_does_not_fit():
+    source = keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)
+    for target in (
+        keras_kd.cifar_resnet(14, (8, 8, 1), 4, width=4),
+        keras_kd.cifar_resnet(8, (8, 8, 1), 5, width=4),
+    ):
+        before = weights_of(target)
+        with pytest.raises(ValueError, match=r"different weights|has shape"):
+            weights.copy_weights(source, target)
+        assert same(before, weights_of(target))
+
+
+def test_names_that_tell_no_weights_apart_are_refused():
+    inputs = keras.Input((4,))
+    parts = [
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name="part") for _ in "ab"
+    ]
+    outer = [keras.Sequential([part], name=name) for part, name in zip(parts, "ab", strict=True)]
+    model = keras.Model(inputs, keras.layers.Add()([each(inputs) for each in outer]))
+    with pytest.raises(ValueError, match="two weights named 'part/dense/kernel'"):
+        weights.weights_of(model)

@@ -1,0 +1,135 @@
+"""TensorBoard's files, and the page itself in a headless browser."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from keras_kd.data import datasets
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.training import config, trainer
+from tests.support.browser import CHROMIUM
+from tests.support.networks import resnet8 as network
+from tests.support.processes import ROOT
+
+
+def run_folder(folder, npz, seed=0):
+    """A folder as `experiments.distill` leaves it, from tiny networks."""
+    dataset = datasets.load(npz)
+    settings = config.Settings(epochs=2, batch_size=24, strategy="none", seed=seed)
+    teacher = network(seed=1)
+    tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", figures.sample_grid(dataset))
+    trainer.train(teacher, dataset, settings, folder=folder, label="teacher")
+    trainer.train(network(seed=2), dataset, settings, folder=folder, label="student_alone")
+    trainer.distill(teacher, network(seed=2), dataset, settings, folder=folder, label="student_distilled")
+    tensorboard.write_hparams(
+        folder / "tensorboard" / "hparams",
+        folder.name,
+        {"temperature": 4.0, "alpha": 0.9, "schedule": "cosine"},
+        {"student_distilled/accuracy": 0.5 + seed / 10, "recovery": None},
+    )
+
+
+def tags(folder, kind):
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return set(events.Tags()[kind])
+
+
+def test_the_files_hold_curves_images_and_hyperparameters(tmp_path, npz):
+    run_folder(tmp_path / "run", npz)
+    logs = tmp_path / "run" / "tensorboard"
+    curves = {label: tags(logs / label / "train", "tensors") for label in ("teacher", "student_alone")}
+    assert {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"} <= curves["teacher"] & curves[
+        "student_alone"
+    ]
+    distilled = tags(logs / "student_distilled" / "train", "tensors")
+    wanted = {"epoch_hard_loss", "epoch_soft_loss", "epoch_agreement", "epoch_alpha", "epoch_temperature"}
+    assert wanted <= distilled
+    validation = tags(logs / "student_distilled" / "validation", "tensors")
+    assert {"epoch_loss", "epoch_accuracy", "epoch_hard_loss", "epoch_agreement"} <= validation
+    assert "samples" in tags(logs / "samples", "tensors")
+    assert "student_distilled/accuracy" in tags(logs / "hparams", "tensors")
+
+
+@contextlib.contextmanager
+def served(logdir):
+    """TensorBoard on a free port; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--host=127.0.0.1", "--reload_interval=1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{address}/data/runs", timeout=5) as answer,
+            ):
+                if b"student_distilled" in answer.read():
+                    break
+            time.sleep(0.5)
+        else:
+            pytest.fail("TensorBoard did not show the run within two minutes")
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def browse(url, profile, screenshot):
+    """The page's text as Chromium renders it, and a picture of it."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={profile}", "--window-size=1600,1400", "--virtual-time-budget=20000"]
+    shared = {"capture_output": True, "timeout": 180, "check": True}
+    subprocess.run([*command, f"--screenshot={screenshot}", url], **shared)
+    page = subprocess.run([*command, "--dump-dom", url], **shared).stdout.decode()
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def hparams_rows(address):
+    """What the HParams tab asks the server for: its page draws it where no DOM dump can see."""
+    query = {"experimentName": "", "startIndex": 0, "sliceSize": 10}
+    query["allowedStatuses"] = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
+    request = urllib.request.Request(
+        f"{address}/data/plugin/hparams/session_groups",
+        json.dumps(query).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        groups = json.loads(answer.read())["sessionGroups"]
+    return sorted(groups, key=lambda group: group["name"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
+def test_a_browser_shows_curves_images_and_hyperparameters(tmp_path, npz):
+    for seed in (0, 1):
+        run_folder(tmp_path / "runs" / f"run{seed}", npz, seed)
+    pictures = tmp_path if "SCREENSHOTS" not in os.environ else ROOT / os.environ["SCREENSHOTS"]
+    with served(tmp_path / "runs") as address:
+        scalars = browse(f"{address}/#timeseries", tmp_path / "profile", pictures / "timeseries.png")
+        browse(f"{address}/#hparams", tmp_path / "profile", pictures / "hparams.png")
+        rows = hparams_rows(address)
+    for shown in ("epoch_accuracy", "epoch_alpha", "samples"):
+        assert shown in scalars
+    for label in ("teacher", "student_alone", "student_distilled"):
+        assert f"run0/tensorboard/{label}/validation" in scalars
+    assert [row["hparams"]["temperature"] for row in rows] == [4.0, 4.0]
+    assert [row["metricValues"][0]["value"] for row in rows] == pytest.approx([0.5, 0.6])
+    for picture in ("timeseries.png", "hparams.png"):
+        assert (pictures / picture).stat().st_size > 20_000

@@ -1,0 +1,326 @@
+"""Each rule on simulated studies whose truth is known: how often it errs, and how often it finds."""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_kd.study.design import Run, Teacher
+from keras_kd.study.findings import claims
+from keras_kd.study.findings.pairing import (
+    PairedResults,
+    advantages,
+    combine,
+    instrumented_gain,
+    mean_over,
+    slopes,
+)
+from keras_kd.utils import statistics
+
+SEEDS = range(5)
+NOISE = 0.01  # standard deviation of each run's accuracy
+STUDIES = 400
+# 5 % of the studies may err; of so many this is exceeded by chance once in two hundred.
+MOST_ERRORS = 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / STUDIES)
+
+
+def residual(depth, **axes):
+    return Run(depth, "residual", **axes)
+
+
+def plain(depth, teacher=None, **axes):
+    return Run(depth, "plain + KD" if teacher else "plain", teacher=teacher, **axes)
+
+
+def simulated(truth, rng, noise=NOISE, seeds=SEEDS, margin=0.01):
+    """`Results` of a study: `truth` is `{run of seed 0: expected accuracy}`."""
+    accuracies = {
+        at(run, seed): expected + noise * rng.normal() for seed in seeds for run, expected in truth.items()
+    }
+    return PairedResults(accuracies, margin=margin, resolution=1 / 360)
+
+
+@functools.cache
+def at(run, seed):
+    """The run, and its teacher, with another seed."""
+    teacher = run.teacher
+    if teacher:
+        teacher = Teacher(dataclasses.replace(teacher.network, seed=seed), teacher.control)
+    return dataclasses.replace(run, seed=seed, teacher=teacher)
+
+
+def frequencies(claim, truth, rng, **options):
+    """How often a claim alone is called supported and not supported."""
+    found = [claims.judge([claim], simulated(truth, rng, **options))[0].verdict for _ in range(STUDIES)]
+    return found.count(claims.SUPPORTED) / STUDIES, found.count(claims.NOT_SUPPORTED) / STUDIES
+
+
+def over_depth(differences, drop=0.05):
+    """Residual and plain networks, and those taught by their twin, which differ so much from residual."""
+    truth = {}
+    for depth, difference in zip((20, 32, 44, 56), differences, strict=False):
+        twin = residual(depth)
+        truth |= {
+            twin: 0.95,
+            plain(depth): 0.95 - drop,
+            plain(depth, Teacher(twin)): 0.95 + difference,
+        }
+    return truth
+
+
+def inferior(beats, behind=(-0.05, -0.05)):
+    """Two teachers that are worse than the baseline, and what their students are better by."""
+    truth = {residual(20): 0.95, plain(20): 0.90}
+    for width, ahead, worse in zip((4, 8), beats, behind, strict=True):
+        teacher = residual(8, width=width)
+        truth |= {teacher: 0.95 + worse, plain(20, Teacher(teacher)): 0.95 + ahead}
+    return truth
+
+
+def by_advantage(slope, accuracies=(0.83, 0.87, 0.91, 0.95, 0.99)):
+    """Teachers of rising accuracy."""
+    truth = {plain(20): 0.85}
+    for depth, accuracy in zip((8, 14, 20, 26, 32), accuracies, strict=False):
+        teacher = residual(depth, width=8)
+        truth |= {teacher: accuracy, plain(20, Teacher(teacher)): 0.89 + slope * (accuracy - 0.91)}
+    return truth
+
+
+def early(full, kept):
+    twin = residual(20)
+    stays, leaves = plain(20, Teacher(twin)), plain(20, Teacher(twin), alpha_epochs=3)
+    longer = plain(20, Teacher(twin), alpha_epochs=9)
+    return {
+        twin: 0.95,
+        plain(20): 0.85,
+        stays: 0.85 + full,
+        leaves: 0.85 + kept * full,
+        longer: 0.85 + full,
+    }
+
+
+WEAK, STRONG = {"weight_decay": 1e-4}, {"weight_decay": 5e-3, "dropout": 0.2}
+
+
+def regularised(weak_weak, weak_strong, strong_weak, strong_strong, width_32=0.0):
+    """Gains of weakly and strongly regularised students by weakly and strongly regularised teachers."""
+    teachers = [Teacher(residual(20, **reg)) for reg in (WEAK, STRONG)]
+    truth = {teacher.network: 0.95 for teacher in teachers}
+    gains = (weak_weak, weak_strong, strong_weak, strong_strong)
+    for (reg, teacher), gain in zip(itertools.product((WEAK, STRONG), teachers), gains, strict=True):
+        truth |= {plain(20, **reg): 0.85, plain(20, teacher, **reg): 0.85 + gain}
+    truth |= {plain(20, width=32): 0.85}
+    return truth | {plain(20, teacher, width=32): 0.85 + weak_strong + width_32 for teacher in teachers}
+
+
+def controlled(gain, **controls):
+    network = residual(20)
+    truth = {network: 0.95, plain(20): 0.85, plain(20, Teacher(network)): 0.85 + gain}
+    return truth | {plain(20, Teacher(network, name)): 0.85 + value for name, value in controls.items()}
+
+
+# A study in which the claim is false, though only just: there it must rarely be called supported.
+FALSE = {
+    "C1": over_depth([0.0, 0.0, -0.01, -0.01]),
+    "C1, all worse": over_depth([-0.01] * 4),
+    "C1, one depth": over_depth([-0.01]),
+    "C2": inferior([0.0, 0.0]),
+    "C3": over_depth([-0.05]),
+    "C3, all comes back": over_depth([0.0]),
+    "C3, a small drop": over_depth([-0.005], drop=0.01),
+    "C4": by_advantage(0.5),
+    "C4, teachers that hardly differ": by_advantage(0.6, (0.95, 0.955, 0.96)),
+    "C4, teachers that do not differ": by_advantage(1.0, (0.95, 0.95, 0.95)),
+    "H1": early(0.05, 0.5),
+    "H1, no gain": early(0.0, 0.0),
+    "H2": regularised(0.02, 0.02, 0.02, 0.0),
+    "H2, whatever the teacher": regularised(0.02, 0.02, 0.06, 0.06),
+    "H3": regularised(0.02, 0.02, 0.02, 0.02),
+    "H3, a regularised student beside": regularised(0.02, 0.02, 0.02, -0.04),
+    "control": controlled(0.04, smoothing=0.04, shuffled=0.0, untrained=0.0),
+}
+# One in which it is true, though only just: there it must rarely be called not supported.
+TRUE = {
+    "C1": over_depth([-0.01, -0.01, -0.01, -0.05]),
+    "C2": inferior([0.0, -0.05]),
+    "C2, hardly inferior": inferior([-0.02, 0.02], (-0.05, -0.005)),
+    "C3": over_depth([0.0]),
+    "C4": by_advantage(0.5),
+    "H1": early(0.05, 0.5),
+    "H2": regularised(0.02, 0.02, 0.02, 0.02),
+    "H3": regularised(0.02, 0.02, 0.02, 0.02),
+    "H3, a regularised student beside": regularised(0.02, 0.02, 0.02, 0.12),
+    "control": controlled(0.04, smoothing=0.04, shuffled=0.04),
+}
+# Effects of this size are found in at least so many of the studies.
+CLEAR = {
+    "C1": (over_depth([0.02] * 4), over_depth([-0.05] * 4)),
+    "C2": (inferior([0.04, 0.04]), inferior([-0.04, -0.04])),
+    "C3": (over_depth([-0.05], drop=0.1), over_depth([-0.14], drop=0.1)),
+    "C4": (by_advantage(0.0), by_advantage(1.0)),
+    "H1": (early(0.08, 1.0), early(0.08, 0.0)),
+    "H2": (regularised(0.0, 0.0, 0.06, 0.0), regularised(0.06, 0.0, 0.0, 0.0)),
+    "H3": (regularised(0, 0, 0, 0, 0.05), regularised(0, 0.05, 0, 0, -0.05)),
+    "control": (controlled(0.06, smoothing=0.0, shuffled=0.0), controlled(0.0, smoothing=0.06, shuffled=0.0)),
+}
+POWER = 0.8
+
+
+@pytest.mark.parametrize("case", FALSE)
+def test_a_false_claim_is_rarely_called_supported(case, rng):
+    supported, _ = frequencies(case.split(",")[0], FALSE[case], rng)
+    assert supported <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("case", TRUE)
+def test_a_true_claim_is_rarely_called_not_supported(case, rng):
+    _, refuted = frequencies(case.split(",")[0], TRUE[case], rng)
+    assert refuted <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_clear_effects_are_found(claim, rng):
+    for place, truth in enumerate(CLEAR[claim]):
+        assert frequencies(claim, truth, rng)[place] >= POWER
+
+
+def test_claims_that_are_tested_together_err_together_in_a_twentieth(rng):
+    truth = over_depth([-0.01] * 4) | early(0.05, 0.5) | by_advantage(0.5)
+    names = ["C1", "C4", "H1"]
+    wrong = [
+        any(v.verdict == claims.SUPPORTED for v in claims.judge(names, simulated(truth, rng)))
+        for _ in range(STUDIES)
+    ]
+    assert np.mean(wrong) <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_one_seed_decides_nothing(claim, rng):
+    for truth in CLEAR[claim]:
+        (verdict,) = claims.judge([claim], simulated(truth, rng, seeds=range(1)))
+        assert verdict.verdict == claims.UNDECIDED
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_a_study_without_what_a_claim_needs_says_so(claim):
+    (verdict,) = claims.judge([claim], PairedResults({residual(20): 0.9}))
+    assert verdict.verdict == claims.UNDECIDED
+    assert verdict.evidence.missing.startswith("no ")
+
+
+def test_equal_accuracies_are_not_certain(rng):
+    """Three seeds that agree to the image show less than their deviation of 0 would have it."""
+    results = simulated(over_depth([-0.005]), rng, noise=0.0, seeds=range(3))
+    (verdict,) = claims.judge(["C1"], results)
+    assert verdict.p_for > 0.01
+
+
+def test_c2_needs_a_teacher_that_is_inferior(rng):
+    truth = {residual(20): 0.95, plain(20): 0.9, residual(32): 0.99}
+    truth[plain(20, Teacher(residual(32)))] = 0.99
+    (verdict,) = claims.judge(["C2"], simulated(truth, rng))
+    assert verdict.verdict == claims.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS)
+def test_nothing_is_decided_where_runs_failed(claim, rng):
+    for truth in CLEAR[claim]:
+        (verdict,) = claims.judge([claim], simulated(truth, rng), failed=2)
+        assert verdict.verdict == claims.UNDECIDED
+        assert verdict.evidence.missing.startswith("2 runs failed")
+
+
+def test_saturated_accuracies_show_nothing_of_a_slope(rng):
+    truth = by_advantage(0.0, (0.99, 0.99, 0.99))
+    results = simulated(truth, rng, noise=0.0, seeds=range(2))
+    (verdict,) = claims.judge(["C4"], results)
+    assert verdict.verdict == claims.UNDECIDED
+
+
+def test_a_case_that_lacks_its_baseline_counts_on_neither_side(rng):
+    """Else the drop would be the gain of some networks plus what others still miss."""
+    whole = over_depth([-0.05], drop=0.1)
+    lone = {plain(20, width=32): 0.5, plain(20, Teacher(residual(20)), width=32): 0.9}
+    evidence = claims.CLAIMS["C3"].test(simulated(whole | lone, rng, noise=0.0))
+    assert evidence.differences["drop at depth 20"] == pytest.approx(dict.fromkeys(SEEDS, 0.1))
+
+
+def test_regularisation_is_compared_all_else_being_equal(rng):
+    """Students of another temperature are another pair, and count as much."""
+    truth = regularised(0.02, 0.02, 0.06, 0.02)
+    hot = {
+        dataclasses.replace(run, temperature=8.0): value + 0.1
+        for run, value in truth.items()
+        if run.is_taught
+    }
+    evidence = claims.CLAIMS["H2"].test(simulated(truth | hot, rng, noise=0.0))
+    more = next(iter(evidence.differences.values()))
+    assert more == pytest.approx(dict.fromkeys(SEEDS, 0.04))
+    uneven = {
+        dataclasses.replace(run, dropout=0.0) if run.weight_decay == 5e-3 else run: value
+        for run, value in truth.items()
+    } | {plain(20, dropout=0.1): 0.85, plain(20, Teacher(residual(20)), dropout=0.1): 0.9}
+    assert claims.CLAIMS["H2"].test(simulated(uneven, rng)).missing
+
+
+def test_the_slope_is_not_lifted_by_the_students_luck(rng):
+    """The student alone is in both gain and advantage: over all points that looks like a slope."""
+    found, naive = [], []
+    for _ in range(100):
+        results = simulated(by_advantage(0.0), rng, noise=0.05)
+        found += slopes(results).values()
+        x, y = zip(*pairs(results), strict=True)
+        naive.append(statistics.line(x, y).slope)
+    assert np.mean(found) == pytest.approx(0.0, abs=3 * np.std(found) / np.sqrt(len(found)))
+    assert np.mean(naive) > 0.15
+
+
+def pairs(results):
+    return [(advantage, gain) for _, advantage, gain in advantages(results)]
+
+
+def test_slopes_are_least_squares_within_students(rng):
+    results = simulated(by_advantage(0.3), rng, seeds=range(2))
+    both = slopes(results)
+    for seed, slope in both.items():
+        x, y = zip(
+            *(pair for pair, run in zip(pairs(results), taught(results), strict=True) if run.seed == seed),
+            strict=True,
+        )
+        assert slope == pytest.approx(np.polyfit(x, y, 1)[0])
+    assert set(both) == {0, 1}
+
+
+def test_surplus_gain_is_measured_by_what_other_seeds_say(rng):
+    """By hand, for one student and one seed."""
+    results = simulated(by_advantage(0.3), rng, seeds=range(3))
+    runs = [run for run in taught(results) if run.seed == 1]
+    accuracy = results.accuracies
+    x, y = (
+        np.array([accuracy[other] - accuracy[run.alone] for run in runs for other in [pick(run)]])
+        for pick in (lambda run: run.teacher.network, lambda run: run)
+    )
+    others = np.array([np.mean([accuracy[at(run.teacher.network, s)] for s in (0, 2)]) for run in runs])
+    z = others - others.mean()
+    expected = z @ (y - 0.5 * x - np.mean(y - 0.5 * x)) / np.linalg.norm(z)
+    assert instrumented_gain(results, 0.5)[1] == pytest.approx(expected)
+
+
+def taught(results):
+    return [run for run, _, _ in advantages(results)]
+
+
+def test_differences_pair_what_shares_a_seed():
+    twin = residual(20)
+    results = PairedResults({twin: 0.9, at(twin, 1): 0.8, plain(20): 0.7, at(plain(20), 2): 0.1})
+    runs = [plain(20), at(plain(20), 1), at(plain(20), 2)]
+    assert results.differences(runs, lambda run: run.baseline) == pytest.approx({0: -0.2})
+    assert mean_over([{0: 1.0, 1: 2.0}, {1: 4.0}, {}]) == {1: 3.0}
+    assert combine({0: 1.0, 1: 2.0}, {1: 4.0}, -0.5) == {1: 0.0}
+
+
+def test_rules_name_the_margin(rng):
+    (verdict,) = claims.judge(["C1"], simulated(over_depth([0.0]), rng, margin=0.02))
+    assert "less than 2 points below" in verdict.rule

@@ -1,0 +1,181 @@
+"""What a study found, as values, as a table, as pictures and as a page in a real browser."""
+
+import csv
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+
+from keras_kd.reporting import figures
+from keras_kd.study.findings import report as study_report
+from keras_kd.study.findings import summary
+from keras_kd.study.runner import RunRecord
+from keras_kd.utils import statistics
+from tests.support.browser import CHROMIUM, probed
+from tests.support.studies import FAILED, found_of, records
+
+
+@pytest.fixture(scope="module")
+def found():
+    return found_of(records({FAILED}))
+
+
+def accuracies(cell):
+    return [record.result["accuracy"] for run, record in records({FAILED}).items() if run.cell == cell]
+
+
+def test_findings_are_json(found):
+    assert json.loads(json.dumps(found, allow_nan=False)) == json.loads(json.dumps(found))
+
+
+def test_cells_are_means_over_seeds(found):
+    (cell,) = (cell for cell in found["cells"] if cell["cell"] == "r32w8")
+    values = accuracies("r32w8")
+    assert cell["accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert cell["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert (cell["accuracy"]["count"], cell["depth"], cell["label"]) == (3, 32, "residual, w8")
+    (short,) = (cell for cell in found["cells"] if cell["cell"] == FAILED[:-3])
+    assert short["accuracy"]["count"] == 2
+
+
+def test_gains_and_recovery_are_paired(found):
+    cell = "p32w8-kd-r32w8-T4-a0.9"
+    residual, plain, taught = map(np.array, map(accuracies, ("r32w8", "p32w8", cell)))
+    (gain,) = (each["gain"] for each in found["gains"] if each["cell"] == cell)
+    expected = statistics.estimate(taught - plain)
+    assert (gain["mean"], gain["low"]) == pytest.approx((expected.mean, expected.low))
+    (back,) = (each for each in found["recoveries"] if each["cell"] == cell)
+    assert back["ratio"] == pytest.approx((taught - plain).mean() / (residual - plain).mean())
+    assert back["low"] < back["ratio"] < back["high"]
+    (none,) = (each for each in found["recoveries"] if each["cell"] == "p20w8-kd-r20w8-T4-a0.9")
+    assert (none["ratio"], none["low"]) == (None, None)
+
+
+def test_points_are_gains_beside_advantages(found):
+    (point,) = (each for each in found["points"] if each["run"] == "p20w8-kd-r8w4-T4-a0.9-s1")
+    teacher, plain, taught = (accuracies(cell)[1] for cell in ("r8w4", "p20w8", "p20w8-kd-r8w4-T4-a0.9"))
+    assert point["advantage"] == pytest.approx(teacher - plain)
+    assert point["gain"] == pytest.approx(taught - plain)
+    assert found["slope"]["within_students"]["count"] == 3
+
+
+def test_the_table_has_a_row_a_run(found, tmp_path):
+    summary.write_csv(found["rows"], tmp_path / "results.csv")
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert list(rows) == [run.key for run in records()]
+    row = rows["p32w8-kd-r8w4-T4-a0.9-s1"]
+    assert float(row["teacher_accuracy"]) == pytest.approx(accuracies("r8w4")[1])
+    assert (row["status"], row["depth"], row["variant"], row["seed"]) == ("done", "32", "plain + KD", "1")
+    assert (rows[FAILED]["status"], rows[FAILED]["accuracy"], rows[FAILED]["error"]) == (
+        "failed",
+        "",
+        "no <luck>",
+    )
+    assert rows["r32w8-s0"]["temperature"] == ""
+
+
+def test_pictures_are_drawn_or_left_out(found):
+    for draw in figures.STUDY.values():
+        assert figures.pixels(draw(found)).std() > 10
+    one_depth = {run: record for run, record in records().items() if not run.is_taught and run.depth == 20}
+    empty = found_of(one_depth)
+    assert [draw(empty) for draw in figures.STUDY.values()] == [None] * len(figures.STUDY)
+
+
+def test_a_study_in_which_all_failed_still_has_a_page(tmp_path):
+    everything = records()
+    lost = found_of({run: RunRecord(run, error="lost") for run in everything})
+    study_report.write(lost, tmp_path / "report.html")
+    assert f"{len(everything)} runs failed" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(found, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    study_report.write(found, path)
+    return path
+
+
+def test_the_page_stands_alone_and_is_small(page):
+    text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 8e6
+    own = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert not re.findall(r"(?:src|href)=[\"']?(?!#|data:)[^\"'\s>]+", own)
+    assert "default-src 'none'" in own
+
+
+def test_the_page_says_what_was_found(found, page):
+    own = re.sub(r"<script.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.S)
+    assert "Is &lt;this&gt; so?" in own
+    assert "no &lt;luck&gt;" in own
+    for verdict in found["verdicts"]:
+        assert verdict["claim"] in own
+    assert own.index("Verdicts") < own.index("Accuracy against depth") < own.index("Every cell")
+    assert "python -m experiments.study --study=tried" in own
+    assert "undefined" in own
+    levels = [int(level) for level in re.findall(r"<h(\d)", own)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    tables = own.count("<table")
+    assert own.count("<thead") == tables
+    assert own.count('scope="col"') >= 2 * tables
+    assert len(re.findall(r'role="group" aria-label="[^"]{20,}"', own)) == 5
+    assert '<html lang="en">' in own
+    assert 'name="viewport"' in own
+
+
+_TOUCH = """
+  const plot = document.getElementById("plot-accuracy");
+  Plotly.Fx.hover(plot, [{curveNumber: plot.data.length - 1, pointNumber: 0}]);
+  found.hover = [...plot.querySelectorAll(".hoverlayer text")].map(text => text.textContent).join("|");
+  const shown = () => plot._fullData.filter(trace => trace.visible === true).length;
+  const before = shown();
+  const toggle = plot.querySelector(".legendtoggle");
+  for (const kind of ["mousedown", "mouseup"]) toggle.dispatchEvent(new MouseEvent(kind, {bubbles: true}));
+  await new Promise(done => setTimeout(done, 1500));
+  found.hidden = before - shown();
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+@pytest.mark.parametrize("width", [1200, 500])
+def test_the_page_works_in_a_browser(page, tmp_path, width):
+    seen, console = probed(page.read_text(encoding="utf-8"), tmp_path, _TOUCH, width)
+    assert seen["errors"] == []
+    assert console == []
+    assert len(seen["drawn"]) == 5
+    assert min(seen["drawn"]) > 0
+    assert "depth 20" in seen["hover"]
+    assert seen["hidden"] == 2  # the line and its band
+    assert seen["overflow"] <= 0
+
+
+def test_a_study_that_grew_says_so(found, tmp_path):
+    study_report.write({**found, "grew": True}, tmp_path / "grown.html")
+    text = (tmp_path / "grown.html").read_text(encoding="utf-8")
+    assert "Runs were added to this study after it had begun" in text
+
+
+def test_words_of_a_verdict():
+    verdict = {"verdict": "supported", "p_for": 0.01, "p_against": 1.0, "missing": None, "claim": "C4"}
+    assert "Supported." in study_report.sentence(verdict)
+    assert "neither" in study_report.sentence({**verdict, "verdict": "undecided", "missing": "<no> seeds"})
+    assert "&lt;no&gt;" in study_report.sentence({**verdict, "verdict": "undecided", "missing": "<no> seeds"})
+    assert study_report.amount(0.5, verdict) == "0.50"
+    assert study_report.amount(0.005, {**verdict, "claim": "C1"}) == "+0.5"
+    assert study_report.duration(59 * 60 + 1) == "1 h 0 min"
+    assert study_report.duration(61) == "2 min"
+
+
+def test_labels_tell_kinds_apart():
+    labels = {summary.label(run) for run in records() if run.seed == 0}
+    assert labels == {"residual, w8", "plain, w8", "residual, w4"} | {
+        f"plain + KD, teacher {teacher}, T 4, alpha 0.9{stay}, w8"
+        for teacher in ("its residual twin", "its residual twin (shuffled)", "r8w4")
+        for stay in ("", " for 2 epochs")
+    }

@@ -1,0 +1,134 @@
+"""Study files: what they mean, and the line of every mistake."""
+
+import pathlib
+import re
+
+import pytest
+
+from keras_kd.study import config
+from keras_kd.study.design import Run, Teacher
+
+STUDIES = sorted((pathlib.Path(__file__).parents[2] / "experiments" / "studies").glob("*.yaml"))
+
+GOOD = """\
+question: Is it so?
+claims: [C1]
+seeds: 2
+recipe: {epochs: 4}
+network: {width: 8}
+teachers:
+  twin: {variant: residual}
+  other: {depth: 8, width: 4, control: shuffled}
+runs:
+  - {depth: [14, 20], variant: [residual, plain]}
+  - depth: 20
+    variant: plain + KD
+    teacher: [twin, other]
+    alpha: [0.5, 0.9]
+"""
+
+
+def read(tmp_path, text, **options):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return config.read_config(path, **options)
+
+
+def test_entries_stand_for_all_combinations_once_a_seed(tmp_path):
+    grid = read(tmp_path, GOOD)
+    assert (grid.name, grid.question, grid.claims) == ("mine", "Is it so?", ("C1",))
+    assert (grid.dataset, grid.seeds, grid.settings.epochs, grid.margin) == ("digits", (0, 1), 4, 0.01)
+    first = [run for run in grid.runs if run.seed == 0]
+    assert len(grid.runs) == 2 * len(first)
+    twin, small = Run(20, "residual", width=8), Run(8, "residual", width=4)
+    alone = {Run(depth, variant, width=8) for depth in (14, 20) for variant in ("residual", "plain")}
+    taught = {
+        Run(20, "plain + KD", width=8, teacher=teacher, alpha=alpha)
+        for teacher in (Teacher(twin), Teacher(small, "shuffled"))
+        for alpha in (0.5, 0.9)
+    }
+    assert set(first) == alone | taught | {small}
+    assert first.index(small) < min(first.index(run) for run in taught if run.teacher.network == small)
+    assert all(run.needs in grid.runs for run in grid.runs if run.needs)
+
+
+def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
+    given = {"dataset": "x.npz", "seeds": [7], "network": {"width": 4}, "recipe": {"epochs": 9}}
+    grid = read(tmp_path, GOOD, **given)
+    assert (grid.dataset, grid.seeds, grid.settings.epochs) == ("x.npz", (7,), 9)
+    assert {run.width for run in grid.runs} == {4}
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_studies_that_come_along(path):
+    grid = config.read_config(path)
+    assert len(grid.seeds) == {"smoke": 2, "depth_cifar10": 3}.get(path.stem, 5)
+    comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert (
+        f"python -m experiments.study{'' if path.stem == 'smoke' else f' --study={path.stem}'}" in comment[0]
+    )
+    assert re.search(r"(minutes|hour)s? on two cores", " ".join(comment))
+    alone = {run.alone for run in grid.runs if run.is_taught}
+    assert alone <= set(grid.runs)
+    if path.stem != "regularisation":
+        assert {run.baseline for run in grid.runs if run.is_taught} <= set(grid.runs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("depth: [14, 20], ", "deep: [14, 20], ", 10, "unknown axis 'deep': use one of alpha, "),
+        ("depth: [14, 20], ", "depth: [], ", 10, "depth is empty: give it a value, or leave it out"),
+        ("[14, 20]", "[14, 21]", 10, "depth must be 6n+2 with n >= 1"),
+        (
+            "    teacher: [twin",
+            "    teacher: [r110, twin",
+            13,
+            "no run trains the teacher 'r110': the teachers are",
+        ),
+        ("depth: 8, width", "depth: 9, width", 8, "depth must be 6n+2"),
+        ("control: shuffled", "control: guess", 8, "control must be one of"),
+        ("alpha: [0.5, 0.9]", "alpha: [0.5, 9]", 14, "alpha, the weight of the teacher's term"),
+        ("alpha: [0.5, 0.9]", "alpha_epochs: 4", 11, "alpha_epochs must be below the 4 epochs"),
+        ("    teacher: [twin, other]\n", "", 11, "teacher must be given where the variant ends in"),
+        ("depth: [14, 20], ", "", 10, "depth is missing"),
+        ("seeds: 2", "seeds: 0", 3, "seeds must be at least one"),
+        ("seeds: 2", "seeds: [1, 1]", 3, "each once"),
+        ("seeds: 2", "seeds: many", 3, "seeds must be a whole number"),
+        ("seeds: 2", f"seeds: [1, {2**31}]", 3, "each of the seeds must be a whole number"),
+        ("seeds: 2", "seeds: 2\ndataset: [a]", 4, "a word is needed here"),
+        ("seeds: 2", "seeds: 2\n[a]: 1", 4, "a word is needed here"),
+        ("[C1]", "[C1, C1]", 2, "the claim 'C1' stands here twice"),
+        ("[C1]", "[{C1: yes}]", 2, "a word is needed here"),
+        ("epochs: 4", "epochs: 4, deterministic: maybe", 4, "deterministic must be a bool"),
+        ("epochs: 4", "epochs: 4, strategy: multiworker", 4, "one host each"),
+        ("Is it so?", "\x07", 1, "is no YAML text"),
+        ("seeds: 2", "seed: 2", 3, "unknown entry 'seed'"),
+        ("seeds: 2\n", "", 1, "'seeds' is missing"),
+        ("[C1]", "[C9]", 2, "unknown claim 'C9': use of C1"),
+        ("epochs: 4", "epochs: -4", 4, "epochs must lie in"),
+        ("epochs: 4", "seed: 4", 4, "unknown setting 'seed'"),
+        ("epochs: 4", "epochs: many", 4, "'<=' not supported"),
+        ("width: 8}", "width: [8]}", 5, "width must be a whole number"),
+        ("question: Is it so?", "question: [", 3, "is no YAML"),
+        ("network: {width: 8}", "margin: 3", 5, "a share of accuracy between 0 and 1"),
+        ("seeds: 2", "seeds: 2\nseeds: 3", 4, "'seeds' stands here twice"),
+        ("recipe: {epochs: 4}", "recipe: 4", 4, "names with values are needed here. Received: 4"),
+        ("twin: {variant: residual}", "twin: {variant: plain + KD}", 7, "teacher must be given"),
+        ("Is it so?", "!!python/object/apply:os.getcwd []", 1, "could not determine a constructor"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(tmp_path, old, new, line, message):
+    assert old in GOOD
+    with pytest.raises(ValueError, match=rf"mine\.yaml:{line}: .*{re.escape(message)}"):
+        read(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_an_empty_or_absent_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"mine\.yaml:1: is empty"):
+        read(tmp_path, "# nothing\n")
+    (tmp_path / "mine.yaml").write_bytes(GOOD.replace("so?", "s\xf6?").encode("latin-1"))
+    with pytest.raises(ValueError, match=r"mine\.yaml:1: is no YAML text"):
+        config.read_config(tmp_path / "mine.yaml")
+    with pytest.raises(FileNotFoundError, match="there is no study file"):
+        config.read_config(tmp_path / "none.yaml")

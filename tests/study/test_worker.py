@@ -1,0 +1,147 @@
+"""A study's runs as they are really trained: twins, shared teachers, controls, fewer labels."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_kd.data import datasets
+from keras_kd.models import serialization, weights
+from keras_kd.study import runner, worker
+from keras_kd.study.design import Run, Teacher
+from keras_kd.training import config, evaluation
+from keras_kd.training.trainer import distill
+from tests.support.arrays import tiny_arrays
+from tests.support.networks import same, weights_of
+
+pytestmark = pytest.mark.last  # operations stay deterministic, and XLA is off
+
+SETTINGS = config.Settings(epochs=2, batch_size=16, strategy="none", deterministic=True)
+TWIN = Run(8, "residual", width=4, seed=3)
+TAUGHT = Run(8, "plain + KD", width=4, seed=3, teacher=Teacher(TWIN))
+
+
+SHUFFLED, SMOOTHING, UNTRAINED = (
+    dataclasses.replace(TAUGHT, teacher=Teacher(TWIN, name))
+    for name in ("shuffled", "smoothing", "untrained")
+)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, **tiny_arrays(np.random.default_rng(0)))
+    return worker.RunTrainer(str(path), SETTINGS)
+
+
+def do(trainer, folder, *runs):
+    return {run: runner.execute(trainer, run, folder) for run in runs}
+
+
+@pytest.fixture(scope="module")
+def trained(trainer, tmp_path_factory):
+    """A study's folder and its results."""
+    folder = tmp_path_factory.mktemp("study")
+    return folder, do(trainer, folder, TWIN, TAUGHT.alone, TAUGHT, SHUFFLED, SMOOTHING, UNTRAINED)
+
+
+def network_of(folder, run):
+    return serialization.load_model(folder / "runs" / run.key / worker.MODEL)
+
+
+def test_twins_start_from_the_same_weights(trainer, trained):
+    _, results = trained
+    assert len({result["start"] for result in results.values()}) == 1
+    dataset = trainer.load(3)
+    networks = [worker.build(run, dataset, SETTINGS) for run in (TWIN, TAUGHT)]
+    assert same(*map(weights_of, networks))
+    assert weights.digest(networks[0]) == results[TWIN]["start"]
+    other = worker.build(dataclasses.replace(TWIN, seed=4), dataset, SETTINGS)
+    assert weights.digest(other) != results[TWIN]["start"]
+
+
+def test_a_result_is_what_the_saved_network_measures(trainer, trained):
+    folder, results = trained
+    teacher, network = network_of(folder, TWIN), network_of(folder, TAUGHT)
+    result = results[TAUGHT]
+    measured = evaluation.evaluate(network, trainer.load(3), teacher=teacher)
+    assert measured == pytest.approx({name: result[name] for name in measured}, rel=1e-5)
+    assert result["parameters"] == sum(np.prod(w.shape) for w in network.trainable_weights)
+    assert result["validation_accuracy"] == result["history"]["val_accuracy"][-1]
+    assert len(results[TWIN]["history"]["loss"]) == 2
+    files = {path.name for path in (folder / "runs" / TWIN.key).iterdir()}
+    assert files >= {"result.json", "log.txt", "model.keras", "flags.cfg", "checkpoints", "tensorboard"}
+
+
+def test_a_taught_run_is_what_distill_gives(trainer, trained):
+    folder, results = trained
+    dataset = trainer.load(3)
+    settings = dataclasses.replace(SETTINGS, seed=3)
+    student = worker.build(TAUGHT, dataset, settings)
+    teacher = network_of(folder, TWIN)
+    live = distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9)
+    assert live.history["loss"] == pytest.approx(results[TAUGHT]["history"]["loss"], rel=1e-4)
+    assert evaluation.evaluate(student, dataset)["loss"] == pytest.approx(results[TAUGHT]["loss"], rel=1e-3)
+
+
+def test_teachers_are_asked_once_and_controls_teach_something_else(trained):
+    folder, results = trained
+    assert len(list((folder / "teacher_logits").iterdir())) == 2  # the teacher's, and the untrained one's
+    taught = [TAUGHT, SHUFFLED, SMOOTHING, UNTRAINED]
+    assert len({results[run]["loss"] for run in taught}) == len(taught)
+
+
+def test_an_untrained_teacher_is_not_the_students_start(trainer):
+    dataset = trainer.load(3)
+    teacher = worker.teacher_network(UNTRAINED, dataset, trainer.settings_of(TWIN), None)
+    assert not same(weights_of(teacher), weights_of(worker.build(TAUGHT, dataset, SETTINGS)))
+
+
+def test_the_teacher_leaves_after_its_epochs():
+    run = dataclasses.replace(TAUGHT, alpha_epochs=2, alpha=0.7)
+    alpha = worker.alpha_of(run, steps_per_epoch=5)
+    values = [float(alpha(keras.ops.convert_to_tensor(step, "int32"))) for step in range(12)]
+    assert values == pytest.approx([0.7] * 10 + [0.0] * 2)
+    fewer = dataclasses.replace(run, label_fraction=0.5)
+    assert float(worker.alpha_of(fewer, 5)(19)) == pytest.approx(0.7)
+    assert float(worker.alpha_of(fewer, 5)(20)) == 0.0
+    assert worker.alpha_of(TAUGHT, 5) == 0.9
+
+
+def test_fewer_labels_mean_fewer_examples_and_as_many_steps(trainer, tmp_path):
+    run = dataclasses.replace(TAUGHT.alone, label_fraction=0.5)
+    (result,) = do(trainer, tmp_path, run).values()
+    assert len(result["history"]["loss"]) == 4
+    whole = trainer.load(3)
+    part = datasets.subset(whole, 0.5, 3)
+    assert len(part.train.labels) == len(whole.train.labels) / 2
+    assert set(np.unique(part.train.labels)) == set(range(4))
+    np.testing.assert_array_equal(part.mean, whole.mean)
+    np.testing.assert_array_equal(part.std, whole.std)
+    assert part.test is whole.test
+    assert datasets.subset(whole, 1.0) is whole
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5, 0.02])
+def test_too_few_labels_are_refused(trainer, share):
+    with pytest.raises(ValueError, match=r"share of training examples|aside|there is no example"):
+        datasets.subset(trainer.load(0), share)
+
+
+def test_a_run_taken_up_again_is_the_same_bit_for_bit(trainer, trained, tmp_path, monkeypatch):
+    saves = []
+
+    def killed(model, path):
+        saves.append(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serialization, "save_model", killed)
+    with pytest.raises(KeyboardInterrupt):
+        do(trainer, tmp_path, TWIN)
+    monkeypatch.undo()
+    (cut,) = do(trainer, tmp_path, TWIN).values()
+    assert saves
+    whole = trained[1][TWIN]
+    assert json.dumps({**whole, "seconds": 0}) == json.dumps({**cut, "seconds": 0})

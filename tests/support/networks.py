@@ -1,0 +1,59 @@
+"""Small networks, and their weights compared."""
+
+import keras
+import numpy as np
+
+import keras_kd
+
+
+def mlp(units=8, classes=4, seed=0, name=None, **dense):
+    """A small classifier without BatchNorm or dropout."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(units, "relu", **dense),
+            keras.layers.Dense(classes),
+        ],
+        name=name,
+    )
+
+
+def trio(depth=8):
+    """A residual network and two plain ones, untrained, with weights of equal names and shapes."""
+    found = {}
+    for seed, label in enumerate(("residual", "plain", "plain + KD")):
+        keras.utils.set_random_seed(seed)
+        found[label] = keras_kd.cifar_resnet(depth, (8, 8, 1), 4, width=4, shortcuts=not seed)
+    return found
+
+
+def shaken(model, seed=1):
+    """The model with random weights, statistics of BatchNorm included."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 16
+        draw = rng.normal(size=weight.shape) / np.sqrt(fan_in)
+        positive = weight.path.endswith(("gamma", "variance"))
+        weight.assign(np.abs(1 + draw) if positive else draw)
+    return model
+
+
+def weights_of(model):
+    return [np.array(weight) for weight in model.get_weights()]
+
+
+def same(weights, others):
+    """Whether two lists of weights are equal bit for bit."""
+    return len(weights) == len(others) and all(map(np.array_equal, weights, others))
+
+
+def sparse_ce(**kwargs):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **kwargs)
+
+
+def resnet8(seed=0, **options):
+    """The smallest residual network, for 8x8 colour images of 4 classes."""
+    keras.utils.set_random_seed(seed)
+    return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **options)

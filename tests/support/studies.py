@@ -1,0 +1,59 @@
+"""A small study without any training: its records and what is found in them."""
+
+import numpy as np
+
+from keras_kd.study.design import Run, Teacher
+from keras_kd.study.findings import claims, summary
+from keras_kd.study.runner import RunRecord
+
+SEEDS = range(3)
+
+
+def records(failed=()):
+    """A small study with a drop at depth 32 alone; seed by seed."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for seed in SEEDS:
+        for depth, drop in ((20, -0.02), (32, 0.1)):
+            twin = Run(depth, "residual", width=8, seed=seed)
+            small = Run(8, "residual", width=4, seed=seed)
+            taught = [
+                Run(depth, "plain + KD", width=8, seed=seed, teacher=teacher, alpha_epochs=stays)
+                for teacher in (Teacher(twin), Teacher(small), Teacher(twin, "shuffled"))
+                for stays in (0, 2)
+            ]
+            truth = {small: 0.8, twin: 0.95, taught[0].alone: 0.95 - drop}
+            truth |= dict.fromkeys(taught, 0.94 - drop / 3)
+            for run, accuracy in truth.items():
+                accuracy += 0.005 * rng.normal()
+                curve = [accuracy / 2, accuracy - 0.01 * rng.random()]
+                result = {"accuracy": accuracy, "loss": 0.1, "parameters": 10, "seconds": 1.5}
+                result |= {"validation_accuracy": curve[-1], "history": {"val_accuracy": curve}}
+                record = RunRecord(run, result)
+                found.setdefault(run, RunRecord(run, error="no <luck>") if run.key in failed else record)
+    return found
+
+
+FAILED = "p32w8-kd-r8w4-T4-a0.9-k2-s2"
+
+
+def found_of(study_records, names=tuple(claims.CLAIMS)):
+    found = summary.summarize(study_records, names, margin=0.01, test_examples=360)
+    return found | {
+        "study": "tried",
+        "grew": False,
+        "question": "Is <this> so?",
+        "command": "python -m experiments.study --study=tried",
+        "claims": names,
+        "seeds": list(SEEDS),
+        "margin": 0.01,
+        "settings": {"epochs": 2, "learning_rate": 0.02, "batch_size": 64, "seed": 0},
+        "dataset": {
+            "name": "digits",
+            "fingerprint": "0" * 16,
+            "examples": {"train": 1293, "validation": 144, "test": 360},
+            "image_shape": [8, 8, 1],
+        },
+        "versions": {"keras": "3.15.1"},
+        "machine": {"system": "Linux", "cores": 2},
+    }

@@ -1,0 +1,76 @@
+"""Trains on N logical CPUs and writes the weights and logs: one process per strategy.
+
+python tests/replica_steps.py N OUT.npz [batch_norm]
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_kd
+from keras_kd.models.batch_norm import synchronized_batch_norm
+from keras_kd.training import optimizers
+
+replicas, out, batch_norm = int(sys.argv[1]), sys.argv[2], "batch_norm" in sys.argv
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(64, 8, 8, 1)).astype("float32"), rng.integers(0, 4, 64)
+weight = rng.uniform(0.5, 1.5, 64).astype("float32")
+
+
+def network(seed, name):
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((8, 8, 1))
+    z = keras.layers.Conv2D(
+        8,
+        3,
+        strides=2,
+        use_bias=not batch_norm,  # before BatchNorm its gradient is nothing but rounding
+        kernel_regularizer=keras.regularizers.L2(0.01),
+        # Keras counts activity losses once per replica beside synchronised BatchNorm.
+        activity_regularizer=None if batch_norm else "l2",
+    )(image)
+    if batch_norm:
+        z = keras.layers.BatchNormalization()(z)
+    z = keras.layers.Flatten(name="features")(keras.layers.ReLU()(z))
+    return keras.Model(image, keras.layers.Dense(4)(z), name=name)
+
+
+with strategy.scope():
+    distiller = keras_kd.Distiller(
+        network(1, "teacher"),
+        network(2, "student"),
+        alpha=keras.optimizers.schedules.PolynomialDecay(0.9, 4, 0.2),
+        temperature=3.0,
+        terms=[
+            (
+                0.5,
+                keras.distillation.FeatureDistillation(
+                    keras.losses.MeanSquaredError(), "features", "features"
+                ),
+            )
+        ],
+    )
+    distiller.compile(
+        optimizers.GlobalClipSGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+with synchronized_batch_norm(distiller.student, replicas):
+    batches = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(16, drop_remainder=True)
+    history = distiller.fit(batches, epochs=1, shuffle=False, verbose=0).history
+evaluated = distiller.evaluate(
+    tf.data.Dataset.from_tensor_slices((x[:63], y[:63])).batch(28), verbose=0, return_dict=True
+)
+np.savez(
+    out,
+    *distiller.student.get_weights(),
+    step=keras.ops.convert_to_numpy(distiller.step),
+    **{f"train_{name}": values[0] for name, values in history.items()},
+    **{f"test_{name}": value for name, value in evaluated.items()},
+)

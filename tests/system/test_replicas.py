@@ -1,0 +1,79 @@
+"""1, 2 and 4 replicas take the same steps: losses, regularisers, terms, clipping, decay, schedules."""
+
+import json
+
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd.models import serialization
+from tests.support.arrays import tiny_arrays
+from tests.support.processes import ROOT, run_python
+
+
+def written(path, script, *arguments):
+    status, _, stderr = run_python(ROOT / "tests" / "system" / script, *arguments)
+    assert status == 0, stderr[-2000:]
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def trained(replicas, path, *options):
+    return written(path, "replica_steps.py", replicas, path, *options)
+
+
+@pytest.mark.parametrize("options", [(), ("batch_norm",)], ids=["plain", "batch_norm"])
+def test_replicas_step_like_one_device(tmp_path, options):
+    one = trained(1, tmp_path / "1.npz", *options)
+    for replicas in (2, 4):
+        several = trained(replicas, tmp_path / f"{replicas}.npz", *options)
+        assert several.keys() == one.keys()
+        for name, value in one.items():
+            difference = np.linalg.norm(several[name] - value) / (np.linalg.norm(value) or 1)
+            assert difference < 1e-5, f"{name} with {replicas} replicas: {difference:.1e}"
+
+
+@pytest.mark.slow
+def test_whole_runs_on_1_2_and_4_replicas_are_the_same(tmp_path):
+    """Synchronised BatchNorm, clipping, augmentation; 14 validation and 23 test images do not divide.
+
+    With two the teacher was asked before; with four the images lie on the devices.
+    """
+    serialization.save_model(keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4), tmp_path / "teacher.keras")
+    np.savez(tmp_path / "data.npz", **tiny_arrays(np.random.default_rng(0), train=133, test=23))
+    options = {1: [], 2: ["--teacher_views=1", "--teacher_dtype=float32"], 4: ["--images=device"]}
+    results = {replicas: whole_run(tmp_path, replicas, options[replicas]) for replicas in options}
+    one = results[1]
+    assert one["dataset"]["examples"] == {"train": 119, "validation": 14, "test": 23}
+    for replicas in (2, 4):
+        several = results[replicas]
+        for label, history in one["history"].items():
+            assert several["history"][label].keys() == history.keys()
+            for name, values in history.items():
+                np.testing.assert_allclose(
+                    several["history"][label][name], values, rtol=1e-4, atol=1e-4, err_msg=name
+                )
+        for label, row in one["networks"].items():
+            assert several["networks"][label]["accuracy"] == row["accuracy"]
+            assert several["networks"][label]["agreement"] == row["agreement"]
+            assert several["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
+
+
+def whole_run(folder, replicas, options):
+    status, _, errors = run_python(
+        "-m",
+        "experiments.distill",
+        "--dataset=data.npz",
+        "--epochs=1",
+        "--batch_size=24",
+        "--teacher=teacher.keras",
+        "--student_depth=8",
+        "--student_width=4",
+        "--strategy=mirrored",
+        f"--replicas={replicas}",
+        *options,
+        f"--out=runs/{replicas}",
+        cwd=folder,
+    )
+    assert status == 0, errors[-2000:]
+    return json.loads((folder / "runs" / str(replicas) / "result.json").read_text())

@@ -1,0 +1,282 @@
+import dataclasses
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_kd.data import datasets, sampling
+from keras_kd.distillation import teacher_cache
+from keras_kd.training import callbacks, config, evaluation, trainer
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import backend
+from tests.support.networks import resnet8 as network
+from tests.support.networks import same, weights_of
+
+FAST = config.Settings(
+    epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
+)
+
+
+@pytest.fixture
+def dataset(npz):
+    return datasets.load(npz)
+
+
+def test_training_learns_what_can_be_learnt(dataset, tmp_path):
+    model = network()
+    settings = dataclasses.replace(FAST, epochs=12)
+    trained = trainer.train(model, dataset, settings, folder=tmp_path, label="net")
+    assert evaluation.evaluate(model, dataset)["accuracy"] > 0.9
+    assert len(trained.history["loss"]) == 12
+    assert trained.seconds > 0
+
+
+def test_the_same_settings_train_the_same_network(dataset):
+    models = [network(seed=3) for _ in range(2)]
+    for model in models:
+        trainer.train(model, dataset, FAST)
+    assert same(*map(weights_of, models))
+    other = network(seed=3)
+    trainer.train(other, dataset, dataclasses.replace(FAST, seed=1))
+    assert not same(weights_of(models[0]), weights_of(other))
+
+
+def test_distilling_leaves_the_teacher_and_borrows_the_student(dataset, tmp_path):
+    teacher, student = network(seed=1), network(seed=2, shortcuts=False)
+    before = weights_of(teacher)
+    trained = trainer.distill(teacher, student, dataset, FAST, alpha=0.5, folder=tmp_path, label="student")
+    assert same(before, weights_of(teacher))
+    assert all(kernel.regularizer is None for kernel in student.trainable_weights)
+    assert trained.history["alpha"] == [0.5, 0.5]
+    assert trained.history["temperature"] == [4.0, 4.0]
+
+
+def test_evaluate_is_the_float64_reference(dataset):
+    model, teacher = network(seed=1), network(seed=2)
+    measured = evaluation.evaluate(model, dataset, teacher=teacher, batch_size=7)
+    x = ((dataset.test.images / 255 - dataset.mean) / dataset.std).astype("float32")
+    logits, others = (m.predict(x, verbose=0).astype(np.float64) for m in (model, teacher))
+    y = dataset.test.labels
+    picked = np.log(np.sum(np.exp(logits), axis=1)) - logits[np.arange(len(y)), y]
+    assert measured["loss"] == pytest.approx(picked.mean(), rel=1e-5)
+    assert measured["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == y))
+    assert measured["agreement"] == pytest.approx(np.mean(logits.argmax(1) == others.argmax(1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decay": "decoupled"},
+        {"schedule": "step", "clip_norm": 0.0},
+        {"precision": "mixed_bfloat16", "augmentation": "crop"},
+        {"warmup_fraction": 0.0, "momentum": 0.0},
+    ],
+    ids=str,
+)
+def test_every_recipe_trains(dataset, change):
+    settings = dataclasses.replace(FAST, **change)
+    with strategy.scope(settings):
+        model = network()
+    assert keras.config.dtype_policy().name == "float32"
+    history = trainer.train(model, dataset, settings).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_decoupled_decay_spares_batch_norm_and_biases(dataset):
+    """The rate is so low that nothing moves but what decays."""
+    settings = dataclasses.replace(FAST, decay="decoupled", weight_decay=1e5, learning_rate=1e-6)
+    model = network()
+    before = {weight.path: weight.numpy() for weight in model.trainable_weights}
+    trainer.train(model, dataset, settings)
+    for weight in model.trainable_weights:
+        change = np.linalg.norm(weight.numpy() - before[weight.path])
+        if weight.path.endswith("/kernel"):
+            assert change > 0.1 * np.linalg.norm(before[weight.path]), weight.path
+        else:
+            assert change < 1e-4, weight.path
+
+
+def test_a_loss_that_explodes_stops_the_run_and_keeps_what_was_saved(dataset, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("logits").bias.assign(np.full(4, np.nan))
+
+    settings = dataclasses.replace(FAST, epochs=5)
+    with pytest.raises(
+        callbacks.TrainingDivergedError, match=r"loss of 'net' is nan in epoch 2 .*lower learning rate"
+    ):
+        trainer.train(network(), dataset, settings, folder=tmp_path, label="net", callbacks=[Spoil()])
+    with np.load(tmp_path / "checkpoints" / "net.1.npz") as saved:
+        variables = [saved[name] for name in saved.files if name.startswith("variable")]
+    assert len(variables) > len(network().weights)
+    assert np.isfinite(np.concatenate([value.ravel() for value in variables])).all()
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
+
+
+def test_weights_that_explode_in_the_last_step_are_not_saved(dataset, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                self.model.get_layer("logits").bias.assign(np.full(4, np.nan))
+
+    with pytest.raises(callbacks.TrainingDivergedError, match=r"nan in epoch 1 \(validation\)"):
+        trainer.train(network(), dataset, FAST, folder=tmp_path, label="net", callbacks=[Spoil()])
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(monkeypatch):
+    class Strategy:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setattr(strategy, "prepare", lambda settings: Strategy())
+    with pytest.raises(
+        ValueError, match="batch_size must be a multiple of the 3 replicas. Received: batch_size=64"
+    ):
+        strategy.scope(config.Settings()).__enter__()
+
+
+def test_the_log_has_one_line_per_epoch(dataset, tmp_path):
+    trainer.train(network(), dataset, FAST, folder=tmp_path, label="net")
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert len(lines) == 2
+    assert re.match(
+        r"net epoch 1/2 [\d.]+s accuracy=.* learning_rate=.* loss=.* val_accuracy=.* val_loss=", lines[0]
+    )
+
+
+def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    npz_only = set(tmp_path.iterdir())
+    trainer.train(network(), dataset, FAST)
+    assert set(tmp_path.iterdir()) == npz_only
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 2.5}, "epochs must be a whole number. Received: 2.5"),
+        ({"schedule": "step", "warmup_fraction": 0.5}, "warm-up must end before"),
+        ({"weight_decay": float("inf")}, "weight_decay must lie in"),
+        ({"epochs": 0}, r"epochs must lie in \[1, inf\]. Received: epochs=0"),
+        ({"learning_rate": 0.0}, "learning_rate must be > 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be > 0"),
+        ({"momentum": 1.5}, "momentum must lie in"),
+        ({"weight_decay": float("nan")}, "weight_decay must lie in"),
+        ({"clip_norm": -1.0}, "clip_norm must lie in"),
+        ({"schedule": "linear"}, "schedule must be one of"),
+        ({"precision": "float8"}, "precision must be one of"),
+        ({"strategy": "tpu"}, "strategy must be one of"),
+        ({"augmentation": "mixup"}, "augmentation must be one of"),
+        ({"seed": -1}, "seed must lie in"),
+        ({"replicas": -1}, "replicas must lie in"),
+        ({"replicas": 1.5}, "replicas must be a whole number"),
+    ],
+    ids=str,
+)
+def test_settings_name_what_is_wrong(change, message):
+    with pytest.raises(ValueError, match=message):
+        config.Settings(**change)
+
+
+def test_settings_can_be_written_down():
+    assert config.Settings(**json.loads(json.dumps(dataclasses.asdict(FAST)))) == FAST
+
+
+@pytest.fixture
+def keep(dataset, tmp_path):
+    def kept(teacher, settings=FAST, views=2, **options):
+        plan = sampling.batch_schedule(dataset, settings.batch_size, seed=settings.seed, views=views)
+        return teacher_cache.cache_logits(teacher, dataset, plan, tmp_path / "logits", **options)
+
+    return kept
+
+
+def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep):
+    teacher = network(seed=1)
+    settings = dataclasses.replace(FAST, epochs=3)
+    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    live, kept = (
+        trainer.distill(teacher, student, dataset, settings, teacher_logits=logits).history
+        for student, logits in zip(
+            students, (None, keep(teacher, settings, views=3, dtype="float32")), strict=True
+        )
+    )
+    assert live.keys() == kept.keys()
+    for name, values in live.items():
+        np.testing.assert_allclose(kept[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for weight, other in zip(*map(weights_of, students), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
+
+
+def test_kept_logits_teach_without_the_teacher(dataset, keep, monkeypatch):
+    teacher = network(seed=1)
+    kept = keep(teacher)
+
+    as_it_is, asked = teacher.call, []
+
+    def counting(inputs, **options):
+        asked.append(len(inputs))
+        return as_it_is(inputs, **options)
+
+    monkeypatch.setattr(teacher, "call", counting)
+    histories = [
+        trainer.distill(teacher, network(seed=seed), dataset, FAST, teacher_logits=kept).history
+        for seed in range(2)
+    ]
+    assert all(len(history["val_soft_loss"]) == 2 for history in histories)
+    assert sum(asked) <= 2 * (1 + teacher_cache.PROBES)  # to know it again
+
+
+def test_logits_of_another_teacher_or_training_are_refused(dataset, keep):
+    kept = keep(network(seed=1))
+    with pytest.raises(ValueError, match=r"logits of something else: teacher was '\w+' and is '\w+'"):
+        trainer.distill(network(seed=2), network(), dataset, FAST, teacher_logits=kept)
+    settings = dataclasses.replace(FAST, seed=1)
+    with pytest.raises(ValueError, match="seed was 0 and is 1"):
+        trainer.distill(network(seed=1), network(), dataset, settings, teacher_logits=kept)
+
+
+@pytest.mark.parametrize(
+    "change", [{"images": "device"}, {"steps_per_execution": 3}, {"jit_compile": "on"}], ids=str
+)
+def test_what_makes_it_faster_does_not_change_it(dataset, change):
+    teacher = network(seed=1)
+    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    histories = [
+        trainer.distill(teacher, student, dataset, dataclasses.replace(FAST, **options)).history
+        for student, options in zip(students, ({}, change), strict=True)
+    ]
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for weight, other in zip(*map(weights_of, students), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
+
+
+def test_an_execution_does_not_reach_into_the_next_epoch(dataset):
+    settings = dataclasses.replace(FAST, steps_per_execution=2)
+    with pytest.raises(ValueError, match="must divide the 3 steps of an epoch. Received: 2"):
+        trainer.train(network(), dataset, settings)
+
+
+def test_terms_on_layers_see_images_on_the_host(dataset, monkeypatch):
+    terms = [keras.distillation.FeatureDistillation("mse", "stage3_block1_out", "stage3_block1_out")]
+    pair = network(seed=1), network(seed=2)
+    history = trainer.distill(*pair, dataset, FAST, terms=terms).history
+    monkeypatch.setattr(backend, "has_accelerator", lambda: True)
+    settings = dataclasses.replace(FAST, images="auto", steps_per_execution=1)
+    again = trainer.distill(network(seed=1), network(seed=2), dataset, settings, terms=terms).history
+    np.testing.assert_allclose(
+        again["feature_distillation_loss"], history["feature_distillation_loss"], rtol=1e-4
+    )
+    with pytest.raises(ValueError, match="terms on layers need images='host'"):
+        trainer.distill(*pair, dataset, dataclasses.replace(FAST, images="device"), terms=terms)
+
+
+def test_bytes_are_not_shared_between_hosts():
+    settings = config.Settings(images="device", strategy="multiworker")
+    with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
+        trainer.images_on_device(settings)
+    assert not trainer.images_on_device(dataclasses.replace(settings, images="auto"))

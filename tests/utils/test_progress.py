@@ -1,0 +1,40 @@
+import io
+
+from keras_kd.utils import progress
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bars_and_lines_are_silent_where_another_shows_the_whole(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr", Screen())
+    assert not progress.bar("images").disable
+    with progress.silence():
+        assert progress.bar("images").disable
+        progress.say("hidden")
+    assert not progress.bar("images").disable
+    progress.say("shown")
+    assert capsys.readouterr().out == "shown\n"
+
+
+def test_bars_are_silent_where_nobody_watches(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert progress.bar("images").disable
+
+
+def test_the_time_left_leaves_out_the_first_piece():
+    now = iter([60.0, 62.0, 66.0])
+    left = progress.TimeLeft(lambda: next(now))
+    assert left.after(0, 100) is None
+    assert left.after(0, 100) is None
+    assert left.after(10, 100) is None  # the first piece compiled for a minute
+    assert left.after(20, 100) == 2.0 / 10 * 80
+    assert left.after(40, 100) == 6.0 / 30 * 60
+    assert left.after(100, 100) == 0.0
+
+
+def test_durations_are_as_exact_as_they_are_known():
+    assert progress.duration(89.4) == "89 s"
+    assert progress.duration(600.0) == "10 min"
