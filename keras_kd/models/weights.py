@@ -2,12 +2,16 @@
 
 import contextlib
 import hashlib
+import math
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_kd.models import graph
+
+# Ends of the paths of what BatchNorm measures of the data.
+STATISTICS = ("moving_mean", "moving_variance")
 
 
 def read_variables(variables):
@@ -16,6 +20,23 @@ def read_variables(variables):
         f"{place:06d} {variable.path}": np.array(keras.ops.convert_to_numpy(variable))
         for place, variable in enumerate(variables)
     }
+
+
+def count_parameters(model, trainable_only=False):
+    """How many numbers a network holds.
+
+    Args:
+      model: a built `keras.Model`.
+      trainable_only: whether only those count that training changes, as papers count.
+
+    Returns:
+      A whole number; moving statistics of BatchNorm and the like never count.
+    """
+    if trainable_only:
+        counted = model.trainable_weights
+    else:
+        counted = [weight for weight in model.weights if not weight.path.endswith(STATISTICS)]
+    return sum(math.prod(weight.shape) for weight in counted)
 
 
 def digest(model):

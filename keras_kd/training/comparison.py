@@ -1,0 +1,210 @@
+"""A teacher, the student alone and the student distilled, trained and measured side by side.
+
+comparison = keras_kd.training.compare(teacher, build_student, dataset, settings, folder="runs/mine")
+print(comparison.effects.gain)
+"""
+
+import dataclasses
+import pathlib
+
+import keras
+
+from keras_kd.distillation import compatibility, schedules
+from keras_kd.models import serialization, weights
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.training import evaluation, trainer
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import statistics
+
+TEACHER, BASELINE, ALONE, DISTILLED = "teacher", "baseline", "student_alone", "student_distilled"
+
+# Where a run keeps each network.
+NETWORK_FILES = {
+    TEACHER: "teacher.keras",
+    BASELINE: "baseline.keras",
+    ALONE: "student_alone.keras",
+    DISTILLED: "student.keras",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkResult:
+    """One network, measured on test.
+
+    Attributes:
+      accuracy: share of examples, in [0, 1].
+      loss: mean cross-entropy, in nats.
+      agreement: share of examples for which it names the teacher's class.
+      parameters: trainable ones.
+      seconds: of its training; None if it was trained before.
+    """
+
+    accuracy: float
+    loss: float
+    agreement: float
+    parameters: int
+    seconds: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Effects:
+    """Differences of test accuracies; None where the student's residual twin is not among the networks.
+
+    Attributes:
+      drop: twin minus student alone: what the shortcuts are worth.
+      gain: student distilled minus student alone: what the teacher is worth.
+      recovery: gain / drop; None where there is no drop.
+    """
+
+    drop: float | None
+    gain: float
+    recovery: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns.
+
+    Attributes:
+      models: `{label: keras.Model}`, trained.
+      networks: `{label: NetworkResult}`.
+      effects: an `Effects`.
+      history: `{label: {metric: [value per epoch]}}` of those that were trained here.
+    """
+
+    models: dict[str, keras.Model]
+    networks: dict[str, NetworkResult]
+    effects: Effects
+    history: dict[str, dict[str, list[float]]]
+
+    def to_json(self):
+        """The numbers as plain values: `networks`, `effects` and `history`."""
+        return {
+            "networks": {label: dataclasses.asdict(row) for label, row in self.networks.items()},
+            "effects": dataclasses.asdict(self.effects),
+            "history": self.history,
+        }
+
+
+def compare(
+    teacher,
+    build_student,
+    dataset,
+    settings,
+    *,
+    train_teacher=True,
+    baseline=None,
+    temperature=4.0,
+    alpha=0.9,
+    alpha_epochs=0,
+    terms=(),
+    teacher_logits=None,
+    folder=None,
+    callbacks=lambda label, network: (),
+):
+    """Trains a teacher, a student alone and the same student distilled; measures each on test, once.
+
+    Called again with the same folder it goes on after the last epoch that was saved there.
+
+    Args:
+      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      build_student: a function without arguments that returns an untrained student; it is called twice, and
+        both should start alike.
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a `keras_kd.training.Settings`, for all networks.
+      train_teacher: whether the teacher is trained first.
+      baseline: the student's residual twin, which drop and recovery refer to: "teacher" if the teacher is it,
+        an untrained `keras.Model`, or None.
+      temperature, alpha, terms: as for `keras_kd.Distiller`.
+      alpha_epochs: alpha falls to 0 after so many epochs; 0: it stays.
+      teacher_logits: a function from the trained teacher to its `TeacherTargets` (such as cached logits), or
+        None: it is asked at each step.
+      folder: gets the networks, curves and all that `train` writes; None writes nothing.
+      callbacks: a function from a network's label and the network to further Keras callbacks.
+
+    Returns:
+      A `Comparison`; None on each host but the chief.
+
+    Raises:
+      ValueError: see `train` and `distill`.
+    """
+    models = {TEACHER: teacher}
+    if isinstance(baseline, keras.Model):
+        models[BASELINE] = baseline
+    models |= {ALONE: build_student(), DISTILLED: build_student()}
+    compatibility.check_pair(teacher, models[DISTILLED])
+
+    distillation = {
+        "temperature": temperature,
+        "alpha": schedules.until_epoch(alpha, alpha_epochs, trainer.batch_schedule(dataset, settings).steps),
+        "terms": terms,
+    }
+    trained = {}
+    for label, model in models.items():
+        count = weights.count_parameters(model, trainable_only=True)
+        print(f"{label}: {model.name}, {count:,} parameters", flush=True)
+        options = {"folder": folder, "label": label, "callbacks": callbacks(label, model)}
+        if label == DISTILLED:
+            options |= distillation | {"teacher_logits": teacher_logits and teacher_logits(teacher)}
+            trained[label] = trainer.distill(teacher, model, dataset, settings, **options)
+        elif label != TEACHER or train_teacher:
+            trained[label] = trainer.train(model, dataset, settings, **options)
+    if not strategy.is_chief(settings):
+        return None
+    comparison = _measured(models, trained, dataset, "teacher" if baseline == "teacher" else BASELINE)
+    if folder is not None:
+        hparams = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
+        _write(comparison, pathlib.Path(folder), dataset, settings, hparams)
+    return comparison
+
+
+def _measured(models, trained, dataset, twin):
+    networks = {}
+    for label, model in models.items():
+        networks[label] = NetworkResult(
+            **evaluation.evaluate(model, dataset, teacher=models[TEACHER]),
+            parameters=weights.count_parameters(model, trainable_only=True),
+            seconds=trained[label].seconds if label in trained else None,
+        )
+    history = {label: each.history for label, each in trained.items()}
+    return Comparison(models, networks, effects_of(networks, twin), history)
+
+
+def effects_of(networks, twin):
+    """The `Effects` in `{label: NetworkResult}`.
+
+    Args:
+      networks: with the labels of `NETWORK_FILES`.
+      twin: label of the student's residual twin, which need not be there.
+    """
+    alone, distilled = networks[ALONE].accuracy, networks[DISTILLED].accuracy
+    gain = statistics.gain(distilled, alone)
+    if twin not in networks:
+        return Effects(None, gain, None)
+    accuracy = networks[twin].accuracy
+    return Effects(statistics.drop(accuracy, alone), gain, statistics.recovery(accuracy, alone, distilled))
+
+
+def _write(comparison, folder, dataset, settings, hparams):
+    """The networks, samples, curves and hyperparameters, in the folder of a run."""
+    for label, model in comparison.models.items():
+        serialization.save_model(model, folder / NETWORK_FILES[label])
+    logs = folder / "tensorboard"
+    tensorboard.write_picture(logs / "samples", "samples", figures.sample_grid(dataset))
+    names = {"teacher": comparison.models[TEACHER].name, "student": comparison.models[DISTILLED].name}
+    measures = {
+        f"{label}/{measure}": getattr(row, measure)
+        for label, row in comparison.networks.items()
+        for measure in ("accuracy", "loss", "agreement")
+    }
+    tensorboard.write_hparams(
+        logs / "hparams",
+        folder.name,
+        dataclasses.asdict(settings) | hparams | names,
+        dataclasses.asdict(comparison.effects) | measures,
+    )
+    curves = figures.accuracy_curves(
+        comparison.history, {label: row.accuracy for label, row in comparison.networks.items()}
+    )
+    tensorboard.write_picture(logs / "curves", "curves", curves)
+    figures.write_png(curves, folder / "curves.png")

@@ -1,0 +1,91 @@
+"""A teacher, the student alone and the student distilled: measured alike, both students from one start."""
+
+import json
+
+import pytest
+
+from keras_kd import training
+from keras_kd.data import datasets
+from keras_kd.models import weights
+from keras_kd.training import comparison
+from tests.support.networks import resnet8, same, weights_of
+
+SETTINGS = training.Settings(epochs=2, batch_size=24, strategy="none")
+
+
+@pytest.fixture
+def dataset(npz):
+    return datasets.load(npz)
+
+
+def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
+    found = training.compare(
+        resnet8(seed=1),
+        lambda: resnet8(seed=2, shortcuts=False),
+        dataset,
+        SETTINGS,
+        baseline="teacher",
+        temperature=2.0,
+        alpha=0.5,
+        folder=tmp_path,
+    )
+    teacher, alone, distilled = (
+        resnet8(seed=1),
+        resnet8(seed=2, shortcuts=False),
+        resnet8(seed=2, shortcuts=False),
+    )
+    training.train(teacher, dataset, SETTINGS)
+    training.train(alone, dataset, SETTINGS)
+    training.distill(teacher, distilled, dataset, SETTINGS, temperature=2.0, alpha=0.5)
+    for label, model in (("teacher", teacher), ("student_alone", alone), ("student_distilled", distilled)):
+        assert same(weights_of(found.models[label]), weights_of(model))
+        row = found.networks[label]
+        measured = training.evaluate(model, dataset, teacher=teacher)
+        assert (row.accuracy, row.loss, row.agreement) == tuple(
+            measured[n] for n in ("accuracy", "loss", "agreement")
+        )
+        assert row.parameters == weights.count_parameters(model, trainable_only=True)
+        assert (tmp_path / comparison.NETWORK_FILES[label]).is_file()
+    accuracy = {label: row.accuracy for label, row in found.networks.items()}
+    assert found.effects.drop == accuracy["teacher"] - accuracy["student_alone"]
+    assert found.effects.gain == accuracy["student_distilled"] - accuracy["student_alone"]
+    assert (tmp_path / "curves.png").is_file()
+    plain = json.loads(json.dumps(found.to_json()))
+    assert plain["networks"]["teacher"]["accuracy"] == accuracy["teacher"]
+    assert list(plain["history"]) == ["teacher", "student_alone", "student_distilled"]
+
+
+def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
+    teacher = resnet8(seed=1)
+    before = weights_of(teacher)
+    asked = []
+    found = training.compare(
+        teacher,
+        lambda: resnet8(seed=2, shortcuts=False),
+        dataset,
+        SETTINGS,
+        train_teacher=False,
+        baseline=resnet8(seed=2),
+        callbacks=lambda label, network: asked.append(label) or (),
+    )
+    assert same(before, weights_of(teacher))
+    assert found.networks["teacher"].seconds is None
+    assert list(found.history) == ["baseline", "student_alone", "student_distilled"]
+    assert asked == list(found.networks)
+    assert (
+        found.effects.drop == found.networks["baseline"].accuracy - found.networks["student_alone"].accuracy
+    )
+
+
+def result(accuracy):
+    return comparison.NetworkResult(accuracy, 0.1, 1.0, 10, 1.0)
+
+
+def test_effects():
+    rows = {"teacher": result(0.9), "student_alone": result(0.5), "student_distilled": result(0.7)}
+    effects = comparison.effects_of(rows, "teacher")
+    assert (effects.drop, effects.gain) == pytest.approx((0.4, 0.2))
+    assert effects.recovery == pytest.approx(0.5)
+    assert comparison.effects_of(rows, "baseline") == comparison.Effects(None, pytest.approx(0.2), None)
+    rows["teacher"] = result(0.4)
+    assert comparison.effects_of(rows, "teacher").recovery is None
