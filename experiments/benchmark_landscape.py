@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 import keras_kd
-from experiments import console, machine, watching
+from experiments import console, machine
 from keras_kd.analysis.landscape import directions, evaluation, surface
 from keras_kd.data import augmentation, datasets
 from keras_kd.models import weights
@@ -121,9 +121,9 @@ def truth_of_eta(steps=51, examples=1000, after=0.05):
         seconds = left.after(done, total)
         if not told and done >= after * total:
             told.extend((seconds, time.monotonic()))
-        watch("51 x 51 points", done, total)
+        report("51 x 51 points", done, total)
 
-    with tempfile.TemporaryDirectory() as folder, watching.Watch() as watch:
+    with tempfile.TemporaryDirectory() as folder, progress.ProgressReporter(console.STOP.check) as report:
         path = pathlib.Path(folder) / "survey.npz"
         evaluation.GridEvaluation(path, height.along(plane), points, height.identity(plane)).run(note)
     took = time.monotonic() - told[1]

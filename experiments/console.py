@@ -14,6 +14,7 @@ from rich.table import Table
 from keras_kd.training import callbacks
 from keras_kd.training.distributed import strategy, watchdog
 from keras_kd.utils import backend, optional
+from keras_kd.utils.identity import IdentityMismatchError
 
 DEBUG = flags.DEFINE_bool("debug", False, "Whether an error shows its traceback.")
 
@@ -123,6 +124,8 @@ def _exit(status):
 
 def _one_line(error):
     line = " ".join(str(error).split())
+    if isinstance(error, IdentityMismatchError):
+        return f"{line}: choose another --out, or pass --overwrite to start anew"
     if os.strerror(errno.ENOSPC) in line:  # TensorFlow's errors have no number
         return (
             f"the disk is full ({line}): free some space and give the same command again, which goes "

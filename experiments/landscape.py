@@ -12,9 +12,10 @@ import functools
 
 from absl import flags
 
-from experiments import console, looking, networks, watching
+from experiments import console, looking, networks
 from keras_kd.analysis import landscape
 from keras_kd.analysis.landscape import surface
+from keras_kd.utils import progress
 
 _DEFAULTS = landscape.LandscapeConfig()
 
@@ -47,8 +48,8 @@ def main():
     result, groups = networks.read()
     networks.load_dataset(result, groups[0].seed)  # what is wrong is said before anything is written
     with looking.opened("landscape") as folder:
-        with watching.Watch() as watch:
-            groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
+        with progress.ProgressReporter(console.STOP.check) as report:
+            groups = looking.each(groups, folder, functools.partial(look, result, options, report))
         looking.finish(folder, "landscape", result, groups)
 
 
@@ -60,7 +61,7 @@ def options_of_flags():
     return landscape.LandscapeConfig(**{name: flags.FLAGS[name].value for name in names})
 
 
-def look(result, options, watch, group, folder):
+def look(result, options, report, group, folder):
     """What there is to see around the networks of one group."""
     options = dataclasses.replace(options, seed=group.draws(options.seed))
     dataset = networks.load_dataset(result, group.seed)
@@ -74,7 +75,7 @@ def look(result, options, watch, group, folder):
         folder,
         training_images=networks.training_images(dataset, len(labels), options.seed),
         ways=group.points(),
-        watch=functools.partial(watching.named, watch, group.name),
+        on_progress=report.named(group.name),
     )
     return found if group.ways else found | {"left_out": [*found["left_out"], _NO_WAYS]}
 

@@ -13,7 +13,7 @@ import functools
 
 from absl import flags
 
-from experiments import console, looking, networks, watching
+from experiments import console, looking, networks
 from keras_kd.analysis import reuse
 from keras_kd.analysis.reuse import features, probes
 from keras_kd.analysis.reuse import report as reuse_report
@@ -48,8 +48,8 @@ def main():
     result, groups = networks.read()
     check(result, groups, options)
     with looking.opened("reuse") as folder:
-        with watching.Watch() as watch:
-            groups = looking.each(groups, folder, functools.partial(look, result, options, watch))
+        with progress.ProgressReporter(console.STOP.check) as report:
+            groups = looking.each(groups, folder, functools.partial(look, result, options, report))
         for remark in dict.fromkeys(remark for group in groups for remark in reuse_report.remarks(group)):
             progress.say(remark)
         looking.finish(folder, "reuse", result, groups)
@@ -83,14 +83,14 @@ def own(options, group):
     return dataclasses.replace(options, seed=group.draws(options.seed))
 
 
-def look(result, options, watch, group, folder):
+def look(result, options, report, group, folder):
     """How the networks of one group use their blocks."""
     options = own(options, group)
     dataset = networks.load_dataset(result, group.seed)
     loaded = group.load()
     images, labels = networks.examples(loaded, dataset, options.seed)
-    named = functools.partial(watching.named, watch, group.name)
-    return reuse.analyze(loaded, dataset, images, labels, options, folder, watch=named)
+    named = report.named(group.name)
+    return reuse.analyze(loaded, dataset, images, labels, options, folder, on_progress=named)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,27 @@ import hashlib
 import numpy as np
 
 
+class IdentityMismatchError(ValueError):
+    """What is stored belongs to something else than what is asked for.
+
+    Attributes:
+      path: of the file or folder, which stays as it is.
+      changes: what differs, in one line.
+    """
+
+    def __init__(self, path, changes):
+        super().__init__(f"{path} was made of something else: {changes}")
+        self.path = path
+        self.changes = changes
+
+
+def check_identity(path, stored, wanted):
+    """Raises an `IdentityMismatchError` if two identities, `{name: JSON value}`, differ."""
+    changes = differences(stored, wanted)
+    if changes:
+        raise IdentityMismatchError(path, changes)
+
+
 def differences(found, wanted):
     """What differs between two identities, `{name: JSON value}`, in one line; empty if nothing does."""
     return ", ".join(

@@ -80,12 +80,76 @@ class TimeLeft:
 
 
 def no_progress(done, total):
-    """What is called with the steps done and their number where nobody watches."""
+    """What is called with the steps done and their number where no progress is shown."""
 
 
-def with_progress(steps, watch):
-    """Hands on the steps, a list, one by one; `watch` is called before the first and after each."""
-    watch(0, len(steps))
+def no_titled_progress(title, done, total):
+    """What is called with the name of the work too where no progress is shown."""
+
+
+def with_progress(steps, on_progress):
+    """Hands on the steps, a list, one by one; `on_progress` is called before the first and after each."""
+    on_progress(0, len(steps))
     for done, step in enumerate(steps, 1):
         yield step
-        watch(done, len(steps))
+        on_progress(done, len(steps))
+
+
+# Seconds between two lines where there is no bar.
+LINE_SECONDS = 15.0
+
+
+class ProgressReporter:
+    """Shows how far work is and when it ends: a bar on a terminal, else a line now and then, on stderr.
+
+    with ProgressReporter(stop.check) as report:
+        evaluation.run(lambda done, total: report("surface", done, total))
+
+    Args:
+      check_stop: is called with what is done, in words, at every step; what it raises ends the work between
+        two steps. None: nothing stops it.
+    """
+
+    def __init__(self, check_stop=None):
+        self._check_stop = check_stop or (lambda text: None)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._title = None
+        self._printed = time.monotonic()
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error):
+        self._bar.stop()
+
+    def __call__(self, title, done, total):
+        """Shows that so many steps of so many are done of the work with this title."""
+        self._check_stop(f"{title}: {done} of {total} done")
+        if title != self._title:
+            self._begin(title, total)
+        seconds = self._time_left.after(done, total)
+        left = "" if seconds is None else f"{duration(seconds)} left"
+        self._bar.update(self._task, completed=done, left=left)
+        now = time.monotonic()
+        if self._bar.disable and now - self._printed >= LINE_SECONDS:
+            self._printed = now
+            print(f"{title}: {done}/{total}{left and ', '}{left}", file=sys.stderr, flush=True)
+
+    def _begin(self, title, total):
+        self._title = title
+        self._time_left = TimeLeft()
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        self._task = self._bar.add_task(title, total=total, left="")
+
+    def named(self, name):
+        """The same under the name of what the work belongs to."""
+        return lambda title, done, total: self(f"{name}: {title}", done, total)

@@ -125,5 +125,5 @@ def test_other_networks_in_the_same_place_are_refused_and_nothing_is_lost(finish
     (run / "landscape" / "group.json").unlink()  # as a kill before the end leaves it
     status, _, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=tmp_path / "copy")
     assert status == 1
-    assert "around-student-distilled.npz holds another survey" in error_line(errors)
+    assert "around-student-distilled.npz was made of something else" in error_line(errors)
     assert (run / "landscape" / "result.json").read_bytes() == before

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_kd.utils import array_store, files
+from keras_kd.utils.identity import IdentityMismatchError
 
 
 def test_a_piece_is_measured_once_even_by_another_process(tmp_path):
@@ -12,9 +13,9 @@ def test_a_piece_is_measured_once_even_by_another_process(tmp_path):
         return {"names": ["a", "plain + KD"], "values": np.array([0.5, np.nan])}
 
     for _ in range(2):
-        kept = array_store.ArrayStore(path, {"what": "x"})
+        store = array_store.ArrayStore(path, {"what": "x"})
         for _ in range(2):
-            found = kept.once("ranks/plain + KD", measure)
+            found = store.once("ranks/plain + KD", measure)
             assert list(found["names"]) == ["a", "plain + KD"]
             np.testing.assert_array_equal(found["values"], [0.5, np.nan])
     assert len(calls) == 1
@@ -27,10 +28,10 @@ def test_a_piece_is_measured_once_even_by_another_process(tmp_path):
 
 def test_what_fails_leaves_the_pieces_before_it(tmp_path):
     path = tmp_path / "found.npz"
-    kept = array_store.ArrayStore(path, {})
-    kept.once("first", lambda: {"values": [1]})
+    store = array_store.ArrayStore(path, {})
+    store.once("first", lambda: {"values": [1]})
     with pytest.raises(ZeroDivisionError):
-        kept.once("second", lambda: {"values": [1 / 0]})
+        store.once("second", lambda: {"values": [1 / 0]})
     again = array_store.ArrayStore(path, {})
     assert "first" in again
     assert "second" not in again
@@ -39,31 +40,41 @@ def test_what_fails_leaves_the_pieces_before_it(tmp_path):
 def test_a_piece_under_way_goes_on_after_its_last_kept_step(tmp_path, monkeypatch):
     monkeypatch.setattr(array_store, "SAVE_SECONDS", 0.0)
     path = tmp_path / "found.npz"
-    kept, sums = array_store.ArrayStore(path, {}), {"sum": np.zeros(2)}
-    assert kept.begun("long", sums) == 0
+    store, sums = array_store.ArrayStore(path, {}), {"sum": np.zeros(2)}
+    assert store.resume("long", sums) == 0
     for step in (1, 2):
         sums["sum"] += step
-        kept.keep("long", sums, step)
-    kept, sums = array_store.ArrayStore(path, {}), {"sum": np.zeros(2)}
-    assert kept.begun("long", sums) == 2
+        store.checkpoint("long", sums, step)
+    store, sums = array_store.ArrayStore(path, {}), {"sum": np.zeros(2)}
+    assert store.resume("long", sums) == 2
     np.testing.assert_array_equal(sums["sum"], [3, 3])
-    kept.finish("long", {"mean": {"values": sums["sum"] / 2}})
+    store.commit("long", {"mean": {"values": sums["sum"] / 2}})
     assert files.read_arrays(path).keys() == {"identity", "mean/values"}
 
 
 def test_steps_are_not_written_more_often_than_every_few_seconds(tmp_path):
-    kept = array_store.ArrayStore(tmp_path / "found.npz", {})
+    store = array_store.ArrayStore(tmp_path / "found.npz", {})
     for step in range(9):
-        kept.keep("long", {"sum": np.zeros(2)}, step)
+        store.checkpoint("long", {"sum": np.zeros(2)}, step)
     assert not list(tmp_path.iterdir())
+    store.checkpoint("long", {"sum": np.zeros(2)}, 9, now=True)
+    assert list(tmp_path.iterdir())
+
+
+def test_the_keys_of_a_piece_without_a_name_stand_alone(tmp_path):
+    path = tmp_path / "found.npz"
+    array_store.ArrayStore(path, {}).commit("long", {"": {"values": [1]}})
+    assert files.read_arrays(path).keys() == {"identity", "values"}
+    np.testing.assert_array_equal(array_store.ArrayStore(path, {})[""]["values"], [1])
 
 
 def test_pieces_of_something_else_are_refused_and_stay(tmp_path):
     path = tmp_path / "found.npz"
     array_store.ArrayStore(path, {"network": "a", "seed": 1}).once("first", lambda: {"values": [1]})
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="found.npz holds .* something else: network was 'a' and is 'b': "):
+    with pytest.raises(IdentityMismatchError, match="found.npz was made of something else") as caught:
         array_store.ArrayStore(path, {"network": "b", "seed": 1})
+    assert (caught.value.path, caught.value.changes) == (path, "network was 'a' and is 'b'")
     np.savez(tmp_path / "other.npz", values=[1])
     with pytest.raises(ValueError, match="other.npz does not say what it is of"):
         array_store.ArrayStore(tmp_path / "other.npz", {})
@@ -74,6 +85,6 @@ def test_pieces_of_something_else_are_refused_and_stay(tmp_path):
 
 def test_without_a_file_pieces_are_in_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    kept = array_store.ArrayStore(None, {})
-    assert kept.once("first", lambda: {"values": [1]}) is kept["first"]
+    store = array_store.ArrayStore(None, {})
+    assert store.once("first", lambda: {"values": [1]}) is store["first"]
     assert not list(tmp_path.iterdir())

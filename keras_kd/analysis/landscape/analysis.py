@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_kd.analysis.landscape import curvature, directions, evaluation, geometry, surface
 from keras_kd.models import weights
-from keras_kd.utils import files
+from keras_kd.utils import files, progress
 
 EIGENVALUES = ("smallest", "largest")
 
@@ -77,7 +77,7 @@ def analyze(
     *,
     training_images=None,
     ways=None,
-    watch=lambda title, done, total: None,
+    on_progress=progress.no_titled_progress,
 ):
     """Surveys the landscape around and between networks.
 
@@ -89,13 +89,15 @@ def analyze(
       options: an `Options`.
       folder: for the surveys' `.npz` files; what is there already is not measured again.
       ways: `{label: [points]}`, snapshots of a network's training.
-      watch: is called with what is being surveyed, the points done and their number.
+      on_progress: is called with what is being surveyed, the points done and their number.
 
     Returns:
       `{"networks": [...], "planes": [...], "lines": [...], "left_out": [text]}`, plain values with None for
       what is not finite; `left_out` says what cannot be drawn, and why.
     """
-    surveyor = _Analysis(networks, (images, labels, training_images), options, pathlib.Path(folder), watch)
+    surveyor = _Analysis(
+        networks, (images, labels, training_images), options, pathlib.Path(folder), on_progress
+    )
     found = {
         "planes": [*surveyor.around(), *surveyor.through(), *surveyor.along(ways or {})],
         "lines": surveyor.between(),
@@ -108,13 +110,13 @@ def analyze(
 
 
 class _Analysis:
-    def __init__(self, networks, data, options, folder, watch):
+    def __init__(self, networks, data, options, folder, on_progress):
         self._networks = networks
         self._points = {label: weights.weights_of(network) for label, network in networks.items()}
         self._data = data
         self._options = options
         self._folder = folder
-        self._watch = watch
+        self._on_progress = on_progress
         self._heights = {}
         self.left_out = [*self._apart()]
 
@@ -202,8 +204,8 @@ class _Analysis:
     def _survey(self, title, measure, points, identity, measures=surface.MEASURES, chunk=surface.CHUNK):
         name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         survey = evaluation.GridEvaluation(self._folder / f"{name}.npz", measure, points, identity, measures)
-        self._pulse = lambda: self._watch(title, survey.done, len(survey.points))
-        survey.run(lambda done, total: self._watch(title, done, total), chunk=chunk)
+        self._pulse = lambda: self._on_progress(title, survey.done, len(survey.points))
+        survey.run(lambda done, total: self._on_progress(title, done, total), chunk=chunk)
         return survey
 
     def _product(self, local):

@@ -15,7 +15,7 @@ from keras import ops
 from keras_kd.analysis.reuse import features, lesions, metrics, similarity
 from keras_kd.analysis.reuse.probes import probe_accuracies
 from keras_kd.models import blocks, graph, inference, weights
-from keras_kd.utils import array_store, files, identity
+from keras_kd.utils import array_store, files, identity, progress
 
 ARRAYS = "reuse.npz"
 
@@ -49,7 +49,7 @@ def analyze(
     options,
     folder=None,
     *,
-    watch=lambda title, done, total: None,
+    on_progress=progress.no_titled_progress,
 ):
     """Measures how networks use their features and blocks.
 
@@ -66,8 +66,8 @@ def analyze(
       options: an `Options`.
       folder: gets every array in `ARRAYS`, each piece as soon as it is measured; what is there already is
         not measured again. None: nothing is kept.
-      watch: is called with what is being measured, the steps done and their number; what it raises ends the
-        work, with nothing lost but the last seconds.
+      on_progress: is called with what is being measured, the steps done and their number; what it raises
+        ends the work, with nothing lost but the last seconds.
 
     Returns:
       `{"networks": [...], "cka": [...]}`, plain values with None for what is not defined.
@@ -76,8 +76,8 @@ def analyze(
       ValueError: for layers that a network does not have, and for a folder with pieces of something else.
     """
     path = None if folder is None else pathlib.Path(folder) / ARRAYS
-    kept = array_store.ArrayStore(path, _identity(networks, dataset, images, labels, options))
-    found = _Analysis(networks, dataset, (images, labels), options, kept, watch)
+    store = array_store.ArrayStore(path, _identity(networks, dataset, images, labels, options))
+    found = _Analysis(networks, dataset, (images, labels), options, store, on_progress)
     pairs, rows = found.similarities(), [found.row(label) for label in networks]
     _sum_up_branches([row for row in rows if "branches" in row])
     for row in rows:
@@ -106,13 +106,13 @@ def layers_compared(network, which):
 class _Analysis:
     """Measures piece by piece; what is kept is not measured again."""
 
-    def __init__(self, networks, dataset, examples, options, kept, watch):
+    def __init__(self, networks, dataset, examples, options, store, on_progress):
         self._networks = networks
         self._dataset = dataset
         self._images, self._labels = examples
         self._options = options
-        self._kept = kept
-        self._watch = watch
+        self._store = store
+        self._on_progress = on_progress
         self._compared = {label: layers_compared(net, options.layers) for label, net in networks.items()}
         self._layers = {
             label: blocks.layers_of(net, self._compared[label]) for label, net in networks.items()
@@ -133,21 +133,23 @@ class _Analysis:
             return row | self._branches(label) | self._lesions(label)
         return row | self._accuracy(label)
 
-    def _watching(self, title):
-        return functools.partial(self._watch, title)
+    def _progress_of(self, title):
+        return functools.partial(self._on_progress, title)
 
     # ---- layers
 
     def similarities(self):
         """`{(label, label): CKA}` of each network with itself and with each other."""
         pairs = list(itertools.combinations_with_replacement(self._networks, 2))
-        if any(_cka(pair) not in self._kept for pair in pairs):
+        if any(_cka(pair) not in self._store for pair in pairs):
             self._compare(pairs)
         return {
             (one, other): {
                 "x": one,
                 "y": other,
-                **{name: self._kept[_cka((one, other))][name] for name in ("layers_x", "layers_y", "values")},
+                **{
+                    name: self._store[_cka((one, other))][name] for name in ("layers_x", "layers_y", "values")
+                },
             }
             for one, other in pairs
         }
@@ -162,22 +164,22 @@ class _Analysis:
         }
         size = self._options.batch_size
         batches = len(features.batches(self._images, size))
-        begun = self._kept.begun("cka", sums)
+        resumed = self._store.resume("cka", sums)
         streams = {
-            label: features.features(network, self._layers[label], self._images, size, skip=begun)
+            label: features.features(network, self._layers[label], self._images, size, skip=resumed)
             for label, network in self._networks.items()
         }
-        self._watch("CKA", begun, batches)
-        for done in range(begun + 1, batches + 1):
+        self._on_progress("CKA", resumed, batches)
+        for done in range(resumed + 1, batches + 1):
             grams = {
                 label: similarity.centred_grams(next(streams[label]), self._layers[label])
                 for label in streams
             }
             for (one, other), measure in measures.items():
                 measure.add(grams[one], grams[other])
-            self._kept.keep("cka", sums, done)
-            self._watch("CKA", done, batches)
-        self._kept.finish("cka", {_cka(pair): self._alike(pair, measures[pair]) for pair in pairs})
+            self._store.checkpoint("cka", sums, done)
+            self._on_progress("CKA", done, batches)
+        self._store.commit("cka", {_cka(pair): self._alike(pair, measures[pair]) for pair in pairs})
 
     def _alike(self, pair, measure):
         layers_x, layers_y = (self._layers[label] for label in pair)
@@ -187,8 +189,10 @@ class _Analysis:
         """The dimensions that layers make use of."""
         layers = self._layers[label]
         arguments = (self._networks[label], self._images, layers, self._options.batch_size)
-        watch = self._watching(f"spectra of {label}")
-        spectra = self._kept.once(f"spectra/{label}", lambda: metrics.spectra(*arguments, watch=watch))
+        on_progress = self._progress_of(f"spectra of {label}")
+        spectra = self._store.once(
+            f"spectra/{label}", lambda: metrics.spectra(*arguments, on_progress=on_progress)
+        )
         spectra = [spectra[layer] for layer in layers]
         ranks = self._per_layer("ranks", label, lambda: [metrics.effective_rank(each) for each in spectra])
         return {"spectra": spectra, "ranks": ranks, "effective_rank": float(np.mean(ranks))}
@@ -205,7 +209,7 @@ class _Analysis:
                 examples=options.probe_examples,
                 seed=options.seed,
                 batch_size=options.batch_size,
-                watch=self._watching(f"linear classifiers on {label}"),
+                on_progress=self._progress_of(f"linear classifiers on {label}"),
             )
             return list(found.values())
 
@@ -215,7 +219,7 @@ class _Analysis:
     def _per_layer(self, name, label, measure):
         """A number for each layer."""
         layers = self._layers[label]
-        return self._kept.once(f"{name}/{label}", lambda: {"layers": layers, "values": measure()})["values"]
+        return self._store.once(f"{name}/{label}", lambda: {"layers": layers, "values": measure()})["values"]
 
     def _accuracy(self, label):
         """What `_lesions` tells too, of a network that has none."""
@@ -226,7 +230,7 @@ class _Analysis:
             answers = [ops.convert_to_numpy(forward(part)["logits"]).argmax(axis=-1) for part in parts]
             return {"intact": np.mean(np.concatenate(answers) == self._labels)}
 
-        return {"accuracy": float(self._kept.once(f"accuracy/{label}", measure)["intact"])}
+        return {"accuracy": float(self._store.once(f"accuracy/{label}", measure)["intact"])}
 
     # ---- blocks
 
@@ -242,14 +246,14 @@ class _Analysis:
         """`{"branches": {block: what it adds}}`."""
 
         def measure():
-            watch = self._watching(f"blocks of {label}")
+            on_progress = self._progress_of(f"blocks of {label}")
             found = metrics.branch_ratios(
-                self._networks[label], self._images, self._options.batch_size, watch=watch
+                self._networks[label], self._images, self._options.batch_size, on_progress=on_progress
             )
             values = {name: [getattr(branch, name) for branch in found.values()] for name in _OF_BRANCHES}
             return {"blocks": np.array(list(found), str), **values}
 
-        found = self._kept.once(f"branches/{label}", measure)
+        found = self._store.once(f"branches/{label}", measure)
         return {
             "branches": {
                 block: {name: found[name][place] for name in _OF_BRANCHES}
@@ -259,9 +263,9 @@ class _Analysis:
 
     def _lesions(self, label):
         """What is left without blocks."""
-        if f"lesions/{label}" not in self._kept:
+        if f"lesions/{label}" not in self._store:
             self._examine(label)
-        arrays = self._kept[f"lesions/{label}"]
+        arrays = self._store[f"lesions/{label}"]
         found = _findings(arrays)
         drops = [found.intact - accuracy for accuracy in found.single.values()]
         return {
@@ -285,17 +289,17 @@ class _Analysis:
         )
         patient, title, total = self._patients[label], f"lesions of {label}", len(plan.lesions)
         found = {"accuracies": np.full(total, np.nan)}
-        begun = self._kept.begun(title, found)
-        self._watch(title, begun, total)
-        for done, lesion in enumerate(plan.lesions[begun:], begun + 1):
+        resumed = self._store.resume(title, found)
+        self._on_progress(title, resumed, total)
+        for done, lesion in enumerate(plan.lesions[resumed:], resumed + 1):
             found["accuracies"][done - 1] = patient.accuracy(
                 self._images, self._labels, lesion.silenced, lesion.swapped, options.batch_size
             )
-            self._kept.keep(title, found, done)
-            self._watch(title, done, total)
+            self._store.checkpoint(title, found, done)
+            self._on_progress(title, done, total)
         unable = [block for block in patient.blocks if block not in patient.silenceable]
         arrays = _arrays(plan.findings(found["accuracies"])) | {"cannot_be_silenced": np.array(unable, str)}
-        self._kept.finish(title, {f"lesions/{label}": arrays})
+        self._store.commit(title, {f"lesions/{label}": arrays})
 
 
 def _cka(pair):

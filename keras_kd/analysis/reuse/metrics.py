@@ -25,7 +25,7 @@ class Branch:
     cosine: float
 
 
-def branch_ratios(model, images, batch_size=256, *, watch=progress.no_progress):
+def branch_ratios(model, images, batch_size=256, *, on_progress=progress.no_progress):
     """How much each block changes what it is given, and in which direction.
 
     With a shortcut, x is the skip and F(x) the branch that the block adds to it. Without, x is the block's
@@ -37,7 +37,7 @@ def branch_ratios(model, images, batch_size=256, *, watch=progress.no_progress):
       model: a network with blocks, see `blocks_of`.
       images: float `[n, height, width, channels]`, normalised.
       batch_size: images at a time, at the most.
-      watch: is called with the batches done and their number.
+      on_progress: is called with the batches done and their number.
 
     Returns:
       `{block name: Branch}`, in order.
@@ -54,7 +54,7 @@ def branch_ratios(model, images, batch_size=256, *, watch=progress.no_progress):
     totals = {name: np.zeros((2, 2)) for name in pairs}  # ratio and cosine: sum and count of each
     with deep_graphs():
         forward = inference.compiled(keras.Model(graph.inputs_of(model), pairs))
-    for batch in progress.with_progress(features.batches(images, batch_size), watch):
+    for batch in progress.with_progress(features.batches(images, batch_size), on_progress):
         for name, tensors in forward(batch).items():
             for total, values in zip(
                 totals[name], _ratio_and_cosine(*map(features.to_host, tensors)), strict=True
@@ -121,7 +121,7 @@ def effective_rank(singular_values):
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
-def spectra(model, images, layer_names, batch_size=256, *, watch=progress.no_progress):
+def spectra(model, images, layer_names, batch_size=256, *, on_progress=progress.no_progress):
     """Singular values of the centred features of layers, over channels.
 
     Every position of every image is one sample; channels are the last axis.
@@ -131,7 +131,7 @@ def spectra(model, images, layer_names, batch_size=256, *, watch=progress.no_pro
       images: float `[n, height, width, channels]`, normalised.
       layer_names: names of layers, see `layers_of`.
       batch_size: images at a time, at the most.
-      watch: is called with the batches done and their number.
+      on_progress: is called with the batches done and their number.
 
     Returns:
       `{layer name: float64 [channels]}`, falling: square roots of the eigenvalues of the covariance, so the
@@ -141,7 +141,7 @@ def spectra(model, images, layer_names, batch_size=256, *, watch=progress.no_pro
       ValueError: for an unknown layer, or none.
     """
     covariances = {name: _Covariance() for name in layer_names}
-    batches = progress.with_progress(features.batches(images, batch_size), watch)
+    batches = progress.with_progress(features.batches(images, batch_size), on_progress)
     for batch in features.streamed(model, layer_names, batches):
         for name, values in batch.items():
             covariances[name].update(values)

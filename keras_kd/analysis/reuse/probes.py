@@ -13,7 +13,7 @@ PROBE_STEPS = 5000
 
 
 def probe_accuracies(
-    model, dataset, layer_names, *, examples=None, seed=0, batch_size=256, watch=progress.no_progress
+    model, dataset, layer_names, *, examples=None, seed=0, batch_size=256, on_progress=progress.no_progress
 ):
     """How well a linear classifier reads the classes from each layer.
 
@@ -28,7 +28,7 @@ def probe_accuracies(
       examples: how many training examples at the most, drawn at random; None: all.
       seed: of the draw.
       batch_size: images at a time, at the most.
-      watch: is called with the steps done and their number: a batch is one, and so is a classifier.
+      on_progress: is called with the steps done and their number: a batch is one, and so is a classifier.
 
     Returns:
       `{layer name: accuracy in [0, 1]}`.
@@ -40,7 +40,7 @@ def probe_accuracies(
     """
     train = probe_examples(dataset, examples, seed)
     batches = [features.batches(split.images, batch_size) for split in (train, dataset.test)]
-    steps = progress.with_progress([*batches[0], *batches[1], *layer_names], watch)
+    steps = progress.with_progress([*batches[0], *batches[1], *layer_names], on_progress)
     given, asked = (
         _pooled(model, layer_names, itertools.islice(steps, len(of_split)), dataset) for of_split in batches
     )

@@ -87,7 +87,7 @@ def test_what_is_there_is_not_measured_again(looked):
         *examples,
         OPTIONS,
         folder,
-        watch=lambda title, done, total: asked.append((title, done == total)),
+        on_progress=lambda title, done, total: asked.append((title, done == total)),
     )
     assert asked
     assert all(done for _, done in asked)
@@ -98,7 +98,7 @@ def test_what_is_there_is_not_measured_again(looked):
 def test_a_survey_of_another_network_is_refused(looked):
     folder, networks, examples, _ = looked
     others = networks | {"residual": keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)}
-    with pytest.raises(ValueError, match="around-residual.npz holds another survey: .*origin was"):
+    with pytest.raises(ValueError, match="around-residual.npz was made of something else: .*origin was"):
         landscape.analyze(others, *examples, OPTIONS, folder)
 
 
@@ -201,14 +201,14 @@ def test_a_signal_between_two_products_ends_the_work(data, tmp_path):
     wanted = landscape.analyze(networks, x, y, QUICK, tmp_path)
     (tmp_path / "spectrum-at-a.npz").unlink()
 
-    def watch(title, done, total):
+    def on_progress(title, done, total):
         asked.append(title)
         if asked.count("spectrum at a") == 4:
             raise KeyboardInterrupt
 
     asked = []
     with pytest.raises(KeyboardInterrupt):
-        landscape.analyze(networks, x, y, QUICK, tmp_path, watch=watch)
+        landscape.analyze(networks, x, y, QUICK, tmp_path, on_progress=on_progress)
     assert "trace at a" not in asked
     found = landscape.analyze(networks, x, y, QUICK, tmp_path)
     assert found["networks"][0]["spectrum"] == pytest.approx(wanted["networks"][0]["spectrum"])

@@ -165,16 +165,16 @@ class StoppedError(Exception):
 
 
 def stopping(after):
-    """A watch that raises at the call `after`, as a signal does; notes what it was told."""
+    """A on_progress that raises at the call `after`, as a signal does; notes what it was told."""
     told = []
 
-    def watch(title, done, total):
+    def on_progress(title, done, total):
         told.append((title, done, total))
         if len(told) > after:
             raise StoppedError
 
-    watch.told = told
-    return watch
+    on_progress.told = told
+    return on_progress
 
 
 @pytest.fixture
@@ -202,11 +202,11 @@ def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
 ):
     monkeypatch.setattr(array_store, "SAVE_SECONDS", 0.0)
     networks, _, wanted = looked
-    watch, stops = stopping(after=10**6), 0
+    on_progress, stops = stopping(after=10**6), 0
     for after in range(1, 10**6, 16):
-        watch = stopping(after)
+        on_progress = stopping(after)
         try:
-            found = reuse.analyze(networks, dataset, *examples, OPTIONS, tmp_path, watch=watch)
+            found = reuse.analyze(networks, dataset, *examples, OPTIONS, tmp_path, on_progress=on_progress)
             break
         except StoppedError:
             stops += 1
@@ -221,13 +221,13 @@ def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
 
 
 def test_progress_is_told_with_its_end(dataset, examples, looked):
-    watch = stopping(after=10**6)
-    reuse.analyze(looked[0], dataset, *examples, OPTIONS, watch=watch)
-    titles = dict.fromkeys(title for title, _, _ in watch.told)
+    on_progress = stopping(after=10**6)
+    reuse.analyze(looked[0], dataset, *examples, OPTIONS, on_progress=on_progress)
+    titles = dict.fromkeys(title for title, _, _ in on_progress.told)
     kinds = ("spectra of", "linear classifiers on", "blocks of", "lesions of")
     assert list(titles) == ["CKA", *(f"{kind} {label}" for label in looked[0] for kind in kinds)]
     for title in titles:
-        steps = [(done, total) for told, done, total in watch.told if told == title]
+        steps = [(done, total) for told, done, total in on_progress.told if told == title]
         assert [done for done, _ in steps] == list(range(steps[0][1] + 1))
 
 
@@ -241,7 +241,7 @@ def test_pieces_of_something_else_are_refused(dataset, examples, looked, folder,
         images, labels, message = images[:20], labels[:20], "images was"
     else:
         options, message = dataclasses.replace(options, most=3), "most was 2 and is 3"
-    with pytest.raises(ValueError, match=f"measured of something else: .*{message}.*pass --overwrite"):
+    with pytest.raises(ValueError, match=f"made of something else: .*{message}"):
         reuse.analyze(networks, dataset, images, labels, options, folder)
     assert (folder / reuse.ARRAYS).read_bytes() == before
 
