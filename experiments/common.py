@@ -39,9 +39,7 @@ flags.DEFINE_float("momentum", _DEFAULTS.momentum, "Of SGD, with Nesterov's acce
 flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Of kernels; never of BN and biases.")
 flags.DEFINE_enum("decay", _DEFAULTS.decay, config.DECAYS, "L2 in the loss, or decoupled.")
 flags.DEFINE_float("clip_norm", _DEFAULTS.clip_norm, "Largest norm of the gradient; 0: any.")
-flags.DEFINE_enum(
-    "augmentation", _DEFAULTS.augmentation, augmentation.AUGMENTATIONS, "'auto' follows the dataset."
-)
+flags.DEFINE_enum("augmentation", _DEFAULTS.augmentation, augmentation.NAMES, "'auto' follows the dataset.")
 flags.DEFINE_enum("precision", _DEFAULTS.precision, config.PRECISIONS, "Of the computation.")
 flags.DEFINE_enum("strategy", _DEFAULTS.strategy, strategy.STRATEGIES, "'auto': mirrored on GPUs.")
 flags.DEFINE_integer(

@@ -19,7 +19,8 @@ import keras
 import numpy as np
 
 import keras_kd
-from keras_kd.data import augmentation, datasets, device_images, sampling
+from keras_kd.data import datasets, device_images, sampling
+from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import teacher_cache
 from keras_kd.models import folding, inference
 from keras_kd.training import config, trainer
@@ -135,7 +136,7 @@ class Contender:
 
     def teacher_forward(self):
         folded = folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
-        (teacher,) = trainer.feed([folded], self.dataset, self.settings)
+        (teacher,) = trainer.feed([folded], self._data(), self.settings)
         forward = inference.compiled(teacher)
         epoch = self.plan.epoch(0)
         for step in itertools.cycle(range(self.plan.steps)):
@@ -145,11 +146,15 @@ class Contender:
             self.turns.end()
 
     def _batch(self, epoch, step):
-        index, moves = epoch.index[step], [values[step] for values in epoch.moves]
+        index, params = epoch.index[step], {field: values[step] for field, values in epoch.params.items()}
         if trainer.images_on_device(self.settings):
-            return dict(zip(device_images.PLACE, (index, *moves), strict=True))
+            return {device_images.INDEX: index, **params}
         images = self.dataset.train.images[index]
-        return augmentation.augment(images, *moves, self.dataset.mean, self.dataset.std)
+        return self.plan.augmentation.apply(images, params, self.dataset.mean, self.dataset.std)
+
+    def _data(self, teacher_logits=None):
+        on_device = trainer.images_on_device(self.settings)
+        return TrainingData(self.dataset, self.plan, teacher_logits, on_device)
 
     def live(self):
         self._distil(None)
@@ -183,12 +188,7 @@ class Contender:
         """The share of a step's time that passes before its batch is there."""
         from keras_kd.data import tf_pipeline
 
-        places = trainer.images_on_device(self.settings)
-        batches = iter(
-            tf_pipeline.batches(
-                self.dataset, self.plan, epochs=FOREVER, teacher=teacher_logits, places=places
-            )
-        )
+        batches = iter(tf_pipeline.batches(self._data(teacher_logits), epochs=FOREVER))
         model.train_on_batch(*next(batches))
         waited = whole = 0.0
         for _ in range(WAITS):
@@ -216,7 +216,7 @@ class Contender:
         self._fit(Minimal(*self._fed_pair()))
 
     def _fed_pair(self):
-        return trainer.feed([self._network("teacher"), self._network("student")], self.dataset, self.settings)
+        return trainer.feed([self._network("teacher"), self._network("student")], self._data(), self.settings)
 
     def _fit(self, model):
         model.compile(
@@ -225,7 +225,7 @@ class Contender:
             metrics=["accuracy"],
             jit_compile=config.JIT[self.settings.jit_compile],
         )
-        trainer.fit(model, self.dataset, self.plan, self.settings, callbacks=[self.turns], epochs=FOREVER)
+        trainer.fit(model, self._data(), callbacks=[self.turns], epochs=FOREVER)
 
     def torch(self):
         from experiments import torch_loop

@@ -10,8 +10,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from keras_kd.data import augmentation
-
 
 class Rebuilt(nn.Module):
     """A network of `keras_kd.models` as a PyTorch module, from `[batch, channels, height, width]` to logits.
@@ -130,8 +128,8 @@ def run(contender, temperature, alpha):
         epoch = plan.epoch(number)
         for step, index in enumerate(epoch.index):
             turns.begin()
-            moves = [values[step] for values in epoch.moves]
-            images = augmentation.augment(dataset.train.images[index], *moves, dataset.mean, dataset.std)
+            params = {field: values[step] for field, values in epoch.params.items()}
+            images = plan.augmentation.apply(dataset.train.images[index], params, dataset.mean, dataset.std)
             images = images.to(device).permute(0, 3, 1, 2)  # channels last in memory
             with torch.no_grad():
                 guidance = functional.log_softmax(teacher(images) / temperature, dim=1)

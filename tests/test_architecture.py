@@ -14,7 +14,6 @@ TENSORFLOW = {
     "data/tf_pipeline.py",
     "training/distributed/loop.py",
     "training/distributed/validation.py",
-    "training/tf_fit.py",
 }
 PACKAGE = ROOT / "keras_kd"
 SOURCES = [

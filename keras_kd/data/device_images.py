@@ -1,35 +1,35 @@
-"""Training images that lie on the device and are augmented there; batches name them by their places.
+"""Training images that lie on the device and are augmented there; batches name them by their index.
 
-All that goes to the device in a step are four whole numbers an example, and its label.
+All that goes to the device in a step are a few numbers an example, and its label.
 
-    images = Images(dataset)
-    student_on_places = fed(student, images)
+    images = DeviceImages(dataset, schedule.augmentation)
+    student_on_device = with_device_input(student, images)
 """
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.data import augmentation
-
-# What an example is named by; each int32 `[batch]`. See `sampling.AugmentParams`.
-PLACE = ("index", "rows", "columns", "mirrored")
+# Names an example among the stored images; beside it stand the augmentation's parameters.
+INDEX = "index"
 
 
 class DeviceImages(keras.layers.Layer):
-    """From places to images: looks them up, moves, mirrors and normalises them.
+    """From an index and parameters to images: looks them up, augments and normalises them.
 
     Training images come first, then those of validation.
 
     Args:
       dataset: a `keras_kd.data.Dataset`.
+      augmentation: a `keras_kd.data.augmentation.Augmentation`.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, augmentation):
         super().__init__(name="images", trainable=False, dtype="float32", autocast=False)
         stored = np.concatenate([dataset.train.images, dataset.validation.images])
         self._images = keras.Variable(stored, dtype="uint8", trainable=False, name="images", autocast=False)
         self._mean, self._std = dataset.mean, dataset.std
+        self._augmentation = augmentation
         self.built = True
 
     @property
@@ -37,101 +37,89 @@ class DeviceImages(keras.layers.Layer):
         """None: what copies or saves the weights of a network leaves the images alone."""
         return []
 
-    def call(self, places):
-        """`{name of PLACE: int32 [batch]}` to float32 `[batch, height, width, channels]`."""
-        index, *moves = (places[name] for name in PLACE)
-        return augmentation.augment(ops.take(self._images, index, axis=0), *moves, self._mean, self._std)
+    def inputs(self):
+        """`{name: keras.Input}`, one number an example each."""
+        dtypes = {INDEX: "int32", **self._augmentation.fields}
+        return {name: keras.Input((), dtype=dtype, name=name) for name, dtype in dtypes.items()}
 
-    def compute_output_spec(self, places):
+    def call(self, batch):
+        """`{INDEX: int32 [batch], field: [batch]}` to float32 `[batch, height, width, channels]`."""
+        images = ops.take(self._images, batch[INDEX], axis=0)
+        params = {field: batch[field] for field in self._augmentation.fields}
+        return self._augmentation.apply(images, params, self._mean, self._std)
+
+    def compute_output_spec(self, batch):
         return keras.KerasTensor((None, *self._images.shape[1:]), "float32")
 
 
 def with_device_input(network, images):
-    """A network that takes places; it shares its weights with `network`, which takes images.
+    """A network that takes indices; it shares its weights with `network`, which takes images.
 
     Args:
       network: a `keras.Model` with one output.
-      images: an `Images`.
+      images: a `DeviceImages`.
     """
-    places = {name: keras.Input((), dtype="int32", name=name) for name in PLACE}
-    return keras.Model(places, network(images(places)), name=network.name)
+    inputs = images.inputs()
+    return keras.Model(inputs, network(images(inputs)), name=network.name)
 
 
-def validation_places(dataset, start, stop):
-    """The places of some validation examples, in order, unmoved: `{name of PLACE: int32 [n]}`."""
-    index = np.arange(start, stop, dtype=np.int32) + np.int32(len(dataset.train.labels))
-    return dict.fromkeys(PLACE, np.zeros_like(index)) | {"index": index}
-
-
-def fit(model, dataset, plan, *, teacher, callbacks, initial_epoch, epochs):
-    """Trains a model on places, with any backend of Keras; validation is measured after each epoch.
+def validation_inputs(data, start, stop):
+    """Validation examples as `DeviceImages` takes them, in order, not augmented.
 
     Args:
-      model: a compiled `keras.Model` around `fed` networks.
-      dataset: the `keras_kd.data.Dataset` of their `Images`.
-      plan: a `keras_kd.data.sampling.BatchSchedule`.
-      teacher: a `keras_kd.distillation.teacher_cache.TeacherLogits`, or None.
-      callbacks, initial_epoch, epochs: as for `keras.Model.fit`.
+      data: a `keras_kd.data.training_data.TrainingData`.
+      start, stop: positions of the first example and after the last one.
     """
-    batches = _Training(dataset, plan, teacher)
-    go_to = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.go_to(epoch))
-    model.fit(
-        batches,
-        validation_data=_Validation(dataset, teacher),
-        callbacks=[go_to, *callbacks],
-        initial_epoch=initial_epoch,
-        epochs=epochs,
-        shuffle=False,  # the plan does that
-        verbose=0,
-    )
+    index = np.arange(start, stop, dtype=np.int32) + np.int32(len(data.dataset.train.labels))
+    return {INDEX: index, **data.schedule.augmentation.neutral(len(index))}
 
 
-class _Training(keras.utils.PyDataset):
+class TrainingBatches(keras.utils.PyDataset):
     """The batches of one epoch.
 
     Which one is said by a callback: `fit` calls `on_epoch_end` also where no epoch has ended.
+
+    Args:
+      data: a `keras_kd.data.training_data.TrainingData`.
     """
 
-    def __init__(self, dataset, plan, teacher):
+    def __init__(self, data):
         super().__init__()
-        self._labels = dataset.train.labels
-        self._plan = plan
-        self._teacher = teacher
+        self._data = data
         self.go_to(0)
 
     def go_to(self, epoch):
-        self._view, self._epoch = self._plan.view_of(epoch), self._plan.epoch(epoch)
+        """Makes the batches those of an epoch."""
+        schedule = self._data.schedule
+        self._view, self._epoch = schedule.view_of(epoch), schedule.epoch(epoch)
 
     def __len__(self):
-        return self._plan.steps
+        return self._data.schedule.steps
 
     def __getitem__(self, step):
         index = self._epoch.index[step]
-        labels = self._labels[index]
-        if self._teacher is not None:
-            logits = self._teacher.train(self._view, index)
-            labels = {"labels": labels, "teacher_logits": logits}
-        moves = [values[step] for values in self._epoch.moves]
-        return dict(zip(PLACE, (index, *moves), strict=True)), labels
+        params = {field: values[step] for field, values in self._epoch.params.items()}
+        return {INDEX: index, **params}, self._data.labels(self._view, index)
 
 
-class _Validation(keras.utils.PyDataset):
-    """Every validation example once, unmoved."""
+class ValidationBatches(keras.utils.PyDataset):
+    """Every validation example once, not augmented.
 
-    def __init__(self, dataset, teacher, batch_size=256):
+    Args:
+      data: a `keras_kd.data.training_data.TrainingData`.
+      batch_size: examples at a time, at the most.
+    """
+
+    def __init__(self, data, batch_size=256):
         super().__init__()
-        self._dataset = dataset
-        self._labels = dataset.validation.labels
-        self._teacher = teacher
+        self._data = data
         self._batch_size = batch_size
+        self._count = len(data.dataset.validation.labels)
 
     def __len__(self):
-        return -(-len(self._labels) // self._batch_size)
+        return -(-self._count // self._batch_size)
 
     def __getitem__(self, step):
         start = step * self._batch_size
-        labels = self._labels[start : start + self._batch_size]
-        stop = start + len(labels)
-        if self._teacher is not None:
-            labels = {"labels": labels, "teacher_logits": self._teacher.validation(start, stop)}
-        return validation_places(self._dataset, start, stop), labels
+        stop = min(start + self._batch_size, self._count)
+        return validation_inputs(self._data, start, stop), self._data.validation_labels(start, stop)

@@ -8,34 +8,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_kd.data.augmentation import limits, resolve
+from keras_kd.data import augmentation as augmentations
 
 # Separates the streams of random numbers that share a seed and an epoch or view.
-_ORDER, _MOVES = range(2)
-
-
-class AugmentParams(NamedTuple):
-    """Where images go: int32 arrays of one shape, as `augmentation.augment` takes them."""
-
-    rows: np.ndarray
-    columns: np.ndarray
-    mirrored: np.ndarray
-
-    def take(self, index):
-        """The moves of the examples at `index`."""
-        return AugmentParams(*(values[index] for values in self))
+_ORDER, _AUGMENTATION = range(2)
 
 
 class EpochBatches(NamedTuple):
     """The batches of an epoch.
 
     Attributes:
-      index: int32 `[steps, batch]`, places in the training split.
-      moves: `Moves` of `[steps, batch]`.
+      index: int32 `[steps, batch]`, positions in the training split.
+      params: `{field: [steps, batch]}`, the augmentation's parameters.
     """
 
     index: np.ndarray
-    moves: AugmentParams
+    params: dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +31,15 @@ class BatchSchedule:
     """The batches of every epoch.
 
     Each epoch holds the training examples in an order of its own, without the last few that do
-    not fill a batch. How an example is moved and mirrored depends on the seed, the view and its
-    place in the split alone; without `views` each epoch is a view of its own.
+    not fill a batch. How an example is augmented depends on the seed, the view and its position in the
+    split alone; without `views` each epoch is a view of its own.
 
     Attributes:
       count: of training examples.
       image_shape: `(height, width, channels)`.
       batch_size: examples a batch, over all replicas.
-      seed: of order and moves.
-      augmentation: "none", "crop" (moves by up to an eighth) or "crop_flip" (also mirrors every
-        other image).
+      seed: of order and augmentation.
+      augmentation: an `augmentation.Augmentation`.
       views: how many different views there are; epoch e shows view e mod `views`. 0: no end.
     """
 
@@ -60,7 +47,7 @@ class BatchSchedule:
     image_shape: tuple[int, int, int]
     batch_size: int
     seed: int = 0
-    augmentation: str = "none"
+    augmentation: augmentations.Augmentation = dataclasses.field(default_factory=augmentations.NoAugmentation)
     views: int = 0
 
     @property
@@ -73,35 +60,29 @@ class BatchSchedule:
         return epoch % self.views if self.views else epoch
 
     def epoch(self, epoch):
-        """The `Epoch` of that number."""
+        """The `EpochBatches` of that number."""
         order = self._random(epoch, _ORDER).permutation(self.count)[: self.steps * self.batch_size]
         index = order.astype(np.int32).reshape(self.steps, self.batch_size)
-        return EpochBatches(index, self.view(self.view_of(epoch)).take(index))
+        params = self.view(self.view_of(epoch))
+        return EpochBatches(index, {field: values[index] for field, values in params.items()})
 
     def view(self, view):
-        """The `Moves` of all examples, `[count]`, in a view."""
-        moves = np.zeros((3, self.count), np.int32)
-        random = self._random(view, _MOVES)
-        if self.augmentation != "none":
-            for values, limit in zip(moves[:2], limits(self.image_shape), strict=True):
-                values[:] = random.integers(-limit, limit, self.count, endpoint=True)
-        if self.augmentation == "crop_flip":
-            moves[2] = random.integers(0, 2, self.count)
-        return AugmentParams(*moves)
+        """`{field: array [count]}`: the augmentation's parameters of all examples in a view."""
+        rng = self._random(view, _AUGMENTATION)
+        return self.augmentation.sample(rng, self.count, self.image_shape)
 
     def _random(self, number, stream):
         return np.random.default_rng([self.seed, number, stream])
 
 
 def batch_schedule(dataset, batch_size, *, seed=0, augmentation="auto", views=0):
-    """The `Plan` of a training on a dataset.
+    """The `BatchSchedule` of a training on a dataset.
 
     Args:
       dataset: a `keras_kd.data.Dataset`.
       batch_size: examples a batch, over all replicas.
-      seed, views: see `Plan`.
-      augmentation: as there, or "auto": "crop_flip" where a mirrored image shows the same class,
-        "crop" elsewhere.
+      seed, views: see `BatchSchedule`.
+      augmentation: a name; see `augmentation.make`.
 
     Raises:
       ValueError: if train is smaller than a batch, or for an unknown augmentation.
@@ -112,5 +93,5 @@ def batch_schedule(dataset, batch_size, *, seed=0, augmentation="auto", views=0)
             f"batch_size must be a whole number from 1 to the number of training examples, {count}. "
             f"Received: batch_size={batch_size!r}"
         )
-    resolved = resolve(dataset, augmentation)
-    return BatchSchedule(count, tuple(dataset.image_shape), batch_size, seed, resolved, views)
+    drawn = augmentations.make(augmentation, dataset)
+    return BatchSchedule(count, tuple(dataset.image_shape), batch_size, seed, drawn, views)

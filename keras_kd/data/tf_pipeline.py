@@ -1,59 +1,59 @@
-"""From a `Dataset` in memory to batches in a `tf.data.Dataset`, as a `sampling.BatchSchedule` says."""
+"""From `TrainingData` in memory to batches in a `tf.data.Dataset`."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_kd.data import augmentation
-from keras_kd.data.device_images import PLACE, validation_places
+from keras_kd.data.device_images import INDEX, validation_inputs
+from keras_kd.data.training_data import with_logits
 
 
-def batches(dataset, plan, *, epochs, initial_epoch=0, teacher=None, places=False, shards=1, own=range(1)):
+def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
     """Training batches, epoch after epoch.
 
     Args:
-      dataset: a `keras_kd.data.Dataset`.
-      plan: the `keras_kd.data.sampling.BatchSchedule` of a training on it.
+      data: a `keras_kd.data.training_data.TrainingData`.
       epochs: the epoch to stop before.
       initial_epoch: the epoch to begin with.
-      teacher: the `keras_kd.distillation.teacher_cache.TeacherLogits` of the plan's views, or None.
-      places: whether the examples are named by their places instead of shown: see `feeding`.
       shards: into how many equal parts each batch is cut.
       own: the range of those that come out, one after the other; the others are never read.
 
     Returns:
-      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, labels), where batch is
-      `plan.batch_size / shards` and labels int64 `[batch]`; with a teacher the labels are
-      `{"labels": ..., "teacher_logits": float32 [batch, classes]}`, as the `Distiller` takes them.
-      Instead of images places are `{name of feeding.PLACE: int32 [batch]}`.
+      A `tf.data.Dataset` of (float32 `[batch, height, width, channels]`, labels), where batch is the
+      schedule's `batch_size / shards` and labels are as `TrainingData.labels` says. With images on the device
+      they are named instead of shown: see `device_images.DeviceImages`.
     """
+    dataset, schedule = data.dataset, data.schedule
     with tf.device("CPU"):
         labels = tf.constant(dataset.train.labels)
-        images = None if places else tf.constant(dataset.train.images)
+        images = None if data.on_device else tf.constant(dataset.train.images)
+    fields = schedule.augmentation.fields
+    size = schedule.batch_size // shards
 
     def one_epoch(epoch):
-        index, *moves = tf.numpy_function(of_shards, [epoch], [tf.int32] * 4)
-        index, *moves = (tf.ensure_shape(values, (None, size)) for values in (index, *moves))
-        steps = tf.data.Dataset.from_tensor_slices((index, tuple(moves)))
-        view = plan.view_of(epoch)
+        dtypes = [tf.int32, *map(tf.as_dtype, fields.values())]
+        index, *params = tf.numpy_function(of_shards, [epoch], dtypes)
+        index, *params = (tf.ensure_shape(values, (None, size)) for values in (index, *params))
+        steps = tf.data.Dataset.from_tensor_slices((index, dict(zip(fields, params, strict=True))))
+        view = schedule.view_of(epoch)
         return steps.map(lambda *step: batch(view, *step), num_parallel_calls=tf.data.AUTOTUNE)
 
     def of_shards(epoch):
-        index, moves = plan.epoch(int(epoch))
-        return [_cut(values, shards, own) for values in (index, *moves)]
+        index, params = schedule.epoch(int(epoch))
+        return [_cut(values, shards, own) for values in (index, *(params[field] for field in fields))]
 
-    def batch(view, index, moves):
-        if places:
-            x = dict(zip(PLACE, (index, *moves), strict=True))
+    def batch(view, index, params):
+        if data.on_device:
+            x = {INDEX: index, **params}
         else:
-            x = augmentation.augment(tf.gather(images, index), *moves, dataset.mean, dataset.std)
+            x = schedule.augmentation.apply(tf.gather(images, index), params, dataset.mean, dataset.std)
         y = tf.gather(labels, index)
-        if teacher is None:
+        if data.targets is None:
             return x, y
-        logits = tf.numpy_function(teacher.train, [view, index], tf.float32)
-        return x, _with_logits(y, tf.ensure_shape(logits, (size, dataset.num_classes)))
+        logits = tf.numpy_function(data.targets.train, [view, index], tf.float32)
+        return x, with_logits(y, tf.ensure_shape(logits, (size, dataset.num_classes)))
 
-    size = plan.batch_size // shards
     epoch_numbers = tf.data.Dataset.range(initial_epoch, epochs)
     return epoch_numbers.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
@@ -64,22 +64,15 @@ def _cut(values, shards, own):
     return np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]))
 
 
-def _with_logits(labels, logits):
-    return {"labels": labels, "teacher_logits": logits}
-
-
-def validation_examples(dataset, start, stop, *, teacher=None, places=False):
-    """Some validation examples, in order, unmoved: images or places, and labels, as in `batches`.
+def validation_examples(data, start, stop):
+    """Some validation examples, in order, not augmented: inputs and labels as in `batches`.
 
     Args:
-      dataset: a `keras_kd.data.Dataset`.
-      start, stop: the places of the first example and after the last one.
-      teacher, places: see `batches`.
+      data: a `keras_kd.data.training_data.TrainingData`.
+      start, stop: positions of the first example and after the last one.
     """
-    stored = dataset.validation
-    y = tf.constant(stored.labels[start:stop])
-    if teacher is not None:
-        y = _with_logits(y, tf.constant(teacher.validation(start, stop)))
-    if places:
-        return keras.tree.map_structure(tf.constant, validation_places(dataset, start, stop)), y
-    return augmentation.normalise(stored.images[start:stop], dataset.mean, dataset.std), y
+    y = keras.tree.map_structure(tf.constant, data.validation_labels(start, stop))
+    if data.on_device:
+        return keras.tree.map_structure(tf.constant, validation_inputs(data, start, stop)), y
+    dataset = data.dataset
+    return augmentation.normalise(dataset.validation.images[start:stop], dataset.mean, dataset.std), y

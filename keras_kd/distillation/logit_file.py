@@ -8,7 +8,6 @@ import zlib
 
 import numpy as np
 
-from keras_kd.data import augmentation
 from keras_kd.utils import files
 
 DTYPES = ("float16", "float32")
@@ -103,15 +102,15 @@ class LogitFile:
       stem: path of the two files less their endings.
       row_format: a `RowFormat`.
       images: uint8 `[n, height, width, channels]`.
-      moves: int32 `[3, n]`, where they go.
+      params: `{field: array [n]}`, how they are augmented.
     """
 
-    def __init__(self, stem, row_format, images, moves):
+    def __init__(self, stem, row_format, images, params):
         self._rows = stem.with_suffix(".rows")
         self._sums = stem.with_suffix(".json")
         self._format = row_format
         self._images = images
-        self._moves = moves
+        self._params = params
         self._checksums = {}
         self._blocks = [(start, min(start + BLOCK, len(images))) for start in range(0, len(images), BLOCK)]
 
@@ -151,10 +150,10 @@ class LogitFile:
     def _warn(self, damage):
         warnings.warn(f"{self._rows} is damaged ({damage}): those logits are computed again", stacklevel=5)
 
-    def normalised(self, start, stop, dataset):
+    def augmented(self, start, stop, dataset, augmentation):
         """float32 images as the teacher sees them."""
-        images, moves = self._images[start:stop], self._moves[:, start:stop]
-        return augmentation.augment(images, *moves, dataset.mean, dataset.std)
+        params = {field: values[start:stop] for field, values in self._params.items()}
+        return augmentation.apply(self._images[start:stop], params, dataset.mean, dataset.std)
 
     def write(self, start, logits):
         """Writes a block, then its checksum; an error leaves the other blocks as they were."""

@@ -4,7 +4,7 @@ A teacher that does not change need not be asked twice. Its logits are kept for 
 example under V fixed views (epoch e shows view e mod V), so that teacher and student see the
 same image: the consistent teacher of Beyer et al. 2022, arXiv:2106.05237.
 
-    kept = teachers.keep(teacher, dataset, plan, "runs/teacher_logits")
+    kept = teachers.keep(teacher, dataset, schedule, "runs/teacher_logits")
     training.distill(teacher, student, dataset, settings, teacher_logits=kept)
 """
 
@@ -19,7 +19,7 @@ import zlib
 import keras
 import numpy as np
 
-from keras_kd.data import augmentation
+from keras_kd.data.augmentation import normalise
 from keras_kd.distillation import compatibility, logit_file
 from keras_kd.models import folding, inference, weights
 from keras_kd.utils import files, identity, progress
@@ -51,13 +51,13 @@ class TeacherLogits:
         self._validation = validation.rows()
         self._views = [view.rows() for view in views]
 
-    def check(self, teacher, dataset, plan):
-        """Raises a ValueError that says what differs if these are not the logits of this teacher and plan.
+    def check(self, teacher, dataset, schedule):
+        """Raises a ValueError that says what differs if these are not this teacher's logits.
 
         Args:
-          teacher, dataset, plan: as for `keep`.
+          teacher, dataset, schedule: as for `keep`.
         """
-        _CacheKey.of(teacher, dataset, plan, self._format).compare(self._whose)
+        _CacheKey.of(teacher, dataset, schedule, self._format).compare(self._whose)
 
     def train(self, view, index):
         """Logits of training examples under a view.
@@ -76,8 +76,8 @@ class TeacherLogits:
         return self._format.decode(self._validation[start:stop])
 
 
-def cache_logits(teacher, dataset, plan, folder, *, dtype="float16", top_k=0, batch_size=256):
-    """The teacher's logits under each view of a plan, computed as far as they are not there yet.
+def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0, batch_size=256):
+    """The teacher's logits under each view of a schedule, computed as far as they are not there yet.
 
     What is there is compared with its checksums first, and computed again where it is damaged. While
     one process computes, others that want the same wait for it.
@@ -85,8 +85,8 @@ def cache_logits(teacher, dataset, plan, folder, *, dtype="float16", top_k=0, ba
     Args:
       teacher: a `keras.Model` that returns logits.
       dataset: a `keras_kd.data.Dataset`.
-      plan: a `keras_kd.data.sampling.BatchSchedule` with `views` > 0. Plans that differ only in the size
-        of a batch or the number of views share their logits.
+      schedule: a `keras_kd.data.sampling.BatchSchedule` with `views` > 0. Those that differ only in
+        the size of a batch or the number of views share their logits.
       folder: under which every teacher, dataset, augmentation, seed and format has a folder of its own.
       dtype: "float16" or "float32".
       top_k: how many logits of an example to keep, the rest spread evenly; 0 keeps all.
@@ -96,30 +96,30 @@ def cache_logits(teacher, dataset, plan, folder, *, dtype="float16", top_k=0, ba
       A `TeacherLogits`.
 
     Raises:
-      ValueError: for a plan without views, a network that ends in softmax, a wrong format, or a folder
+      ValueError: for a schedule without views, a network that ends in softmax, a wrong format, or a folder
         that holds the logits of something else.
     """
-    if plan.views < 1:
-        raise ValueError(f"logits are kept for a number of views >= 1. Received: views={plan.views}")
+    if schedule.views < 1:
+        raise ValueError(f"logits are kept for a number of views >= 1. Received: views={schedule.views}")
     classes = compatibility.check_logits(teacher, "teacher")
     compatibility.check_class_counts(classes, dataset.num_classes)
     row_format = logit_file.RowFormat(dataset.num_classes, dtype, top_k)
-    whose = _CacheKey.of(teacher, dataset, plan, row_format)
+    whose = _CacheKey.of(teacher, dataset, schedule, row_format)
     folder = pathlib.Path(folder) / whose.key
-    still = np.zeros((3, len(dataset.validation.labels)), np.int32)
-    validation = logit_file.LogitFile(folder / "validation", row_format, dataset.validation.images, still)
+    neutral = schedule.augmentation.neutral(len(dataset.validation.labels))
+    validation = logit_file.LogitFile(folder / "validation", row_format, dataset.validation.images, neutral)
     views = [
         logit_file.LogitFile(
-            folder / f"view-{view:04d}", row_format, dataset.train.images, np.stack(plan.view(view))
+            folder / f"view-{view:04d}", row_format, dataset.train.images, schedule.view(view)
         )
-        for view in range(plan.views)
+        for view in range(schedule.views)
     ]
     parts = [validation, *views]
     if not whose.is_in(folder) or any(part.missing() for part in parts):
         with _alone_in(folder):
             if not whose.is_in(folder):
                 whose.write(folder)
-            _fill(parts, teacher, dataset, batch_size)
+            _fill(parts, teacher, dataset, schedule.augmentation, batch_size)
     return TeacherLogits(whose, row_format, validation, views)
 
 
@@ -136,18 +136,19 @@ class _CacheKey:
     answers: list
 
     @classmethod
-    def of(cls, teacher, dataset, plan, row_format):
+    def of(cls, teacher, dataset, schedule, row_format):
+        drawn = b"".join(values.tobytes() for values in schedule.view(0).values())
         identity = {
             "teacher": weights.digest(teacher),
             "teacher_layers": weights.structure(teacher),
             "dataset": dataset.fingerprint,
-            "augmentation": plan.augmentation,
-            "moves": zlib.crc32(np.stack(plan.view(0)).tobytes()),  # of the seed, if NumPy draws as it did
-            "seed": plan.seed,
+            "augmentation": schedule.augmentation.name,
+            "moves": zlib.crc32(drawn),  # of the seed, if NumPy draws as it did
+            "seed": schedule.seed,
             "version": VERSION,
             **dataclasses.asdict(row_format),
         }
-        images = augmentation.normalise(dataset.train.images[:PROBES], dataset.mean, dataset.std)
+        images = normalise(dataset.train.images[:PROBES], dataset.mean, dataset.std)
         logits = keras.ops.convert_to_numpy(keras.ops.cast(teacher(images, training=False), "float32"))
         return cls(identity, logits.tolist())
 
@@ -198,7 +199,7 @@ def _alone_in(folder):
         yield
 
 
-def _fill(parts, teacher, dataset, batch_size):
+def _fill(parts, teacher, dataset, augmentation, batch_size):
     """Asks the teacher for all that is missing, and for nothing else."""
     missing = [(part, block) for part in parts for block in part.missing()]
     if not missing:
@@ -211,7 +212,7 @@ def _fill(parts, teacher, dataset, batch_size):
         for part, (start, stop) in missing:
             logits = []
             for first in range(start, stop, batch_size):
-                images = part.normalised(first, min(first + batch_size, stop), dataset)
+                images = part.augmented(first, min(first + batch_size, stop), dataset, augmentation)
                 logits.append(keras.ops.convert_to_numpy(forward(images)))
                 bar.advance(task, len(images))
             part.write(start, np.concatenate(logits))

@@ -8,7 +8,7 @@ import inspect
 
 from keras_kd.models import resnet
 
-# Each takes positional sizes, then `input_shape`, `num_classes` and options by name, and returns a Keras model
+# Each takes positional sizes, then `input_shape`, `num_classes` and options by name, and returns a model
 # of float32 logits.
 BUILDERS = {
     "cifar_resnet": resnet.cifar_resnet,

@@ -48,7 +48,7 @@ AXES = {
     "width": _whole(1),
     "dropout": _number(0, 0.9),
     "weight_decay": _number(0, 1),
-    "augmentation": _one_of(augmentation.AUGMENTATIONS),
+    "augmentation": _one_of(augmentation.NAMES),
     "label_fraction": _number(0, 1, open_low=True),
     "temperature": lambda name, value: losses.check_temperature(value),
     "alpha": lambda name, value: losses.check_alpha(value),

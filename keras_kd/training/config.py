@@ -83,7 +83,7 @@ class Settings:
     def __post_init__(self):
         _check_choice("schedule", self.schedule, optimizers.SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
-        _check_choice("augmentation", self.augmentation, augmentation.AUGMENTATIONS)
+        _check_choice("augmentation", self.augmentation, augmentation.NAMES)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("strategy", self.strategy, STRATEGIES)
         _check_choice("images", self.images, IMAGES)

@@ -13,12 +13,14 @@ import pathlib
 import keras
 
 from keras_kd.data import device_images, sampling
+from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.models import batch_norm, folding, weights
 from keras_kd.training import checkpointing, config, optimizers
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import is_chief, prepare, scope
+from keras_kd.training.fit import fit
 from keras_kd.utils import backend
 
 
@@ -59,8 +61,12 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    (fed,) = feed([model], dataset, settings)
-    return _Training(fed, model, dataset, settings, folder, label, callbacks, {}).run()
+    data = training_data(dataset, settings)
+    (fed,) = feed([model], data, settings)
+    training = _Training(
+        fed, model, data, settings, folder=folder, label=label, callbacks=callbacks, identity={}
+    )
+    return training.run()
 
 
 def distill(
@@ -102,8 +108,9 @@ def distill(
     if teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
     settings = _for_terms(settings, terms)
+    data = training_data(dataset, settings, teacher_logits)
     with scope(settings):
-        fed_teacher, fed_student = feed([_asked(teacher, teacher_logits, terms), student], dataset, settings)
+        fed_teacher, fed_student = feed([_asked(teacher, teacher_logits, terms), student], data, settings)
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
         "temperature": distiller.temperature,
@@ -114,9 +121,10 @@ def distill(
         "teacher": weights.digest(teacher),
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
     }
-    return _Training(
-        distiller, student, dataset, settings, folder, label, callbacks, identity, teacher_logits
-    ).run()
+    training = _Training(
+        distiller, student, data, settings, folder=folder, label=label, callbacks=callbacks, identity=identity
+    )
+    return training.run()
 
 
 def _asked(teacher, teacher_logits, terms):
@@ -158,53 +166,23 @@ def batch_schedule(dataset, settings, views=0):
     )
 
 
-def fit(model, dataset, plan, settings, *, callbacks, epochs, initial_epoch=0, teacher_logits=None):
-    """Trains a compiled model, measuring validation after each epoch: what `train` and `distill` do last.
-
-    Args:
-      model: a compiled `keras.Model`, on what `feed` made of its networks.
-      dataset, settings: as for `train`.
-      plan: a `keras_kd.data.sampling.BatchSchedule`.
-      callbacks, epochs, initial_epoch: as for `keras.Model.fit`.
-      teacher_logits: a `keras_kd.distillation.teacher_cache.TeacherLogits`, or None.
-    """
-    options = {
-        "teacher": teacher_logits,
-        "callbacks": callbacks,
-        "epochs": epochs,
-        "initial_epoch": initial_epoch,
-    }
-    if backend.on_tensorflow():
-        from keras_kd.training import tf_fit
-
-        options |= {"places": images_on_device(settings), "together": settings.strategy == "multiworker"}
-        tf_fit.fit(model, dataset, plan, **options)
-    else:
-        device_images.fit(model, dataset, plan, **options)
-
-
 class _Training:
     """One network's training: `model` is `network` itself or a Distiller around it."""
 
-    def __init__(
-        self, model, network, dataset, settings, folder, label, callbacks, identity, teacher_logits=None
-    ):
+    def __init__(self, model, network, data, settings, *, folder, label, callbacks, identity):
         self._model = model
         self._network = network
-        self._dataset = dataset
+        self._data = data
         self._settings = settings
         self._folder = None if folder is None else pathlib.Path(folder)
         self._label = label or network.name
         self._callbacks = list(callbacks)
-        self._teacher_logits = teacher_logits
-        self._plan = batch_schedule(dataset, settings, teacher_logits.views if teacher_logits else 0)
         self._is_chief = is_chief(settings)
-        self._has_others = settings.strategy == "multiworker"
-        if self._has_others:
-            from keras_kd.training import tf_fit
+        if settings.strategy == "multiworker":
+            from keras_kd.training.distributed import loop
 
             with scope(settings):
-                tf_fit.wait_for_all()  # the chief may still be emptying the folder
+                loop.wait_for_all()  # the chief may still be emptying the folder
         self._checkpoint = Checkpoint(
             self._checkpoints(identity), self._variables, self._callbacks, writes=self._is_chief
         )
@@ -214,7 +192,7 @@ class _Training:
             return None
         own = {
             **dataclasses.asdict(self._settings),
-            "dataset": self._dataset.fingerprint,
+            "dataset": self._data.dataset.fingerprint,
             "network": weights.structure(self._network),
             "callbacks": [type(callback).__name__ for callback in self._callbacks],
         }
@@ -249,11 +227,11 @@ class _Training:
 
     def _compile(self):
         self._model.compile(
-            optimizer=_optimizer(self._settings, self._plan.steps, self._network),
+            optimizer=_optimizer(self._settings, self._data.schedule.steps, self._network),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             jit_compile=config.JIT[self._settings.jit_compile],
-            steps_per_execution=steps_per_execution(self._settings, self._plan.steps),
+            steps_per_execution=steps_per_execution(self._settings, self._data.schedule.steps),
         )
         self._model.optimizer.build(self._model.trainable_variables)
 
@@ -261,13 +239,11 @@ class _Training:
         epochs = self._settings.epochs
         fit(
             self._model,
-            self._dataset,
-            self._plan,
-            self._settings,
-            teacher_logits=self._teacher_logits,
+            self._data,
             callbacks=callbacks,
-            initial_epoch=self._checkpoint.initial_epoch(epochs),
             epochs=epochs,
+            initial_epoch=self._checkpoint.initial_epoch(epochs),
+            several_hosts=self._settings.strategy == "multiworker",
         )
 
     def _observers(self):
@@ -311,31 +287,45 @@ def steps_per_execution(settings, steps_per_epoch):
     return wanted or 1
 
 
-def feed(networks, dataset, settings):
-    """Networks as a step sees them: on images, or on the places of images on the device.
+def training_data(dataset, settings, targets=None):
+    """The `TrainingData` of a training.
+
+    Args:
+      dataset, settings: as for `train`.
+      targets: a `keras_kd.data.training_data.TeacherTargets`, or None.
+    """
+    schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
+    return TrainingData(dataset, schedule, targets, images_on_device(settings))
+
+
+def feed(networks, data, settings):
+    """Networks as a step sees them: on images, or on what names images on the device.
 
     Args:
       networks: `keras.Model`s on images; None stays None.
-      dataset, settings: as for `train`.
+      data: a `keras_kd.data.training_data.TrainingData`.
+      settings: as for `train`.
 
     Returns:
       A list of as many networks.
     """
-    if not images_on_device(settings):
+    if not data.on_device:
         return networks
     with scope(settings):
-        images = _images(dataset)
+        images = _images(data)
         return [network and device_images.with_device_input(network, images) for network in networks]
 
 
 _LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
 
 
-def _images(dataset):
-    if dataset.fingerprint not in _LATEST_IMAGES:
+def _images(data):
+    dataset, drawn = data.dataset, data.schedule.augmentation
+    key = (dataset.fingerprint, dataset.mean.tobytes(), dataset.std.tobytes(), drawn.name)
+    if key not in _LATEST_IMAGES:
         _LATEST_IMAGES.clear()
-        _LATEST_IMAGES[dataset.fingerprint] = device_images.DeviceImages(dataset)
-    return _LATEST_IMAGES[dataset.fingerprint]
+        _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)
+    return _LATEST_IMAGES[key]
 
 
 def _optimizer(settings, steps_per_epoch, network):

@@ -6,6 +6,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import augmentation, datasets, device_images, sampling
+from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import teacher_cache
 from keras_kd.training import config, evaluation, trainer
 from tests.support.arrays import tiny_arrays
@@ -25,17 +26,18 @@ def network(seed=0, **kwargs):
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **kwargs)
 
 
-def test_places_become_the_images_that_the_plan_shows(dataset):
-    images, plan = device_images.DeviceImages(dataset), sampling.batch_schedule(dataset, 8, seed=2)
-    index, moves = plan.epoch(1)
-    found = images(dict(zip(device_images.PLACE, (index[3], *(values[3] for values in moves)), strict=True)))
-    expected = augmentation.augment(
-        dataset.train.images[index[3]], *(values[3] for values in moves), dataset.mean, dataset.std
-    )
+def test_indices_become_the_images_that_the_schedule_shows(dataset):
+    schedule = sampling.batch_schedule(dataset, 8, seed=2)
+    data = TrainingData(dataset, schedule, on_device=True)
+    images = device_images.DeviceImages(dataset, schedule.augmentation)
+    index, params = schedule.epoch(1)
+    params = {field: values[3] for field, values in params.items()}
+    found = images({device_images.INDEX: index[3], **params})
+    expected = schedule.augmentation.apply(dataset.train.images[index[3]], params, dataset.mean, dataset.std)
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(expected), atol=1e-6
     )
-    clean = images(device_images.validation_places(dataset, 2, 5))
+    clean = images(device_images.validation_inputs(data, 2, 5))
     expected = augmentation.normalise(dataset.validation.images[2:5], dataset.mean, dataset.std)
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(clean), keras.ops.convert_to_numpy(expected), atol=1e-6

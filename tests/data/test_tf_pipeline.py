@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_kd.data import datasets, sampling, tf_pipeline
+from keras_kd.data.training_data import TrainingData
 
 
 @pytest.fixture
@@ -11,7 +12,7 @@ def dataset(npz):
 
 def batches(dataset, batch_size, *, seed=0, augmentation="auto", views=0, **options):
     plan = sampling.batch_schedule(dataset, batch_size, seed=seed, augmentation=augmentation, views=views)
-    return tf_pipeline.batches(dataset, plan, **options)
+    return tf_pipeline.batches(TrainingData(dataset, plan), **options)
 
 
 def listed(batches):

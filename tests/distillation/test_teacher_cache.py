@@ -56,7 +56,7 @@ def asked(monkeypatch):
 
 
 def expected(teacher, dataset, plan, view):
-    images = augmentation.augment(dataset.train.images, *plan.view(view), dataset.mean, dataset.std)
+    images = plan.augmentation.apply(dataset.train.images, plan.view(view), dataset.mean, dataset.std)
     return keras.ops.convert_to_numpy(teacher(images, training=False))
 
 
@@ -101,7 +101,7 @@ def test_what_the_logits_depend_on_is_kept_apart(tmp_path, dataset, plan, asked,
         images[7, 0, 0] ^= 1
         dataset = dataclasses.replace(dataset, train=dataset.train._replace(images=images))
     plan = dataclasses.replace(
-        plan, **{"seed": {"seed": 4}, "augmentation": {"augmentation": "crop"}}.get(change, {})
+        plan, **{"seed": {"seed": 4}, "augmentation": {"augmentation": augmentation.Crop()}}.get(change, {})
     )
     options = {"top_k": {"top_k": 2}, "dtype": {"dtype": "float32"}}.get(change, {})
     teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, **options)

@@ -102,3 +102,18 @@ def _shards(strategy, host):
     of_each = replicas // host.num_input_pipelines
     first = host.input_pipeline_id * of_each
     return {"shards": replicas, "own": range(first, first + of_each)}
+
+
+def wait_for_all():
+    """Returns when every host has come here."""
+    gather(tf.distribute.get_strategy(), 0)
+
+
+def check_same_epoch(initial_epoch):
+    """Raises a ValueError if the hosts do not begin with the same epoch."""
+    found = gather(tf.distribute.get_strategy(), initial_epoch)
+    if len(set(found)) > 1:
+        raise ValueError(
+            f"the hosts do not find the same checkpoints: put the run's folder where all see it. "
+            f"Received: epochs {found.tolist()}"
+        )

@@ -19,19 +19,18 @@ class Validation(keras.callbacks.Callback):
     Stands before every callback that reads them. On several hosts each of them needs it.
 
     Args:
-      dataset: the `keras_kd.data.Dataset`.
+      data: a `keras_kd.data.training_data.TrainingData`.
       batch_size: examples of a replica at a time, at the most.
-      teacher, places: see `tf_pipeline.batches`.
 
     Raises:
       ValueError: if there are fewer examples than replicas.
     """
 
-    def __init__(self, dataset, batch_size=256, teacher=None, places=False):
+    def __init__(self, data, batch_size=256):
         super().__init__()
-        self._dataset = dataset
+        self._data = data
+        self._count = len(data.dataset.validation.labels)
         self._batch_size = batch_size
-        self._options = {"teacher": teacher, "places": places}
 
     def on_train_begin(self, logs=None):
         strategy = tf.distribute.get_strategy()
@@ -40,9 +39,9 @@ class Validation(keras.callbacks.Callback):
             strategy.run(self.model.test_step, args=(batch,))
 
         self._test_step = tf.function(test_step, reduce_retracing=True)
-        count, replicas = len(self._dataset.validation.labels), strategy.num_replicas_in_sync
-        if count < replicas:
-            raise ValueError(f"{replicas} replicas need as many validation examples. Received: {count}")
+        replicas = strategy.num_replicas_in_sync
+        if self._count < replicas:
+            raise ValueError(f"{replicas} replicas need as many validation examples. Received: {self._count}")
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.reset_metrics()
@@ -53,15 +52,14 @@ class Validation(keras.callbacks.Callback):
     def _shares(self, strategy):
         """The validation split in as many batches for each replica, of nearly equal size."""
         replicas = strategy.num_replicas_in_sync
-        count = len(self._dataset.validation.labels)
-        steps = -(-count // (replicas * self._batch_size))
-        bounds = np.linspace(0, count, replicas * steps + 1).astype(int)
+        steps = -(-self._count // (replicas * self._batch_size))
+        bounds = np.linspace(0, self._count, replicas * steps + 1).astype(int)
 
         @functools.cache
         def batch(index):
             start, stop = bounds[index : index + 2]
             with tf.device("CPU"):
-                return tf_pipeline.validation_examples(self._dataset, start, stop, **self._options)
+                return tf_pipeline.validation_examples(self._data, start, stop)
 
         def part(context, place, step):
             return tf.nest.flatten(batch(context.replica_id_in_sync_group * steps + step))[place]

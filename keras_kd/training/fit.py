@@ -1,0 +1,66 @@
+"""`fit` on the batches of a schedule, on whatever backend and however many devices.
+
+The one place that chooses: TensorFlow reads a `tf.data` pipeline, on several hosts in a loop of its own;
+other backends read a `keras.utils.PyDataset` of images on the device.
+"""
+
+import functools
+
+import keras
+
+from keras_kd.data import device_images
+from keras_kd.utils import backend
+
+
+def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False):
+    """Trains a compiled model; validation is measured after each epoch, every example once.
+
+    Args:
+      model: a compiled `keras.Model`; with images on the device, around networks `with_device_input`.
+      data: a `keras_kd.data.training_data.TrainingData`.
+      callbacks, epochs, initial_epoch: as for `keras.Model.fit`.
+      several_hosts: whether other hosts train the same model.
+
+    Raises:
+      ValueError: if the hosts do not begin with the same epoch.
+    """
+    if backend.on_tensorflow():
+        _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts)
+    else:
+        _fit_on_device(model, data, callbacks, epochs, initial_epoch)
+
+
+def _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts):
+    from keras_kd.data import tf_pipeline
+    from keras_kd.training.distributed import loop, validation
+
+    batches = functools.partial(tf_pipeline.batches, data, epochs=epochs, initial_epoch=initial_epoch)
+    options = {
+        "callbacks": [validation.Validation(data), *callbacks],
+        "steps_per_epoch": data.schedule.steps,
+        "epochs": epochs,
+        "initial_epoch": initial_epoch,
+    }
+    if several_hosts:
+        loop.check_same_epoch(initial_epoch)
+        loop.fit(model, batches, **options)
+    elif initial_epoch >= epochs:  # `fit` under a strategy would ask for a first batch, and there is none
+        done = keras.callbacks.CallbackList(options["callbacks"], model=model, epochs=epochs)
+        done.on_train_begin()
+        done.on_train_end()
+    else:
+        model.fit(batches(), shuffle=False, verbose=0, **options)  # the schedule shuffles
+
+
+def _fit_on_device(model, data, callbacks, epochs, initial_epoch):
+    batches = device_images.TrainingBatches(data)
+    go_to = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.go_to(epoch))
+    model.fit(
+        batches,
+        validation_data=device_images.ValidationBatches(data),
+        callbacks=[go_to, *callbacks],
+        initial_epoch=initial_epoch,
+        epochs=epochs,
+        shuffle=False,  # the schedule does that
+        verbose=0,
+    )
