@@ -61,6 +61,7 @@ def _distil(networks, dataset, settings, folder, values):
     from keras_kd import training
     from keras_kd.cli import runs
     from keras_kd.export import export_saved_model
+    from keras_kd.training import description
     from keras_kd.utils import backend
 
     teacher, alone, distilled, baseline = networks
@@ -89,5 +90,5 @@ def _distil(networks, dataset, settings, folder, values):
         **{"teacher": teacher.name, "student": distilled.name},
         **comparison.to_json(),
         "export": parity,
-        **runs.describe(dataset, settings),
+        **description.describe(dataset, settings),
     }

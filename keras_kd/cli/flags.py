@@ -173,3 +173,14 @@ def as_text(values, only_given=False):
                 continue
             found[flag.name] = ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
     return found
+
+
+def define_retry(values):
+    """For commands that train many networks, some of which may fail."""
+    Group(values, COMMON).switch("retry_failed", False, "Try again what failed before.")
+
+
+def given_settings(values):
+    """`{name: value}` of the fields of `training.Settings` whose flags were given."""
+    names = [field.name for field in dataclasses.fields(config.Settings) if values[field.name].present]
+    return {name: values[name].value for name in names}

@@ -1,13 +1,17 @@
 """Command lines: `keras-kd NAME --flag=value`, the same as `python -m experiments.NAME --flag=value`."""
 
+import contextvars
 import difflib
 import importlib
+import shlex
 import sys
 
 from absl import flags
 
 from keras_kd.cli import help as helping
 from keras_kd.cli.flags import RENAMED, Group
+
+_TYPED = contextvars.ContextVar("typed")
 
 COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export")
 
@@ -64,7 +68,16 @@ def call(name, arguments):
         return _refuse(error)
     from keras_kd.cli import console  # only now: it imports Keras
 
-    return console.guarded(command.main, values)
+    typed = _TYPED.set(shlex.join(["keras-kd", name, *arguments]))
+    try:
+        return console.guarded(command.main, values)
+    finally:
+        _TYPED.reset(typed)
+
+
+def command_line():
+    """What was typed to start the command that runs, for pages and results."""
+    return _TYPED.get()
 
 
 def _unknown(error, values):

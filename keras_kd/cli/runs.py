@@ -1,12 +1,10 @@
 """The run that flags name: opened, finished once, and what every result says."""
 
-import dataclasses
 import os
 import pathlib
 
 import keras
 
-import keras_kd
 from keras_kd.cli import console, flags
 from keras_kd.data import datasets, sampling
 from keras_kd.distillation import cache_logits, compatibility
@@ -14,7 +12,7 @@ from keras_kd.models import registry, serialization
 from keras_kd.training import trainer
 from keras_kd.training.callbacks import Snapshots
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import backend, environment, run_dir
+from keras_kd.utils import backend, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -183,28 +181,6 @@ def callbacks(values, folder, settings):
         return [Snapshots(path, network, values.snapshots, writes=writes), console.stop_signal()]
 
     return of_network
-
-
-def describe(dataset, settings):
-    """What each result says beside its measurements: data, settings, versions, machine."""
-    sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
-    return {
-        "seed": settings.seed,
-        "settings": dataclasses.asdict(settings),
-        "dataset": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "examples": sizes,
-            "image_shape": list(dataset.image_shape),
-            "classes": dataset.num_classes,
-        },
-        "versions": {
-            "python": environment.python_version(),
-            "keras_kd": keras_kd.__version__,
-            **environment.versions(keras.backend.backend(), "keras", "numpy"),
-        },
-        "machine": environment.machine(),
-    }
 
 
 def tensorboard_of(run):

@@ -56,6 +56,7 @@ def _train(model, dataset, settings, folder, values):
     from keras_kd.cli import runs
     from keras_kd.models import serialization, weights
     from keras_kd.reporting import tensorboard
+    from keras_kd.training import description
     from keras_kd.training.distributed import strategy
 
     callbacks = runs.callbacks(values, folder, settings)
@@ -70,5 +71,5 @@ def _train(model, dataset, settings, folder, values):
     }
     serialization.save_model(model, folder / "model.keras")
     tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
-    described = runs.describe(dataset, settings)
+    described = description.describe(dataset, settings)
     return {"network": model.name, "measured": row, "history": trained.history, **described}
