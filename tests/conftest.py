@@ -56,6 +56,3 @@ def npz(tmp_path, rng):
     path = tmp_path / "tiny.npz"
     np.savez(path, **tiny_arrays(rng))
     return path
-
-
-# One process for all: most of the time of a script that refuses its flags goes into imports.

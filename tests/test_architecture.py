@@ -4,6 +4,7 @@ import ast
 import json
 
 import numpy as np
+import pytest
 from importlinter.cli import lint_imports
 
 from tests.support.arrays import tiny_arrays
@@ -51,6 +52,7 @@ def test_no_private_api_is_imported():
     assert not found
 
 
+@pytest.mark.slow
 def test_the_main_job_runs_on_jax_without_tensorflow(tmp_path):
     np.savez(tmp_path / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
     script = """

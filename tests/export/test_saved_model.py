@@ -34,6 +34,7 @@ np.savez(sys.argv[3], **outputs)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, policy):
     model = student(policy=policy)

@@ -411,6 +411,7 @@ class EndsOnce(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_path):
     found = {}
     for name, callback in (("whole", keras.callbacks.Callback()), ("ended", EndsOnce())):

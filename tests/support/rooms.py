@@ -20,6 +20,7 @@ CORE_TESTS = [
     "models/test_folding.py",
     "models/test_graph.py",
     "models/test_inference.py",
+    "models/test_registry.py",
     "models/test_resnet.py",
     "study/findings/test_verdicts.py",
     "training/test_checkpointing.py",

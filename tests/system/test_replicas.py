@@ -22,6 +22,7 @@ def trained(replicas, path, *options):
     return written(path, "replica_steps.py", replicas, path, *options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("batch_norm",)], ids=["plain", "batch_norm"])
 def test_replicas_step_like_one_device(tmp_path, options):
     one = trained(1, tmp_path / "1.npz", *options)
