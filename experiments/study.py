@@ -17,7 +17,7 @@ from absl import flags
 from experiments import common, console, retries, study_display
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, executors, runner, worker
-from keras_kd.study.findings import networks, summary
+from keras_kd.study.findings import analyses, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.utils import files
 
@@ -152,7 +152,7 @@ def write(folder, found):
         if figure is not None:
             figures.write_png(figure, folder / "pictures" / f"{name}.png")
             tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
-    study_report.write(found, folder / "report.html", sections=networks.of_study(folder))
+    study_report.write(found, folder / "report.html", sections=analyses.sections_of_study(folder))
     files.write_json(found, folder / "result.json")
 
 

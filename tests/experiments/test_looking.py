@@ -87,16 +87,16 @@ REFUSED = {
         (["--steps=4"], "steps must be odd and at least 3, so that the centre is sampled. Received: 4"),
         (["--steps=5"], "was begun with other flags: --steps was 3 and is 5"),
         (["--hessian_steps=2", "--out=x"], "hessian_steps must be odd, so that the centre"),
-        (["--run=runs/none"], "--run=runs/none holds no finished run of train, distill or study"),
-        (["--depths=20"], "--depths and --seeds choose among the networks of a study"),
+        (["--run=runs/none"], "runs/none holds no finished run of train, distill or study"),
+        (["--depths=20"], "depths and seeds choose among the networks of a study"),
     ],
     "reuse": [
-        (["--out=runs/first", "--overwrite"], "--out=runs/first holds the run that is looked at"),
+        (["--out=runs/first", "--overwrite"], "runs/first holds the run that is analyzed"),
         (["--layers=conv9", "--out=x"], "the layers must be 'blocks', 'all' or names of layers of"),
         (["--layers=,", "--out=x"], "Received: ','"),
         (
             ["--probe_examples=1", "--out=x"],
-            "--probe_examples=1: a probe needs training examples of at least",
+            "probe_examples=1: a probe needs training examples of at least",
         ),
         (["--dataset=other.npz", "--out=x"], "the dataset 'other.npz' is not the one of runs/first"),
     ],
@@ -121,7 +121,7 @@ def test_other_networks_in_the_same_place_are_refused_and_nothing_is_lost(finish
     before = (run / "landscape" / "result.json").read_bytes()
     status, _, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=tmp_path / "copy")
     assert status == 1
-    assert "was made with other networks than runs/first holds now" in error_line(errors)
+    assert "runs/first/landscape was made of something else: student distilled was" in error_line(errors)
     (run / "landscape" / "group.json").unlink()  # as a kill before the end leaves it
     status, _, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=tmp_path / "copy")
     assert status == 1
