@@ -14,7 +14,11 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["keras_kd", "keras_kd.*"]),
-    package_data={"keras_kd.reporting": ["templates/*.html", "templates/*.md"]},
+    package_data={
+        "keras_kd.reporting": ["templates/*.html", "templates/*.md"],
+        "keras_kd.study": ["studies/*.yaml"],
+    },
+    entry_points={"console_scripts": ["keras-kd = keras_kd.cli.main:main"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",

@@ -41,7 +41,7 @@ flags.DEFINE_enum("decay", _DEFAULTS.decay, config.DECAYS, "L2 in the loss, or d
 flags.DEFINE_float("clip_norm", _DEFAULTS.clip_norm, "Largest norm of the gradient; 0: any.")
 flags.DEFINE_enum("augmentation", _DEFAULTS.augmentation, augmentation.NAMES, "'auto' follows the dataset.")
 flags.DEFINE_enum("precision", _DEFAULTS.precision, config.PRECISIONS, "Of the computation.")
-flags.DEFINE_enum("strategy", _DEFAULTS.strategy, strategy.STRATEGIES, "'auto': mirrored on GPUs.")
+flags.DEFINE_enum("strategy", _DEFAULTS.strategy, config.STRATEGIES, "'auto': mirrored on GPUs.")
 flags.DEFINE_integer(
     "replicas", _DEFAULTS.replicas, "Of 'mirrored': GPUs, or parts of the CPU where there is none; 0: all."
 )

@@ -7,34 +7,43 @@
     distiller = keras_kd.Distiller(teacher, student, temperature=4.0, alpha=0.9)
 
 It runs on any backend of Keras 3; replicas, several hosts, TensorBoard and the export need
-TensorFlow. Rooms that are not imported below are imported when first asked for.
+TensorFlow. Rooms are imported when first asked for.
 """
 
 import importlib
+import sys
 
-from keras_kd import data, distillation, losses, models
-from keras_kd.distillation import Distiller
-from keras_kd.models import block_plan, cifar_resnet, imagenet_resnet, wide_resnet
+from keras_kd.utils import lazy, quiet
 
 __version__ = "0.1.0"
 
-_ON_DEMAND = ("analysis", "export", "reporting", "search", "study", "training", "utils")
+quiet.install()
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "Distiller": "distillation",
+        "block_plan": "models",
+        "cifar_resnet": "models",
+        "imagenet_resnet": "models",
+        "wide_resnet": "models",
+    }
+    | {
+        room: room
+        for room in (
+            "analysis",
+            "data",
+            "distillation",
+            "export",
+            "losses",
+            "models",
+            "reporting",
+            "search",
+            "study",
+            "training",
+            "utils",
+        )
+    },
+)
 
-__all__ = [
-    "Distiller",
-    "block_plan",
-    "cifar_resnet",
-    "data",
-    "distillation",
-    "imagenet_resnet",
-    "losses",
-    "models",
-    "wide_resnet",
-    *_ON_DEMAND,
-]
-
-
-def __getattr__(name):
-    if name in _ON_DEMAND:
-        return importlib.import_module(f"keras_kd.{name}")
-    raise AttributeError(f"module 'keras_kd' has no attribute {name!r}")
+if "keras" in sys.modules:  # who loads a saved file with Keras alone needs the classes that Keras registers
+    importlib.import_module("keras_kd.registered")

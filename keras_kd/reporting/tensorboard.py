@@ -3,6 +3,8 @@
 Where TensorFlow, which writes these files, is not there, nothing is written.
 """
 
+import dataclasses
+
 import numpy as np
 
 from keras_kd.reporting import figures
@@ -23,6 +25,28 @@ def write_picture(folder, tag, figure):
 
     with tf.summary.create_file_writer(str(folder)).as_default():
         tf.summary.image(tag, figures.pixels(figure)[np.newaxis], step=0)
+
+
+def write_run(folder, dataset, settings, hparams, networks, effects):
+    """What a run shows: some training images, and its row of the HParams tab.
+
+    Args:
+      folder: of the run, a `pathlib.Path`.
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a dataclass of hyperparameters.
+      hparams: further ones, `{name: number, string or bool}`.
+      networks: `{label: {measure: number}}`; accuracy, loss and agreement are shown.
+      effects: `{name: number or None}`.
+    """
+    logs = folder / "tensorboard"
+    write_picture(logs / "samples", "samples", figures.sample_grid(dataset))
+    measures = {
+        f"{label}/{measure}": value
+        for label, row in networks.items()
+        for measure, value in row.items()
+        if measure in ("accuracy", "loss", "agreement")
+    }
+    write_hparams(logs / "hparams", folder.name, dataclasses.asdict(settings) | hparams, effects | measures)
 
 
 def write_hparams(folder, run, hparams, metrics):

@@ -1,6 +1,6 @@
 """Study files: YAML that says which runs a study has, read with the line of every mistake.
 
-    grid = config.read_config("experiments/studies/depth.yaml")
+    grid = config.read_config("depth.yaml")
 
 A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or which), the `recipe`
 (fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which

@@ -87,10 +87,7 @@ class Study:
             if gone:
                 changes = "; ".join(filter(None, (changes, _listed("runs that are not in this grid:", gone))))
             if changes:
-                raise ValueError(
-                    f"{self.folder} holds another study: {changes}: choose another --out, or pass "
-                    f"--overwrite to start anew"
-                )
+                raise identity.IdentityMismatchError(self.folder, changes, "holds another study")
             grew = begun["grew"] or set(keys) != set(begun["runs"])
         files.write_json({"identity": self._identity, "runs": keys, "grew": grew}, path)
         return grew
@@ -101,8 +98,7 @@ class Study:
             return {name: begun[name] for name in ("identity", "runs", "grew")}
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
-                f"{path} is damaged ({error}), so what the study was is not known: choose another --out, or "
-                f"pass --overwrite to start anew"
+                f"{path} is damaged ({error}), so what the study was is not known: choose another folder"
             ) from error
 
     def record(self, run):

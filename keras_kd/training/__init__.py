@@ -1,22 +1,22 @@
-"""Training on one device, many or several hosts: `Settings`, `train`, `distill`, `evaluate`.
+"""Training on one device, many or several hosts: `Settings`, `train`, `distill`, `evaluate`, `compare`.
 
 settings = keras_kd.training.Settings(epochs=30)
 keras_kd.training.train(model, dataset, settings)
 """
 
-from keras_kd.training.comparison import Comparison, Effects, NetworkResult, compare
-from keras_kd.training.config import Settings
-from keras_kd.training.evaluation import evaluate
-from keras_kd.training.trainer import Trained, distill, train
+from keras_kd.utils import lazy
 
-__all__ = [
-    "Comparison",
-    "Effects",
-    "NetworkResult",
-    "Settings",
-    "Trained",
-    "compare",
-    "distill",
-    "evaluate",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "Comparison": "comparison",
+        "Effects": "comparison",
+        "NetworkResult": "comparison",
+        "Settings": "config",
+        "Trained": "trainer",
+        "compare": "comparison",
+        "distill": "trainer",
+        "evaluate": "evaluation",
+        "train": "trainer",
+    },
+)

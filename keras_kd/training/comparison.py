@@ -1,6 +1,6 @@
 """A teacher, the student alone and the student distilled, trained and measured side by side.
 
-comparison = keras_kd.training.compare(teacher, build_student, dataset, settings, folder="runs/mine")
+comparison = keras_kd.training.compare(teacher, alone, distilled, dataset, settings, folder="runs/mine")
 print(comparison.effects.gain)
 """
 
@@ -88,7 +88,8 @@ class Comparison:
 
 def compare(
     teacher,
-    build_student,
+    student_alone,
+    student_distilled,
     dataset,
     settings,
     *,
@@ -108,8 +109,7 @@ def compare(
 
     Args:
       teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
-      build_student: a function without arguments that returns an untrained student; it is called twice, and
-        both should start alike.
+      student_alone, student_distilled: untrained, and alike: of the same layers and initial weights.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `keras_kd.training.Settings`, for all networks.
       train_teacher: whether the teacher is trained first.
@@ -131,7 +131,7 @@ def compare(
     models = {TEACHER: teacher}
     if isinstance(baseline, keras.Model):
         models[BASELINE] = baseline
-    models |= {ALONE: build_student(), DISTILLED: build_student()}
+    models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, models[DISTILLED])
 
     distillation = {
@@ -189,22 +189,11 @@ def _write(comparison, folder, dataset, settings, hparams):
     """The networks, samples, curves and hyperparameters, in the folder of a run."""
     for label, model in comparison.models.items():
         serialization.save_model(model, folder / NETWORK_FILES[label])
-    logs = folder / "tensorboard"
-    tensorboard.write_picture(logs / "samples", "samples", figures.sample_grid(dataset))
     names = {"teacher": comparison.models[TEACHER].name, "student": comparison.models[DISTILLED].name}
-    measures = {
-        f"{label}/{measure}": getattr(row, measure)
-        for label, row in comparison.networks.items()
-        for measure in ("accuracy", "loss", "agreement")
-    }
-    tensorboard.write_hparams(
-        logs / "hparams",
-        folder.name,
-        dataclasses.asdict(settings) | hparams | names,
-        dataclasses.asdict(comparison.effects) | measures,
-    )
+    numbers = comparison.to_json()
+    tensorboard.write_run(folder, dataset, settings, hparams | names, numbers["networks"], numbers["effects"])
     curves = figures.accuracy_curves(
         comparison.history, {label: row.accuracy for label, row in comparison.networks.items()}
     )
-    tensorboard.write_picture(logs / "curves", "curves", curves)
+    tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", curves)
     figures.write_png(curves, folder / "curves.png")

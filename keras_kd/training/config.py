@@ -3,9 +3,13 @@
 import dataclasses
 import math
 
-from keras_kd.data import augmentation
-from keras_kd.training import optimizers
-from keras_kd.training.distributed.strategy import STRATEGIES
+# What each may be; the modules that carry them out import these from here, so that a command line, which only
+# names them, need not import Keras.
+AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
+
+SCHEDULES = ("cosine", "step")
+
+STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -15,6 +19,9 @@ IMAGES = ("auto", "host", "device")
 
 JIT = {"auto": "auto", "on": True, "off": False}
 
+
+# The share of the steps after which the step schedule drops first.
+FIRST_DROP = 0.5
 
 # The most steps between two looks of Python, where that pays.
 MANY_STEPS = 16
@@ -81,9 +88,9 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        _check_choice("schedule", self.schedule, optimizers.SCHEDULES)
+        _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
-        _check_choice("augmentation", self.augmentation, augmentation.NAMES)
+        _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("strategy", self.strategy, STRATEGIES)
         _check_choice("images", self.images, IMAGES)
@@ -105,7 +112,7 @@ class Settings:
         for name in ("epochs", "batch_size", "replicas", "steps_per_execution", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
-        if self.schedule == "step" and self.warmup_fraction >= optimizers.STEP_DROPS[0][0]:
+        if self.schedule == "step" and self.warmup_fraction >= FIRST_DROP:
             raise ValueError(
                 "the warm-up must end before the step schedule's first drop at half of the steps. "
                 f"Received: warmup_fraction={self.warmup_fraction!r}"

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_kd import losses
+from keras_kd.training.config import FIRST_DROP
 
 # He et al. 2016, section 4.2: divided by 10 at 32k and 48k of 64k iterations.
-STEP_DROPS = ((0.5, 0.1), (0.75, 0.01))
+STEP_DROPS = ((FIRST_DROP, 0.1), (0.75, 0.01))
 
 
 # ... and a constant 0.01 instead of 0.1 while warming up.

@@ -13,8 +13,8 @@ class IdentityMismatchError(ValueError):
       changes: what differs, in one line.
     """
 
-    def __init__(self, path, changes):
-        super().__init__(f"{path} was made of something else: {changes}")
+    def __init__(self, path, changes, what="was made of something else"):
+        super().__init__(f"{path} {what}: {changes}")
         self.path = path
         self.changes = changes
 

@@ -17,7 +17,7 @@ import shutil
 import socket
 import time
 
-from keras_kd.utils import files
+from keras_kd.utils import files, identity
 
 FLAGFILE = "flags.cfg"
 
@@ -47,19 +47,21 @@ class RunDir:
       path: of the folder, which need not exist.
       flags: `{name: text}`: what the run is asked to do.
       changeable: names of flags that may be others when the run is taken up again.
+      renamed: `{name: name now}` of flags that earlier versions wrote down.
 
     Raises:
       ValueError: if the path holds something else, or a run with other flags.
     """
 
-    def __init__(self, path, flags, changeable=()):
+    def __init__(self, path, flags, changeable=(), renamed=None):
         self.path = pathlib.Path(path)
         self.flags = flags
         self._changeable = changeable
+        self._renamed = renamed or {}
         if not self.path.name:
-            raise ValueError(f"--out must name a folder of its own. Received: --out={self.path}")
+            raise ValueError(f"a run needs a folder of its own. Received: {str(path)!r}")
         if self.path.exists() and not self._is_run():
-            raise ValueError(f"--out={self.path} exists and is no run: choose another folder")
+            raise ValueError(f"{self.path} exists and is no run: choose another folder")
 
     def _is_run(self):
         """Also one that was killed before its first file was whole."""
@@ -79,16 +81,15 @@ class RunDir:
             return
         lines = (self.path / FLAGFILE).read_text(encoding="utf-8").splitlines()
         begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+        begun = {self._renamed.get(name, name): value for name, value in begun.items()}
         changes = [
             f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
             for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))
             if begun.get(name) != self.flags.get(name)
         ]
         if changes:
-            raise ValueError(
-                f"{self.path} was begun with other flags: {'; '.join(changes)}: give those to go on, "
-                f"choose another --out, or pass --overwrite to start anew"
-            )
+            changes = f"{'; '.join(changes)}: give those to go on"
+            raise identity.IdentityMismatchError(self.path, changes, "was begun with other flags")
 
     def result(self):
         """What a finished run measured, else None."""
@@ -111,7 +112,7 @@ class RunDir:
             lock = (self.path / _LOCK).open("a+", encoding="utf-8")
         except OSError as error:
             raise ValueError(
-                f"cannot write to {error.filename} ({error.strerror}): choose another --out"
+                f"cannot write to {error.filename} ({error.strerror}): choose another folder"
             ) from error
         with lock:
             self._take(lock, patience)
@@ -132,7 +133,7 @@ class RunDir:
                 continue
             lock.seek(0)
             owner = lock.read().strip() or "another process"
-            raise ValueError(f"{self.path} is in use by {owner}: wait for it, or choose another --out")
+            raise ValueError(f"{self.path} is in use by {owner}: wait for it, or choose another folder")
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()

@@ -1,14 +1,14 @@
 """Study files: what they mean, and the line of every mistake."""
 
-import pathlib
 import re
 
 import pytest
 
 from keras_kd.study import config
 from keras_kd.study.design import Run, Teacher
+from tests.support.processes import ROOT
 
-STUDIES = sorted((pathlib.Path(__file__).parents[2] / "experiments" / "studies").glob("*.yaml"))
+STUDIES = sorted((ROOT / "keras_kd" / "study" / "studies").glob("*.yaml"))
 
 GOOD = """\
 question: Is it so?

@@ -1,10 +1,13 @@
-"""A small study without any training: its records and what is found in them."""
+"""Small studies: the records of one that was never trained, and a file of one that is quickly trained."""
+
+import csv
 
 import numpy as np
 
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import claims, summary
 from keras_kd.study.runner import RunRecord
+from tests.support.arrays import tiny_arrays
 
 SEEDS = range(3)
 
@@ -57,3 +60,34 @@ def found_of(study_records, names=tuple(claims.CLAIMS)):
         "versions": {"keras": "3.15.1"},
         "machine": {"system": "Linux", "cores": 2},
     }
+
+
+STUDY_FILE = """\
+question: Does it run?
+claims: [C1, C3]
+dataset: tiny.npz
+seeds: 2
+recipe: {epochs: 3, batch_size: 24, deterministic: true, strategy: none}
+network: {width: 4}
+teachers:
+  twin: {variant: residual}
+runs:
+  - {depth: 8, variant: [residual, plain]}
+  - {depth: 8, variant: plain + KD, teacher: twin}
+"""
+STUDY_RUNS = 6
+
+
+def study_folder(tmp_path_factory, name):
+    cwd = tmp_path_factory.mktemp(name)
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    (cwd / "mine.yaml").write_text(STUDY_FILE)
+    return cwd
+
+
+def study_table(cwd):
+    """`results.csv` without its times."""
+    with (cwd / "runs" / "mine" / "results.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)
+        ]

@@ -21,7 +21,8 @@ def dataset(npz):
 def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
     found = training.compare(
         resnet8(seed=1),
-        lambda: resnet8(seed=2, shortcuts=False),
+        resnet8(seed=2, shortcuts=False),
+        resnet8(seed=2, shortcuts=False),
         dataset,
         SETTINGS,
         baseline="teacher",
@@ -61,7 +62,8 @@ def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
     asked = []
     found = training.compare(
         teacher,
-        lambda: resnet8(seed=2, shortcuts=False),
+        resnet8(seed=2, shortcuts=False),
+        resnet8(seed=2, shortcuts=False),
         dataset,
         SETTINGS,
         train_teacher=False,

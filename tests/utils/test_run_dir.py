@@ -34,7 +34,7 @@ def test_other_flags_are_named(tmp_path):
     other = run_dir.RunDir(tmp_path / "run", {"epochs": "4", "seed": "1"})
     message = (
         r"begun with other flags: --baseline was False and is not given; --epochs was 3 and is 4; "
-        r"--seed was not given and is 1: .*--overwrite"
+        r"--seed was not given and is 1: give those to go on"
     )
     with pytest.raises(ValueError, match=message):
         other.check_flags()

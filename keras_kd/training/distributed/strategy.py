@@ -17,8 +17,6 @@ import keras
 from keras_kd.training.distributed import watchdog
 from keras_kd.utils import backend
 
-STRATEGIES = ("auto", "none", "mirrored", "multiworker")
-
 
 @contextlib.contextmanager
 def scope(settings):

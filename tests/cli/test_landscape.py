@@ -1,66 +1,59 @@
-"""The scripts that look inside networks, on what the main job left."""
+"""`landscape` as a person types it, on what the main job left."""
 
+import dataclasses
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from keras_kd.analysis import landscape
+from keras_kd.cli import landscape as command
 from tests.support.arrays import tiny_arrays
-from tests.support.processes import error_line, refusals, run_python
+from tests.support.commands import call
+from tests.support.processes import error_line
 
-LANDSCAPE = ("--steps=3", "--hessian_steps=1", "--eigenvalues=1", "--trace_samples=2", "--examples=24")
-REUSE = ("--draws=1", "--most=1", "--probe_examples=24", "--batch_size=16", "--examples=24")
-REUSE_PICTURES = {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
+SMALL = ("--steps=3", "--hessian_steps=1", "--eigenvalues=1", "--trace_samples=2", "--examples=24")
 
 
-def script(name, *arguments, cwd):
-    return run_python("-m", f"experiments.{name}", *arguments, cwd=cwd)
+def script(*arguments, cwd):
+    return call("landscape", "--run=runs/first", *SMALL, *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder in which the main job has run, and both scripts on it; `(cwd, outputs)`."""
+    """A folder in which the main job and this command have run; `(cwd, output)`."""
     cwd = tmp_path_factory.mktemp("work")
     np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
     sizes = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
     recipe = ("--epochs=3", "--batch_size=24", "--strategy=none", "--seed=2")
-    outputs = {}
-    for name, flags in (
-        ("distill", ("--dataset=tiny.npz", "--out=runs/first", *recipe, *sizes)),
-        ("landscape", ("--run=runs/first", *LANDSCAPE)),
-        ("reuse", ("--run=runs/first", *REUSE)),
-    ):
-        status, outputs[name], errors = script(name, *flags, cwd=cwd)
-        assert status == 0, errors[-3000:]
-    return cwd, outputs
+    status, _, errors = call("distill", "--dataset=tiny.npz", "--out=runs/first", *recipe, *sizes, cwd=cwd)
+    assert status == 0, errors
+    status, output, errors = script(cwd=cwd)
+    assert status == 0, errors
+    return cwd, output
 
 
-@pytest.mark.parametrize("name", ["landscape", "reuse"])
-def test_one_flag_leads_to_a_page(finished, name):
-    cwd, outputs = finished
-    output = outputs[name]
+def test_one_flag_leads_to_a_page(finished):
+    cwd, output = finished
     for label in ("teacher", "student alone", "student distilled"):
         assert label in output
     paths = dict(re.findall(r"^(page|pictures|tensorboard|result) +(\S+)$", output, re.M))
-    assert paths["page"] == f"runs/first/{name}/{name}.html"
+    assert paths["page"] == "runs/first/landscape/landscape.html"
     assert all((cwd / path).exists() for path in paths.values())
     page = (cwd / paths["page"]).read_text(encoding="utf-8")
-    assert f"python -m experiments.{name} --run=runs/first" in page
+    assert "keras-kd landscape --run=runs/first" in page
     pictures = {path.stem for path in (cwd / paths["pictures"]).iterdir()}
-    wanted = {
-        "landscape": {"around", "way", "through", "lines", "spectra", "steps"},
-        "reuse": REUSE_PICTURES,
-    }
-    assert pictures == wanted[name]
+    assert pictures == {"around", "way", "through", "lines", "spectra", "steps"}
     events = EventAccumulator(str(cwd / paths["tensorboard"] / "first"))
     events.Reload()
-    assert {f"{name}/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])
+    assert {f"landscape/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])
 
 
-def test_every_array_is_kept(finished):
+def test_every_array_is_stored(finished):
     cwd, _ = finished
     names = {path.stem for path in (cwd / "runs" / "first" / "landscape").glob("*.npz")}
     labels = ("teacher", "student-alone", "student-distilled")
@@ -76,41 +69,30 @@ def test_finished_work_is_not_done_again(finished):
     cwd, _ = finished
     path = cwd / "runs" / "first" / "landscape" / "group.json"
     before = path.stat().st_mtime_ns
-    status, output, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=cwd)
-    assert status == 0, errors[-3000:]
+    status, output, errors = script(cwd=cwd)
+    assert status == 0, errors
     assert "student distilled" in output
     assert path.stat().st_mtime_ns == before
 
 
-REFUSED = {
-    "landscape": [
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--steps=4"], "steps must be odd and at least 3, so that the centre is sampled. Received: 4"),
         (["--steps=5"], "was begun with other flags: --steps was 3 and is 5"),
         (["--hessian_steps=2", "--out=x"], "hessian_steps must be odd, so that the centre"),
         (["--run=runs/none"], "runs/none holds no finished run of train, distill or study"),
+        (["--run="], "--run must name the folder of a run"),
+        (["--examples=2", "--out=x"], "--examples must be 0, or at least 8. Received: --examples=2"),
         (["--depths=20"], "depths and seeds choose among the networks of a study"),
-    ],
-    "reuse": [
         (["--out=runs/first", "--overwrite"], "runs/first holds the run that is analyzed"),
-        (["--layers=conv9", "--out=x"], "the layers must be 'blocks', 'all' or names of layers of"),
-        (["--layers=,", "--out=x"], "Received: ','"),
-        (
-            ["--probe_examples=1", "--out=x"],
-            "probe_examples=1: a probe needs training examples of at least",
-        ),
-        (["--dataset=other.npz", "--out=x"], "the dataset 'other.npz' is not the one of runs/first"),
     ],
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_bad_input_is_one_line_and_writes_nothing(finished, name):
+)
+def test_bad_input_is_one_line_and_writes_nothing(finished, arguments, message):
     cwd, _ = finished
-    np.savez(cwd / "other.npz", **tiny_arrays(np.random.default_rng(1)))
-    usual = LANDSCAPE if name == "landscape" else REUSE
-    cases = [["--run=runs/first", *usual, *flags] for flags, _ in REFUSED[name]]
-    for line, (_, message) in zip(refusals(name, cases, cwd), REFUSED[name], strict=True):
-        assert message in line
+    status, _, errors = script(*arguments, cwd=cwd)
+    assert status == 1
+    assert message in error_line(errors)
     assert not (cwd / "x").exists()
 
 
@@ -119,11 +101,20 @@ def test_other_networks_in_the_same_place_are_refused_and_nothing_is_lost(finish
     run = tmp_path / "copy" / "runs" / "first"
     shutil.copy(run / "teacher.keras", run / "student.keras")
     before = (run / "landscape" / "result.json").read_bytes()
-    status, _, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=tmp_path / "copy")
+    status, _, errors = script(cwd=tmp_path / "copy")
     assert status == 1
-    assert "runs/first/landscape was made of something else: student distilled was" in error_line(errors)
+    assert "landscape was made of something else: student distilled was" in error_line(errors)
+    assert "choose another --out, or pass --overwrite" in error_line(errors)
     (run / "landscape" / "group.json").unlink()  # as a kill before the end leaves it
-    status, _, errors = script("landscape", "--run=runs/first", *LANDSCAPE, cwd=tmp_path / "copy")
+    status, _, errors = script(cwd=tmp_path / "copy")
     assert status == 1
     assert "around-student-distilled.npz was made of something else" in error_line(errors)
     assert (run / "landscape" / "result.json").read_bytes() == before
+
+
+def test_flags_have_the_defaults_of_the_library():
+    values = flags.FlagValues()
+    command.define_flags(values)
+    for field in dataclasses.fields(landscape.LandscapeConfig):
+        if field.name != "step_sizes":
+            assert values[field.name].default == field.default

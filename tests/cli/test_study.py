@@ -1,69 +1,30 @@
-"""`experiments.study` as a person types it: what it prints, writes, refuses, and survives."""
+"""`study` as a person types it: what it prints, writes and refuses."""
 
-import csv
 import json
-import os
-import pathlib
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
-import numpy as np
 import pytest
-from absl.flags import FLAGS
-from absl.testing import flagsaver
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import console, study
-from tests.support.arrays import tiny_arrays
-from tests.support.processes import ROOT, error_line, run_python
-from tests.support.studies import found_of, records
+from keras_kd.study import session
+from tests.support.commands import call
+from tests.support.processes import error_line
+from tests.support.studies import STUDY_FILE, STUDY_RUNS, found_of, records, study_folder, study_table
 
-STUDY = """\
-question: Does it run?
-claims: [C1, C3]
-dataset: tiny.npz
-seeds: 2
-recipe: {epochs: 3, batch_size: 24, deterministic: true, strategy: none}
-network: {width: 4}
-teachers:
-  twin: {variant: residual}
-runs:
-  - {depth: 8, variant: [residual, plain]}
-  - {depth: 8, variant: plain + KD, teacher: twin}
-"""
-RUNS = 6
-COMMAND = ("-m", "experiments.study", "--study=mine.yaml", "--out=runs/mine")
+COMMAND = ("--study=mine.yaml", "--out=runs/mine")
 
 
 def script(*flags, cwd):
-    return run_python(*COMMAND, *flags, cwd=cwd)
-
-
-def folder(tmp_path_factory, name):
-    cwd = tmp_path_factory.mktemp(name)
-    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
-    (cwd / "mine.yaml").write_text(STUDY)
-    return cwd
+    return call("study", *COMMAND, *flags, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "finished")
+    cwd = study_folder(tmp_path_factory, "finished")
     status, output, errors = script("--jobs=2", cwd=cwd)
     assert status == 0, errors
     return cwd, output, errors
-
-
-def table(cwd):
-    """`results.csv` without its times."""
-    with (cwd / "runs" / "mine" / "results.csv").open(newline="") as file:
-        return [
-            {name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)
-        ]
 
 
 def test_it_prints_its_plan_its_progress_and_its_findings(finished):
@@ -72,7 +33,7 @@ def test_it_prints_its_plan_its_progress_and_its_findings(finished):
     assert "finds a paired difference of 1.0 points" in output
     assert "(level 2.5 %;" in output
     assert re.search(r"│ 1.0 points +│ +10 │ +2 │", output)
-    for number in range(1, RUNS + 1):
+    for number in range(1, STUDY_RUNS + 1):
         assert re.search(rf"\[{number}/6, .* left\] [rp]8w4.*: [\d.]+% on test", errors), errors
     assert "test accuracy" in output
     assert re.search(r"C1 +│ +(supported|not supported|undecided)", output)
@@ -84,11 +45,11 @@ def test_its_folder_is_whole(finished):
     assert len(paths) == 6
     found = json.loads((cwd / paths["result"]).read_text())
     assert [verdict["claim"] for verdict in found["verdicts"]] == ["C1", "C3"]
-    assert found["command"] == " ".join(["python", *COMMAND, "--jobs=2"])
+    assert found["command"] == " ".join(["keras-kd study", *COMMAND, "--jobs=2"])
     assert found["dataset"]["examples"]["test"] == 24
     assert {"keras", "tensorflow", "scipy"} <= found["versions"].keys()
-    rows = table(cwd)
-    assert len(rows) == RUNS
+    rows = study_table(cwd)
+    assert len(rows) == STUDY_RUNS
     assert {row["status"] for row in rows} == {"done"}
     for seed in "01":
         accuracies = {row["cell"]: row for row in rows if row["seed"] == seed}
@@ -100,7 +61,7 @@ def test_its_folder_is_whole(finished):
 def test_twins_and_their_students_start_alike_and_seeds_do_not(finished):
     cwd, _, _ = finished
     starts = {}
-    for row in table(cwd):
+    for row in study_table(cwd):
         path = cwd / "runs" / "mine" / "runs" / row["run"] / "result.json"
         starts.setdefault(row["seed"], set()).add(json.loads(path.read_text())["start"])
     assert [len(each) for each in starts.values()] == [1, 1]
@@ -118,14 +79,14 @@ def test_one_depth_has_no_picture_over_depth(finished):
 def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_path):
     cwd = tmp_path / "copy"
     shutil.copytree(finished[0], cwd)
-    before = table(cwd)
+    before = study_table(cwd)
     assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "--jobs=2\n--study=mine.yaml\n"
     flags = ("--flagfile=runs/mine/flags.cfg", "--out=runs/mine", "--jobs=2", "--seeds=3")
-    status, output, errors = run_python("-m", "experiments.study", *flags, cwd=cwd)
+    status, output, errors = call("study", *flags, cwd=cwd)
     assert status == 0, errors
-    after = table(cwd)
-    assert after[:RUNS] == before
-    assert len(after) == RUNS + 3
+    after = study_table(cwd)
+    assert after[:STUDY_RUNS] == before
+    assert len(after) == STUDY_RUNS + 3
     assert "9 runs: 3 cells with 3 seeds" in output
     assert "[9/9" in errors
 
@@ -138,7 +99,7 @@ def test_a_studys_page_shows_what_was_seen_inside(finished, tmp_path):
         ("landscape", ("--steps=3", "--hessian_steps=0", "--trace_samples=2", "--examples=24")),
         ("reuse", ("--draws=1", "--most=1", "--probe_examples=0", "--examples=24", "--seeds=0,1")),
     ):
-        status, output, errors = run_python("-m", f"experiments.{name}", "--run=runs/mine", *flags, cwd=cwd)
+        status, output, errors = call(name, "--run=runs/mine", *flags, cwd=cwd)
         assert status == 0, errors[-3000:]
         assert "plain + KD minus residual" in output
         assert re.search(r"^report +runs/mine/report.html$", output, re.M)
@@ -153,70 +114,15 @@ def test_a_studys_page_shows_what_was_seen_inside(finished, tmp_path):
         assert "<h1>Does it run?</h1>" in text
         assert "The loss landscape: over seeds" in text
         assert "Feature reuse: differences over seeds" in text
-    status, _, errors = run_python(
-        "-m", "experiments.reuse", "--run=runs/mine", "--seeds=0,20", "--out=x", cwd=cwd
-    )
+    status, _, errors = call("reuse", "--run=runs/mine", "--seeds=0,20", "--out=x", cwd=cwd)
     assert status == 1
     assert "has no residual network with its plain twin" in error_line(errors)
     assert "all trained, with --seeds=20" in error_line(errors)
 
 
 @pytest.mark.slow
-def test_five_kills_on_the_way_change_nothing_but_times(finished, tmp_path_factory):
-    cwd = folder(tmp_path_factory, "killed")
-    rng = np.random.default_rng(0)
-    kills, environment = 0, {**os.environ, "PYTHONPATH": str(ROOT)}
-    for _ in range(40):
-        process = subprocess.Popen(
-            [sys.executable, *COMMAND],
-            cwd=cwd,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        if kills == 5:
-            assert process.wait(timeout=600) == 0
-            break
-        wait_for_work(cwd, process)
-        time.sleep(rng.uniform(0, 4))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills == 5
-    assert table(cwd) == table(finished[0])[:RUNS]
-
-
-def wait_for_work(cwd, process):
-    """Until the study has a process that trains."""
-    children = f"/proc/{process.pid}/task/{process.pid}/children"
-    while process.poll() is None:
-        begun = list((cwd / "runs" / "mine" / "runs").glob("*/log.txt"))
-        if begun or os.path.exists(children):
-            return
-        time.sleep(0.05)
-
-
-def test_sigterm_ends_it_with_the_status_that_asks_for_more(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "asked")
-    with subprocess.Popen(
-        [sys.executable, *COMMAND],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while not (cwd / "runs" / "mine" / "study.json").exists():
-            time.sleep(0.1)
-        time.sleep(1.0)
-        process.terminate()
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 75, errors
-    assert re.search(r"stopped by SIGTERM with \d of 6 runs done: the same command", errors)
-
-
-@pytest.mark.slow
 def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "failing")
+    cwd = study_folder(tmp_path_factory, "failing")
     other = cwd / "runs" / "mine" / "runs" / "p8w4-s0"
     other.mkdir(parents=True)
     (other / "flags.cfg").write_text("--depth=14\n")
@@ -226,7 +132,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
     line = error_line(errors)
     assert "1 of 3 runs failed, p8w4-s0 because of ValueError: " in line
     assert "--retry_failed" in line
-    rows = {row["run"]: row for row in table(cwd)}
+    rows = {row["run"]: row for row in study_table(cwd)}
     assert rows["p8w4-s0"]["status"] == "failed"
     assert [row["status"] for row in rows.values()].count("done") == 2
     verdicts = json.loads((cwd / "runs" / "mine" / "result.json").read_text())["verdicts"]
@@ -235,16 +141,16 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
     (other / "flags.cfg").unlink()
     status, _, errors = script("--seeds=1", "--retry_failed", cwd=cwd)
     assert status == 0, errors
-    assert {row["status"] for row in table(cwd)} == {"done"}
+    assert {row["status"] for row in study_table(cwd)} == {"done"}
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--study=depht"], "--study must be one of depth, depth_cifar10, early_guidance,"),
+        (["--study=depht"], "a study must be one of depth, depth_cifar10, early_guidance,"),
         (["--study=none.yaml"], "there is no study file 'none.yaml'"),
-        (["--weight_decay=0.1"], "--weight_decay belongs to each run: give it as an axis in the study file"),
-        (["--seed=3"], "--seed belongs to each run"),
+        (["--weight_decay=0.1"], "weight_decay belongs to each run: give it as an axis in the study file"),
+        (["--seed=3"], "seed belongs to each run"),
         (["--epochs=0"], "epochs must lie in"),
         (["--epochs=4"], "was begun with other flags: --epochs was not given and is 4"),
         (["--threads=2"], "was begun with other flags: --threads was not given and is 2"),
@@ -253,34 +159,25 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
         (["--dataset=other.npz", "--out=runs/x"], "other.npz': give the path of an .npz file"),
     ],
 )
-def test_bad_input_is_one_line(finished, flags, message, monkeypatch, capsys):
-    monkeypatch.chdir(finished[0])
-    assert message in refused(capsys, *flags)
+def test_bad_input_is_one_line(finished, flags, message):
+    status, _, errors = script(*flags, cwd=finished[0])
+    assert status == 1
+    assert message in error_line(errors)
 
 
-def refused(capsys, *flags):
-    """The line in which the script ends with these flags, in this process."""
-    capsys.readouterr()
-    with flagsaver.flagsaver():
-        FLAGS(["study", *COMMAND[2:], *flags])
-        with pytest.raises(SystemExit) as ended:
-            console.guarded(study.main, ["study"])
-    assert ended.value.code == 1
-    return error_line(capsys.readouterr().err)
-
-
-def test_a_study_with_another_grid_is_refused(finished, tmp_path, monkeypatch, capsys):
+def test_a_study_with_another_grid_is_refused(finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    other = STUDY.replace("epochs: 3", "epochs: 4").replace("twin}", "twin, alpha: 0.5}")
-    pathlib.Path("mine.yaml").write_text(other)
-    line = refused(capsys)
+    other = STUDY_FILE.replace("epochs: 3", "epochs: 4").replace("twin}", "twin, alpha: 0.5}")
+    (tmp_path / "copy" / "mine.yaml").write_text(other)
+    status, _, errors = script(cwd=tmp_path / "copy")
+    assert status == 1
+    line = error_line(errors)
     assert "holds another study: settings was" in line
     assert "runs that are not in this grid: p8w4-kd-r8w4-T4-a0.9-s0" in line
 
 
 def test_pictures_reach_tensorboard(tmp_path):
-    study.write(tmp_path, found_of(records()))
+    session.write(tmp_path, found_of(records()))
     names = {path.stem for path in (tmp_path / "pictures").iterdir()}
     assert names == {"accuracy_over_depth", "gains", "recovery_over_depth", "gain_over_advantage"}
     events = EventAccumulator(str(tmp_path / "tensorboard" / "study"))

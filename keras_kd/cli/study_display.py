@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from experiments import console
+from keras_kd.cli import console
 from keras_kd.study.findings import claims
 from keras_kd.utils import progress, statistics
 
@@ -135,3 +135,13 @@ def print_findings(found):
         for verdict in found["verdicts"]
     ]
     console.print_table("Verdicts", rows, list(rows[0]))
+
+
+def check_failures(folder, records):
+    """Raises a ValueError if any run failed."""
+    failed = [record for record in records.values() if record.error]
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(records)} runs failed, {failed[0].run.key} because of {failed[0].error}; "
+            f"see {folder / 'failed'}, and give the same command with --retry_failed"
+        )

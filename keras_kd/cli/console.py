@@ -1,0 +1,124 @@
+"""What every command does on the screen: errors in one line, exit statuses, tables."""
+
+import errno
+import functools
+import os
+import sys
+import warnings
+from logging import ERROR, getLogger
+
+from absl import logging
+from rich.console import Console
+from rich.table import Table
+
+from keras_kd.training import callbacks
+from keras_kd.training.distributed import strategy, watchdog
+from keras_kd.utils import backend, optional
+from keras_kd.utils.identity import IdentityMismatchError
+
+_FORESEEN = (ValueError, OSError, optional.MissingPackageError, callbacks.TrainingDivergedError)
+
+
+@functools.cache
+def stop_signal():
+    """The callback that ends a training at SIGTERM, of this process."""
+    return callbacks.StopOnSignal()
+
+
+def guarded(main, values):
+    """Calls a command's `main(values)`; what goes wrong ends in one line, not in a traceback.
+
+    Args:
+      main: of a command.
+      values: its `absl.flags.FlagValues`, parsed.
+
+    Returns:
+      The exit status: 0, 1, or `watchdog.EXIT_RESUME` where the same command goes on from what is saved.
+    """
+    logging.set_verbosity(logging.WARNING)
+    getLogger("tensorflow").setLevel(ERROR)  # it warns of many graphs: each network has its own
+    shown, warnings.showwarning = warnings.showwarning, _show_warning
+    try:
+        status = _status(main, values)
+    finally:
+        warnings.showwarning = shown
+    if strategy.has_other_hosts():
+        _end_on_several_hosts(status)
+    return status
+
+
+def _status(main, values):
+    try:
+        with stop_signal():
+            main(values)
+        strategy.leave()
+    except callbacks.TrainingInterruptedError as error:
+        return _tell(f"{error}: {watchdog.HOW_TO_RESUME}", watchdog.EXIT_RESUME)
+    except KeyboardInterrupt:
+        return _tell(f"stopped by Ctrl-C: {watchdog.HOW_TO_RESUME}", watchdog.EXIT_RESUME)
+    except (*_FORESEEN, *_backend_errors()) as error:
+        if values.debug:
+            raise
+        return _tell(f"error: {_one_line(error)}", 1)
+    return 0
+
+
+def _tell(line, status):
+    print(line, file=sys.stderr)
+    return status
+
+
+def _show_warning(message, *_):
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _backend_errors():
+    """What TensorFlow raises for a full disk or memory."""
+    if not backend.on_tensorflow():
+        return ()
+    import tensorflow as tf
+
+    return (tf.errors.ResourceExhaustedError,)
+
+
+def _end_on_several_hosts(status):
+    """At once: TensorFlow's own end may wait for hosts that have left."""
+    if status == 1:
+        strategy.leave(failed=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _one_line(error):
+    line = " ".join(str(error).split())
+    if os.strerror(errno.ENOSPC) in line:  # TensorFlow's errors have no number
+        return (
+            f"the disk is full ({line}): free some space and give the same command again, which goes "
+            f"on from the last epoch that was saved"
+        )
+    if isinstance(error, IdentityMismatchError):
+        return f"{line}, choose another --out, or pass --overwrite to start anew"
+    return line
+
+
+def percent(share):
+    """A share for a table; "n/a" for None."""
+    return "n/a" if share is None else f"{share:.1%}"
+
+
+def print_table(title, rows, columns):
+    """Prints rows of `{column: text}` as a table."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for row in rows:
+        table.add_row(*(row.get(column, "") for column in columns))
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+def print_paths(**paths):
+    """Prints where things were written."""
+    width = max(map(len, paths))
+    for name, path in paths.items():
+        print(f"{name:<{width}}  {path}")

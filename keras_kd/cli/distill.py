@@ -1,0 +1,94 @@
+"""Distil a teacher into a student without shortcuts, and show what that gave.
+
+    keras-kd distill
+
+trains a residual teacher, the plain student alone and the plain student with the teacher's help, measures all
+three on test, and exports the distilled student. Where the teacher is the student's residual twin (the
+default) it also says what shortcuts are worth (drop) and how much of that the teacher brings back (recovery).
+"""
+
+import functools
+
+from keras_kd.cli import flags
+
+
+def define_flags(values):
+    """Defines the command's flags on an `absl.flags.FlagValues`."""
+    flags.define_data(values)
+    flags.define_run(values, "runs/distill-DATASET")
+    flags.define_teacher(values)
+    flags.define_student(values)
+    flags.Group(values, "student").switch(
+        "baseline", False, "Also train the student's residual twin where the teacher is not that."
+    )
+    flags.define_settings(values)
+    flags.define_snapshots(values)
+
+
+def check(values):
+    """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
+    flags.settings_of(values)
+
+
+def main(values):
+    """Does what the flags ask for."""
+    from keras_kd.cli import console, runs, terminal
+    from keras_kd.training.distributed import strategy
+
+    settings = flags.settings_of(values)
+    run = runs.open_run(values, "distill")
+    result = runs.finished(run, values)
+    if result is None:
+        strategy.prepare(settings)
+        dataset = runs.load_dataset(values)
+        networks = runs.new_networks(values, dataset, settings)
+        work = functools.partial(_distil, networks, dataset, settings, run.path, values)
+        result = runs.complete(run, values, settings, work)
+        if result is None:
+            return
+    terminal.print_comparison(result["networks"], result["effects"])
+    console.print_paths(
+        run=run.path,
+        tensorboard=runs.tensorboard_of(run),
+        curves=run.path / "curves.png",
+        saved_model=run.path / "saved_model" if result["export"] else "only with KERAS_BACKEND=tensorflow",
+        result=run.path / "result.json",
+    )
+
+
+def _distil(networks, dataset, settings, folder, values):
+    """The result, of several hosts on the chief alone."""
+    from keras_kd import training
+    from keras_kd.cli import runs
+    from keras_kd.export import export_saved_model
+    from keras_kd.training import description
+    from keras_kd.utils import backend
+
+    teacher, alone, distilled, baseline = networks
+    comparison = training.compare(
+        teacher,
+        alone,
+        distilled,
+        dataset,
+        settings,
+        train_teacher=not values.teacher,
+        baseline=baseline,
+        temperature=values.temperature,
+        alpha=values.alpha,
+        alpha_epochs=values.alpha_epochs,
+        teacher_logits=runs.cached_logits(values, dataset, settings),
+        folder=folder,
+        callbacks=runs.callbacks(values, folder, settings),
+    )
+    if comparison is None:
+        return None
+    parity = None
+    if backend.on_tensorflow():
+        parity = export_saved_model(distilled, folder / runs.SAVED_MODEL, dataset=dataset)
+    return {
+        **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
+        **{"teacher": teacher.name, "student": distilled.name},
+        **comparison.to_json(),
+        "export": parity,
+        **description.describe(dataset, settings),
+    }

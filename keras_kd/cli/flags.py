@@ -1,0 +1,186 @@
+"""Flags that commands share, each defined on a `FlagValues` of the command's own, and what they ask for.
+
+A command's `define_flags(values)` calls some of these; no flag is global, so that any number of commands
+can run in one process.
+"""
+
+import dataclasses
+import math
+
+from absl import flags
+
+from keras_kd.training import config
+
+# Flags of earlier versions, and what they are called now.
+RENAMED = {
+    "mentor_epochs": "alpha_epochs",
+    "depth": "student_depth",
+    "width": "student_width",
+    "shortcuts": "student_shortcuts",
+}
+
+# They say where a run is and how it is started, not what it is.
+NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile")
+
+
+COMMON = "common"  # title of the first group
+
+
+class Group:
+    """Defines flags under one title of `--help`.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      title: of the group.
+    """
+
+    def __init__(self, values, title):
+        self._options = {"flag_values": values, "module_name": title}
+
+    def text(self, name, default, words):
+        flags.DEFINE_string(name, default, words, **self._options)
+
+    def integer(self, name, default, words, lowest=None):
+        flags.DEFINE_integer(name, default, words, lower_bound=lowest, **self._options)
+
+    def number(self, name, default, words, lowest=None):
+        flags.DEFINE_float(name, default, words, lower_bound=lowest, **self._options)
+
+    def switch(self, name, default, words):
+        flags.DEFINE_bool(name, default, words, **self._options)
+
+    def choice(self, name, default, choices, words):
+        flags.DEFINE_enum(name, default, list(choices), words, **self._options)
+
+    def texts(self, name, default, words):
+        flags.DEFINE_list(name, default, words, **self._options)
+
+
+def define_run(values, default_out):
+    """Where a run is kept.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      default_out: the folder if --out is not given, in words.
+    """
+    common = Group(values, COMMON)
+    common.text("out", None, f"Folder of the run; {default_out} if not given.")
+    common.switch("overwrite", False, "Delete a run that is there already.")
+
+
+def define_data(values):
+    """Which images."""
+    Group(values, COMMON).text(
+        "dataset",
+        "digits",
+        "'digits', a tensorflow-datasets name such as cifar10, or a path to .npz.",
+    )
+    data = Group(values, "data")
+    data.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
+    data.number("validation_fraction", 0.1, "Share of train set aside.")
+
+
+def define_settings(values):
+    """How networks are trained: a flag for each field of `training.Settings`."""
+    usual = config.Settings()
+    common = Group(values, COMMON)
+    common.integer("epochs", usual.epochs, "Passes over the training split, per network.")
+    common.integer("batch_size", usual.batch_size, "Examples a step, over all replicas.")
+    common.number("learning_rate", usual.learning_rate, "Highest rate of the schedule.")
+    common.integer("seed", usual.seed, "Of weights, data order, augmentation, dropout.")
+    recipe = Group(values, "training")
+    recipe.choice("augmentation", usual.augmentation, config.AUGMENTATIONS, "'auto' follows the dataset.")
+    recipe.choice("schedule", usual.schedule, config.SCHEDULES, "Of the rate.")
+    recipe.number("warmup_fraction", usual.warmup_fraction, "Share of the steps to reach the highest rate.")
+    recipe.number("momentum", usual.momentum, "Of SGD, with Nesterov's acceleration.")
+    recipe.number("weight_decay", usual.weight_decay, "Of kernels; never of BatchNorm and biases.")
+    recipe.choice("decay", usual.decay, config.DECAYS, "L2 in the loss, or decoupled.")
+    recipe.number("clip_norm", usual.clip_norm, "Largest norm of the gradient; 0: any.")
+    recipe.switch("deterministic", usual.deterministic, "Give the same bits each time.")
+    device = Group(values, "devices and speed")
+    device.choice("strategy", usual.strategy, config.STRATEGIES, "'auto': mirrored on GPUs.")
+    device.choice("precision", usual.precision, config.PRECISIONS, "Of the computation.")
+    device.integer("replicas", usual.replicas, "Of 'mirrored': GPUs, or parts of the CPU; 0: all GPUs.")
+    device.choice("images", usual.images, config.IMAGES, "Where images lie and are augmented.")
+    device.choice("jit_compile", usual.jit_compile, list(config.JIT), "Whether XLA compiles the step.")
+    device.integer(
+        "steps_per_execution", usual.steps_per_execution, "Steps without Python; 0: by the machine."
+    )
+
+
+def define_student(values, depth=32, shortcuts="none"):
+    """The network that is trained alone, or taught."""
+    student = Group(values, "student")
+    student.integer("student_depth", depth, "Layers: 6n+2.")
+    student.integer("student_width", 16, "Channels of the first stage.")
+    student.text("student_shortcuts", shortcuts, "'none', 'all', or a 0 or 1 per block as in 1,0,1.")
+
+
+def define_teacher(values):
+    """Who teaches, and how."""
+    teacher = Group(values, "teacher and distillation")
+    teacher.text("teacher", None, "A .keras file to use instead of training one.")
+    teacher.integer("teacher_depth", 32, "Layers: 6n+2.")
+    teacher.integer("teacher_width", 16, "Channels of the first stage.")
+    teacher.number("temperature", 4.0, "Softening factor, > 0.")
+    teacher.number("alpha", 0.9, "Weight of the teacher's term, in [0, 1].")
+    for name, holds, words in (
+        ("temperature", lambda value: 0 < value < math.inf, "a finite number > 0, such as 4.0, is needed"),
+        ("alpha", lambda value: 0 <= value <= 1, "the weight of the teacher's term must lie in [0, 1]"),
+    ):
+        flags.register_validator(name, holds, words, flag_values=values)
+    teacher.integer("alpha_epochs", 0, "Epochs after which alpha falls to 0; 0: it stays.", lowest=0)
+    cache = Group(values, "cached teacher logits")
+    cache.integer("teacher_views", 0, "Ask the teacher once about so many views; 0: at each step.", lowest=0)
+    cache.text("teacher_logits", "runs/teacher_logits", "Where its logits are kept, for all runs.")
+    cache.choice("teacher_dtype", "float16", ("float16", "float32"), "Of these logits.")
+    cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", lowest=0)
+
+
+def define_snapshots(values):
+    """How often the weights are kept on their way, for `landscape` to draw."""
+    Group(values, "run").integer("snapshots", 10, "Times a network's weights are kept; 0: never.", lowest=0)
+    flags.register_validator(
+        "snapshots",
+        lambda count: count != 1,
+        "must be 0 or at least 2, the beginning and the end",
+        flag_values=values,
+    )
+
+
+def settings_of(values):
+    """The `training.Settings` that flags ask for."""
+    names = [field.name for field in dataclasses.fields(config.Settings)]
+    return config.Settings(**{name: values[name].value for name in names})
+
+
+def given(values, name):
+    """The value of a flag that was given, else None."""
+    return values[name].value if values[name].present else None
+
+
+def as_text(values, only_given=False):
+    """`{name: text}` of the flags that make up a run.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      only_given: whether flags that were not given are left out.
+    """
+    found = {}
+    for group in values.flags_by_module_dict().values():
+        for flag in group:
+            if flag.name in NOT_OF_THE_RUN or flag.value is None or (only_given and not flag.present):
+                continue
+            found[flag.name] = ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
+    return found
+
+
+def define_retry(values):
+    """For commands that train many networks, some of which may fail."""
+    Group(values, COMMON).switch("retry_failed", False, "Try again what failed before.")
+
+
+def given_settings(values):
+    """`{name: value}` of the fields of `training.Settings` whose flags were given."""
+    names = [field.name for field in dataclasses.fields(config.Settings) if values[field.name].present]
+    return {name: values[name].value for name in names}

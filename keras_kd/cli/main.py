@@ -1,0 +1,101 @@
+"""Command lines: `keras-kd NAME --flag=value`, the same as `python -m experiments.NAME --flag=value`."""
+
+import contextvars
+import difflib
+import importlib
+import shlex
+import sys
+
+from absl import flags
+
+from keras_kd.cli import help as helping
+from keras_kd.cli.flags import RENAMED, Group
+
+_TYPED = contextvars.ContextVar("typed")
+
+COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export")
+
+
+def main():
+    """The console command."""
+    sys.exit(call_line(sys.argv[1:]))
+
+
+def run(name):
+    """One command with the flags that this process was given; ends the process."""
+    sys.exit(call(name, sys.argv[1:]))
+
+
+def call_line(arguments):
+    """What `keras-kd ARGUMENTS` does; returns the exit status."""
+    if not arguments or arguments[0] in helping.FLAGS:
+        print(helping.of_all(COMMANDS))
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+        return _refuse(f"unknown command {name!r}: {advice}")
+    return call(name, rest)
+
+
+def call(name, arguments):
+    """Runs a command.
+
+    Args:
+      name: one of `COMMANDS`.
+      arguments: texts such as "--epochs=3".
+
+    Returns:
+      The exit status: 0; 1 after an error, told in one line; 75 where the same command goes on later.
+    """
+    command = importlib.import_module(f"keras_kd.cli.{name}")  # has define_flags, main, and maybe check
+    values = flags.FlagValues()
+    command.define_flags(values)
+    Group(values, "run").switch("debug", False, "Show an error's traceback.")
+    if any(argument in helping.FLAGS for argument in arguments):
+        print(helping.of_command(command, name, values))
+        return 0
+    try:
+        positional = values([name, *arguments])[1:]
+    except (flags.Error, OSError) as error:
+        return _refuse(_unknown(error, values) if isinstance(error, flags.UnrecognizedFlagError) else error)
+    if positional:
+        return _refuse(f"flags begin with --. Received: {' '.join(positional)}")
+    try:
+        getattr(command, "check", lambda values: None)(values)
+    except ValueError as error:
+        return _refuse(error)
+    from keras_kd.cli import console  # only now: it imports Keras
+
+    typed = _TYPED.set(shlex.join(["keras-kd", name, *arguments]))
+    try:
+        return console.guarded(command.main, values)
+    finally:
+        _TYPED.reset(typed)
+
+
+def command_line():
+    """What was typed to start the command that runs, for pages and results."""
+    return _TYPED.get()
+
+
+def _unknown(error, values):
+    name = error.flagname
+    if RENAMED.get(name) in values:
+        return f"--{name} is called --{RENAMED[name]} now"
+    known = [
+        flag for group in values.flags_by_module_dict().values() for flag in (each.name for each in group)
+    ]
+    near = difflib.get_close_matches(name.removeprefix("no"), known, 1)
+    advice = f"did you mean --{near[0]}?" if near else "--help lists all flags"
+    return f"unknown flag --{name}: {advice}"
+
+
+def _refuse(error):
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The run that flags name: opened, finished once, and what every result says."""
+
+import os
+import pathlib
+
+import keras
+
+from keras_kd.cli import console, flags
+from keras_kd.data import datasets, sampling
+from keras_kd.distillation import cache_logits, compatibility
+from keras_kd.models import registry, serialization
+from keras_kd.training import trainer
+from keras_kd.training.callbacks import Snapshots
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import backend, run_dir
+
+SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
+
+
+def load_dataset(values):
+    """The dataset that flags ask for, checked against the batch size."""
+    dataset = datasets.load(
+        values.dataset,
+        validation_fraction=values.validation_fraction,
+        seed=values.seed,
+        data_dir=values.data_dir,
+    )
+    sampling.batch_schedule(dataset, values.batch_size)
+    return dataset
+
+
+def default_folder(command, dataset):
+    """Where a command keeps a run if --out is not given."""
+    stem = pathlib.Path(dataset).stem.replace("/", "_").replace(":", "_")
+    return f"runs/{command}-{stem}"
+
+
+def open_run(values, command, *, name=None, changeable=(), only_given=False):
+    """The run that flags name; nothing is written yet.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      command: its name.
+      name: of the folder, if --out is not given; None: after the command and the dataset.
+      changeable: names of flags that may differ when the run is taken up again.
+      only_given: whether flags that were not given are no part of the run.
+
+    Returns:
+      A `run_dir.RunDir`.
+
+    Raises:
+      ValueError: if the folder holds something else, or a run with other flags.
+    """
+    path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
+    run = run_dir.RunDir(path, flags.as_text(values, only_given), changeable, renamed=flags.RENAMED)
+    if not values.overwrite:
+        run.check_flags()
+    _check_parent(run.path)
+    return run
+
+
+def _check_parent(path):
+    """Raises a ValueError if a folder cannot be made at `path`."""
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ValueError(f"cannot write to {parent}: choose another --out than {path}")
+
+
+def finished(run, values):
+    """What the run measured if an earlier process finished it, else None."""
+    result = None if values.overwrite else run.result()
+    if result is not None:
+        print(f"{run.path} is finished, this is its result (--overwrite starts anew)")
+    return result
+
+
+def complete(run, values, settings, work):
+    """Does a run's work in its folder and writes the result.
+
+    Args:
+      run: a `run_dir.RunDir`.
+      values: an `absl.flags.FlagValues`.
+      settings: the `training.Settings`.
+      work: a function without arguments that returns the result.
+
+    Returns:
+      The result; None on all hosts but the chief, which alone owns the folder.
+    """
+    if not strategy.is_chief(settings):
+        work()
+        print("this host is done: the chief writes the result", flush=True)
+        return None
+    with run.claimed(values.overwrite):
+        result = run.result()  # which another process may have finished just before
+        if result is None:
+            result = work()
+            run.finish(result)
+    return result
+
+
+def new_student(values, dataset, settings, shortcuts=None):
+    """The untrained student that flags ask for, from the settings' seed.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      dataset, settings: as for `training.train`.
+      shortcuts: other ones than the flags say, or None.
+    """
+    if shortcuts is None:
+        shortcuts = registry.parse_shortcuts(values.student_shortcuts)
+    return _network(dataset, settings, values.student_depth, values.student_width, shortcuts)
+
+
+def new_teacher(values, dataset, settings):
+    """The untrained teacher that flags ask for, from the settings' seed, or the one in a file."""
+    if not values.teacher:
+        return _network(dataset, settings, values.teacher_depth, values.teacher_width, True)
+    with strategy.scope(settings):
+        return serialization.load_model(values.teacher)
+
+
+def _network(dataset, settings, depth, width, shortcuts):
+    spec = registry.format_spec("cifar_resnet", depth, width=width, shortcuts=shortcuts)
+    with strategy.scope(settings):
+        keras.utils.set_random_seed(settings.seed)
+        return registry.build(spec, dataset.image_shape, dataset.num_classes)
+
+
+def new_networks(values, dataset, settings):
+    """`(teacher, student_alone, student_distilled, baseline)` as `training.compare` takes them.
+
+    Raises:
+      ValueError: if teacher and student do not fit.
+    """
+    teacher = new_teacher(values, dataset, settings)
+    baseline = None
+    if _teacher_is_twin(values):
+        baseline = "teacher"
+    elif values.baseline:
+        baseline = new_student(values, dataset, settings, shortcuts=True)
+    alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
+    compatibility.check_pair(teacher, distilled)
+    return teacher, alone, distilled, baseline
+
+
+def _teacher_is_twin(values):
+    """Whether the teacher is the residual twin of a student that lacks shortcuts."""
+    teacher = (values.teacher_depth, values.teacher_width)
+    is_twin = values.teacher is None and teacher == (values.student_depth, values.student_width)
+    return is_twin and values.student_shortcuts != "all"
+
+
+def cached_logits(values, dataset, settings, views=None):
+    """A function from the teacher to its cached logits as flags ask for them; None if it is asked live.
+
+    Args:
+      values, dataset, settings: as for `new_student`.
+      views: of each training image; None: as --teacher_views says.
+    """
+    views = values.teacher_views if views is None else views
+    if not views:
+        return None
+    return lambda teacher: cache_logits(
+        teacher,
+        dataset,
+        trainer.batch_schedule(dataset, settings, views),
+        values.teacher_logits,
+        dtype=values.teacher_dtype,
+        top_k=values.teacher_top_k,
+    )
+
+
+def callbacks(values, folder, settings):
+    """A function from a label and a network to its callbacks: snapshots are kept, and signals end it."""
+
+    def of_network(label, network):
+        if not values.snapshots:
+            return [console.stop_signal()]
+        path = folder / run_dir.TRAJECTORY / label
+        writes = strategy.is_chief(settings)
+        return [Snapshots(path, network, values.snapshots, writes=writes), console.stop_signal()]
+
+    return of_network
+
+
+def tensorboard_of(run):
+    """Where a run's TensorBoard is, or why there is none."""
+    return run.path / "tensorboard" if backend.has_tensorflow() else "only where TensorFlow is installed"

@@ -1,0 +1,82 @@
+"""Ask the paper's questions of a dataset: train a grid of networks, judge its claims, write one page.
+
+    keras-kd study
+
+runs the small study `smoke`; `--study=depth`, another that comes with the package, or the path of one of your
+own a real one. The same command goes on where a study was stopped.
+"""
+
+import os
+
+from keras_kd.cli import flags
+
+# What may be given otherwise when a study is taken up again.
+CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
+
+
+def define_flags(values):
+    """Defines the command's flags on an `absl.flags.FlagValues`."""
+    common = flags.Group(values, flags.COMMON)
+    common.text("study", "smoke", "One that comes with the package, or a path ending in .yaml.")
+    flags.define_data(values)
+    flags.define_run(values, "runs/study-STUDY")
+    study = flags.Group(values, "study")
+    study.integer("seeds", 0, "How many; 0: as the study says.", lowest=0)
+    study.integer(
+        "student_width", 0, "In place of the study's `network: {width: ...}`; 0: as it says.", lowest=0
+    )
+    study.integer("jobs", 1, "Runs at a time, each in a process of its own.", lowest=1)
+    study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", lowest=1)
+    study.text("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
+    flags.define_retry(values)
+    flags.define_settings(values)
+
+
+def main(values):
+    """Does what the flags ask for."""
+    from keras_kd.cli import console, runs, study_display
+    from keras_kd.cli import main as main_line
+    from keras_kd.study import executors, session
+
+    study = session.read(
+        values.study,
+        dataset=flags.given(values, "dataset"),
+        seeds=values.seeds,
+        width=values.student_width,
+        recipe=flags.given_settings(values),
+    )
+    run = runs.open_run(values, "study", name=f"study-{study.name}", changeable=CHANGEABLE, only_given=True)
+    own = session.StudySession(
+        study,
+        run.path,
+        threads=values.threads,
+        data_dir=values.data_dir,
+        validation_fraction=values.validation_fraction,
+    )
+    study_display.print_plan(study)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
+    executor = (
+        executors.RayExecutor(values.cluster, values.threads)
+        if values.cluster
+        else executors.ProcessExecutor(values.jobs, values.threads)
+    )
+    with (
+        run.claimed(values.overwrite),
+        study_display.Display(values.study, console.stop_signal()) as display,
+    ):
+        result, records = own.run(
+            executor,
+            command=main_line.command_line(),
+            retry_failed=values.retry_failed,
+            progress=display.show,
+        )
+    study_display.print_findings(result)
+    console.print_paths(
+        run=run.path,
+        report=run.path / "report.html",
+        results=run.path / "results.csv",
+        pictures=run.path / "pictures",
+        tensorboard=runs.tensorboard_of(run),
+        result=run.path / "result.json",
+    )
+    study_display.check_failures(run.path, records)

@@ -1,0 +1,75 @@
+"""Train one network on the labels alone; its model.keras can teach (distill --teacher=).
+
+keras-kd train --student_depth=20 --student_shortcuts=all
+"""
+
+import functools
+
+from keras_kd.cli import flags
+
+
+def define_flags(values):
+    """Defines the command's flags on an `absl.flags.FlagValues`."""
+    flags.define_data(values)
+    flags.define_run(values, "runs/train-DATASET")
+    flags.define_student(values, depth=20, shortcuts="all")
+    flags.define_settings(values)
+    flags.define_snapshots(values)
+
+
+def check(values):
+    """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
+    flags.settings_of(values)
+
+
+def main(values):
+    """Does what the flags ask for."""
+    from keras_kd.cli import console, runs, terminal
+    from keras_kd.training.distributed import strategy
+
+    settings = flags.settings_of(values)
+    run = runs.open_run(values, "train")
+    result = runs.finished(run, values)
+    if result is None:
+        strategy.prepare(settings)
+        dataset = runs.load_dataset(values)
+        model = runs.new_student(values, dataset, settings)
+        work = functools.partial(_train, model, dataset, settings, run.path, values)
+        result = runs.complete(run, values, settings, work)
+        if result is None:
+            return
+    columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
+    console.print_table(
+        "On test, touched once", [terminal.network_row(result["network"], result["measured"])], columns
+    )
+    console.print_paths(
+        run=run.path,
+        tensorboard=runs.tensorboard_of(run),
+        model=run.path / "model.keras",
+        result=run.path / "result.json",
+    )
+
+
+def _train(model, dataset, settings, folder, values):
+    """The result, of several hosts on the chief alone."""
+    from keras_kd import training
+    from keras_kd.cli import runs
+    from keras_kd.models import serialization, weights
+    from keras_kd.reporting import tensorboard
+    from keras_kd.training import description
+    from keras_kd.training.distributed import strategy
+
+    callbacks = runs.callbacks(values, folder, settings)
+    trained = training.train(
+        model, dataset, settings, folder=folder, label="model", callbacks=callbacks("model", model)
+    )
+    if not strategy.is_chief(settings):
+        return None
+    row = training.evaluate(model, dataset) | {
+        "parameters": weights.count_parameters(model, trainable_only=True),
+        "seconds": trained.seconds,
+    }
+    serialization.save_model(model, folder / "model.keras")
+    tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
+    described = description.describe(dataset, settings)
+    return {"network": model.name, "measured": row, "history": trained.history, **described}

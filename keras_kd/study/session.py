@@ -1,0 +1,165 @@
+"""A study from its file to its page: begun, trained as far as it is not, judged, written."""
+
+import difflib
+import importlib.metadata
+import importlib.resources
+import pathlib
+
+from keras_kd.reporting import figures, tensorboard
+from keras_kd.study import config, design, runner, worker
+from keras_kd.study.findings import analyses, summary
+from keras_kd.study.findings import report as study_report
+from keras_kd.training import description
+from keras_kd.utils import files
+
+
+def shipped_studies():
+    """`{name: path}` of the study files that come with the package."""
+    folder = pathlib.Path(str(importlib.resources.files("keras_kd.study") / "studies"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def study_file(study):
+    """The path of a study file.
+
+    Args:
+      study: the name of one that comes with the package, or a path that ends in .yaml.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+    if study.endswith((".yaml", ".yml")):
+        return pathlib.Path(study)
+    shipped = shipped_studies()
+    if study not in shipped:
+        near = difflib.get_close_matches(study, shipped, 1)
+        raise ValueError(
+            f"a study must be one of {', '.join(shipped)}, or a path ending in .yaml. Received: {study!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    return shipped[study]
+
+
+class StudySession:
+    """One study in its folder.
+
+    Args:
+      study: a `config.StudyConfig`.
+      folder: of the study.
+      threads: of TensorFlow in each run, for one operation: other numbers round otherwise.
+      data_dir, validation_fraction: as for `keras_kd.data.load`.
+
+    Raises:
+      ValueError: if the data or the recipe do not fit some of the runs.
+    """
+
+    def __init__(self, study, folder, *, threads=1, data_dir=None, validation_fraction=0.1):
+        self.study = study
+        self._threads = threads
+        is_file = study.dataset.endswith(".npz")
+        self._trainer = worker.RunTrainer(
+            _absolute(study.dataset) if is_file else study.dataset,
+            study.settings,
+            data_dir and _absolute(data_dir),
+            validation_fraction,
+        )
+        self._trainer.check(study.runs)
+        self._dataset = self._trainer.load(study.seeds[0])
+        self._described = description.describe(self._dataset, study.settings)
+        self._described["dataset"]["name"] = study.dataset
+        self._runner = runner.Study(folder, study.runs, self._identity())
+
+    def _identity(self):
+        """What all runs of a study share; another one is refused."""
+        settings = self._described["settings"]
+        return {
+            "dataset": self._described["dataset"],
+            "settings": {name: value for name, value in settings.items() if name not in design.AXES},
+            "validation_fraction": self._trainer.validation_fraction,
+            "versions": dict(self._described["versions"]),
+            "threads": self._threads,
+            "margin": self.study.margin,
+            "claims": self.study.claims,
+        }
+
+    def run(self, executor, *, command, retry_failed=False, progress=lambda state: None):
+        """Trains what is not there yet, judges the claims, writes table, pictures, page and result.
+
+        Args:
+          executor: a `executors.ProcessExecutor` or `RayExecutor`.
+          command: what was typed, for the page.
+          retry_failed: whether to try again what failed before.
+          progress: is called about once a second with a `runner.Progress`.
+
+        Returns:
+          `(result, records)`: what `result.json` says, and `{Run: RunRecord}`.
+        """
+        grew = self._runner.begin()
+        with executor:
+            records = self._runner.run(self._trainer, executor, retry_failed=retry_failed, watch=progress)
+        judged = summary.summarize(
+            records,
+            self.study.claims,
+            margin=self.study.margin,
+            test_examples=len(self._dataset.test.labels),
+        )
+        result = {"grew": grew} | self._describe(command) | judged
+        write(self._runner.folder, result)
+        return result, records
+
+    def _describe(self, command):
+        """What the page says beside what was found."""
+        packages = ("scipy", "plotly", "rich")
+        self._described["versions"] |= {name: importlib.metadata.version(name) for name in packages}
+        return {
+            "study": self.study.name,
+            "question": self.study.question,
+            "claims": self.study.claims,
+            "command": command,
+            "seeds": self.study.seeds,
+            "margin": self.study.margin,
+            **self._described,
+        }
+
+
+def _absolute(path):
+    """A path as other processes find it."""
+    return str(pathlib.Path(path).absolute())
+
+
+def write(folder, result):
+    """Writes the table, the pictures, the page, and last the result."""
+    summary.write_csv(result["rows"], folder / "results.csv")
+    for name, draw in figures.STUDY.items():
+        figure = draw(result)
+        if figure is not None:
+            figures.write_png(figure, folder / "pictures" / f"{name}.png")
+            tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
+    study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
+    files.write_json(result, folder / "result.json")
+
+
+def given_recipe(present):
+    """The fields of `training.Settings` that stand in for a study file's recipe.
+
+    Args:
+      present: `{name: value}` of those that were given.
+
+    Raises:
+      ValueError: for one that belongs to each run.
+    """
+    of_runs = [name for name in present if name in design.AXES]
+    if of_runs:
+        raise ValueError(f"{of_runs[0]} belongs to each run: give it as an axis in the study file")
+    return present
+
+
+def read(study, *, dataset=None, seeds=0, width=0, recipe=None):
+    """The `config.StudyConfig` of a study file, with stand-ins for parts of it; see `config.read_config`."""
+    return config.read_config(
+        study_file(study),
+        dataset=dataset,
+        seeds=list(range(seeds)) or None,
+        network={"width": width} if width else None,
+        recipe=given_recipe(recipe or {}),
+    )

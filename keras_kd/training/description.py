@@ -1,0 +1,30 @@
+"""What data, settings, versions and machine a result belongs to."""
+
+import dataclasses
+
+import keras
+
+import keras_kd
+from keras_kd.utils import environment
+
+
+def describe(dataset, settings):
+    """What each result says beside its measurements: data, settings, versions, machine."""
+    sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
+    return {
+        "seed": settings.seed,
+        "settings": dataclasses.asdict(settings),
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "examples": sizes,
+            "image_shape": list(dataset.image_shape),
+            "classes": dataset.num_classes,
+        },
+        "versions": {
+            "python": environment.python_version(),
+            "keras_kd": keras_kd.__version__,
+            **environment.versions(keras.backend.backend(), "keras", "numpy"),
+        },
+        "machine": environment.machine(),
+    }

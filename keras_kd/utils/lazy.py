@@ -1,0 +1,20 @@
+"""Names of a package, imported when first asked for (PEP 562), so that a command line starts at once."""
+
+import importlib
+
+
+def attach(package, names):
+    """`(__getattr__, __dir__, __all__)` of a package.
+
+    Args:
+      package: its `__name__`.
+      names: `{name: module below the package}`; a module that is called like the name is the name itself.
+    """
+
+    def load(name):
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{package}.{names[name]}")
+        return module if names[name] == name else getattr(module, name)
+
+    return load, lambda: sorted(names), sorted(names)
