@@ -6,9 +6,11 @@ can run in one process.
 
 import dataclasses
 import math
+import pathlib
 
 from absl import flags
 
+from keras_kd.search import config as search_config
 from keras_kd.training import config
 
 # Flags of earlier versions, and what they are called now.
@@ -169,7 +171,7 @@ def as_text(values, only_given=False):
     found = {}
     for group in values.flags_by_module_dict().values():
         for flag in group:
-            if flag.name in NOT_OF_THE_RUN or flag.value is None or (only_given and not flag.present):
+            if flag.name in NOT_OF_THE_RUN or flag.value in (None, []) or (only_given and not flag.present):
                 continue
             found[flag.name] = ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
     return found
@@ -184,3 +186,41 @@ def given_settings(values):
     """`{name: value}` of the fields of `training.Settings` whose flags were given."""
     names = [field.name for field in dataclasses.fields(config.Settings) if values[field.name].present]
     return {name: values[name].value for name in names}
+
+
+def define_search(values):
+    """What is searched, by whom, and how it is judged."""
+    usual = search_config.SearchConfig()
+    search = Group(values, "search")
+    search.choice("tuner", usual.tuner, search_config.TUNERS, "Who says what is tried next.")
+    search.integer("trials", usual.trials, "How many settings; grid, Hyperband: at most, 0: all.")
+    search.integer("seeds_per_trial", usual.seeds_per_trial, "Trainings of each, whose mean is its score.", 1)
+    search.choice("objective", usual.objective, search_config.OBJECTIVES, "On validation.")
+    search.texts("search", [], f"Beside temperature and alpha: {', '.join(search_config.CHOICES)}.")
+    for name in ("temperature", "alpha", "learning_rate"):
+        low, high = getattr(usual, name)
+        search.number(f"{name}_low", low, f"Lowest {name}.")
+        search.number(f"{name}_high", high, f"Highest {name}.")
+    search.texts("teachers", [], "The .keras files to choose from.")
+    search.integer("hyperband_factor", usual.hyperband_factor, "Of its rounds: one of so many goes on.")
+    search.number("chief_patience", 20.0, "Seconds a worker waits for its chief.")
+    search.number("worker_silence", 30.0, "Seconds until a silent worker is lost.")
+    search.number("worker_patience", 600.0, "Seconds the chief waits without a worker.")
+    for name in ("chief_patience", "worker_silence", "worker_patience"):
+        flags.register_validator(name, lambda value: value > 0, "must be > 0 seconds", flag_values=values)
+
+
+def search_of(values):
+    """The `search.config.SearchConfig` that flags ask for."""
+    usual = {"temperature": values.temperature, "alpha": values.alpha}
+    if values.alpha_epochs:
+        usual["alpha_epochs"] = values.alpha_epochs
+    names = ("tuner", "trials", "seeds_per_trial", "objective", "hyperband_factor")
+    ranges = ("temperature", "alpha", "learning_rate")
+    return search_config.SearchConfig(
+        searched=tuple(values.search),
+        teachers=tuple(str(pathlib.Path(path).absolute()) for path in values.teachers),
+        usual=usual,
+        **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in ranges},
+        **{name: values[name].value for name in names},
+    )

@@ -21,6 +21,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 
+from keras_kd.search.config import TUNERS
 from keras_kd.utils import files
 
 # How often a trial is given to another worker when its own is lost.
@@ -179,8 +180,6 @@ class Grid(_Kept, keras_tuner.Oracle):
 
 
 PROJECT = "keras_tuner"  # folder of what keras-tuner writes and nobody here reads
-
-TUNERS = ("random", "bayesian", "hyperband", "grid")
 
 
 def make_oracle(tuner, space, *, trials, objective, path, seed=0, epochs=1, factor=3):

@@ -1,4 +1,4 @@
-"""`experiments.search` as a person types it: what it prints, leaves, refuses, and survives."""
+"""`search` as a person types it: what it prints, leaves, refuses, and survives."""
 
 import json
 import os
@@ -15,14 +15,12 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.flags import FLAGS
-from absl.testing import flagsaver
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from experiments import console, search
 from tests.support.arrays import tiny_arrays
 from tests.support.browser import CHROMIUM, probed
+from tests.support.commands import call
 from tests.support.processes import ROOT, error_line, run_python
 
 SIZES = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
@@ -79,7 +77,7 @@ def test_its_folder_is_whole(finished):
     assert len(paths) == 5
     assert all((cwd / path).exists() for path in paths.values())
     page = (cwd / paths["page"]).read_text(encoding="utf-8")
-    assert "python -m experiments.search --dataset=tiny.npz" in page
+    assert "keras-kd search --dataset=tiny.npz" in page
     assert "fewer than the 10" in page
 
 
@@ -180,59 +178,52 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--alpha_low=0.9", "--alpha_high=0.1"], "bounds of alpha are reversed"),
         (["--temperature_low=0"], "temperature"),
         (["--alpha_high=1.5"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
-        (["--alpha=2"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
+        (["--alpha=2"], "the weight of the teacher's term must lie in [0, 1]"),
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
-        (["--search=depth"], "--search takes learning_rate, alpha_epochs, teacher. Received: depth"),
+        (["--search=depth"], "search takes learning_rate, alpha_epochs, teacher. Received: depth"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate must be > 0"),
-        (["--search=teacher"], "--search=teacher needs two files or more in --teachers"),
+        (["--search=teacher"], "searching the teacher needs two files or more"),
         (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
         (["--teacher=none.keras"], "there is no file 'none.keras'"),
         (["--tuner=hyperband", "--trials=1", "--epochs=3"], "trained to the end is number"),
         (["--tuner=hyperband", "--trials=0", "--hyperband_factor=1"], "factor must be at least 2"),
         (["--strategy=multiworker"], "a trial belongs to one host"),
-        (["--alpha_epochs=3"], "--alpha_epochs must be at most --epochs=2"),
+        (["--alpha_epochs=3"], "alpha_epochs must be at most the 2 epochs"),
         (["--batch_size=1000"], "batch_size must be a whole number from 1 to"),
-        (["--worker_silence=0"], "--worker_silence must be > 0 seconds"),
+        (["--worker_silence=0"], "must be > 0 seconds"),
         (["--dataset=none.npz"], "none.npz"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(finished, flags, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_bad_input_is_one_line_and_writes_nothing(finished, flags, message, tmp_path):
     shutil.copy(finished[0] / "tiny.npz", tmp_path)
-    assert message in refused(capsys, *flags)
+    assert message in refused(tmp_path, *flags)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.npz"]
 
 
-def refused(capsys, *flags):
-    """The line in which the script ends with these flags, in this process."""
-    capsys.readouterr()
+def refused(cwd, *flags):
+    """The line in which the command ends with these flags, in this process."""
     given = [flag for flag in FLAGS_OF_ALL if flag != "--deterministic"]  # it would hold for this process
-    with flagsaver.flagsaver():
-        FLAGS(["search", *given, *flags])
-        with pytest.raises(SystemExit) as ended:
-            console.guarded(search.main, ["search"])
-    assert ended.value.code == 1
-    return error_line(capsys.readouterr().err)
+    status, _, errors = call("search", *given, *flags, cwd=cwd)
+    assert status == 1
+    return error_line(errors)
 
 
-def test_another_space_in_the_same_folder_is_refused_by_name(finished, monkeypatch, capsys):
-    monkeypatch.chdir(finished[0])
+def test_another_space_in_the_same_folder_is_refused_by_name(finished):
     before = (finished[0] / "runs" / "mine" / "result.json").read_bytes()
-    line = refused(capsys, "--deterministic", "--temperature_high=8", "--search=learning_rate")
+    line = refused(finished[0], "--deterministic", "--temperature_high=8", "--search=learning_rate")
     assert "--temperature_high was 16.0 and is 8.0" in line
     assert "--search was not given and is learning_rate" in line
     assert "--overwrite" in line
     assert (finished[0] / "runs" / "mine" / "result.json").read_bytes() == before
 
 
-def test_incomplete_variables_and_a_chief_that_does_not_answer(finished, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_incomplete_variables_and_a_chief_that_does_not_answer(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "a")
-    assert "Missing: KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT" in refused(capsys)
+    assert "Missing: KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT" in refused(tmp_path)
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(free_port()))
     began = time.monotonic()
-    assert "no chief answers at 127.0.0.1" in refused(capsys, "--chief_patience=1")
+    assert "no chief answers at 127.0.0.1" in refused(tmp_path, "--chief_patience=1")
     assert time.monotonic() - began < 10
     assert list(tmp_path.iterdir()) == []
 

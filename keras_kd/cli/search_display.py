@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments import console
+from keras_kd.cli import console
 from keras_kd.search import report as search_report
 from keras_kd.search.space import TITLES
 from keras_kd.utils import progress
@@ -118,3 +118,13 @@ def setting(values):
 def points(share):
     """A spread of accuracies."""
     return "n/a" if share is None else f"{100 * share:.1f}"
+
+
+def check_failures(folder, result):
+    """Raises a ValueError if a trial failed."""
+    failed = [trial for trial in result["trials"] if trial["error"]]
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(result['trials'])} trials failed, {failed[0]['trial']} because of "
+            f"{failed[0]['error']}; see {folder / 'results'}, then give it again with --retry_failed"
+        )

@@ -1,0 +1,80 @@
+"""Find temperature and alpha on validation, and say on test what that gave.
+
+    keras-kd search
+
+trains a residual teacher of 20 layers and tries eight settings of temperature and alpha on the plain student,
+two seeds each, in some minutes on two cores. (Its defaults of depth, width and epochs are smaller than those
+of `distill`, so that it ends while one looks on.) It leaves a page, and `best.cfg`, which
+`keras-kd distill --flagfile=` takes.
+
+Several workers: the same command in each process, with keras-tuner's environment variables
+KERASTUNER_TUNER_ID (chief, and another name for each worker), KERASTUNER_ORACLE_IP and
+KERASTUNER_ORACLE_PORT. All see one folder.
+"""
+
+from keras_kd.cli import flags
+
+# What may be given otherwise when a search is taken up again.
+CHANGEABLE = ("retry_failed", "chief_patience", "worker_silence", "worker_patience")
+
+
+def define_flags(values):
+    """Defines the command's flags on an `absl.flags.FlagValues`."""
+    flags.define_data(values)
+    flags.define_run(values, "runs/search-DATASET")
+    flags.define_retry(values)
+    flags.define_search(values)
+    flags.define_teacher(values)
+    flags.define_student(values)
+    flags.define_settings(values)
+    # Smaller than elsewhere, so that the search ends within five minutes on two cores.
+    for name, default in {"epochs": 15, "teacher_depth": 20, "student_depth": 20, "student_width": 8}.items():
+        values.set_default(name, default)
+
+
+def check(values):
+    """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
+    flags.settings_of(values)
+    flags.search_of(values)
+
+
+def main(values):
+    """Does what the flags ask for."""
+    from keras_kd.cli import console, runs, search_display, search_runs
+    from keras_kd.search import oracles, session, workers
+    from keras_kd.training.distributed import strategy
+
+    config, settings = flags.search_of(values), flags.settings_of(values)
+    worker = workers.worker_config()
+    epochs = session.plan(config, settings)
+    run = runs.open_run(values, "search", changeable=CHANGEABLE)
+    is_worker = worker and not worker.is_chief
+    if is_worker and values.overwrite:
+        raise ValueError("--overwrite is the chief's: give it there alone")
+    result = None if values.retry_failed else runs.finished(run, values)
+    if is_worker:
+        if result is None:
+            search_runs.join(values, run, worker, config, settings)
+        return
+    if result is None:
+        if worker:
+            workers.check_free(worker)
+        strategy.prepare(settings)
+        own = search_runs.open_session(values, run, config, settings)
+        own.check_networks()
+        objective = oracles.OBJECTIVES[config.objective][0]
+        seeds = config.seeds(settings.seed)
+        search_display.print_plan(config.tuner, own.space, epochs, seeds, objective)
+        with run.claimed(values.overwrite):
+            result = search_runs.conduct(values, own, search_display.Display(len(epochs), objective), worker)
+            search_runs.write_best(values, run, own, settings, result)
+            run.finish(result)
+    search_display.print_findings(result)
+    console.print_paths(
+        run=run.path,
+        page=run.path / "search.html",
+        flagfile=run.path / "best.cfg",
+        tensorboard=runs.tensorboard_of(run),
+        result=run.path / "result.json",
+    )
+    search_display.check_failures(run.path, result)

@@ -1,0 +1,76 @@
+"""A search as flags ask for it: its networks, its workers, and the flagfile of its best setting."""
+
+import dataclasses
+import pathlib
+
+from keras_kd.cli import console, main, runs, search_display
+from keras_kd.search import oracles, session, workers
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import files
+
+
+def open_session(values, run, config, settings):
+    """The `session.SearchSession` of a run."""
+    dataset = runs.load_dataset(values)
+    views = values.teacher_views or settings.epochs  # as many as epochs: like the live teacher
+
+    def new_student(seed):
+        return runs.new_student(values, dataset, dataclasses.replace(settings, seed=seed))
+
+    networks = session.Networks(
+        new_student,
+        lambda: runs.new_teacher(values, dataset, settings),
+        values.teacher,
+        lambda teacher, of_trial: runs.cached_logits(values, dataset, of_trial, views)(teacher),
+    )
+    return session.SearchSession(config, settings, dataset, networks, run.path, console.stop_signal())
+
+
+def conduct(values, own, display, worker):
+    """Searches; returns the result."""
+    return own.run(
+        display,
+        command=main.command_line(),
+        worker=worker,
+        silence=values.worker_silence,
+        patience=values.worker_patience,
+        retry_failed=values.retry_failed,
+    )
+
+
+def join(values, run, worker, config, settings):
+    """What a worker does: trains what the chief hands out, until nothing is left."""
+    workers.find_chief(worker, values.chief_patience)
+    if not run.begun:
+        raise ValueError(f"{run.path} is not the chief's folder: all workers must see that one")
+    run.check_flags()
+    strategy.prepare(settings)
+    own = open_session(values, run, config, settings)
+    objective = oracles.OBJECTIVES[config.objective][0]
+    own.work(worker, lambda record: search_display.print_record(objective, record), values.worker_silence)
+    print(f"worker {worker.name} is done: the chief writes the result", flush=True)
+
+
+def write_best(values, run, own, settings, result):
+    """`best.cfg`: flags of `distill` that train the best setting's first seed again.
+
+    Its paths are absolute, so that it can be used from everywhere.
+    """
+    chosen = dataclasses.asdict(settings) | {
+        "dataset": absolute(values.dataset) if values.dataset.endswith(".npz") else values.dataset,
+        "data_dir": values.data_dir and absolute(values.data_dir),
+        "teacher": absolute(own.teacher_file),
+        "teacher_views": values.teacher_views or settings.epochs,
+        "teacher_logits": absolute(values.teacher_logits),
+        "out": f"{absolute(run.path)}-best",
+    }
+    same = ("validation_fraction", "student_depth", "student_width", "student_shortcuts")
+    chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
+    chosen |= result["best"]["values"]
+    lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
+    files.write_text("".join(lines), run.path / "best.cfg")
+
+
+def absolute(path):
+    """A path as it is found from elsewhere."""
+    return str(pathlib.Path(path).absolute())

@@ -1,0 +1,53 @@
+"""What a search is asked for: the space, the tuner, the seeds, and how it measures."""
+
+import dataclasses
+
+# What may be searched beside temperature and alpha.
+CHOICES = ("learning_rate", "alpha_epochs", "teacher")
+
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+
+OBJECTIVES = ("accuracy", "loss")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """A search, but for data, recipe and networks.
+
+    Attributes:
+      tuner: one of `TUNERS`.
+      trials: how many settings; of a grid and of Hyperband's at most so many, 0: all.
+      seeds_per_trial: trainings of each setting, whose mean is its score.
+      objective: one of `OBJECTIVES`, on validation.
+      searched: names of `CHOICES` that are searched beside temperature and alpha.
+      temperature, alpha, learning_rate: `(low, high)` of the space.
+      teachers: paths of the teachers to choose from.
+      hyperband_factor: of Hyperband's rounds one of so many settings goes on.
+      usual: `{hyperparameter: value}` of the default setting, which the best is compared with.
+
+    Raises:
+      ValueError: for what cannot be searched, or teachers without a choice among them.
+    """
+
+    tuner: str = "random"
+    trials: int = 8
+    seeds_per_trial: int = 2
+    objective: str = "accuracy"
+    searched: tuple = ()
+    temperature: tuple = (1.0, 16.0)
+    alpha: tuple = (0.0, 1.0)
+    learning_rate: tuple = (0.005, 0.1)
+    teachers: tuple = ()
+    hyperband_factor: int = 3
+    usual: dict = dataclasses.field(default_factory=lambda: {"temperature": 4.0, "alpha": 0.9})
+
+    def __post_init__(self):
+        unknown = [name for name in self.searched if name not in CHOICES]
+        if unknown:
+            raise ValueError(f"search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
+        if ("teacher" in self.searched) != bool(self.teachers) or len(self.teachers) == 1:
+            raise ValueError("searching the teacher needs two files or more in teachers, and they need it")
+
+    def seeds(self, first):
+        """Of the students of a trial; the data and the teacher have the first."""
+        return [first + number for number in range(self.seeds_per_trial)]

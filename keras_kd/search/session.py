@@ -1,0 +1,258 @@
+"""A search from its configuration to its result: teacher, trials here or at workers, the best judged."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+import keras
+
+from keras_kd.distillation import compatibility
+from keras_kd.models import serialization, weights
+from keras_kd.search import evaluation, oracles, workers
+from keras_kd.search.config import SearchConfig
+from keras_kd.search.hypermodel import DistillationHyperModel
+from keras_kd.search.space import SearchSpace
+from keras_kd.search.tuner import Tuner, best_trial
+from keras_kd.training import Settings, description, trainer
+from keras_kd.training.distributed import strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Where a search's networks come from.
+
+    Attributes:
+      new_student: a function from a seed to an untrained student.
+      new_teacher: a function without arguments that returns the untrained teacher.
+      teacher_file: of a teacher that is there already, or None: one is trained.
+      logits: a function `(teacher, settings)` that returns cached logits, or None.
+    """
+
+    new_student: Callable[[int], keras.Model]
+    new_teacher: Callable[[], keras.Model]
+    teacher_file: str | None = None
+    logits: Callable | None = None
+
+
+def space_of(config, settings):
+    """The `SearchSpace` of a `SearchConfig` and the `training.Settings` of its trials.
+
+    Raises:
+      ValueError: if the default setting's alpha would fall to 0 after more epochs than there are.
+    """
+    fixed = config.usual.get("alpha_epochs")
+    if fixed and settings.epochs < fixed:
+        raise ValueError(f"alpha_epochs must be at most the {settings.epochs} epochs. Received: {fixed}")
+    alpha_epochs = (1, settings.epochs) if "alpha_epochs" in config.searched else fixed and (fixed, fixed)
+    return SearchSpace(
+        temperature=config.temperature,
+        alpha=config.alpha,
+        learning_rate=config.learning_rate if "learning_rate" in config.searched else None,
+        alpha_epochs=alpha_epochs or None,
+        teachers=config.teachers,
+    )
+
+
+def plan(config, settings):
+    """The epochs of each trial.
+
+    Raises:
+      ValueError: for what cannot work, before anything is written.
+    """
+    if settings.strategy == "multiworker":
+        raise ValueError(
+            "a trial belongs to one host: several hosts are workers; use strategy='mirrored' in each"
+        )
+    return oracles.plan(config.tuner, space_of(config, settings), **_oracle_options(config, settings))
+
+
+def _oracle_options(config, settings):
+    return {
+        "trials": config.trials,
+        "objective": config.objective,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "factor": config.hyperband_factor,
+    }
+
+
+class SearchSession:
+    """A search in its folder.
+
+    Args:
+      config: a `SearchConfig`.
+      settings: the `training.Settings` of all trials.
+      dataset: a `keras_kd.data.Dataset`.
+      networks: a `Networks`.
+      folder: of the search.
+      stop: a Keras callback that ends trainings at a signal, with `check(done)`.
+
+    Raises:
+      ValueError: if a teacher cannot be read, or does not fit the student.
+    """
+
+    def __init__(self, config: SearchConfig, settings: Settings, dataset, networks, folder, stop):
+        self._config = config
+        self._settings = settings
+        self._dataset = dataset
+        self._networks = networks
+        self._folder = pathlib.Path(folder)
+        self._stop = stop
+        self.space = space_of(config, settings)
+        self.hypermodel = self._hypermodel()
+
+    def _hypermodel(self):
+        """The `DistillationHyperModel`; teachers are read when first asked for."""
+
+        @functools.cache
+        def teacher(path):
+            return serialization.load_model(path or self.teacher_file)
+
+        return DistillationHyperModel(
+            self.space,
+            self._dataset,
+            self._settings,
+            self._networks.new_student,
+            teacher,
+            self._networks.logits,
+        )
+
+    @property
+    def teacher_file(self):
+        """The teacher that is given, or the one that is trained in the folder."""
+        return self._networks.teacher_file or self._folder / "teacher.keras"
+
+    def check_networks(self):
+        """Raises a ValueError if a teacher cannot be read, or does not fit the student."""
+        student = self._networks.new_student(self._settings.seed)
+        given = self._config.teachers or filter(None, [self._networks.teacher_file])
+        with strategy.scope(self._settings):
+            teachers = [serialization.load_model(path) for path in given]
+        for teacher in teachers or [self._networks.new_teacher()]:
+            compatibility.check_pair(teacher, student)
+
+    def run(self, display, *, command, worker=None, silence=30.0, patience=600.0, retry_failed=False):
+        """Searches, alone or with workers, and measures the best setting and the default one on test.
+
+        Args:
+          display: has `show(records)` and `skip(records)`, each with `TrialRecord`s.
+          command: what was typed, for the page.
+          worker: this process's `workers.WorkerConfig`, the chief's; None: there are no workers.
+          silence: seconds until a silent worker is lost.
+          patience: seconds to wait without a worker.
+          retry_failed: whether to try again what failed before.
+
+        Returns:
+          The result, as plain values.
+
+        Raises:
+          ValueError: if no trial was trained to the end.
+        """
+        tuner = self._tuner(lambda record: display.show([record]))
+        oracle = tuner.oracle
+        if oracle.path.exists():
+            oracle.reload()
+            if retry_failed:
+                oracle.retry_failed()
+            display.skip(tuner.records())
+        if worker:
+            self._lead(tuner, worker, display, silence, patience)
+        else:
+            self._train_teacher()
+            tuner.search()
+        best = self._best(tuner)
+        result = self._describe(tuner, best, command)
+        return evaluation.judge(
+            self._folder,
+            result,
+            self.hypermodel,
+            self._dataset,
+            self._stop,
+            tuner.folder_of(best.trial),
+            self._config,
+        )
+
+    def work(self, worker, show, silence=30.0):
+        """What a worker does: trains what the chief hands out, until nothing is left.
+
+        Args:
+          worker: this process's `workers.WorkerConfig`.
+          show: is called with each `TrialRecord` of its own.
+          silence: seconds after which the chief takes a silent worker for lost.
+        """
+        tuner = self._tuner(show)
+        with workers.Heartbeat(worker, tuner, silence):
+            tuner.search()
+
+    def _tuner(self, show):
+        oracle = oracles.make_oracle(
+            self._config.tuner,
+            self.space,
+            path=self._folder / "search.json",
+            **_oracle_options(self._config, self._settings),
+        )
+        seeds = self._config.seeds(self._settings.seed)
+        return Tuner(oracle, self.hypermodel, self._folder, seeds, [self._stop], show)
+
+    def _train_teacher(self):
+        """Trains the teacher if no file is given and it is not there yet."""
+        if self._config.teachers or pathlib.Path(self.teacher_file).is_file():
+            return
+        network = self._networks.new_teacher()
+        count = weights.count_parameters(network, trainable_only=True)
+        print(f"teacher: {network.name}, {count:,} parameters", flush=True)
+        trainer.train(
+            network,
+            self._dataset,
+            self._settings,
+            folder=self._folder,
+            label="teacher",
+            callbacks=[self._stop],
+        )
+        serialization.save_model(network, self._folder / "teacher.keras")
+
+    def _lead(self, tuner, worker, display, silence, patience):
+        """What the chief does until all trials have ended."""
+        print(f"chief: workers are waited for at {worker.place}", flush=True)
+
+        def look():
+            display.show(tuner.records())
+            self._stop.check(f"{len(tuner.oracle.end_order)} trials done")
+
+        workers.run_chief(
+            tuner,
+            tuner.oracle,
+            worker,
+            prepare=self._train_teacher,
+            watch=look,
+            silence=silence,
+            patience=patience,
+        )
+
+    def _best(self, tuner):
+        records = tuner.records()
+        best = best_trial(records, self._settings.epochs, tuner.oracle.objective.direction)
+        if best is None:
+            reason = next((record.error for record in records if record.error), "none was trained to the end")
+            raise ValueError(f"no trial of {len(records)} has a score: {reason}")
+        total = len(plan(self._config, self._settings))
+        if len(records) < total:
+            print(f"{len(records)} trials in place of {total}: there was nothing else to try", flush=True)
+        return best
+
+    def _describe(self, tuner, best, command):
+        """What the result says about the search."""
+        space = self.space
+        return {
+            "command": command,
+            "tuner": self._config.tuner,
+            "objective": oracles.OBJECTIVES[self._config.objective][0],
+            "direction": tuner.oracle.objective.direction,
+            "space": {name: getattr(space, name, space.teachers) for name in space.names},
+            "epochs": self._settings.epochs,
+            "seeds": self._config.seeds(self._settings.seed),
+            "trials": [dataclasses.asdict(record) for record in tuner.records()],
+            "best": dataclasses.asdict(best),
+            **description.describe(self._dataset, self._settings),
+        }
