@@ -1,5 +1,5 @@
 """See `keras_kd.utils.run_dir`."""
 
-from keras_kd.utils.run_dir import MODEL, NETWORKS, TRAJECTORY
+from keras_kd.utils.run_dir import MODEL, TRAJECTORY
 
-__all__ = ["MODEL", "NETWORKS", "TRAJECTORY"]
+__all__ = ["MODEL", "TRAJECTORY"]

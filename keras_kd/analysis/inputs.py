@@ -10,7 +10,7 @@ import numpy as np
 from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
-from keras_kd.training import callbacks
+from keras_kd.training import callbacks, comparison
 from keras_kd.utils import run_dir
 
 # With fewer examples the error of a mean is not worth the name.
@@ -78,7 +78,7 @@ def group_of_run(folder, result):
       ValueError: if none of its networks is there.
     """
     folder = pathlib.Path(folder)
-    names = run_dir.NETWORKS if "networks" in result else {"model": run_dir.MODEL}
+    names = comparison.NETWORK_FILES if "networks" in result else {"model": run_dir.MODEL}
     files = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
     if not files:
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")

@@ -23,16 +23,10 @@ FLAGFILE = "flags.cfg"
 
 RESULT = "result.json"
 
-# A run of `distill`: its networks by their labels. One of `train` has MODEL alone.
-NETWORKS = {
-    "teacher": "teacher.keras",
-    "baseline": "baseline.keras",
-    "student_alone": "student_alone.keras",
-    "student_distilled": "student.keras",
-}
+# The network of a run that trains one.
 MODEL = "model.keras"
 
-# Snapshots of each network during its training, in a folder of its label.
+# Snapshots of each network on its way, in a folder of its label.
 TRAJECTORY = "trajectory"
 
 _LOCK = ".lock"
