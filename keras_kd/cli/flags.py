@@ -231,3 +231,36 @@ def search_of(values):
         **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in ranges},
         **{name: values[name].value for name in names},
     )
+
+
+def define_export(values):
+    """Which network is written as which files, and what it is compared with."""
+    common = Group(values, COMMON)
+    common.text("model", None, "The .keras file of a run of distill or train.")
+    common.text("out", None, "Folder that gets a folder for the network; in its run's if not given.")
+    common.switch("cost", False, "Say what the network costs, beside its twin and teacher.")
+    common.texts("networks", [], "With --cost, in place of --model: resnet20, plain50-unfolded, ...")
+    common.text("dataset", None, "Where the run's dataset is, if it has moved.")
+    common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
+    exported = Group(values, "files")
+    exported.texts("formats", ["saved_model", "litert", "onnx"], "Which are written.")
+    exported.texts("litert", ["float32", "dynamic_range", "full_integer"], "Kinds of LiteRT files.")
+    exported.integer("batch", 0, "Images at a time; 0: any number.", lowest=0)
+    exported.switch("fold", True, "Make BatchNorm a part of the convolutions.")
+    exported.integer("test_images", 300, "Test images on which files are compared.", lowest=1)
+    exported.number(
+        "tolerance", 1e-4, "Largest difference of logits of float32 files, as a share.", lowest=0.0
+    )
+    exported.number(
+        "same_class", 0.95, "Share of images with the same class, of quantised files.", lowest=0.0
+    )
+    costs = Group(values, "costs")
+    costs.texts("batches", ["1", "32"], "Images at a time, whose latency is measured.")
+    costs.integer("calls", 50, "Timed calls of each, fewer if they are slow.", lowest=5)
+    costs.integer("threads", 1, "Of each runtime.", lowest=1)
+    flags.register_validator(
+        "batches",
+        lambda sizes: bool(sizes) and all(size.isdigit() and int(size) for size in sizes),
+        "takes whole numbers from 1, with commas between them",
+        flag_values=values,
+    )

@@ -1,6 +1,7 @@
 """Tables of results on the screen."""
 
 from keras_kd.cli import console
+from keras_kd.export import cost_report
 
 
 def network_row(label, row):
@@ -28,3 +29,32 @@ def print_comparison(networks, effects):
     ]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
     console.print_table("On test, touched once", table, columns)
+
+
+def print_files(files):
+    """The table of exported files, as in their manifest."""
+    rows = [
+        {
+            "file": each["file"],
+            "kind": each["kind"],
+            "images": str(each["images"]),
+            "MB": f"{each['bytes'] / 1e6:.2f}",
+            "logits differ by": f"{each['max_logit_difference']:.1e}",
+            "same class": console.percent(each["same_class"]),
+            "accuracy": console.percent(each["accuracy"]),
+        }
+        for each in files
+    ]
+    console.print_table("Compared on test images, each by its own runtime", rows, list(rows[0]))
+
+
+# As many networks as fit side by side on a screen.
+_PER_TABLE = 4
+
+
+def print_costs(networks, threads):
+    """What networks cost, as in `costs.json`."""
+    for start in range(0, len(networks), _PER_TABLE):
+        columns, rows = cost_report.rows(networks[start : start + _PER_TABLE])
+        title = f"What it costs, one image; {threads} thread(s)"
+        console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)

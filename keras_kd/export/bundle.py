@@ -1,26 +1,265 @@
-"""The model card that goes with exported files: what a deployer reads before the files are used.
+"""Files to deploy: what each format writes, how it is compared with its model, the card beside them."""
 
-Source: Mitchell et al. 2019, arXiv:1810.03993 (what belongs on a card).
-"""
+import contextlib
+import dataclasses
+import json
+import pathlib
+import shutil
+import time
 
-import jinja2
+import keras
 
-from keras_kd.utils import files
+from keras_kd.data import provenance
+from keras_kd.export import cost_report, formats, model_card, parity
+from keras_kd.export.formats import FORMATS, KINDS
+from keras_kd.models import cost as cost_module
+from keras_kd.models import serialization, weights
+from keras_kd.models.cost import BYTES
+from keras_kd.training.comparison import NETWORK_FILES
+from keras_kd.utils import files, run_dir
+
+CARD = "README.md"
+MANIFEST = "export.json"
+COSTS = "costs.json"
+
+# What a manifest says of each file.
+_TOLD = ("file", "format", "kind", "batch", "folded", "bytes", *parity.Parity.__dataclass_fields__)
 
 
-def write(path, **values):
-    """Writes a card as Markdown, atomically.
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is shipped.
+
+    Attributes:
+      path: of the .keras file.
+      name: of the folder that it gets.
+      network: the `keras.Model`.
+      dataset: that it was trained on.
+      result: `result.json` of its run.
+    """
+
+    path: pathlib.Path
+    name: str
+    network: keras.Model
+    dataset: object
+    result: dict
+
+
+def jobs(names, kinds, target):
+    """The `formats.Job`s of some formats, LiteRT once for each of some kinds.
+
+    And of a SavedModel that `target` holds already, if no manifest says which network it is of.
+    """
+    if (target / "saved_model.pb").is_file() and not (target / MANIFEST).is_file():
+        names = dict.fromkeys([formats.FORMATS[0], *names])
+    return [
+        formats.Job(name, kind) for name in names for kind in (kinds if name == "litert" else ("float32",))
+    ]
+
+
+def name_of(path):
+    """The name of the folder that a .keras file's exports get: that of its run, one part of a path.
+
+    Raises:
+      ValueError: if it lies in no folder that has a name.
+    """
+    path = pathlib.Path(path).resolve()
+    if not path.parent.name:
+        raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
+    is_student = path.name in (NETWORK_FILES["student_distilled"], run_dir.MODEL)
+    return path.parent.name + ("" if is_student else f"-{path.stem}")
+
+
+def check_target(path):
+    """Raises a FileExistsError if a folder holds something else than exported files."""
+    if path.exists() and not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
+        raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
+
+
+def begin(target, part, digest):
+    """Makes the folder `part` with what `target` has of the same network; returns what its manifest lists."""
+    kept = _manifest(target)
+    if kept and kept["digest"] == digest:
+        shutil.copytree(target, part)
+        return [each for each in kept["files"] if (part / each["file"]).is_file()]
+    part.mkdir(parents=True)
+    return []
+
+
+def _manifest(folder):
+    """What an earlier export wrote of itself; None if there is none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        files = [{name: each[name] for name in _TOLD} for each in kept["files"]]
+        return {"digest": kept["digest"], "files": files}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged or of an older version: delete {folder}, and write it again"
+        ) from error
+
+
+def write_manifest(source, folder, manifest):
+    """Writes the manifest and the card."""
+    files.write_json(manifest, folder / MANIFEST)
+    write_card(source, folder)
+
+
+def write_card(source, folder):
+    """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    cost, measured = cost_module.cost(source.network), folder / COSTS
+    model_card.write(
+        folder / CARD,
+        name=source.name,
+        dataset=source.result["dataset"],
+        classes=source.dataset.num_classes,
+        shape=list(source.dataset.image_shape),
+        class_names=list(source.dataset.class_names or ()),
+        files=manifest["files"],
+        model=manifest["model"],
+        digest=manifest["digest"],
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        peak={dtype: cost.peak(dtype) for dtype in BYTES},
+        measured=_measured(json.loads(measured.read_text(encoding="utf-8"))) if measured.is_file() else None,
+        recipe=_recipe(source),
+        accuracy=accuracy(source.result, source.path.name),
+        quantised=any(file["kind"] != "float32" for file in manifest["files"]),
+    )
+
+
+def _measured(found):
+    """What the cost card says, for a table, and where it was measured."""
+    columns, rows = cost_report.rows(found["networks"])
+    return {
+        "columns": columns,
+        "rows": rows,
+        "threads": found["threads"],
+        "processor": found["machine"]["processor"],
+    }
+
+
+def _recipe(source):
+    """What its run says about the training, in lines."""
+    settings, result = source.result["settings"], source.result
+    lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
+    if source.path.name == NETWORK_FILES["student_distilled"]:
+        lines.append(
+            f"Distilled from a teacher, temperature {result['temperature']}, alpha {result['alpha']} (weight "
+            f"of the teacher's term)."
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return [*lines, f"Trained with {versions}."]
+
+
+def accuracy(result, file):
+    """Test accuracy that a run measured of one of its networks, by its file's name; None if it did not."""
+    label = next((label for label, name in NETWORK_FILES.items() if name == file), None)
+    row = result.get("networks", {}).get(label) or (result.get("measured") if file == run_dir.MODEL else None)
+    return row and row["accuracy"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleConfig:
+    """Which files, and how well they must agree with the model.
+
+    Attributes:
+      formats: of `formats.FORMATS`.
+      kinds: of LiteRT files, of `formats.KINDS`.
+      batch: images at a time; None: any number.
+      fold: whether BatchNorm becomes a part of the convolutions.
+      images: test images on which files are compared.
+      tolerance: largest difference of logits of float32 files, as a share of the largest logit.
+      same_class: share of images of which quantised files must say the same class.
+
+    Raises:
+      ValueError: for an unknown format or kind, or none.
+    """
+
+    formats: tuple = FORMATS
+    kinds: tuple = KINDS
+    batch: int | None = None
+    fold: bool = True
+    images: int = 300
+    tolerance: float = 1e-4
+    same_class: float = 0.95
+
+    def __post_init__(self):
+        for name, known in (("formats", FORMATS), ("kinds", KINDS)):
+            given = getattr(self, name)
+            unknown = [each for each in given if each not in known]
+            if unknown or not given:
+                raise ValueError(
+                    f"{name} are {', '.join(known)}. Received: {', '.join(unknown) or 'nothing'}"
+                )
+
+
+def find_source(path, dataset_name=None, data_dir=None):
+    """The `Source` of a .keras file in the folder of a run.
 
     Args:
       path: of the file.
-      **values: what the template `card.md` asks for; one that lacks is an error.
+      dataset_name: where the run's dataset is, if it has moved.
+      data_dir: where tensorflow-datasets keeps its data.
+
+    Raises:
+      ValueError: if its folder is no finished run, whose data tell how images are normalised.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("keras_kd.reporting"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # it is Markdown, and nothing here comes from strangers
-    )
-    files.write_text(environment.get_template("card.md").render(**values), path)
+    path = pathlib.Path(path)
+    network = serialization.load_model(path)
+    result_path = path.parent / run_dir.RESULT
+    result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.is_file() else {}
+    if "dataset" not in result:
+        raise ValueError(
+            f"{path.parent} holds no finished run of distill or train, whose data tell how images are "
+            f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
+        )
+    dataset = provenance.load_dataset(path.parent, result, result["seed"], dataset_name, data_dir)
+    return Source(path, name_of(path), network, dataset, result)
+
+
+def export_bundle(source, target, config, check_stop=lambda done: None):
+    """Writes and checks every file, and then puts all in the place of what was there.
+
+    Args:
+      source: a `Source`.
+      target: folder of the files; those of the same network that are there already stay.
+      config: a `BundleConfig`.
+      check_stop: is called before each file; what it raises leaves the folder as it was.
+
+    Returns:
+      `[{"file", "format", "kind", ...}]`, as in the manifest.
+
+    Raises:
+      parity.ParityError: if a file differs too much from the model; the folder stays as it was.
+    """
+    about = {"model": str(source.path), "digest": weights.digest(source.network)}
+    part = target.with_name(f".part-{target.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
+        listed = begin(target, part, about["digest"])
+        written = []
+        for job in jobs(config.formats, config.kinds, target):
+            check_stop(f"{target} left as it was")
+            written.append(_write_checked(job, source, part, config))
+        names = {each["file"] for each in written}
+        written += [each for each in listed if each["file"] not in names]
+        written.sort(
+            key=lambda each: (formats.FORMATS.index(each["format"]), formats.KINDS.index(each["kind"]))
+        )
+        write_manifest(source, part, about | {"files": written})
+        files.replace_folder(part, target)
+    return written
+
+
+def _write_checked(job, source, folder, config):
+    began = time.monotonic()
+    options = {"batch": config.batch, "fold": config.fold, "tolerance": config.tolerance}
+    found = formats.write(job, source, folder, count=config.images, **options)
+    formats.check(found, tolerance=config.tolerance, same_class=config.same_class)
+    print(f"{found['file']}: written and compared in {time.monotonic() - began:.0f} s", flush=True)
+    return found

@@ -139,3 +139,10 @@ def has_accelerator():
 
         return bool(tf.config.list_physical_devices("GPU"))
     return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def hide_gpus():
+    """Makes TensorFlow compute on the CPU: a GPU's float32 may be TF32, and other runtimes have no GPU."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")

@@ -23,6 +23,9 @@ FLAGFILE = "flags.cfg"
 
 RESULT = "result.json"
 
+# The network of a run that trains one.
+MODEL = "model.keras"
+
 # Snapshots of each network on its way, in a folder of its label.
 TRAJECTORY = "trajectory"
 

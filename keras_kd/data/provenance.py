@@ -35,7 +35,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
     if sizes != described["examples"] or dataset.fingerprint != described["fingerprint"]:
         raise ValueError(
             f"the dataset {name or described['name']!r} is not the one of {folder} (fingerprint "
-            f"{described['fingerprint']}): give its place by --dataset"
+            f"{described['fingerprint']}): say where that is"
         )
     return dataset if seed == first else load(seed)
 

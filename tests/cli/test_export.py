@@ -1,4 +1,4 @@
-"""The script that ships a network, on the folder of a run."""
+"""`export`, on the folder of a run."""
 
 import collections
 import dataclasses
@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import keras_kd
-from experiments import shipping, twins
 from keras_kd.data import datasets
-from keras_kd.export import parity, saved_model
+from keras_kd.export import bundle, formats, parity, saved_model, twins
 from keras_kd.models import cost, serialization
 from keras_kd.utils import files
 from tests.support.arrays import tiny_arrays
+from tests.support.commands import call
 from tests.support.networks import shaken
-from tests.support.processes import ROOT, error_line, refusals, run_python
+from tests.support.processes import ROOT, error_line, run_python
 
 MODEL = "--model=runs/first/student.keras"
 
@@ -64,7 +64,7 @@ def shipped(cwd):
 
 
 def test_every_format_is_written_compared_and_told(cwd, shipped):
-    folder = cwd / "saved_models" / "first"
+    folder = cwd / "runs" / "first" / "exported" / "student"
     manifest = json.loads((folder / "export.json").read_text())
     files = {each["file"]: each for each in manifest["files"]}
     assert list(files) == [
@@ -83,11 +83,11 @@ def test_every_format_is_written_compared_and_told(cwd, shipped):
     assert "temperature 4.0, alpha 0.9" in card
     assert "50.0 % of all test images" in card
     assert (folder / "metadata.json").is_file()
-    assert not list((cwd / "saved_models").glob(".part-*"))
+    assert not list((cwd / "runs" / "first" / "exported").glob(".part-*"))
 
 
 def test_the_costs_are_those_of_the_twins(cwd, shipped):
-    found = json.loads((cwd / "saved_models" / "first" / "costs.json").read_text())
+    found = json.loads((cwd / "runs" / "first" / "exported" / "student" / "costs.json").read_text())
     student, twin, teacher = found["networks"]
     assert [each["label"] for each in found["networks"]] == ["student", "residual twin", "teacher"]
     assert [each["accuracy"] for each in found["networks"]] == [0.5, None, 0.75]
@@ -105,12 +105,15 @@ def test_the_costs_are_those_of_the_twins(cwd, shipped):
             assert all(0 < each["median"] <= each["percentile_90"] for each in timed.values())
     assert student["peak"]["float32"] < twin["peak"]["float32"] == teacher["peak"]["float32"]
     assert student["parameters"] == twin["parameters"] < teacher["parameters"]
-    card = (cwd / "saved_models" / "first" / "README.md").read_text()
+    card = (cwd / "runs" / "first" / "exported" / "student" / "README.md").read_text()
     assert (
         "|  | student | residual twin | teacher |\n| --- | --- | --- | --- |\n| parameters, million |" in card
     )
     assert "| ONNX Runtime: batch 4, ms" in card
-    assert "Memory over the layers" in (cwd / "saved_models" / "first" / "costs.html").read_text()
+    assert (
+        "Memory over the layers"
+        in (cwd / "runs" / "first" / "exported" / "student" / "costs.html").read_text()
+    )
 
 
 @pytest.mark.slow
@@ -131,9 +134,8 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         ([], "give --model=FILE.keras, or --cost with --networks"),
         ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
         (["--networks=resnet20"], "--networks are compared with --cost"),
-        (["--cost", "--networks=vgg16"], "takes names such as resnet20, plain50 and plain50-unfolded"),
-        ([MODEL, "--formats=coreml"], "--formats takes saved_model, litert, onnx. Received: coreml"),
-        ([MODEL, "--litert=int4"], "--litert takes float32, dynamic_range, full_integer. Received: int4"),
+        ([MODEL, "--formats=coreml"], "formats are saved_model, litert, onnx. Received: coreml"),
+        ([MODEL, "--litert=int4"], "kinds are float32, dynamic_range, full_integer. Received: int4"),
         (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
         (["--model=loose/a.keras"], "loose holds no finished run of distill or train"),
         (["--model=runs/code/student.keras"], "holds a Lambda, that is code, which is never run"),
@@ -150,14 +152,23 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
             "model.onnx does not compute what the model does",  # after a file that does
         ),
     ]
-    folder = cwd / "saved_models" / "first"
+    folder = cwd / "runs" / "first" / "exported" / "student"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    found = refusals("export", [flags for flags, _ in wanted], cwd)
-    for line, (_, message) in zip(found, wanted, strict=True):
-        assert message in line
+    for flags, message in wanted:
+        status, _, errors = call("export", *flags, cwd=cwd)
+        assert status == 1
+        assert message in error_line(errors)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert [path.name for path in (cwd / "full" / "first").iterdir()] == ["notes.txt"]
     assert not list((cwd / "fresh").iterdir())
+
+
+@pytest.mark.slow
+def test_unknown_names_of_networks_are_refused(cwd):
+    flags = ("--cost", "--networks=vgg16")
+    status, _, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    assert status == 1
+    assert "names such as resnet20, plain50 and plain50-unfolded" in error_line(errors)
 
 
 def _head():
@@ -189,7 +200,7 @@ def trained(folder, **networks):
     accuracies = {"student_distilled": 0.5, "baseline": 0.625, "teacher": 0.75}
     result = {"networks": {label: {"accuracy": value} for label, value in accuracies.items()}}
     student = serialization.load_model(folder / "student.keras")
-    return shipping.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
+    return bundle.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
 
 
 @pytest.mark.parametrize(
@@ -223,28 +234,28 @@ def test_each_kind_of_file_has_its_own_bound():
     found = {"file": "model.tflite", "max_logit_difference": 0.05, "same_class": 0.9}
     found |= {"accuracy": 0.5, "images": 300}
     bounds = {"tolerance": 0.01, "same_class": 0.85}
-    shipping.check(found | {"kind": "full_integer"}, **bounds)
+    formats.check(found | {"kind": "full_integer"}, **bounds)
     with pytest.raises(parity.ParityError, match="same class for 90.0% of 300 images, 95.0% is asked for"):
-        shipping.check(found | {"kind": "dynamic_range"}, tolerance=1.0, same_class=0.95)
+        formats.check(found | {"kind": "dynamic_range"}, tolerance=1.0, same_class=0.95)
     with pytest.raises(parity.ParityError, match="model.tflite .* differ by 0.05 .* 0.01 is allowed"):
-        shipping.check(found | {"kind": "float32"}, **bounds)
+        formats.check(found | {"kind": "float32"}, **bounds)
 
 
 def test_the_folder_of_exports_is_one_inside_out(tmp_path, monkeypatch):
     (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "runs" / "a")
     for path in ("student.keras", "../a/student.keras", "../../runs/b/../a/model.keras"):
-        assert shipping.name_of(path) == "a"
-    assert shipping.name_of("../teacher.keras") == "runs-teacher"
+        assert bundle.name_of(path) == "a"
+    assert bundle.name_of("../teacher.keras") == "runs-teacher"
     with pytest.raises(ValueError, match="gives its exports their name. Received: '/student.keras'"):
-        shipping.name_of("/student.keras")
+        bundle.name_of("/student.keras")
 
 
 @pytest.mark.slow
 def test_plain_python_asks_a_shipped_network(cwd, shipped):
     dataset = datasets.load(str(cwd / "tiny.npz"))
     np.save(cwd / "images.npy", dataset.test.images)
-    arguments = (cwd / "saved_models" / "first", cwd / "images.npy")
+    arguments = (cwd / "runs" / "first" / "exported" / "student", cwd / "images.npy")
     status, output, errors = run_python(
         "-I", ROOT / "experiments" / "call_exported.py", *arguments, cwd=cwd, PYTHONPATH=""
     )
@@ -262,13 +273,13 @@ def test_plain_python_asks_a_shipped_network(cwd, shipped):
 @pytest.mark.slow
 def test_a_format_written_again_leaves_the_others(cwd, shipped):
     flags = ("--model=runs/first/teacher.keras", "--formats=onnx")
-    target = cwd / "saved_models" / "first-teacher"
+    target = cwd / "runs" / "first" / "exported" / "teacher"
     other = serialization.load_model(cwd / "runs" / "first" / "student.keras")
     saved_model.export_saved_model(other, target)  # nothing there says which network it is
     for again in (flags, (*flags[:1], "--formats=litert", "--litert=float32", "--batch=2", "--nofold")):
-        status, output, errors = run_python("-m", "experiments.export", *again, cwd=cwd)
+        status, output, errors = call("export", *again, cwd=cwd)
         assert status == 0, errors[-3000:]
-    assert "saved_models/first-teacher" in output
+    assert "runs/first/exported/teacher" in output
     files = json.loads((target / "export.json").read_text())["files"]
     assert [(each["file"], each["batch"], each["folded"]) for each in files] == [
         ("saved_model.pb", None, True),
@@ -281,7 +292,7 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     card = (target / "README.md").read_text()
     assert "| `model.tflite` | float32 | 2 | as trained |" in card
     assert "| `model.onnx` | float32 | any | folded |" in card
-    assert (cwd / "saved_models" / "first" / "model.onnx").is_file()
+    assert (cwd / "runs" / "first" / "exported" / "student" / "model.onnx").is_file()
 
 
 @pytest.mark.slow
@@ -290,7 +301,7 @@ def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
     status, output, errors = run_python("-m", "experiments.export", *flags, cwd=tmp_path)
     assert status == 0, errors[-3000:]
     assert "plain8-unfolded" in output
-    found = json.loads((tmp_path / "saved_models" / "costs" / "costs.json").read_text())
+    found = json.loads((tmp_path / "costs" / "costs.json").read_text())
     folded, unfolded = found["networks"]
     assert [folded["label"], unfolded["label"]] == ["plain8", "plain8-unfolded"]
     for same in ("parameters", "multiply_adds", "peak", "moments"):
@@ -304,8 +315,8 @@ def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
 
 def test_batches_are_whole_numbers(cwd):
     flags = ("--cost", "--networks=resnet20", "--batches=1,0")
-    status, _, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    status, _, errors = call("export", *flags, cwd=cwd)
     assert status == 1
-    assert "--batches takes whole numbers from 1, with commas between them" in errors
+    assert "takes whole numbers from 1, with commas between them" in errors
     assert "Traceback" not in errors
-    assert not (cwd / "saved_models" / "costs").exists()
+    assert not (cwd / "costs").exists()

@@ -5,9 +5,10 @@ import typing
 
 import keras
 
-import keras_kd
-from experiments import layout, shipping
+from keras_kd.export import bundle
 from keras_kd.models import cost, serialization, weights
+from keras_kd.models.resnet import cifar_resnet
+from keras_kd.training.comparison import NETWORK_FILES
 
 _BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
 
@@ -28,7 +29,7 @@ class Compared(typing.NamedTuple):
 
 def with_twin(source, fold=True):
     """`{label: Compared}` of a run's network, its twin and its teacher."""
-    accuracy = shipping.accuracy(source.result, source.path.name)
+    accuracy = bundle.accuracy(source.result, source.path.name)
     compared = {source.path.stem: Compared(source.network, accuracy)}
     label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
     twin, teacher = _twin(source), _beside(source, "teacher")
@@ -51,7 +52,7 @@ def _twin(source):
     shortcuts = not _has_shortcuts(source.network)
     try:
         width = source.network.get_layer("stem_conv").filters
-        twin = keras_kd.cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
+        twin = cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
         weights.copy_weights(source.network, twin)
     except ValueError:  # it is another kind of network
         return None
@@ -61,11 +62,11 @@ def _twin(source):
 
 def _beside(source, label):
     """Another network of the same run; None if there is none."""
-    file = layout.NETWORKS[label]
+    file = NETWORK_FILES[label]
     path = source.path.parent / file
     if path.name == source.path.name or not path.is_file():
         return None
-    return Compared(serialization.load_model(path), shipping.accuracy(source.result, file))
+    return Compared(serialization.load_model(path), bundle.accuracy(source.result, file))
 
 
 def _has_shortcuts(network):

@@ -1,0 +1,96 @@
+"""The formats of exported files: how each is written, and compared with its model by its own runtime."""
+
+import dataclasses
+import shutil
+
+from keras_kd.export import litert, onnx, parity, saved_model, signature
+from keras_kd.models import folding
+
+FORMATS = ("saved_model", "litert", "onnx")
+KINDS = litert.KINDS
+
+# Files of a SavedModel, which is the folder itself.
+_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "metadata.json", "variables", "assets")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One file to write: its format and kind."""
+
+    format: str
+    kind: str = "float32"
+
+    @property
+    def file(self):
+        """Its name; "." for the SavedModel, which is the folder."""
+        if self.format == "saved_model":
+            return "saved_model.pb"
+        suffix = {"litert": ".tflite", "onnx": ".onnx"}[self.format]
+        return "model" + ("" if self.kind == "float32" else f"-{self.kind}") + suffix
+
+
+def write(job, source, folder, *, batch, fold, count, tolerance):
+    """Writes one file and compares it, run by its own runtime, with the model.
+
+    Args:
+      job: a `Job`.
+      source: a `Source`.
+      folder: that gets the file.
+      batch: images at a time; None: any.
+      fold: whether BatchNorm is folded.
+      count: test images to compare on.
+      tolerance: for a SavedModel, which is compared where it is written too.
+
+    Returns:
+      `{"file", "format", "kind", "batch", "folded", "bytes"}` and the `parity.Parity`.
+    """
+    trained = signature.float32_copy(source.network)
+    network = folding.fold_batch_norm(trained) if fold else trained
+    path = folder / job.file
+    if job.format == "saved_model":
+        _write_saved_model(network, folder, source.dataset, batch, tolerance)
+        logits, size = parity.saved_model_session(folder, batch), size_of_saved_model(folder)
+    elif job.format == "litert":
+        litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
+        logits, size = litert.session(path), path.stat().st_size
+    else:
+        onnx.convert(network, path, dataset=source.dataset, batch=batch)
+        logits, size = onnx.session(path), path.stat().st_size
+    images, labels = parity.spread(source.dataset.test, count)
+    expected = parity.expected_logits(source.network, images, source.dataset)
+    found = parity.compare(logits(images), expected, labels)
+    return {
+        "file": job.file,
+        "format": job.format,
+        "kind": job.kind,
+        "batch": batch,
+        "folded": network is not trained,
+        "bytes": size,
+        **dataclasses.asdict(found),
+    }
+
+
+def _write_saved_model(network, folder, dataset, batch, tolerance):
+    """A SavedModel is a folder; its files take the place of older ones in a folder that holds others too."""
+    beside = folder / "written"
+    saved_model.export_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
+    for name in _SAVED_MODEL:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if (beside / name).exists():
+            (beside / name).replace(folder / name)
+    beside.rmdir()
+
+
+def size_of_saved_model(folder):
+    """Bytes of a SavedModel's graph and variables."""
+    files = [folder / "saved_model.pb", *(folder / "variables").iterdir()]
+    return sum(file.stat().st_size for file in files)
+
+
+def check(found, *, tolerance, same_class):
+    """Raises a `parity.ParityError` for a file that `write` found to differ too much from the model."""
+    of_file = parity.Parity(**{name: found[name] for name in parity.Parity.__dataclass_fields__})
+    if found["kind"] == "float32":
+        parity.check(of_file, found["file"], tolerance=tolerance)
+    else:
+        parity.check(of_file, found["file"], same_class=same_class)
