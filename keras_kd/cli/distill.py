@@ -23,7 +23,7 @@ def define_flags(values):
     )
     flags.define_settings(values)
     flags.define_snapshots(values)
-    flags.define_export(values)
+    flags.define_saved_models(values)
 
 
 def check(values):

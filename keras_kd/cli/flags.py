@@ -177,7 +177,7 @@ def as_text(values, only_given=False):
     return found
 
 
-def define_export(values):
+def define_saved_models(values):
     """Where an exported student goes."""
     Group(values, "run").text(
         "saved_models", None, "Export to this folder, under the run's path, and not into the run's folder."
