@@ -1,6 +1,6 @@
 """Asks an exported network about images, with TensorFlow and NumPy alone.
 
-    python experiments/call_exported.py saved_models/distill-digits images.npy
+    python experiments/call_exported.py runs/distill-digits/saved_model images.npy
 
 where the file holds uint8 `[n, height, width, channels]`.
 """

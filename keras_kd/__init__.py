@@ -43,7 +43,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "utils",
         )
     },
+    before="registered",  # who loads a saved file needs the classes that Keras registers
 )
 
-if "keras" in sys.modules:  # who loads a saved file with Keras alone needs the classes that Keras registers
+if "keras" in sys.modules:  # so does who loads it with Keras alone, for which keras_kd is only imported
     importlib.import_module("keras_kd.registered")

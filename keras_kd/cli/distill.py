@@ -23,6 +23,7 @@ def define_flags(values):
     )
     flags.define_settings(values)
     flags.define_snapshots(values)
+    flags.define_saved_models(values)
 
 
 def check(values):
@@ -39,10 +40,11 @@ def main(values):
     run = runs.open_run(values, "distill")
     result = runs.finished(run, values)
     if result is None:
+        target = runs.export_target(values, run)
         strategy.prepare(settings)
         dataset = runs.load_dataset(values)
         networks = runs.new_networks(values, dataset, settings)
-        work = functools.partial(_distil, networks, dataset, settings, run.path, values)
+        work = functools.partial(_distil, networks, dataset, settings, run.path, target, values)
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
@@ -51,12 +53,12 @@ def main(values):
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
         curves=run.path / "curves.png",
-        saved_model=run.path / "saved_model" if result["export"] else "only with KERAS_BACKEND=tensorflow",
+        saved_model=runs.find_export(values, run),
         result=run.path / "result.json",
     )
 
 
-def _distil(networks, dataset, settings, folder, values):
+def _distil(networks, dataset, settings, folder, target, values):
     """The result, of several hosts on the chief alone."""
     from keras_kd import training
     from keras_kd.cli import runs
@@ -84,7 +86,7 @@ def _distil(networks, dataset, settings, folder, values):
         return None
     parity = None
     if backend.on_tensorflow():
-        parity = export_saved_model(distilled, folder / runs.SAVED_MODEL, dataset=dataset)
+        parity = export_saved_model(distilled, target, dataset=dataset, run=folder)
     return {
         **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
         **{"teacher": teacher.name, "student": distilled.name},

@@ -22,7 +22,7 @@ RENAMED = {
 }
 
 # They say where a run is and how it is started, not what it is.
-NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile")
+NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
 
 COMMON = "common"  # title of the first group
@@ -175,6 +175,13 @@ def as_text(values, only_given=False):
                 continue
             found[flag.name] = ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
     return found
+
+
+def define_saved_models(values):
+    """Where an exported student goes."""
+    Group(values, "run").text(
+        "saved_models", None, "Export to this folder, under the run's path, and not into the run's folder."
+    )
 
 
 def define_retry(values):

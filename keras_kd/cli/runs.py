@@ -8,6 +8,7 @@ import keras
 from keras_kd.cli import console, flags
 from keras_kd.data import datasets, sampling
 from keras_kd.distillation import cache_logits, compatibility
+from keras_kd.export import saved_model
 from keras_kd.models import registry, serialization
 from keras_kd.training import trainer
 from keras_kd.training.callbacks import Snapshots
@@ -52,18 +53,51 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
       ValueError: if the folder holds something else, or a run with other flags.
     """
     path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
-    run = run_dir.RunDir(path, flags.as_text(values, only_given), changeable, renamed=flags.RENAMED)
+    earlier = flags.RENAMED | dict.fromkeys(flags.NOT_OF_THE_RUN)
+    run = run_dir.RunDir(path, flags.as_text(values, only_given), changeable, renamed=earlier)
     if not values.overwrite:
         run.check_flags()
     _check_parent(run.path)
     return run
 
 
-def _check_parent(path):
+def _check_parent(path, flag="--out"):
     """Raises a ValueError if a folder cannot be made at `path`."""
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(f"cannot write to {parent}: choose another --out than {path}")
+        raise ValueError(f"cannot write to {parent}: choose another {flag} than {path}")
+
+
+def export_target(values, run):
+    """Where the student is exported to: into the run's folder, or below --saved_models.
+
+    There its name is the run's path, so that a/run and b/run do not meet, and what another run made
+    stays.
+
+    Raises:
+      FileExistsError: if something else than a SavedModel is there.
+      ValueError: if another run made what is there.
+    """
+    if not values.saved_models:
+        return run.path / SAVED_MODEL
+    parts = pathlib.Path(os.path.relpath(run.path)).parts
+    target = pathlib.Path(values.saved_models) / "-".join(part for part in parts if part != os.pardir)
+    saved_model.check_target(target)
+    if target.exists() and saved_model.made_by(target) != str(run.path.absolute()):
+        raise ValueError(
+            f"{target} is of another run ({saved_model.made_by(target) or 'which is not known'}): "
+            f"choose another --saved_models than {values.saved_models}"
+        )
+    _check_parent(target, "--saved_models")
+    return target
+
+
+def find_export(values, run):
+    """Where a finished run's export is now, in words if it is not there."""
+    if not backend.on_tensorflow():
+        return "only with KERAS_BACKEND=tensorflow"
+    places = (export_target(values, run), run.path / SAVED_MODEL)
+    return next((path for path in places if path.is_dir()), "not where this command would put it")
 
 
 def finished(run, values):

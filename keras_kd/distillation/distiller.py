@@ -11,8 +11,17 @@ import collections
 import keras
 from keras import ops
 
-from keras_kd import losses
 from keras_kd.distillation import compatibility
+from keras_kd.losses import (
+    BatchMean,
+    SoftTargets,
+    agreement,
+    check_alpha,
+    label_loss,
+    per_example,
+    replica_share,
+    without_reduction,
+)
 from keras_kd.models import graph
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -66,8 +75,8 @@ class Distiller(keras.Model):
 
     def __init__(self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), name="distiller"):
         super().__init__(name=name, dtype=_training_policy(student), autocast=False)
-        self.soft_targets = losses.SoftTargets(temperature)
-        self.alpha = alpha if isinstance(alpha, Schedule) else losses.check_alpha(alpha)
+        self.soft_targets = SoftTargets(temperature)
+        self.alpha = alpha if isinstance(alpha, Schedule) else check_alpha(alpha)
         self.teacher = teacher
         self.student = student
         self.terms = _named_terms(terms)
@@ -138,8 +147,8 @@ class Distiller(keras.Model):
                 "compile needs a loss for the labels unless alpha is 1, such as "
                 "keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
             )
-        self._label_loss = None if loss is None else losses.label_loss(loss)
-        self._reduce = losses.BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
+        self._label_loss = None if loss is None else label_loss(loss)
+        self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
         # Keras would wait for its own copy of the loss to be built, and look at the data each time.
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
         self.loss = loss
@@ -162,7 +171,7 @@ class Distiller(keras.Model):
         Returns:
           Scalar: the loss of the batch, on N replicas 1/N of the replica's share.
         """
-        share = losses.replica_share()
+        share = replica_share()
         # Before the teacher is called: what it adds as a loss of its own is not the student's.
         regularisers = [ops.sum(loss) * share for loss in self.losses]
         labels, given = _split(y)
@@ -178,7 +187,7 @@ class Distiller(keras.Model):
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
 
         parts = self._reduced_terms(labels, teacher, student, sample_weight)
-        self._update_means(parts, share, losses.agreement(teacher["logits"], student["logits"]))
+        self._update_means(parts, share, agreement(teacher["logits"], student["logits"]))
         alpha = self.alpha_now()
         if training:
             self.step.assign_add(1)
@@ -262,7 +271,7 @@ class _Term:
         self.loss = loss
         self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
         self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
-        self._unreduced = losses.without_reduction(loss)
+        self._unreduced = without_reduction(loss)
 
     def check(self, teacher, student):
         """Raises a ValueError if the networks lack the layers that the loss looks at."""
@@ -277,7 +286,7 @@ class _Term:
     def per_example(self, teacher, student):
         teacher, student = teacher[self.teacher_layer], student[self.student_layer]
         self.loss.validate_outputs(teacher, student)
-        return losses.per_example(self._unreduced, teacher, student)
+        return per_example(self._unreduced, teacher, student)
 
 
 class _Forward:

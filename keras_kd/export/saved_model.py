@@ -1,5 +1,6 @@
 """A trained network as a SavedModel that takes raw uint8 images; with the TensorFlow backend."""
 
+import json
 import pathlib
 import shutil
 
@@ -14,7 +15,7 @@ PARITY_TOLERANCE = 1e-5
 UNKNOWN_SIZE = 32  # where a model leaves a size open
 
 
-def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE):
+def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
     """Writes a SavedModel with the normalisation inside, and `metadata.json` in its folder.
 
     What was written is read again and compared with the model before it takes its place.
@@ -30,6 +31,7 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
         normalisation and the class names. None: the model takes pixel values 0 to 255.
       batch: number of images at a time; None: any.
       tolerance: the largest difference of logits, as a share of the largest logit.
+      run: the folder of the run that makes it, for `metadata.json`; see `made_by`.
 
     Returns:
       How well the two agree: see `measure_parity`; it is in `metadata.json` too.
@@ -50,6 +52,8 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
         found = measure_parity(part, network, dataset)
         parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)
         about = _metadata(model, (batch, *shape), dataset)
+        if run is not None:
+            about["run"] = str(pathlib.Path(run).absolute())
         files.write_json(about | {"parity": found}, part / "metadata.json")
         files.replace_folder(part, path)
     finally:
@@ -61,6 +65,12 @@ def check_target(path):
     """Raises a FileExistsError if `path` holds something else than a SavedModel."""
     if path.exists() and not (path / "saved_model.pb").is_file():
         raise FileExistsError(f"{path} exists and is no SavedModel: choose another path")
+
+
+def made_by(path):
+    """The absolute path of the run that made the SavedModel at `path`, as text; None if that is not known."""
+    metadata = pathlib.Path(path) / "metadata.json"
+    return json.loads(metadata.read_text(encoding="utf-8")).get("run") if metadata.is_file() else None
 
 
 def measure_parity(path, model, dataset=None, count=256):

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from keras_kd import losses
+from keras_kd.losses import check_alpha, check_temperature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +43,9 @@ class SearchSpace:
             if low > high:
                 raise ValueError(f"the bounds of {name} are reversed. Received: {low} to {high}")
         for bound in self.temperature:
-            losses.check_temperature(bound)
+            check_temperature(bound)
         for bound in self.alpha:
-            losses.check_alpha(bound)
+            check_alpha(bound)
         if self.learning_rate and self.learning_rate[0] <= 0:
             raise ValueError(f"learning_rate must be > 0. Received: {self.learning_rate[0]}")
         if self.alpha_epochs and self.alpha_epochs[0] < 1:

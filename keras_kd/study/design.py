@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 
-from keras_kd import losses
 from keras_kd.data import augmentation
+from keras_kd.losses import check_alpha, check_temperature
 from keras_kd.models import resnet
 
 KD = " + KD"
@@ -50,8 +50,8 @@ AXES = {
     "weight_decay": _number(0, 1),
     "augmentation": _one_of(augmentation.NAMES),
     "label_fraction": _number(0, 1, open_low=True),
-    "temperature": lambda name, value: losses.check_temperature(value),
-    "alpha": lambda name, value: losses.check_alpha(value),
+    "temperature": lambda name, value: check_temperature(value),
+    "alpha": lambda name, value: check_alpha(value),
     "alpha_epochs": _whole(0),
     "seed": _whole(0),
 }

@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_kd import losses
+from keras_kd.losses import replica_share
 from keras_kd.training.config import FIRST_DROP
 
 # He et al. 2016, section 4.2: divided by 10 at 32k and 48k of 64k iterations.
@@ -64,7 +64,7 @@ class GlobalClipSGD(keras.optimizers.SGD):
             present = _summed_over_replicas(present)
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in present))
         # The optimiser sums over the replicas once more.
-        scale = losses.replica_share() * self.clip_norm / ops.maximum(norm, self.clip_norm)
+        scale = replica_share() * self.clip_norm / ops.maximum(norm, self.clip_norm)
         clipped = iter(present)
         grads = [None if grad is None else next(clipped) * ops.cast(scale, grad.dtype) for grad in grads]
         super().apply(grads, trainable_variables)

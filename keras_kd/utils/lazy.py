@@ -3,17 +3,20 @@
 import importlib
 
 
-def attach(package, names):
+def attach(package, names, before=None):
     """`(__getattr__, __dir__, __all__)` of a package.
 
     Args:
       package: its `__name__`.
       names: `{name: module below the package}`; a module that is called like the name is the name itself.
+      before: name of a module below the package that is imported before any of them, or None.
     """
 
     def load(name):
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if before:
+            importlib.import_module(f"{package}.{before}")
         module = importlib.import_module(f"{package}.{names[name]}")
         return module if names[name] == name else getattr(module, name)
 

@@ -41,7 +41,7 @@ class RunDir:
       path: of the folder, which need not exist.
       flags: `{name: text}`: what the run is asked to do.
       changeable: names of flags that may be others when the run is taken up again.
-      renamed: `{name: name now}` of flags that earlier versions wrote down.
+      renamed: `{name: name now}` of flags that earlier versions wrote down; None for one that does not count.
 
     Raises:
       ValueError: if the path holds something else, or a run with other flags.
@@ -76,6 +76,7 @@ class RunDir:
         lines = (self.path / FLAGFILE).read_text(encoding="utf-8").splitlines()
         begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
         begun = {self._renamed.get(name, name): value for name, value in begun.items()}
+        begun.pop(None, None)
         changes = [
             f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
             for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))

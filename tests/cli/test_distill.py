@@ -11,7 +11,9 @@ import pytest
 from keras_kd.data import datasets
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call as script
-from tests.support.processes import error_line
+from tests.support.processes import ROOT, error_line
+
+FILES = ROOT / "tests" / "support" / "files"
 
 SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
 NETWORKS = ("--teacher_depth=8", "--teacher_width=4", "--student_depth=8", "--student_width=4")
@@ -183,6 +185,50 @@ def test_runs_of_one_name_in_two_folders_do_not_meet(finished):
     assert "elsewhere/first/saved_model" in output
     assert (cwd / "elsewhere" / "first" / "saved_model" / "saved_model.pb").is_file()
     assert served.read_bytes() == before
+
+
+def test_exports_in_one_folder_are_named_by_the_paths_of_their_runs(finished):
+    cwd, _ = finished
+    there = ("--dataset=tiny.npz", "--saved_models=served", *SMALL, *NETWORKS)
+    for out in ("a/run", "b/run"):
+        status, output, errors = script("distill", *there, f"--out={out}", cwd=cwd)
+        assert status == 0, errors
+        target = f"served/{out.replace('/', '-')}"
+        assert re.search(rf"^saved_model +{target}$", output, re.M)
+        assert json.loads((cwd / target / "metadata.json").read_text())["run"] == str(cwd / out)
+        assert not (cwd / out / "saved_model").exists()
+        assert "saved_models" not in (cwd / out / "flags.cfg").read_text()
+    before = (cwd / "served" / "b-run" / "metadata.json").stat().st_mtime_ns
+    status, _, errors = script("distill", *there, "--out=b/run", "--seed=1", "--overwrite", cwd=cwd)
+    assert status == 0, errors  # what that run made is its own to replace
+    assert (cwd / "served" / "b-run" / "metadata.json").stat().st_mtime_ns != before
+    status, _, errors = script("distill", *there, "--out=b-run", "--overwrite", cwd=cwd)
+    assert status == 1
+    assert re.search(
+        "served/b-run is of another run .*/b/run.*choose another --saved_models", error_line(errors)
+    )
+    assert not (cwd / "b-run").exists()
+
+
+def test_a_finished_run_of_the_flat_modules_is_shown(tmp_path):
+    """Its flags are called otherwise, and one says where its export went."""
+    shutil.copytree(FILES / "run_before_rooms", tmp_path / "runs" / "distill-digits")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    status, output, errors = script("distill", "--epochs=3", "--deterministic", cwd=tmp_path)
+    assert status == 0, errors
+    assert re.search(r"│ student distilled +│ +23.6% │", output)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+    status, _, errors = script("distill", "--epochs=4", "--deterministic", cwd=tmp_path)
+    assert status == 1
+    assert "--epochs was 3 and is 4: give those to go on" in error_line(errors)
+
+
+def test_a_flagfile_of_the_flat_modules_is_answered_with_the_new_name(tmp_path):
+    status, _, errors = script(
+        "distill", f"--flagfile={FILES / 'run_before_rooms' / 'flags.cfg'}", "--out=run", cwd=tmp_path
+    )
+    assert status == 1
+    assert error_line(errors) == "error: --mentor_epochs is called --alpha_epochs now"
 
 
 def test_a_run_of_flags_with_older_names_is_known_again(finished):
