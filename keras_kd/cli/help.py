@@ -34,10 +34,10 @@ def of_command(command, name, values):
 
     Args:
       command: the module.
-      name: of the command.
+      name: what is typed to start it.
       values: its `absl.flags.FlagValues`.
     """
-    lines = [f"keras-kd {name} --flag=value ...", "", command.__doc__.strip().splitlines()[0], ""]
+    lines = [f"{name} --flag=value ...", "", command.__doc__.strip().splitlines()[0], ""]
     for title, group in values.flags_by_module_dict().items():
         lines.append(f"{title}:")
         for flag in group:

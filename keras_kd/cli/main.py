@@ -49,7 +49,17 @@ def call(name, arguments):
     Returns:
       The exit status: 0; 1 after an error, told in one line; 75 where the same command goes on later.
     """
-    command = importlib.import_module(f"keras_kd.cli.{name}")  # has define_flags, main, and maybe check
+    return call_command(importlib.import_module(f"keras_kd.cli.{name}"), f"keras-kd {name}", arguments)
+
+
+def call_command(command, name, arguments):
+    """The same of any module with `define_flags(values)`, `main(values)` and maybe `check(values)`.
+
+    Args:
+      command: the module.
+      name: what is typed to start it.
+      arguments: as for `call`.
+    """
     values = flags.FlagValues()
     command.define_flags(values)
     Group(values, "run").switch("debug", False, "Show an error's traceback.")
@@ -68,7 +78,7 @@ def call(name, arguments):
         return _refuse(error)
     from keras_kd.cli import console  # only now: it imports Keras
 
-    typed = _TYPED.set(shlex.join(["keras-kd", name, *arguments]))
+    typed = _TYPED.set(shlex.join([*name.split(), *arguments]))
     try:
         return console.guarded(command.main, values)
     finally:

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from experiments import measures
+from experiments.benchmarks import benchmark, measures
+from keras_kd.cli import main
 from tests.support.processes import error_line, run_python
 
 
@@ -47,9 +48,15 @@ def test_what_became_slower_is_measured_against_the_student_alone():
 def test_the_benchmark_measures_and_compares(tmp_path):
     old = {"sizes": {"tiny": {"contenders": rows(student_alone=1.0, cached=0.001)}}}
     (tmp_path / "old.json").write_text(json.dumps(old))
-    few = ["--sizes=tiny", "--contenders=student_alone,cached", "--steps=2", "--turn=1", "--warmup=2"]
+    few = [
+        "--sizes=tiny",
+        "--contenders=student_alone,cached",
+        "--measured_steps=2",
+        "--turn=1",
+        "--warmup=2",
+    ]
     status, output, errors = run_python(
-        "-m", "experiments.benchmark", *few, "--out=new.json", "--compare=old.json", cwd=tmp_path
+        "-m", "experiments.benchmarks.benchmark", *few, "--out=new.json", "--compare=old.json", cwd=tmp_path
     )
     assert status == 0, errors[-2000:]
     found = json.loads((tmp_path / "new.json").read_text())
@@ -76,7 +83,6 @@ def test_the_benchmark_measures_and_compares(tmp_path):
         (["--compare=none.json"], "--compare=none.json is not what this script wrote"),
     ],
 )
-def test_bad_flags_are_named(tmp_path, flags, message):
-    status, _, errors = run_python("-m", "experiments.benchmark", *flags, cwd=tmp_path)
-    assert status == 1
-    assert re.search(message, error_line(errors))
+def test_bad_flags_are_named(flags, message, capsys):
+    assert main.call_command(benchmark, "benchmark", flags) == 1
+    assert re.search(message, error_line(capsys.readouterr().err))

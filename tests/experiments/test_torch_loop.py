@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="pip install 'keras_kd[benchmark]'")
     ],
 )
 def test_the_networks_are_the_same_in_pytorch(model, rng):
-    from experiments import torch_loop
+    from experiments.benchmarks import torch_loop
 
     model = model()
     for weight in model.weights:
@@ -37,7 +37,7 @@ def test_the_networks_are_the_same_in_pytorch(model, rng):
 
 
 def test_a_layer_that_is_not_ours_is_named():
-    from experiments import torch_loop
+    from experiments.benchmarks import torch_loop
 
     image = keras.Input((4, 4, 1))
     model = keras.Model(image, keras.layers.UpSampling2D(name="up")(image))

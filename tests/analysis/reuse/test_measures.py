@@ -119,11 +119,11 @@ def test_progress_is_told_before_the_first_step_and_after_each(data, coloured, m
     if measure == "probe_accuracies":
         inputs = keras.Input((8, 8, 3))
         model = keras.Model(inputs, keras.layers.Dense(3, name="head")(keras.layers.Flatten()(inputs)))
-        probes.probe_accuracies(model, coloured, ["head"], batch_size=20, watch=watch)
+        probes.probe_accuracies(model, coloured, ["head"], batch_size=20, on_progress=watch)
         steps = 3 + 2 + 1  # batches of train and test, classifiers
     else:
         layers = {"layer_names": ["head_pool"]} if measure == "spectra" else {}
-        getattr(metrics, measure)(resnet(), data[0], batch_size=20, watch=watch, **layers)
+        getattr(metrics, measure)(resnet(), data[0], batch_size=20, on_progress=watch, **layers)
         steps = 3
     assert told == [(done, steps) for done in range(steps + 1)]
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from experiments import study_display
+from keras_kd.cli import study_display
 from keras_kd.study.design import Run
 from keras_kd.study.runner import Epoch, Progress, RunRecord
 from keras_kd.training import callbacks

@@ -1,6 +1,6 @@
 """How fast a loss surface is computed, against assigning weights and calling `model.evaluate` at each point.
 
-    python -m experiments.benchmark_landscape
+    python -m experiments.benchmarks.landscape
 
 takes a minute on two CPU cores: ResNet-20, 512 digits, turn by turn. `--eta` also computes a surface of
 51 x 51 points on 1,000 images of 32x32 (ResNet-8 of width 8), which takes some minutes, and says how true the
@@ -9,63 +9,72 @@ time was that was told after 5 % of it.
 
 import pathlib
 import statistics
+import sys
 import tempfile
 import time
 
 import keras
 import numpy as np
-from absl import flags
 
 import keras_kd
-from experiments import console, machine
 from keras_kd.analysis.landscape import directions, evaluation, surface
+from keras_kd.cli import console
+from keras_kd.cli.flags import COMMON, Group
+from keras_kd.cli.main import call_command
 from keras_kd.data import augmentation, datasets
 from keras_kd.models import weights
-from keras_kd.utils import files, progress
+from keras_kd.utils import environment, files, progress
 
-ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each; the medians count.", lower_bound=1)
-ETA = flags.DEFINE_bool("eta", False, "Whether to check the time that is told on 51 x 51 points.")
-OUT = flags.DEFINE_string("out", "runs/benchmark_landscape.json", "Where the numbers go.")
-
-# What the survey is to be faster by.
+# What the grid evaluation is to be faster by.
 WANTED = 5.0
 
 
-def main():
-    about = machine.describe() | {"versions": machine.versions("tensorflow", "keras")}
-    found = {"machine": about, "per_point": speeds()}
-    if ETA.value:
+def define_flags(values):
+    """Defines the flags on an `absl.flags.FlagValues`."""
+    flags = Group(values, COMMON)
+    flags.integer("rounds", 7, "Turns of each; the medians count.", lowest=1)
+    flags.switch("eta", False, "Check the time that is told on 51 x 51 points.")
+    flags.text("out", "runs/benchmark_landscape.json", "Where the numbers go.")
+
+
+def main(values):
+    """Does what the flags ask for."""
+    about = environment.machine() | {"versions": environment.versions("tensorflow", "keras")}
+    found = {"machine": about, "per_point": speeds(values.rounds)}
+    if values.eta:
         found["eta"] = truth_of_eta()
-    files.write_json(found, OUT.value)
-    console.print_paths(result=OUT.value)
+    files.write_json(found, values.out)
+    console.print_paths(result=values.out)
 
 
-def speeds():
-    """Seconds a point of each, and how many times faster the survey is, turn by turn."""
+def speeds(rounds):
+    """Seconds a point of each, and how many times faster the grid evaluation is, turn by turn."""
     images, labels = digits(512)
     model = keras_kd.cifar_resnet(20, images.shape[1:])
     plane = directions.random_plane(weights.weights_of(model))
     points = directions.grid(*[np.linspace(-0.1, 0.1, 4)] * 2)
-    survey = surface.LossSurface(model, images, labels).along(plane)
+    evaluate = surface.LossSurface(model, images, labels).along(plane)
     contenders = {
         "assign and evaluate, batch 32": evaluator(model, plane, images, labels, 32),
         "assign and evaluate, one batch": evaluator(model, plane, images, labels, 512),
-        "survey": lambda points: survey(points)[:, 0],
+        "grid evaluation": lambda points: evaluate(points)[:, 0],
     }
     losses = [measure(points) for measure in contenders.values()]  # and what compiles is done
     turns = {name: [] for name in contenders}
-    for _ in range(ROUNDS.value):
+    for _ in range(rounds):
         for name, measure in contenders.items():
             turns[name].append(timed(measure, points))
     ratios = {
-        name: statistics.median(slow / fast for slow, fast in zip(turns[name], turns["survey"], strict=True))
+        name: statistics.median(
+            slow / fast for slow, fast in zip(turns[name], turns["grid evaluation"], strict=True)
+        )
         for name in contenders
     }
     rows = [
         {
             "per point": name,
             "ms": f"{1000 * statistics.median(seconds):.1f}",
-            "survey is faster": f"{ratios[name]:.1f} x",
+            "grid evaluation is faster": f"{ratios[name]:.1f} x",
         }
         for name, seconds in turns.items()
     ]
@@ -123,8 +132,11 @@ def truth_of_eta(steps=51, examples=1000, after=0.05):
             told.extend((seconds, time.monotonic()))
         report("51 x 51 points", done, total)
 
-    with tempfile.TemporaryDirectory() as folder, progress.ProgressReporter(console.STOP.check) as report:
-        path = pathlib.Path(folder) / "survey.npz"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        progress.ProgressReporter(console.stop_signal().check) as report,
+    ):
+        path = pathlib.Path(folder) / "surface.npz"
         evaluation.GridEvaluation(path, height.along(plane), points, height.identity(plane)).run(note)
     took = time.monotonic() - told[1]
     print(f"After {after:.0%} of the points {told[0]:.0f} s were told to be left; it took {took:.0f} s.")
@@ -132,4 +144,5 @@ def truth_of_eta(steps=51, examples=1000, after=0.05):
 
 
 if __name__ == "__main__":
-    console.run(main)
+    name = "python -m experiments.benchmarks.landscape"
+    sys.exit(call_command(sys.modules[__name__], name, sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The operations that a training step spends its time in, by TensorFlow's profiler.
 
-    python -m experiments.profile_step --size=cifar --contender=live
+    python -m experiments.benchmarks.profile_step --size=cifar --contender=live
 
 prints the operations with the most time, summed over the threads, and where the trace lies that
 TensorBoard's profile plugin shows.
@@ -9,21 +9,14 @@ TensorBoard's profile plugin shows.
 import collections
 import pathlib
 import re
+import sys
 import tempfile
 
-from absl import flags
-
-from experiments import console, contenders
+from experiments.benchmarks import contenders
+from keras_kd.cli import console
+from keras_kd.cli.flags import COMMON, Group
+from keras_kd.cli.main import call_command
 from keras_kd.utils import backend
-
-SIZE = flags.DEFINE_enum("size", "cifar", list(contenders.SIZES), "Networks and batches.")
-CONTENDER = flags.DEFINE_enum(
-    "contender", "live", [name for name in contenders.CONTENDERS if name != "torch"], "Whose step."
-)
-STEPS = flags.DEFINE_integer("steps", 5, "Steps that are recorded.", lower_bound=1)
-WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before.", lower_bound=1)
-TOP = flags.DEFINE_integer("top", 12, "Rows of the table.", lower_bound=1)
-OUT = flags.DEFINE_string("out", None, "Folder of the trace; a temporary one if not given.")
 
 # How TensorFlow names the run of an operation: name and type.
 _OPERATION = re.compile(r"[^:]+:([A-Z_]\w+)")
@@ -50,27 +43,41 @@ class Recorded(contenders.Turns):
         self._taken += 1
 
 
-def main():
+def define_flags(values):
+    """Defines the flags on an `absl.flags.FlagValues`."""
+    flags = Group(values, COMMON)
+    flags.choice("size", "cifar", contenders.SIZES, "Networks and batches.")
+    flags.choice(
+        "contender", "live", [name for name in contenders.CONTENDERS if name != "torch"], "Whose step."
+    )
+    flags.integer("measured_steps", 5, "Steps that are recorded.", lowest=1)
+    flags.integer("warmup", 4, "Steps before.", lowest=1)
+    flags.integer("top", 12, "Rows of the table.", lowest=1)
+    flags.text("out", None, "Folder of the trace; a temporary one if not given.")
+
+
+def main(values):
+    """Does what the flags ask for."""
     if not backend.on_tensorflow():
         raise ValueError("this is TensorFlow's profiler: it needs KERAS_BACKEND=tensorflow")
-    folder = pathlib.Path(OUT.value or tempfile.mkdtemp(prefix="profile-"))
+    folder = pathlib.Path(values.out or tempfile.mkdtemp(prefix="profile-"))
     contender = contenders.Contender(
-        contenders.SIZES[SIZE.value], {}, Recorded(folder, WARMUP.value, STEPS.value)
+        contenders.SIZES[values.size], {}, Recorded(folder, values.warmup, values.measured_steps)
     )
     try:
-        getattr(contender, CONTENDER.value)()
+        getattr(contender, values.contender)()
     except contenders.DoneError:
         seconds = operations(max(folder.rglob("*.xplane.pb"), key=lambda path: path.stat().st_mtime))
     whole = sum(seconds.values())
     table = [
         {
             "operation": name,
-            "ms/step": f"{1000 * value / STEPS.value:.1f}",
+            "ms/step": f"{1000 * value / values.measured_steps:.1f}",
             "share": console.percent(value / whole),
         }
-        for name, value in seconds.most_common(TOP.value)
+        for name, value in seconds.most_common(values.top)
     ]
-    console.print_table(f"{CONTENDER.value}, {contenders.SIZES[SIZE.value].title}", table, list(table[0]))
+    console.print_table(f"{values.contender}, {contenders.SIZES[values.size].title}", table, list(table[0]))
     console.print_paths(trace=folder)
 
 
@@ -90,4 +97,5 @@ def operations(path):
 
 
 if __name__ == "__main__":
-    console.run(main)
+    name = "python -m experiments.benchmarks.profile_step"
+    sys.exit(call_command(sys.modules[__name__], name, sys.argv[1:]))

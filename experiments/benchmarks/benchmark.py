@@ -1,6 +1,6 @@
 """Where the time of distillation goes: steps of ours and of others, turn by turn, on one machine.
 
-    python -m experiments.benchmark
+    python -m experiments.benchmarks.benchmark
 
 takes a quarter of an hour on two CPU cores. Each contender has a process of its own; they take turns of a
 few steps, so that what else the machine does falls on all alike. `--compare=OLD.json` shows what became
@@ -16,55 +16,62 @@ import subprocess
 import sys
 
 import keras
-from absl import flags
 
-from experiments import console, contenders, machine, measures
+from experiments.benchmarks import contenders, measures
+from keras_kd.cli import console
+from keras_kd.cli.flags import COMMON, Group
+from keras_kd.cli.main import call_command
 from keras_kd.training import config
-from keras_kd.utils import files, progress
-
-SIZES = flags.DEFINE_list("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
-CONTENDERS = flags.DEFINE_list("contenders", list(contenders.CONTENDERS), "Who takes part.")
-STEPS = flags.DEFINE_integer("steps", 20, "Measured steps of each contender.", lower_bound=1)
-TURN = flags.DEFINE_integer("turn", 4, "Steps in a turn.", lower_bound=1)
-WARMUP = flags.DEFINE_integer("warmup", 4, "Steps before, first one included.", lower_bound=1)
-PRECISION = flags.DEFINE_enum("precision", "float32", config.PRECISIONS, "Of Keras's contenders.")
-IMAGES = flags.DEFINE_enum("images", "auto", config.IMAGES, "Where images lie and are augmented.")
-JIT = flags.DEFINE_enum("jit_compile", "auto", list(config.JIT), "Whether XLA compiles the step.")
-OUT = flags.DEFINE_string("out", "runs/benchmark.json", "Where the numbers go.")
-COMPARE = flags.DEFINE_string("compare", None, "Numbers of another run of this script.")
+from keras_kd.utils import environment, files, progress
 
 
-def main():
-    for flag, known in ((SIZES, contenders.SIZES), (CONTENDERS, contenders.CONTENDERS)):
-        unknown = [name for name in flag.value if name not in known]
+def define_flags(values):
+    """Defines the flags on an `absl.flags.FlagValues`."""
+    flags = Group(values, COMMON)
+    flags.texts("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
+    flags.texts("contenders", list(contenders.CONTENDERS), "Who takes part.")
+    flags.integer("measured_steps", 20, "Measured steps of each contender.", lowest=1)
+    flags.integer("turn", 4, "Steps in a turn.", lowest=1)
+    flags.integer("warmup", 4, "Steps before, first one included.", lowest=1)
+    flags.choice("precision", "float32", config.PRECISIONS, "Of Keras's contenders.")
+    flags.choice("images", "auto", config.IMAGES, "Where images lie and are augmented.")
+    flags.choice("jit_compile", "auto", list(config.JIT), "Whether XLA compiles the step.")
+    flags.text("out", "runs/benchmark.json", "Where the numbers go.")
+    flags.text("compare", None, "Numbers of another run of this script.")
+
+
+def main(values):
+    """Does what the flags ask for."""
+    for flag, known in (("sizes", contenders.SIZES), ("contenders", contenders.CONTENDERS)):
+        unknown = [name for name in values[flag].value if name not in known]
         if unknown:
-            raise ValueError(f"--{flag.name} must be of {', '.join(known)}. Received: {unknown[0]!r}")
-    before = read(COMPARE.value) if COMPARE.value else {}
-    found = {"machine": described(), "options": options(), "sizes": {}}
-    for size in SIZES.value:
-        rows = measure(size)
+            raise ValueError(f"--{flag} must be of {', '.join(known)}. Received: {unknown[0]!r}")
+    before = read(values.compare) if values.compare else {}
+    found = {"machine": described(), "options": options(values), "sizes": {}}
+    for size in values.sizes:
+        rows = measure(size, values)
         ratios = measures.ratios(rows)
         found["sizes"][size] = {"contenders": rows, "ratios": ratios}
         print_rows(contenders.SIZES[size].title, rows)
         print_ratios(ratios)
         if size in before:
-            print_changes(rows, before[size])
-        files.write_json(found, OUT.value)  # what is measured is not lost with the next size
-    console.print_paths(result=OUT.value)
+            print_changes(rows, before[size], values.compare)
+        files.write_json(found, values.out)  # what is measured is not lost with the next size
+    console.print_paths(result=values.out)
 
 
-def options():
+def options(values):
     """What Keras's contenders are told."""
-    return {"precision": PRECISION.value, "images": IMAGES.value, "jit_compile": JIT.value}
+    return {"precision": values.precision, "images": values.images, "jit_compile": values.jit_compile}
 
 
 def described():
     """What the numbers belong to."""
     return {
-        **machine.describe(),
+        **environment.machine(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
-        "versions": machine.versions("keras", keras.backend.backend(), "torch"),
+        "versions": environment.versions("keras", keras.backend.backend(), "torch"),
     }
 
 
@@ -89,10 +96,10 @@ _SHARE_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROW
 class Process:
     """A contender that waits for its turns."""
 
-    def __init__(self, name, size):
+    def __init__(self, name, size, told):
         backend = "torch" if name == "torch" else keras.backend.backend()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.contenders", name, size, json.dumps(options())],
+            [sys.executable, "-m", "experiments.benchmarks.contenders", name, size, json.dumps(told)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -124,24 +131,24 @@ class Process:
         self._process.wait()
 
 
-def measure(size):
+def measure(size, values):
     """`{contender: {measure: number}}`."""
-    names = [name for name in CONTENDERS.value if name != "torch" or is_there("torch")]
-    if len(names) < len(CONTENDERS.value):
+    names = [name for name in values.contenders if name != "torch" or is_there("torch")]
+    if len(names) < len(values.contenders):
         print("PyTorch is not there, so it is left out: pip install 'keras_kd[benchmark]'")
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.bar("steps"))
-        task = bar.add_task(size, total=len(names) * (STEPS.value + WARMUP.value))
+        task = bar.add_task(size, total=len(names) * (values.measured_steps + values.warmup))
         processes, firsts, seconds = {}, {}, {name: [] for name in names}
         for name in names:  # one after the other, so that each has the machine for its first step
-            processes[name] = Process(name, size)
+            processes[name] = Process(name, size, options(values))
             stack.callback(processes[name].kill)
             firsts[name] = processes[name].take(1)[0]
-            processes[name].take(max(WARMUP.value - 1, 1))
-            bar.advance(task, WARMUP.value)
-        while len(seconds[names[-1]]) < STEPS.value:
+            processes[name].take(max(values.warmup - 1, 1))
+            bar.advance(task, values.warmup)
+        while len(seconds[names[-1]]) < values.measured_steps:
             for name in names:
-                steps = min(TURN.value, STEPS.value - len(seconds[name]))
+                steps = min(values.turn, values.measured_steps - len(seconds[name]))
                 seconds[name] += processes[name].take(steps)
                 bar.advance(task, steps)
         return {
@@ -181,7 +188,7 @@ def print_ratios(ratios):
         console.print_table("Targets", table, list(table[0]))
 
 
-def print_changes(rows, before):
+def print_changes(rows, before, path):
     """The medians of both runs, and what changed in units of the student alone."""
     changes = measures.changes(rows, before)
     table = [
@@ -195,8 +202,9 @@ def print_changes(rows, before):
         if name in before
     ]
     if table:
-        console.print_table(f"Compared with {COMPARE.value}", table, list(table[0]))
+        console.print_table(f"Compared with {path}", table, list(table[0]))
 
 
 if __name__ == "__main__":
-    console.run(main)
+    name = "python -m experiments.benchmarks.benchmark"
+    sys.exit(call_command(sys.modules[__name__], name, sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The training steps that `benchmark` compares, each in a process of its own that waits for its turns.
 
-    python -m experiments.contenders live cifar '{"precision": "float32"}'
+    python -m experiments.benchmarks.contenders live cifar '{"precision": "float32"}'
 
 reads from stdin how many steps to take and answers each time with a line of JSON: the seconds of each
 step. An empty line ends it; the last answer says what else was measured.
@@ -228,7 +228,7 @@ class Contender:
         trainer.fit(model, self._data(), callbacks=[self.turns], epochs=FOREVER)
 
     def torch(self):
-        from experiments import torch_loop
+        from experiments.benchmarks import torch_loop
 
         torch_loop.run(self, TEMPERATURE, ALPHA)
 

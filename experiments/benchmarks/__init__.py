@@ -1,0 +1,1 @@
+"""How fast steps, surfaces and their parts are, beside other ways to compute them."""
