@@ -1,13 +1,5 @@
-"""The files that runs leave for other scripts."""
+"""See `keras_kd.utils.run_dir`."""
 
-# A run of `distill`: the networks by their labels. One of `train` has MODEL alone.
-NETWORKS = {
-    "teacher": "teacher.keras",
-    "baseline": "baseline.keras",
-    "student_alone": "student_alone.keras",
-    "student_distilled": "student.keras",
-}
-MODEL = "model.keras"
+from keras_kd.utils.run_dir import MODEL, TRAJECTORY
 
-# Snapshots of each network on its way, in a folder of its label.
-TRAJECTORY = "trajectory"
+__all__ = ["MODEL", "TRAJECTORY"]

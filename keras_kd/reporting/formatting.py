@@ -22,7 +22,7 @@ def number(value):
 
 
 def interval(estimate):
-    """A `statistics.Estimate`, as plain values, for a table."""
-    if estimate["low"] is None:
-        return number(estimate["mean"])
-    return f"{number(estimate['mean'])} ({number(estimate['low'])} to {number(estimate['high'])})"
+    """A `statistics.Estimate`, or what has its numbers with None for those that are not finite."""
+    if estimate.low is None:
+        return number(estimate.mean)
+    return f"{number(estimate.mean)} ({number(estimate.low)} to {number(estimate.high)})"

@@ -7,7 +7,7 @@ import pathlib
 
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, runner, worker
-from keras_kd.study.findings import networks, summary
+from keras_kd.study.findings import analyses, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.training import description
 from keras_kd.utils import files
@@ -135,7 +135,7 @@ def write(folder, result):
         if figure is not None:
             figures.write_png(figure, folder / "pictures" / f"{name}.png")
             tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
-    study_report.write(result, folder / "report.html", sections=networks.of_study(folder))
+    study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
     files.write_json(result, folder / "result.json")
 
 

@@ -5,6 +5,7 @@ CORE_TESTS = [
     "analysis/landscape/test_directions.py",
     "analysis/landscape/test_evaluation.py",
     "analysis/landscape/test_surface.py",
+    "analysis/reuse/test_lesion_plan.py",
     "analysis/reuse/test_lesions.py",
     "analysis/reuse/test_measures.py",
     "data/test_augmentation.py",

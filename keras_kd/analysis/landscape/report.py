@@ -1,20 +1,19 @@
-"""The landscape as pictures: surfaces to be turned together, contours with the way, spectra, lines; as
+"""The landscape as pictures: surfaces to be turned together, contours with trajectories, spectra, lines; as
 sections of a page and as PNG.
 
-A group is what `analysis.analyze` found, with a name: `{"name": "depth 20, seed 0", "planes": [...], ...}`.
+A group is a `results.GroupResult` of a `LandscapeResult`.
 """
 
 import numpy as np
 import plotly.subplots
 from matplotlib import ticker
 
+from keras_kd.analysis.landscape.results import LandscapeResult
+from keras_kd.analysis.reports import AnalysisReport
 from keras_kd.reporting import charts, figures, formatting, html
 
-TITLE = "The loss landscape"
-
-
 # The numbers of a network, in the order of tables.
-TITLES = {
+_MEASURES = {
     "loss": "loss, nats",
     "standard_error": "standard error of the loss",
     "accuracy": "accuracy",
@@ -29,7 +28,7 @@ TITLES = {
     "hessian_holes": "plane: points where no eigenvalues are found",
 }
 
-WORDS = (
+_WORDS = (
     "The plane is the random one around each network; the Hessian's eigenvalue and trace are at the network "
     "itself, the ratio is the median over points of the plane. With ReLUs the Hessian does not see kinks, "
     "where a surface bends too; the plane, by differences, does."
@@ -56,7 +55,7 @@ plot.on('plotly_relayout', change => {
 """
 
 
-def height_of(losses):
+def log_loss(losses):
     """log10 of losses, with what is below the floor on it and None, or a hole, as NaN."""
     values = np.array(losses, dtype=float)
     return np.log10(np.maximum(values, _FLOOR, where=np.isfinite(values), out=np.full(values.shape, np.nan)))
@@ -72,13 +71,17 @@ def sections(group, name):
     Returns:
       A list; see `html.section`.
     """
-    around, through, ways = (_of_kind(group, kind) for kind in ("around", "through", "way"))
+    around, through, trajectories = (
+        group.result.planes_of(kind) for kind in ("around", "through", "trajectory")
+    )
     found = [
-        _surfaces(around, f"{name}-around", f"The surface around each network: {group['name']}", _AROUND),
-        _surfaces(through, f"{name}-through", f"The plane through all three: {group['name']}", _THROUGH),
-        _contours(through, f"{name}-map", f"The same plane as a map: {group['name']}", _MAP),
-        _contours(ways, f"{name}-ways", f"The way of each training: {group['name']}", _WAY),
-        *(charts.section(chart, group["name"], name) for chart in charts_of(group)),
+        _surfaces(around, f"{name}-around", f"The surface around each network: {group.name}", _AROUND),
+        _surfaces(through, f"{name}-through", f"The plane through all three: {group.name}", _THROUGH),
+        _contours(through, f"{name}-map", f"The same plane as a map: {group.name}", _MAP),
+        _contours(
+            trajectories, f"{name}-ways", f"The trajectory of each training: {group.name}", _TRAJECTORY
+        ),
+        *(charts.section(chart, group.name, name) for chart in charts_of(group)),
         _left_out(group, f"{name}-left-out"),
     ]
     return [section for section in found if section]
@@ -86,12 +89,10 @@ def sections(group, name):
 
 def overview(group, name):
     """The sections of a study's page about one of its groups; few, as browsers draw few scenes at a time."""
-    around, through = (_of_kind(group, kind) for kind in ("around", "through"))
+    around, through = (group.result.planes_of(kind) for kind in ("around", "through"))
     found = [
-        _surfaces(around, f"{name}-around", f"The surface around each network: {group['name']}", _AROUND),
-        _contours(
-            through, f"{name}-map", f"The plane through all three: {group['name']}", f"{_THROUGH} {_MAP}"
-        ),
+        _surfaces(around, f"{name}-around", f"The surface around each network: {group.name}", _AROUND),
+        _contours(through, f"{name}-map", f"The plane through all three: {group.name}", f"{_THROUGH} {_MAP}"),
     ]
     return [section for section in found if section]
 
@@ -108,35 +109,31 @@ _THROUGH = (
 
 _MAP = "Distances are Euclidean, in weights. The crosses are the networks."
 
-_WAY = (
-    "The plane in which the training moved most (PCA of its snapshots), with its way from the start to the "
-    "end. BatchNorm's statistics are measured again at each point. What the plane does not hold of the way "
-    "is not seen."
+_TRAJECTORY = (
+    "The plane in which the training moved most (PCA of its snapshots), with its trajectory from the start "
+    "to the end. BatchNorm's statistics are measured again at each point. What of the trajectory the plane "
+    "does not hold is not seen."
 )
 
 
-def _of_kind(group, kind):
-    return [plane for plane in group["planes"] if plane["kind"] == kind]
-
-
 def _range(planes):
-    heights = np.concatenate([height_of(plane["loss"]).reshape(-1) for plane in planes])
+    heights = np.concatenate([log_loss(plane.loss).reshape(-1) for plane in planes])
     finite = heights[np.isfinite(heights)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _caption(words, planes):
-    holes = sum(plane["roughness"]["holes"] for plane in planes)
+    holes = sum(plane.roughness.holes for plane in planes)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.concatenate(
             [
-                np.ravel(np.array(plane["standard_error"], float) / np.array(plane["loss"], float))
+                np.ravel(np.array(plane.standard_error, float) / np.array(plane.loss, float))
                 for plane in planes
             ]
         )
     shares = shares[np.isfinite(shares)]
-    words = f"{words} {planes[0]['examples']:,} examples"
+    words = f"{words} {planes[0].examples:,} examples"
     if len(shares):
         words += (
             f"; the standard error of a point is {np.median(shares):.0%} of its loss (median of the points)"
@@ -146,7 +143,7 @@ def _caption(words, planes):
 
 
 def _titles(planes):
-    return [f"as {plane['reader']}" if plane["kind"] == "through" else plane["reader"] for plane in planes]
+    return [f"as {plane.reader}" if plane.kind == "through" else plane.reader for plane in planes]
 
 
 def _surfaces(planes, name, title, words):
@@ -158,10 +155,10 @@ def _surfaces(planes, name, title, words):
     low, high = _range(planes)
     for number, plane in enumerate(planes, 1):
         figure.add_surface(
-            x=plane["ticks"][1],
-            y=plane["ticks"][0],
-            z=height_of(plane["loss"]),
-            customdata=np.array(plane["loss"], float),
+            x=plane.ticks[1],
+            y=plane.ticks[0],
+            z=log_loss(plane.loss),
+            customdata=np.array(plane.loss, float),
             hovertemplate="loss %{customdata:.3g}<extra></extra>",
             cmin=low,
             cmax=high,
@@ -177,8 +174,8 @@ def _surfaces(planes, name, title, words):
     rows = [
         [
             heading,
-            *(formatting.plain(plane["roughness"][key]) for key in ("not_convex", "ratio")),
-            plane["roughness"]["holes"],
+            *(formatting.plain(getattr(plane.roughness, key)) for key in ("not_convex", "ratio")),
+            plane.roughness.holes,
         ]
         for heading, plane in zip(_titles(planes), planes, strict=True)
     ]
@@ -194,9 +191,9 @@ def _contours(planes, name, title, words):
     for number, plane in enumerate(planes, 1):
         place = {"row": 1, "col": number}
         figure.add_contour(
-            x=plane["ticks"][1],
-            y=plane["ticks"][0],
-            z=height_of(plane["loss"]),
+            x=plane.ticks[1],
+            y=plane.ticks[0],
+            z=log_loss(plane.loss),
             zmin=low,
             zmax=high,
             colorscale="Viridis",
@@ -205,27 +202,27 @@ def _contours(planes, name, title, words):
             hovertemplate="%{x:.2f}, %{y:.2f}: log10 loss %{z:.2f}<extra></extra>",
             **place,
         )
-        _add_way(figure, plane, place)
+        _add_trajectory(figure, plane, place)
     figure.update_layout(height=480, margin={"l": 50, "r": 10, "t": 60, "b": 40}, template="plotly_white")
     explained = [
-        f"{heading}: {', '.join(f'{share:.0%}' for share in plane['explained'])}"
+        f"{heading}: {', '.join(f'{share:.0%}' for share in plane.explained)}"
         for heading, plane in zip(_titles(planes), planes, strict=True)
-        if plane["explained"]
+        if plane.explained
     ]
     words += f" Variance along the two axes: {'; '.join(explained)}." if explained else ""
     return html.section(name, title, _caption(words, planes), figure)
 
 
-def _add_way(figure, plane, place):
-    """The training's way over a map, and the networks on it."""
-    if plane["way"]:
-        a, b = zip(*plane["way"], strict=True)
+def _add_trajectory(figure, plane, place):
+    """The trajectory of a training over a map, and the networks on it."""
+    if plane.trajectory:
+        a, b = zip(*plane.trajectory, strict=True)
         style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
         figure.add_scatter(x=b, y=a, mode="lines+markers", hoverinfo="skip", **style, **place)
     figure.add_scatter(
-        x=[mark[1] for mark in plane["marks"].values()],
-        y=[mark[0] for mark in plane["marks"].values()],
-        text=list(plane["marks"]),
+        x=[mark[1] for mark in plane.marks.values()],
+        y=[mark[0] for mark in plane.marks.values()],
+        text=list(plane.marks),
         mode="markers+text",
         textposition="top center",
         textfont={"color": "white"},
@@ -237,17 +234,19 @@ def _add_way(figure, plane, place):
 
 
 def _left_out(group, name):
-    if not group["left_out"]:
+    if not group.result.left_out:
         return None
-    rows = [[reason] for reason in group["left_out"]]
+    rows = [[reason] for reason in group.result.left_out]
     words = "What is asked for here and cannot be drawn of these networks, and why."
-    return html.section(name, f"Left out: {group['name']}", words, table=(["left out"], rows))
+    return html.section(name, f"Left out: {group.name}", words, table=(["left out"], rows))
 
 
 def charts_of(group):
     """The `charts.Chart`s of a group; those for which it has numbers."""
-    networks = [(number, each) for number, each in enumerate(group["networks"]) if "spectrum" in each]
-    lines = [_lines(group["lines"])] if group["lines"] else []
+    networks = [
+        (number, each) for number, each in enumerate(group.result.networks) if each.spectrum is not None
+    ]
+    lines = [_lines(group.result.lines)] if group.result.lines else []
     return [*lines, _spectra(networks), _steps(networks)] if networks else lines
 
 
@@ -255,16 +254,12 @@ def _lines(lines):
     curves, rows = [], []
     for number, line in enumerate(lines):
         for batch_norm, kind in _BATCH_NORM.items():
-            between = " to ".join(line["between"])
-            places = [f"{share:.2f} of the way" for share in line["fractions"]]
-            losses = line["loss"][batch_norm]
+            between = " to ".join(line.between)
+            places = [f"{share:.2f} of the way" for share in line.fractions]
+            losses = line.loss[batch_norm]
             dashed = batch_norm == "keep"
-            curves.append(
-                charts.Curve(f"{between}, {kind}", number, line["fractions"], losses, places, dashed)
-            )
-            rows.append(
-                [between, kind, formatting.number(line["barrier"][batch_norm]), line["holes"][batch_norm]]
-            )
+            curves.append(charts.Curve(f"{between}, {kind}", number, line.fractions, losses, places, dashed))
+            rows.append([between, kind, formatting.number(line.barrier[batch_norm]), line.holes[batch_norm]])
     words = (
         "The barrier is how far the loss rises above the straight line between the two networks' losses "
         "(Frankle et al. 2020, Entezari et al. 2022). Mixed statistics fit no network between, so the line "
@@ -281,9 +276,9 @@ _BATCH_NORM = {"keep": "statistics mixed", "estimate": "statistics measured agai
 def _spectra(networks):
     curves = []
     for number, network in networks:
-        ranks = list(range(1, len(network["spectrum"]) + 1))
+        ranks = list(range(1, len(network.spectrum) + 1))
         places = [f"rank {rank}" for rank in ranks]
-        curves.append(charts.Curve(network["label"], number, ranks, network["spectrum"], places))
+        curves.append(charts.Curve(network.label, number, ranks, network.spectrum, places))
     words = (
         "Curvature at the networks themselves, in all of their weights that train (statistics of BatchNorm "
         "kept): the largest eigenvalues by Lanczos, the trace by Hutchinson's estimate. The table has all "
@@ -296,10 +291,10 @@ def _spectra(networks):
 def _steps(networks):
     curves, rows = [], []
     for number, network in networks:
-        step = network["step"]
-        places = [f"rate {size:g}" for size in step["size"]]
-        curves.append(charts.Curve(network["label"], number, step["size"], step["change"], places))
-        rows.append([network["label"], *map(formatting.number, step["change"])])
+        step = network.step
+        places = [f"rate {size:g}" for size in step.sizes]
+        curves.append(charts.Curve(network.label, number, step.sizes, step.changes, places))
+        rows.append([network.label, *map(formatting.number, step.changes)])
     words = (
         "How far the gradient after a step against it differs from the one before, divided by the length of "
         "the step (Santurkar et al. 2018): the less, the better a gradient tells what comes. The largest is "
@@ -314,8 +309,9 @@ def _steps(networks):
 
 def pictures(group):
     """`{name: matplotlib figure}`: maps of the planes, and the curves."""
-    kinds = {kind: _of_kind(group, kind) for kind in ("around", "through", "way")}
-    found = {kind: _maps(planes) for kind, planes in kinds.items() if planes}
+    files = {"around": "around", "through": "through", "trajectory": "way"}
+    planes = {name: group.result.planes_of(kind) for kind, name in files.items()}
+    found = {name: _maps(each) for name, each in planes.items() if each}
     return found | {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
 
 
@@ -325,13 +321,13 @@ def _maps(planes):
     low, high = _range(planes)
     levels = np.linspace(low, high, 21)
     for axis, plane, title in zip(axes, planes, _titles(planes), strict=True):
-        heights = np.ma.masked_invalid(height_of(plane["loss"]))
-        drawn = axis.contourf(plane["ticks"][1], plane["ticks"][0], heights, levels=levels, extend="both")
+        heights = np.ma.masked_invalid(log_loss(plane.loss))
+        drawn = axis.contourf(plane.ticks[1], plane.ticks[0], heights, levels=levels, extend="both")
         axis.set_facecolor("lightgrey")  # holes
-        if plane["way"]:
-            a, b = zip(*plane["way"], strict=True)
+        if plane.trajectory:
+            a, b = zip(*plane.trajectory, strict=True)
             axis.plot(b, a, "o-", color="white", markersize=3, linewidth=1)
-        for label, (a, b) in plane["marks"].items():
+        for label, (a, b) in plane.marks.items():
             axis.plot(b, a, "x", color="white")
             axis.annotate(
                 label, (b, a), (0, 5), textcoords="offset points", color="white", ha="center", fontsize=8
@@ -339,3 +335,16 @@ def _maps(planes):
         axis.set_title(title, fontsize=10)
     figure.colorbar(drawn, ax=axes, label="log10 loss", ticks=ticker.MaxNLocator(6))
     return figure
+
+
+REPORT = AnalysisReport(
+    name="landscape",
+    title="The loss landscape",
+    measures=_MEASURES,
+    compared=tuple(name for name in _MEASURES if not name.endswith(("_error", "holes"))),
+    words=_WORDS,
+    result_type=LandscapeResult,
+    sections=sections,
+    overview=overview,
+    pictures=pictures,
+)

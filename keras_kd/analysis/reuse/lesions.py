@@ -1,18 +1,15 @@
 """Lesions: what a network still knows when blocks are silenced, or change places.
 
-patient = Patient(model)
-patient.accuracy(images, labels, silenced=["stage2_block2"])
-findings = examine(patient, images, labels)
+lesioned = LesionedModel(model)
+lesioned.accuracy(images, labels, silenced=["stage2_block2"])
 
-A patient is a copy of the network. Its weights are never moved either: every lesion is another list of values
-for one compiled function, so a lesion costs one forward pass, and an error leaves nothing behind.
+A `LesionedModel` is a copy of the network. Its weights are never moved either: every lesion is another list
+of values for one compiled function, so a lesion costs one forward pass, and an error leaves nothing behind.
 
 Source: Veit et al. 2016, arXiv:1605.06431, sections 4.1 to 4.3.
 """
 
-import dataclasses
 import itertools
-import math
 
 import keras
 import numpy as np
@@ -232,140 +229,3 @@ class LesionedModel:
 def _tensor(variable):
     """Its value; Keras hands on the variable itself where a tensor is asked for, and it would be traced."""
     return ops.convert_to_tensor(ops.convert_to_numpy(variable))
-
-
-@dataclasses.dataclass(frozen=True)
-class LesionResults:
-    """Accuracies under lesions, in [0, 1].
-
-    Attributes:
-      intact: without any.
-      single: `{block: accuracy}` with that block silenced.
-      silenced: `{number of silenced blocks: accuracies, one per draw}`.
-      swapped: `{number of swaps: accuracies, one per draw}`.
-    """
-
-    intact: float
-    single: dict
-    silenced: dict
-    swapped: dict
-
-
-@dataclasses.dataclass(frozen=True)
-class Lesion:
-    """What is done to a patient at once.
-
-    Attributes:
-      silenced: names of blocks.
-      swapped: pairs of names, swapped one after the other.
-    """
-
-    silenced: tuple = ()
-    swapped: tuple = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class LesionPlan:
-    """The lesions of an examination, in the order of `Findings`.
-
-    Attributes:
-      single: `{block: Lesion}`.
-      silenced, swapped: `{number: [Lesion]}`.
-    """
-
-    single: dict
-    silenced: dict
-    swapped: dict
-
-    @property
-    def lesions(self):
-        """All of them in a list, none at all first."""
-        many = itertools.chain(*self.silenced.values(), *self.swapped.values())
-        return [Lesion(), *self.single.values(), *many]
-
-    def findings(self, accuracies):
-        """`Findings` of the accuracies under `lesions`, in their order."""
-        left = iter(map(float, accuracies))
-        return LesionResults(
-            next(left),
-            {block: next(left) for block in self.single},
-            *(
-                {count: tuple(itertools.islice(left, len(draws))) for count, draws in many.items()}
-                for many in (self.silenced, self.swapped)
-            ),
-        )
-
-
-def plan_lesions(blocks, pairs, *, draws=5, most=20, seed=0):
-    """Draws the lesions of an examination; they depend on the arguments alone.
-
-    Args:
-      blocks: names of the blocks to silence.
-      pairs: of blocks to swap.
-      draws: random lesions for each number of blocks; fewer where there are not so many to draw.
-      most: the largest number of silenced blocks, and of swaps, each of another pair.
-      seed: of the draws.
-
-    Returns:
-      A `Plan`.
-    """
-    for_subsets, for_swaps = np.random.default_rng(seed).spawn(2)
-    silenced = {
-        count: [Lesion(silenced=subset) for subset in _subsets(blocks, count, draws, for_subsets)]
-        for count in range(1, min(most, len(blocks)) + 1)
-    }
-    swapped = {
-        count: [Lesion(swapped=swaps) for swaps in _swaps(pairs, count, draws, for_swaps)]
-        for count in range(1, min(most, len(pairs)) + 1)
-    }
-    return LesionPlan({block: Lesion(silenced=(block,)) for block in blocks}, silenced, swapped)
-
-
-def run_lesions(patient, images, labels, *, blocks=None, draws=5, most=20, seed=0, batch_size=256):
-    """Silences each block, then more and more of them, then swaps more and more pairs.
-
-    To compare networks, give `blocks` that can be silenced in all of them.
-
-    Args:
-      patient: a `Patient`.
-      images: float `[n, height, width, channels]`, normalised.
-      labels: int `[n]`.
-      blocks: names of the blocks to silence; None: all that can be.
-      draws, most, seed: see `plan`.
-      batch_size: images at a time, at the most.
-
-    Returns:
-      `Findings`; with empty dicts where there is nothing to silence or to swap.
-
-    Raises:
-      ValueError: for a block that cannot be silenced, or labels that do not fit the images.
-
-    Source: Veit et al. 2016, arXiv:1605.06431, figure 3 (single), figure 5 a (silenced) and figure 5 b
-    (swapped; there over Kendall's tau, here over the number of swaps).
-    """
-    blocks = patient.silenceable if blocks is None else tuple(blocks)
-    planned = plan_lesions(blocks, patient.swappable, draws=draws, most=most, seed=seed)
-    return planned.findings(
-        patient.accuracy(images, labels, lesion.silenced, lesion.swapped, batch_size)
-        for lesion in planned.lesions
-    )
-
-
-def _subsets(blocks, count, draws, random):
-    """All subsets of `count` blocks where there are at most `draws`, else as many at random."""
-    if math.comb(len(blocks), count) <= draws:
-        return list(itertools.combinations(blocks, count))
-    return [
-        tuple(blocks[i] for i in sorted(random.choice(len(blocks), count, replace=False)))
-        for _ in range(draws)
-    ]
-
-
-def _swaps(pairs, count, draws, random):
-    """Single pairs are different ones, all of them where there are at most `draws`.
-
-    More swaps follow each other, so their order counts; a pair that is swapped twice is back in its place.
-    """
-    if count == 1:
-        return [(pairs[i],) for i in sorted(random.permutation(len(pairs))[:draws])]
-    return [tuple(pairs[i] for i in random.permutation(len(pairs))[:count]) for _ in range(draws)]

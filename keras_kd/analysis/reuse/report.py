@@ -1,21 +1,19 @@
 """Feature reuse as pictures: similarity of layers, lesions, branches, probes, ranks and spectra; as sections
 of a page and as PNG.
 
-A group is what `analysis.analyze` found, with a name: `{"name": "depth 20, seed 0", "networks": [...], "cka":
-[...]}`. Curves are `charts`.
+A group is a `results.GroupResult` of a `ReuseResult`. Curves are `charts`.
 """
 
 import itertools
 
 import numpy as np
 
+from keras_kd.analysis.reports import AnalysisReport
+from keras_kd.analysis.reuse.results import ReuseResult
 from keras_kd.reporting import charts, figures, formatting, html
 
-TITLE = "Feature reuse"
-
-
 # The numbers of a network, in the order of tables.
-TITLES = {
+_MEASURES = {
     "accuracy": "accuracy on these images",
     "lesion_drop": "drop when a block is silenced, mean",
     "lesion_worst": "drop, worst block",
@@ -28,7 +26,7 @@ TITLES = {
     "probe_middle": "linear classifier on the middle layer",
 }
 
-WORDS = (
+_WORDS = (
     "Drops of accuracy are over the blocks that can be silenced, and the pairs that can be swapped, in all "
     "networks; ||F(x)|| / ||x|| and cosine over the blocks that have them in all; CKA and ranks over layers. "
     "The first network is {first}."
@@ -45,7 +43,7 @@ def sections(group, name):
     Returns:
       A list; see `html.section`.
     """
-    lines = [charts.section(chart, group["name"], name) for chart in charts_of(group)]
+    lines = [charts.section(chart, group.name, name) for chart in charts_of(group)]
     return [*overview(group, name), *lines]
 
 
@@ -56,31 +54,31 @@ def overview(group, name):
 
 def pictures(group):
     """`{name: matplotlib figure}`: all that the page shows."""
-    found = {"cka": _similarity_picture(group["cka"])}
-    patients = _patients(group)
-    if patients:
-        found["lesions"] = _lesion_picture(patients)
+    found = {"cka": _similarity_picture(group.result.cka)}
+    networks = _silenced_networks(group)
+    if networks:
+        found["lesions"] = _lesion_picture(networks)
     return found | {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
 
 
 def remarks(group):
     """What was left out, and for which network, in sentences."""
     return [
-        f"{network['label']} has no blocks, as none of its layers is named like stage1_block1_conv1: "
-        + ("all its layers are compared in their place, and " * (network["compared"] == "all"))
+        f"{network.label} has no blocks, as none of its layers is named like stage1_block1_conv1: "
+        + ("all its layers are compared in their place, and " * (network.compared == "all"))
         + "what asks for blocks (silenced, swapped, ||F(x)|| / ||x||) is left out for it."
-        for network in group["networks"]
-        if not network.get("has_blocks", True)  # groups that were looked at earlier do not say
+        for network in group.result.networks
+        if not network.has_blocks
     ]
 
 
 def _with(group, key):
     """`[(number, network)]` of those that have it; the number chooses colour and marker."""
-    return [(number, each) for number, each in enumerate(group["networks"]) if each.get(key)]
+    return [(number, each) for number, each in enumerate(group.result.networks) if getattr(each, key)]
 
 
 def _similarity(group, name):
-    pairs = group["cka"]
+    pairs = group.result.cka
     words = (
         "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
         "with every layer, from input (top left) to output. Like neighbours, a bright band along the "
@@ -91,7 +89,7 @@ def _similarity(group, name):
         ["networks", "mean along the diagonal"],
         [[_pair(p), formatting.number(_diagonal(p))] for p in pairs],
     )
-    title = f"Which layers are alike: {group['name']}"
+    title = f"Which layers are alike: {group.name}"
     return html.section(f"{name}-cka", title, words, _heatmaps(pairs), table)
 
 
@@ -106,9 +104,9 @@ def _heatmaps(pairs):
     )
     for number, pair in enumerate(pairs):
         figure.add_heatmap(
-            z=pair["values"],
-            x=pair["layers_y"],
-            y=pair["layers_x"],
+            z=pair.values,
+            x=pair.layers_y,
+            y=pair.layers_x,
             zmin=0,
             zmax=1,
             colorscale="Magma",
@@ -129,7 +127,7 @@ def _similarity_picture(pairs):
     figure = figures.blank(3.4 * columns + 0.6, 3.4 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, pair in zip(axes, pairs, strict=False):
-        drawn = axis.imshow(np.array(pair["values"], float), vmin=0, vmax=1, cmap="magma", aspect="auto")
+        drawn = axis.imshow(np.array(pair.values, float), vmin=0, vmax=1, cmap="magma", aspect="auto")
         axis.set_title(_pair(pair), fontsize=9)
         axis.set(xticks=[], yticks=[])
     for axis in axes[len(pairs) :]:
@@ -144,32 +142,32 @@ def _grid(pairs):
 
 
 def _pair(pair):
-    return pair["x"] if pair["x"] == pair["y"] else f"{pair['x']} and {pair['y']}"
+    return pair.x if pair.x == pair.y else f"{pair.x} and {pair.y}"
 
 
 def _diagonal(pair):
-    values = np.array(pair["values"], float)
+    values = np.array(pair.values, float)
     return float(np.nanmean(np.diagonal(values))) if values.shape[0] == values.shape[1] else None
 
 
-def _patients(group):
-    return [(number, each) for number, each in _with(group, "lesions") if each["lesions"]["single"]]
+def _silenced_networks(group):
+    return [(number, each) for number, each in _with(group, "lesions") if each.lesions.single]
 
 
-def _bars(patients):
+def _bars(networks):
     """`[(label, colour, {block: accuracy in %})]`."""
-    for number, network in patients:
-        label = f"{network['label']} (intact {100 * network['accuracy']:.1f} %)"
-        single = network["lesions"]["single"]
+    for number, network in networks:
+        label = f"{network.label} (intact {100 * network.accuracy:.1f} %)"
+        single = network.lesions.single
         yield label, charts.colour_of(number), {block: 100 * value for block, value in single.items()}
 
 
 def _lesions(group, name):
-    patients = _patients(group)
-    if not patients:
+    networks = _silenced_networks(group)
+    if not networks:
         return None
     figure = html.figure("block that is silenced", "accuracy, %")
-    for label, colour, bars in _bars(patients):
+    for label, colour, bars in _bars(networks):
         figure.add_bar(
             x=list(bars),
             y=list(bars.values()),
@@ -179,20 +177,20 @@ def _lesions(group, name):
         )
     figure.update_layout(barmode="group")
     rows = [
-        [block, *(formatting.percent(network["lesions"]["single"][block]) for _, network in patients)]
-        for block in patients[0][1]["lesions"]["single"]
+        [block, *(formatting.percent(network.lesions.single[block]) for _, network in networks)]
+        for block in networks[0][1].lesions.single
     ]
-    table = (["silenced", *(network["label"] for _, network in patients)], rows)
-    title = f"One block silenced: {group['name']}"
-    return html.section(f"{name}-lesions", title, _lesion_words(patients), figure, table)
+    table = (["silenced", *(network.label for _, network in networks)], rows)
+    title = f"One block silenced: {group.name}"
+    return html.section(f"{name}-lesions", title, _lesion_words(networks), figure, table)
 
 
-def _lesion_words(patients):
+def _lesion_words(networks):
     words = (
         "Accuracy when one block is silenced (Veit et al. 2016): with a shortcut its branch is left out, "
         "without one the whole block is skipped."
     )
-    left_out = {block for _, network in patients for block in network["cannot_be_silenced"]}
+    left_out = {block for _, network in networks for block in network.cannot_be_silenced}
     if left_out:
         words += (
             f" Without shortcuts nothing can take the place of {', '.join(sorted(left_out))}, which change "
@@ -201,13 +199,13 @@ def _lesion_words(patients):
     return words
 
 
-def _lesion_picture(patients):
-    blocks = list(patients[0][1]["lesions"]["single"])
+def _lesion_picture(networks):
+    blocks = list(networks[0][1].lesions.single)
     figure = figures.blank(max(6, 0.5 * len(blocks) + 2), 4)
     axis = figure.subplots()
-    width = 0.8 / len(patients)
-    for place, (label, colour, bars) in enumerate(_bars(patients)):
-        left = np.arange(len(blocks)) + (place - (len(patients) - 1) / 2) * width
+    width = 0.8 / len(networks)
+    for place, (label, colour, bars) in enumerate(_bars(networks)):
+        left = np.arange(len(blocks)) + (place - (len(networks) - 1) / 2) * width
         axis.bar(left, list(bars.values()), width, color=colour, label=label)
     axis.set_xticks(np.arange(len(blocks)), blocks, rotation=90, fontsize=8)
     axis.set_ylabel("accuracy with this block silenced, %")
@@ -226,7 +224,7 @@ def _many_lesions(group):
         _draws(number, network, kind)
         for number, network in _with(group, "lesions")
         for kind in ("silenced", "swapped")
-        if network["lesions"][kind]
+        if getattr(network.lesions, kind)
     ]
     words = "Random blocks silenced together, and random pairs of one stage swapped one after the other."
     panel = charts.Panel("number of blocks silenced, or of swaps", "accuracy, % (mean over draws)", curves)
@@ -234,10 +232,10 @@ def _many_lesions(group):
 
 
 def _draws(number, network, kind):
-    counts = [0, *map(int, network["lesions"][kind])]
-    means = [network["accuracy"], *(float(np.mean(each)) for each in network["lesions"][kind].values())]
+    counts = [0, *map(int, getattr(network.lesions, kind))]
+    means = [network.accuracy, *(float(np.mean(each)) for each in getattr(network.lesions, kind).values())]
     return charts.Curve(
-        f"{network['label']}, {kind}",
+        f"{network.label}, {kind}",
         number,
         counts,
         [100 * mean for mean in means],
@@ -248,7 +246,7 @@ def _draws(number, network, kind):
 
 def _branches(group):
     networks = _with(group, "branches")
-    blocks = _longest_first(network["branches"] for _, network in networks)
+    blocks = _longest_first(network.branches for _, network in networks)
     panels = [
         charts.Panel("block, from the input", title, [_by_block(*each, key, blocks) for each in networks])
         for key, title in (("ratio", "||F(x)|| / ||x||"), ("cosine", "cosine of F(x) and x"))
@@ -258,8 +256,8 @@ def _branches(group):
         "shortcut F is the branch and x the skip; without, x is the block's input and F what it makes of "
         "it, where shapes allow."
     )
-    rows = [[block, *(_branch(each["branches"].get(block)) for _, each in networks)] for block in blocks]
-    table = (["block", *(f"{each['label']}: ratio, cosine" for _, each in networks)], rows)
+    rows = [[block, *(_branch(each.branches.get(block)) for _, each in networks)] for block in blocks]
+    table = (["block", *(f"{each.label}: ratio, cosine" for _, each in networks)], rows)
     return charts.Chart("branches", "What blocks add", words, panels, table) if networks else None
 
 
@@ -269,19 +267,15 @@ def _longest_first(lists):
 
 
 def _by_block(number, network, key, blocks):
-    branches = network["branches"]
+    branches = network.branches
     x = [blocks.index(block) + 1 for block in branches]
     return charts.Curve(
-        network["label"], number, x, [each[key] for each in branches.values()], list(branches)
+        network.label, number, x, [getattr(each, key) for each in branches.values()], list(branches)
     )
 
 
 def _branch(found):
-    return (
-        "n/a"
-        if found is None
-        else f"{formatting.number(found['ratio'])}, {formatting.number(found['cosine'])}"
-    )
+    return "n/a" if found is None else f"{formatting.number(found.ratio)}, {formatting.number(found.cosine)}"
 
 
 def _probes(group):
@@ -306,11 +300,11 @@ def _by_layer(group, key, title, y_title, words, scale=1):
         return None
     curves = [
         charts.Curve(
-            network["label"],
+            network.label,
             number,
-            list(range(1, len(network[key]) + 1)),
-            [scale * value for value in network[key]],
-            network["layers"],
+            list(range(1, len(getattr(network, key)) + 1)),
+            [scale * value for value in getattr(network, key)],
+            network.layers,
         )
         for number, network in networks
     ]
@@ -324,18 +318,32 @@ def _by_layer(group, key, title, y_title, words, scale=1):
 
 
 def _spectra(group):
-    curves = [_falling(number, each) for number, each in enumerate(group["networks"])]
+    curves = [_falling(number, each) for number, each in enumerate(group.result.networks)]
     words = "Standard deviations along the principal axes of the last layer's channels; zeros are not drawn."
     panel = charts.Panel("rank", "singular value of the last layer's features", curves, logarithmic="y")
     return charts.Chart("spectra", "Spectra", words, [panel])
 
 
 def _falling(number, network):
-    values = network["spectra"][-1]
+    values = network.spectra[-1]
     ranks = list(range(1, len(values) + 1))
     return charts.Curve(
-        network["label"], number, ranks, [value or None for value in values], [f"rank {r}" for r in ranks]
+        network.label, number, ranks, [value or None for value in values], [f"rank {r}" for r in ranks]
     )
 
 
 _CHARTS = (_many_lesions, _branches, _probes, _ranks, _spectra)
+
+
+REPORT = AnalysisReport(
+    name="reuse",
+    title="Feature reuse",
+    measures=_MEASURES,
+    compared=tuple(_MEASURES),
+    words=_WORDS,
+    result_type=ReuseResult,
+    sections=sections,
+    overview=overview,
+    pictures=pictures,
+    remarks=remarks,
+)

@@ -1,21 +1,11 @@
-"""What was seen inside the networks of a study: numbers over seeds, sections of pages.
-
-A view is a module that draws what one script found about a group of networks: `TITLE`, `TITLES` (`{measure:
-title}`), `sections(group, name)`, `overview(group, name)` and `pictures(group)`. A group is `{"name",
-"kind", "seed", "networks": [{"label", measure: number}], ...}`; those of one kind differ by their seed.
-"""
+"""The networks of a study that an analysis compares: residual, plain, and plain with the first as teacher."""
 
 import dataclasses
-import json
 import pathlib
 
-from keras_kd.analysis.landscape import report as landscape_report
-from keras_kd.analysis.reuse import report as reuse_report
-from keras_kd.reporting import formatting, html
+from keras_kd.analysis import inputs
 from keras_kd.study import design
-from keras_kd.utils import files, statistics
-
-VIEWS = {"landscape": landscape_report, "reuse": reuse_report}
+from keras_kd.utils import run_dir
 
 RESIDUAL, PLAIN, TAUGHT = LABELS = ("residual", "plain", "plain + KD")
 
@@ -26,10 +16,10 @@ _SETTINGS = ("dropout", "weight_decay", "augmentation", "label_fraction")
 
 @dataclasses.dataclass(frozen=True)
 class TwinTriplet:
-    """A residual network, its plain twin, and the one that the first taught.
+    """A residual network, its plain twin, and the one whose teacher is the first.
 
     Attributes:
-      kind: what trios of other seeds share, in words.
+      kind: what triplets of other seeds share, in words.
       depth, seed: of all three.
       runs: `{label: name of the run}`, one for each of `LABELS`.
     """
@@ -41,7 +31,7 @@ class TwinTriplet:
 
 
 def twin_triplets(rows):
-    """The networks of a study that can be compared: one `Trio` for each plain network taught by its twin.
+    """One `TwinTriplet` for each plain network of a study whose teacher is its residual twin.
 
     Args:
       rows: of the study's results; see `design.Run.describe`.
@@ -73,131 +63,64 @@ def _with_twins(taught, done):
 
 
 def _kind(row):
-    told = [f"depth {row['depth']}", f"width {row['width']}"]
-    told += [
+    words = [f"depth {row['depth']}", f"width {row['width']}"]
+    words += [
         f"{name.replace('_', ' ')} {row[name]}"
         for name in (*_SETTINGS, "temperature", "alpha")
         if row[name] != getattr(design.Run, name)
     ]
-    return ", ".join(told)
+    return ", ".join(words)
 
 
-def summarise(groups, measures):
-    """Means over seeds, and by how much the taught network differs from its twins.
+def read_groups(folder, depths=(), seeds=()):
+    """The networks of a run of train, distill or study.
 
     Args:
-      groups: of a study; those of one kind have the same labels.
-      measures: names of numbers; a network may lack one.
+      folder: of the run.
+      depths, seeds: of a study, as texts or numbers; all if empty.
 
     Returns:
-      `{"cells": [...], "differences": [...]}`: entries with `"kind"`, `"label"`, `"measure"`, `"missing"` and
-      a `statistics.Estimate`, whose numbers are None if some seeds, `missing` of them, lack the measure.
+      `(result, groups)`: the run's `result.json` and a list of `inputs.NetworkGroup`s.
+
+    Raises:
+      ValueError: if there is no finished run, or none of its networks is asked for.
     """
-    found = {"cells": [], "differences": []}
-    for kind in dict.fromkeys(group["kind"] for group in groups):
-        rows = [
-            {network["label"]: network for network in group["networks"]}
-            for group in groups
-            if group["kind"] == kind
-        ]
-        for measure in measures:
-            values = {label: [row[label].get(measure) for row in rows] for label in LABELS}
-            for label, numbers in values.items():
-                found["cells"] += _estimate(kind, label, measure, numbers)
-            for other in (RESIDUAL, PLAIN):
-                pairs = zip(values[TAUGHT], values[other], strict=True)
-                minus = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-                found["differences"] += _estimate(kind, f"{TAUGHT} minus {other}", measure, minus)
-    return found
+    folder = pathlib.Path(folder)
+    result = inputs.read_result(folder)
+    if "rows" in result:
+        return result, groups_of_study(folder, result["rows"], depths, seeds)
+    if depths or seeds:
+        raise ValueError(f"depths and seeds choose among the networks of a study, which {folder} is not")
+    return result, [inputs.group_of_run(folder, result)]
 
 
-def _estimate(kind, label, measure, numbers):
-    """A list of one, or of none where no seed has the number."""
-    missing = numbers.count(None)
-    if missing == len(numbers):
-        return []
-    estimate = files.plain_values(statistics.estimate([n for n in numbers if n is not None]))
-    if missing:  # those that have it may be the mild ones
-        estimate |= {"mean": None, "low": None, "high": None}
-    return [{"kind": kind, "label": label, "measure": measure, "missing": missing, **estimate}]
+def groups_of_study(folder, rows, depths=(), seeds=()):
+    """A group for each `TwinTriplet` that is asked for, at least one for each depth and each seed.
 
-
-def tables(summary, titles):
-    """`[(key, title, columns, rows)]`: every measure over seeds, and the paired differences."""
-    found = []
-    for key, title in (("cells", "Over seeds"), ("differences", "Differences over seeds")):
-        labels = list(dict.fromkeys(entry["label"] for entry in summary[key]))
-        rows = {}
-        for entry in summary[key]:
-            name = f"{entry['kind']}: {titles[entry['measure']]}"
-            lacks = f"n/a in {entry['missing']} of {entry['missing'] + entry['count']} seeds"
-            rows.setdefault(name, {})[entry["label"]] = (
-                lacks if entry["missing"] else formatting.interval(entry)
-            )
-        table = [[name, *(cells.get(label, "n/a") for label in labels)] for name, cells in rows.items()]
-        found.append((key, title, ["measure", *labels], table))
-    return found
-
-
-def table_of_group(group, titles):
-    """`(columns, rows)`: every measure of the networks of one group."""
-    networks = group["networks"]
-    rows = [
-        [title, *(formatting.number(network.get(key)) for network in networks)]
-        for key, title in titles.items()
-        if any(network.get(key) is not None for network in networks)
+    Raises:
+      ValueError: if there is none of a depth, of a seed, or at all.
+    """
+    wanted = {"depth": [str(depth) for depth in depths or ()], "seed": [str(seed) for seed in seeds or ()]}
+    triplets = [
+        triplet
+        for triplet in twin_triplets(rows)
+        if all(not values or str(getattr(triplet, name)) in values for name, values in wanted.items())
     ]
-    return ["measure", *(network["label"] for network in networks)], rows
-
-
-_WORDS = {
-    "cells": "Mean and 95 % interval (Student's t).",
-    "differences": "Paired by seed, initial weights and batches. Mean and 95 % interval (Student's t).",
-}
-
-
-def sections_of_group(group, name):
-    """The sections about one group: all its numbers, then what there is to look at.
-
-    Args:
-      group: see above.
-      name: of the view, one of `VIEWS`.
-    """
-    view = VIEWS[name]
-    columns, rows = table_of_group(group, view.TITLES)
-    words = view.WORDS.format(first=group["networks"][0]["label"])
-    table = html.section(f"{name}-numbers", f"In numbers: {group['name']}", words, table=(columns, rows))
-    return [table, *view.sections(group, name)]
-
-
-def sections(found, name):
-    """The sections about a study: tables over seeds, and the first seed of each kind to look at.
-
-    Args:
-      found: the `result.json` of a script that looks inside.
-      name: of the view, one of `VIEWS`.
-    """
-    view = VIEWS[name]
-    told = [
-        html.section(f"{name}-{key}", f"{view.TITLE}: {title.lower()}", _WORDS[key], table=(columns, rows))
-        for key, title, columns, rows in tables(found["summary"], view.TITLES)
+    missing = [
+        f"{name} {value}"
+        for name, values in wanted.items()
+        for value in values
+        if value not in {str(getattr(triplet, name)) for triplet in triplets}
     ]
-    first = {}
-    for group in found["groups"]:
-        first.setdefault(group["kind"], group)
-    drawn = [view.overview(group, f"{name}-{place}") for place, group in enumerate(first.values(), 1)]
-    return [*told, *(section for each in drawn for section in each)]
+    if missing or not triplets:
+        of_what = f" of {' or '.join(missing)}" if missing else ""
+        raise ValueError(
+            f"{folder} has no residual network{of_what} with its plain twin and the plain one that it is the "
+            f"teacher of, all trained"
+        )
+    return [_group(folder, triplet) for triplet in triplets]
 
 
-def of_study(folder):
-    """The sections of a study's page about what was seen inside its networks; none where nobody looked.
-
-    Args:
-      folder: of the study, where each view has a folder of its own.
-    """
-    found = []
-    for name in VIEWS:
-        path = pathlib.Path(folder) / name / "result.json"
-        if path.is_file():
-            found += sections(json.loads(path.read_text(encoding="utf-8")), name)
-    return found
+def _group(folder, triplet):
+    files = {label: folder / "runs" / run / run_dir.MODEL for label, run in triplet.runs.items()}
+    return inputs.NetworkGroup(f"{triplet.kind}, seed {triplet.seed}", files, {}, triplet.seed, triplet.kind)

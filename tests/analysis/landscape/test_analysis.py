@@ -25,58 +25,58 @@ def looked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("terrain")
     start, end = (weights.weights_of(networks[label]) for label in ("plain", "plain + KD"))
     bent = {path: 1.1 * weight for path, weight in start.items()}
-    ways = {"plain": [start, bent, directions.line_between(bent, end).at((0.7,)), end]}
+    trajectories = {"plain": [start, bent, directions.line_between(bent, end).at((0.7,)), end]}
     before = [weights_of(network) for network in networks.values()]
-    found = landscape.analyze(networks, images, labels, OPTIONS, folder, ways=ways)
+    found = landscape.analyze(networks, images, labels, OPTIONS, folder, trajectories=trajectories)
     assert all(same(b, weights_of(network)) for b, network in zip(before, networks.values(), strict=True))
     return folder, networks, (images, labels), found
 
 
 def test_every_kind_of_plane_is_there(looked):
     _, networks, _, found = looked
-    kinds = [(plane["kind"], plane["reader"]) for plane in found["planes"]]
+    kinds = [(plane.kind, plane.reader) for plane in found.planes]
     around = [("around", label) for label in networks]
-    assert kinds == [*around, ("through", "residual"), ("through", "plain"), ("way", "plain")]
-    assert [plane["batch_norm"] for plane in found["planes"]] == ["keep"] * 3 + ["estimate"] * 3
+    assert kinds == [*around, ("through", "residual"), ("through", "plain"), ("trajectory", "plain")]
+    assert [plane.batch_norm for plane in found.planes] == ["keep"] * 3 + ["estimate"] * 3
 
 
 def test_the_middle_of_a_plane_is_the_network(looked):
     _, networks, examples, found = looked
-    for plane, numbers, network in zip(found["planes"], found["networks"], networks.values(), strict=False):
+    for plane, numbers, network in zip(found.planes, found.networks, networks.values(), strict=False):
         wanted = surface.LossSurface(network, *examples).at(weights.weights_of(network))
-        assert plane["loss"][1][1] == pytest.approx(wanted[0], rel=1e-5)
-        assert (numbers["loss"], numbers["accuracy"]) == pytest.approx(tuple(wanted[:2]), rel=1e-5)
-        assert numbers["examples"] == 24
+        assert plane.loss[1][1] == pytest.approx(wanted[0], rel=1e-5)
+        assert (numbers.loss, numbers.accuracy) == pytest.approx(tuple(wanted[:2]), rel=1e-5)
+        assert numbers.examples == 24
 
 
 def test_twins_are_looked_at_along_the_same_directions(looked):
     _, networks, examples, found = looked
-    for network, plane in zip(networks.values(), found["planes"], strict=False):
+    for network, plane in zip(networks.values(), found.planes, strict=False):
         axes = directions.random_directions(weights.weights_of(network), 2)
         point = directions.Subspace(weights.weights_of(network), axes).at((-1.0, 1.0))
-        assert plane["loss"][0][2] == pytest.approx(
+        assert plane.loss[0][2] == pytest.approx(
             surface.LossSurface(network, *examples).at(point)[0], rel=1e-3
         )
 
 
 def test_lines_lie_between_twins_of_one_kind(looked):
     _, _, _, found = looked
-    (line,) = found["lines"]
-    assert line["between"] == ["plain", "plain + KD"]
+    (line,) = found.lines
+    assert line.between == ["plain", "plain + KD"]
     for each in surface.BATCH_NORM:
-        first, middle, last = line["loss"][each]
-        assert line["barrier"][each] == pytest.approx(max(0.0, middle - (first + last) / 2), abs=1e-9)
-    assert line["loss"]["keep"][0] == pytest.approx(found["networks"][1]["loss"], rel=1e-4)
+        first, middle, last = line.loss[each]
+        assert line.barrier[each] == pytest.approx(max(0.0, middle - (first + last) / 2), abs=1e-9)
+    assert line.loss["keep"][0] == pytest.approx(found.networks[1].loss, rel=1e-4)
 
 
 def test_the_numbers_are_of_each_network(looked):
     _, _, _, found = looked
-    for numbers in found["networks"]:
-        assert numbers["spectrum"][0] == numbers["largest_eigenvalue"] >= numbers["spectrum"][1]
-        hessian = numbers["hessian"]  # its middle is the network
-        assert hessian["largest"][0] == pytest.approx(numbers["largest_eigenvalue"], rel=1e-2)
-        assert numbers["hessian_ratio"] == pytest.approx(abs(hessian["smallest"][0] / hessian["largest"][0]))
-        assert 0 <= numbers["not_convex"] <= 1
+    for numbers in found.networks:
+        assert numbers.spectrum[0] == numbers.largest_eigenvalue >= numbers.spectrum[1]
+        hessian = numbers.hessian  # its middle is the network
+        assert hessian.largest[0] == pytest.approx(numbers.largest_eigenvalue, rel=1e-2)
+        assert numbers.hessian_ratio == pytest.approx(abs(hessian.smallest[0] / hessian.largest[0]))
+        assert 0 <= numbers.not_convex <= 1
 
 
 def test_what_is_there_is_not_measured_again(looked):
@@ -91,8 +91,8 @@ def test_what_is_there_is_not_measured_again(looked):
     )
     assert asked
     assert all(done for _, done in asked)
-    assert again["planes"] == found["planes"][:5]
-    assert again["networks"] == found["networks"]
+    assert again.planes == found.planes[:5]
+    assert again.networks == found.networks
 
 
 def test_a_survey_of_another_network_is_refused(looked):
@@ -105,11 +105,11 @@ def test_a_survey_of_another_network_is_refused(looked):
 def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
     x, y = data
     found = landscape.analyze({"a": mlp(units=3), "b": mlp(units=4)}, x, y, QUICK, tmp_path)
-    assert [plane["title"] for plane in found["planes"]] == ["around a", "around b"]
-    assert found["lines"] == []
-    (reason,) = found["left_out"]
+    assert [plane.title for plane in found.planes] == ["around a", "around b"]
+    assert found.lines == []
+    (reason,) = found.left_out
     assert reason.startswith("lines and planes between a and b: 'a' and 'b' have different weights: only one")
-    assert [numbers["hessian_ratio"] for numbers in found["networks"]] == [None, None]
+    assert [numbers.hessian_ratio for numbers in found.networks] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -143,25 +143,25 @@ def test_networks_that_span_no_plane_are_told(data, tmp_path):
     networks = {"residual": twin(0), "plain": twin(1)}
     networks["plain + KD"] = networks["plain"]
     stopped = {"plain": [weights.weights_of(networks["plain"])] * 2, "residual": []}
-    found = landscape.analyze(networks, x, y, QUICK, tmp_path, ways=stopped)
-    assert {plane["kind"] for plane in found["planes"]} == {"around"}
-    assert found["left_out"] == [
+    found = landscape.analyze(networks, x, y, QUICK, tmp_path, trajectories=stopped)
+    assert {plane.kind for plane in found.planes} == {"around"}
+    assert found.left_out == [
         "the plane through residual, plain, plain + KD: residual, plain, plain + KD lie on one line, which "
         "spans no plane: give three different networks",
-        "the way of plain: a trajectory needs at least 4 snapshots. Received: 2",
-        "the way of residual: a trajectory needs at least 4 snapshots. Received: 0",
+        "the trajectory of plain: a trajectory needs at least 4 snapshots. Received: 2",
+        "the trajectory of residual: a trajectory needs at least 4 snapshots. Received: 0",
     ]
-    assert found["lines"][-1]["barrier"]["keep"] == pytest.approx(0.0, abs=1e-6)
+    assert found.lines[-1].barrier["keep"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_of_four_twins_the_plane_holds_the_last_three(data, tmp_path):
     x, y = data
     networks = {label: twin(seed) for seed, label in enumerate("abcd")}
     found = landscape.analyze(networks, x, y, QUICK, tmp_path)
-    through = [plane for plane in found["planes"] if plane["kind"] == "through"]
-    assert [list(plane["marks"]) for plane in through] == [["b", "c", "d"]]
-    assert found["left_out"] == ["a: not in the plane through b, c, d, which three span"]
-    assert len(found["lines"]) == 6
+    through = [plane for plane in found.planes if plane.kind == "through"]
+    assert [list(plane.marks) for plane in through] == [["b", "c", "d"]]
+    assert found.left_out == ["a: not in the plane through b, c, d, which three span"]
+    assert len(found.lines) == 6
 
 
 def test_a_frozen_network_has_a_surface_and_no_curvature(data, tmp_path):
@@ -170,10 +170,11 @@ def test_a_frozen_network_has_a_surface_and_no_curvature(data, tmp_path):
     frozen.trainable = False
     options = dataclasses.replace(QUICK, hessian_steps=1)
     found = landscape.analyze({"a": mlp(units=3), "b": frozen}, x, y, options, tmp_path)
-    assert len(found["networks"][0]["spectrum"]) == options.eigenvalues
-    assert "largest_eigenvalue" in found["networks"][0]
-    assert "largest_eigenvalue" not in found["networks"][1]
-    assert found["left_out"][1:] == ["the curvature at b: all of its weights are frozen (trainable=False)"]
+    assert len(found.networks[0].spectrum) == options.eigenvalues
+    assert found.networks[1].spectrum is None
+    assert "largest_eigenvalue" in found.networks[0].to_json()
+    assert "largest_eigenvalue" not in found.networks[1].to_json()
+    assert found.left_out[1:] == ["the curvature at b: all of its weights are frozen (trainable=False)"]
 
 
 def test_holes_of_lines_are_counted(data, tmp_path):
@@ -182,17 +183,17 @@ def test_holes_of_lines_are_counted(data, tmp_path):
     for weight in networks["b"].weights:
         weight.assign(1e20 * weight)
     found = landscape.analyze(networks, x, y, QUICK, tmp_path)
-    (line,) = found["lines"]
-    assert line["holes"]["keep"] > 0
-    assert line["barrier"]["keep"] is None
+    (line,) = found.lines
+    assert line.holes["keep"] > 0
+    assert line.barrier["keep"] is None
 
 
 def test_twins_among_others_have_their_line(data, tmp_path):
     x, y = data
     networks = {"teacher": mlp(units=5), "alone": twin(0), "distilled": twin(1)}
     found = landscape.analyze(networks, x, y, QUICK, tmp_path)
-    assert [line["between"] for line in found["lines"]] == [["alone", "distilled"]]
-    assert not [plane for plane in found["planes"] if plane["kind"] == "through"]
+    assert [line.between for line in found.lines] == [["alone", "distilled"]]
+    assert not [plane for plane in found.planes if plane.kind == "through"]
 
 
 def test_a_signal_between_two_products_ends_the_work(data, tmp_path):
@@ -211,4 +212,4 @@ def test_a_signal_between_two_products_ends_the_work(data, tmp_path):
         landscape.analyze(networks, x, y, QUICK, tmp_path, on_progress=on_progress)
     assert "trace at a" not in asked
     found = landscape.analyze(networks, x, y, QUICK, tmp_path)
-    assert found["networks"][0]["spectrum"] == pytest.approx(wanted["networks"][0]["spectrum"])
+    assert found.networks[0].spectrum == pytest.approx(wanted.networks[0].spectrum)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_kd.analysis import reuse
-from keras_kd.analysis.reuse import lesions, metrics, probes, similarity
+from keras_kd.analysis.reuse import lesion_plan, lesions, metrics, probes, similarity
 from keras_kd.data import augmentation, datasets
 from keras_kd.models import blocks
 from keras_kd.utils import array_store, files
@@ -45,53 +45,49 @@ def looked(dataset, examples, folder):
 
 def test_every_pair_is_compared(looked):
     networks, images, found = looked
-    pairs = [(pair["x"], pair["y"]) for pair in found["cka"]]
+    pairs = [(pair.x, pair.y) for pair in found.cka]
     labels = list(networks)
     assert pairs == [(a, b) for i, a in enumerate(labels) for b in labels[i:]]
-    pair = found["cka"][1]
-    wanted = similarity.cka(
-        networks[pair["x"]], networks[pair["y"]], images, pair["layers_x"], pair["layers_y"], 16
-    )
-    np.testing.assert_allclose(pair["values"], wanted)
-    assert found["networks"][1]["cka_first"] == pytest.approx(np.mean(np.diagonal(wanted)))
-    np.testing.assert_allclose(np.diagonal(found["cka"][0]["values"]), 1.0)
-    assert found["networks"][0]["cka_neighbours"] == pytest.approx(
-        np.mean(np.diagonal(found["cka"][0]["values"], 1))
-    )
+    pair = found.cka[1]
+    wanted = similarity.cka(networks[pair.x], networks[pair.y], images, pair.layers_x, pair.layers_y, 16)
+    np.testing.assert_allclose(pair.values, wanted)
+    assert found.networks[1].cka_first == pytest.approx(np.mean(np.diagonal(wanted)))
+    np.testing.assert_allclose(np.diagonal(found.cka[0].values), 1.0)
+    assert found.networks[0].cka_neighbours == pytest.approx(np.mean(np.diagonal(found.cka[0].values, 1)))
 
 
 def test_the_same_blocks_are_silenced_in_all(looked):
     networks, _, found = looked
     shared = list(lesions.LesionedModel(networks["plain"]).silenceable)
     assert shared == ["stage1_block1", "stage1_block2", "stage2_block2", "stage3_block2"]
-    for row in found["networks"]:
-        single = row["lesions"]["single"]
+    for row in found.networks:
+        single = row.lesions.single
         assert list(single) == shared
-        assert row["lesion_drop"] == pytest.approx(row["accuracy"] - np.mean(list(single.values())))
-        assert row["lesion_worst"] == pytest.approx(row["accuracy"] - min(single.values()))
-    assert found["networks"][0]["cannot_be_silenced"] == []
-    assert found["networks"][1]["cannot_be_silenced"] == ["stage2_block1", "stage3_block1"]
+        assert row.lesion_drop == pytest.approx(row.accuracy - np.mean(list(single.values())))
+        assert row.lesion_worst == pytest.approx(row.accuracy - min(single.values()))
+    assert found.networks[0].cannot_be_silenced == []
+    assert found.networks[1].cannot_be_silenced == ["stage2_block1", "stage3_block1"]
 
 
 def test_layers_are_measured_one_by_one(looked):
     networks, images, found = looked
-    for network, row in zip(networks.values(), found["networks"], strict=True):
-        wanted = metrics.effective_ranks(network, images, row["layers"], 16)
-        np.testing.assert_allclose(row["ranks"], list(wanted.values()))
-        assert row["effective_rank"] == pytest.approx(np.mean(row["ranks"]))
-        assert len(row["probes"]) == len(row["layers"]) == 7
+    for network, row in zip(networks.values(), found.networks, strict=True):
+        wanted = metrics.effective_ranks(network, images, row.layers, 16)
+        np.testing.assert_allclose(row.ranks, list(wanted.values()))
+        assert row.effective_rank == pytest.approx(np.mean(row.ranks))
+        assert len(row.probes) == len(row.layers) == 7
 
 
 def test_means_over_blocks_are_over_those_that_all_networks_have(looked):
     _, _, found = looked
-    residual, *plain = found["networks"]
+    residual, *plain = found.networks
     shared = ["stage1_block1", "stage1_block2", "stage2_block2", "stage3_block2"]
-    assert len(residual["branches"]) == 6
-    assert all(list(row["branches"]) == shared for row in plain)
-    for row in found["networks"]:
+    assert len(residual.branches) == 6
+    assert all(list(row.branches) == shared for row in plain)
+    for row in found.networks:
         for name in ("ratio", "cosine"):
-            wanted = np.mean([row["branches"][block][name] for block in shared])
-            assert row[f"branch_{name}"] == pytest.approx(wanted)
+            wanted = np.mean([getattr(row.branches[block], name) for block in shared])
+            assert getattr(row, f"branch_{name}") == pytest.approx(wanted)
 
 
 def test_a_block_without_a_direction_in_one_network_is_left_out_for_all(dataset, examples):
@@ -100,29 +96,29 @@ def test_a_block_without_a_direction_in_one_network_is_left_out_for_all(dataset,
     for variable in (silent.gamma, silent.beta):
         variable.assign(np.zeros(variable.shape))
     options = dataclasses.replace(OPTIONS, probe_examples=0, draws=1, most=1)
-    for row in reuse.analyze(networks, dataset, *examples, options)["networks"]:
-        branches = row["branches"]
-        cosines = [branches[f"stage{stage}"]["cosine"] for stage in ("1_block1", "2_block2", "3_block2")]
-        assert row["branch_cosine"] == pytest.approx(np.mean(cosines))
+    for row in reuse.analyze(networks, dataset, *examples, options).networks:
+        branches = row.branches
+        cosines = [branches[f"stage{stage}"].cosine for stage in ("1_block1", "2_block2", "3_block2")]
+        assert row.branch_cosine == pytest.approx(np.mean(cosines))
 
 
 def test_a_network_without_blocks_has_layers_all_the_same(dataset, examples):
     networks = {"mlp": mlp(), **trio()}
     options = reuse.ReuseConfig(probe_examples=0, batch_size=16, draws=1, most=1)
     found = reuse.analyze(networks, dataset, *examples, options)
-    first, *others = found["networks"]
-    assert not first["has_blocks"]
-    assert not {"lesions", "branches", "branch_ratio", "probes"} & first.keys()
+    first, *others = found.networks
+    assert not first.has_blocks
+    assert not {"lesions", "branches", "branch_ratio", "probes"} & first.to_json().keys()
     images, labels = examples
     answers = networks["mlp"].predict(images, verbose=0).argmax(axis=1)
-    assert first["accuracy"] == pytest.approx(np.mean(answers == labels))
-    assert first["layers"] == blocks.layers_of(networks["mlp"], "all")
-    assert len(first["ranks"]) == len(first["layers"]) == 2
+    assert first.accuracy == pytest.approx(np.mean(answers == labels))
+    assert first.layers == blocks.layers_of(networks["mlp"], "all")
+    assert len(first.ranks) == len(first.layers) == 2
     for row in others:
-        assert row["has_blocks"]
-        assert row["layers"] == blocks.layers_of(networks[row["label"]])
-        assert row["lesion_drop"] is not None
-    assert np.shape(found["cka"][1]["values"]) == (2, 4)
+        assert row.has_blocks
+        assert row.layers == blocks.layers_of(networks[row.label])
+        assert row.lesion_drop is not None
+    assert np.shape(found.cka[1].values) == (2, 4)
 
 
 # --------------------------------------------------------------------------- every array
@@ -136,25 +132,27 @@ def test_every_array_is_in_one_file_with_the_names_of_layers(looked, folder):
     def assert_same(name, values):
         np.testing.assert_array_equal(arrays.pop(name), np.array(values))
 
-    for pair in found["cka"]:
+    for pair in found.cka:
         for name in ("layers_x", "layers_y", "values"):
-            assert_same(f"cka/{pair['x']}/{pair['y']}/{name}", pair[name])
-    for row in found["networks"]:
-        label, single = row["label"], row["lesions"]["single"]
-        for layer, values in zip(row["layers"], row["spectra"], strict=True):
+            assert_same(f"cka/{pair.x}/{pair.y}/{name}", getattr(pair, name))
+    for row in found.networks:
+        label, single = row.label, row.lesions.single
+        for layer, values in zip(row.layers, row.spectra, strict=True):
             assert_same(f"spectra/{label}/{layer}", values)
         for name in ("ranks", "probes"):
-            assert_same(f"{name}/{label}/layers", row["layers"])
-            assert_same(f"{name}/{label}/values", row[name])
-        assert_same(f"branches/{label}/blocks", list(row["branches"]))
+            assert_same(f"{name}/{label}/layers", row.layers)
+            assert_same(f"{name}/{label}/values", getattr(row, name))
+        assert_same(f"branches/{label}/blocks", list(row.branches))
         for name in ("ratio", "cosine"):
-            assert_same(f"branches/{label}/{name}", [branch[name] for branch in row["branches"].values()])
+            assert_same(
+                f"branches/{label}/{name}", [getattr(branch, name) for branch in row.branches.values()]
+            )
         assert_same(f"lesions/{label}/blocks", list(single))
         assert_same(f"lesions/{label}/single", list(single.values()))
-        assert_same(f"lesions/{label}/intact", row["accuracy"])
-        assert_same(f"lesions/{label}/cannot_be_silenced", np.array(row["cannot_be_silenced"], str))
+        assert_same(f"lesions/{label}/intact", row.accuracy)
+        assert_same(f"lesions/{label}/cannot_be_silenced", np.array(row.cannot_be_silenced, str))
         for name in ("silenced", "swapped"):
-            many = row["lesions"][name]
+            many = getattr(row.lesions, name)
             rows = arrays.pop(f"lesions/{label}/{name}")
             assert [row[np.isfinite(row)].tolist() for row in rows] == [*many.values()]
     assert arrays.keys() == {"identity"}
@@ -212,7 +210,7 @@ def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
             stops += 1
     assert stops >= 3
     assert found == wanted
-    plan_of_each = len(lesions.plan_lesions("abcd", "a", draws=2, most=2).lesions)
+    plan_of_each = len(lesion_plan.plan_lesions("abcd", "a", draws=2, most=2).lesions)
     assert counted.count("centred_grams") == 3 * 2  # of each network, batch by batch
     assert counted.count("accuracy") == 3 * plan_of_each
     counted.clear()

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import report as reuse_report
+from keras_kd.analysis.reuse.lesion_plan import LesionResults
+from keras_kd.analysis.reuse.metrics import Branch
+from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult
 from keras_kd.reporting import charts, figures
 
 BLOCKS = ("stage1_block1", "stage2_block1", "stage2_block2")
@@ -17,39 +21,28 @@ def network(label, blocks=BLOCKS, layers=("stem", *BLOCKS), **more):
         "layers": list(layers),
         "spectra": [[2.0, 1.0, 0.0]] * len(layers),
         "ranks": [1.5 + place for place in range(len(layers))],
+        "effective_rank": 2.0,
         "probes": [0.5 + place / 10 for place in range(len(layers))],
     }
     if blocks:
-        found["branches"] = {
-            block: {"ratio": 0.5 + place, "cosine": -0.1 * place} for place, block in enumerate(blocks)
-        }
+        found["branches"] = {block: Branch(0.5 + place, -0.1 * place) for place, block in enumerate(blocks)}
         found["accuracy"] = 0.9
         found["cannot_be_silenced"] = [block for block in BLOCKS if block not in blocks]
-        found["lesions"] = {
-            "intact": 0.9,
-            "single": {BLOCKS[0]: 0.4, BLOCKS[2]: 0.6},
-            "silenced": {1: [0.4, 0.6], 2: [0.2]},
-            "swapped": {1: [0.7, 0.5]},
-        }
-    return found | more
+        found["lesions"] = LesionResults(
+            0.9, {BLOCKS[0]: 0.4, BLOCKS[2]: 0.6}, {1: [0.4, 0.6], 2: [0.2]}, {1: [0.7, 0.5]}
+        )
+    return NetworkReuse(**found | more)
 
 
 def group(*networks):
-    pairs = [(a, b) for i, a in enumerate(networks) for b in networks[i:]]
-    return {
-        "name": "g",
-        "networks": list(networks),
-        "cka": [
-            {
-                "x": a["label"],
-                "y": b["label"],
-                "layers_x": a["layers"],
-                "layers_y": b["layers"],
-                "values": np.ones((len(a["layers"]), len(b["layers"]))).tolist(),
-            }
-            for a, b in pairs
-        ],
-    }
+    cka = [
+        LayerSimilarity(
+            a.label, b.label, a.layers, b.layers, np.ones((len(a.layers), len(b.layers))).tolist()
+        )
+        for i, a in enumerate(networks)
+        for b in networks[i:]
+    ]
+    return GroupResult("g", ReuseResult(list(networks), cka))
 
 
 TWINS = group(network("plain", blocks=(BLOCKS[0], BLOCKS[2])), network("residual"))

@@ -1,0 +1,148 @@
+"""The networks that a run left, in groups that are compared, and the images that they are analyzed with."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_kd.analysis.landscape import surface
+from keras_kd.data import augmentation
+from keras_kd.models import inference, serialization
+from keras_kd.training import callbacks, comparison
+from keras_kd.utils import run_dir
+
+# With fewer examples the error of a mean is not worth the name.
+FEWEST = 8
+
+SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkGroup:
+    """Networks that are compared with each other.
+
+    Attributes:
+      name: in words.
+      files: `{label: path of a .keras file}`.
+      trajectories: `{label: folder of snapshots}`.
+      seed: of their training.
+      kind: of a study's networks: what those of other seeds share, in words; else None.
+    """
+
+    name: str
+    files: dict
+    trajectories: dict
+    seed: int
+    kind: str | None = None
+
+    def load(self):
+        """`{label: network}`."""
+        return {label: serialization.load_model(path) for label, path in self.files.items()}
+
+    def snapshots(self):
+        """`{label: [point]}`, of each network's training, for a `directions.trajectory_plane`."""
+        return {
+            label: list(callbacks.read_snapshots(folder).values())
+            for label, folder in self.trajectories.items()
+        }
+
+    def seed_of_draws(self, seed):
+        """The seed of what is drawn about these networks: from one number another for each of their seeds."""
+        return int(np.random.SeedSequence([seed, self.seed]).generate_state(1)[0])
+
+
+def read_result(folder):
+    """The `result.json` of a finished run.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    path = pathlib.Path(folder) / run_dir.RESULT
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} holds no finished run of train, distill or study (no result.json): finish it first"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def group_of_run(folder, result):
+    """The networks of a run of train or distill as one `NetworkGroup`.
+
+    Args:
+      folder: of the run.
+      result: its `result.json`.
+
+    Raises:
+      ValueError: if none of its networks is there.
+    """
+    folder = pathlib.Path(folder)
+    names = comparison.NETWORK_FILES if "networks" in result else {"model": run_dir.MODEL}
+    files = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
+    if not files:
+        raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")
+    return NetworkGroup(
+        folder.name,
+        {label.replace("_", " "): path for label, path in files.items()},
+        {label.replace("_", " "): folder / run_dir.TRAJECTORY / label for label in files},
+        result["seed"],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSource:
+    """Which images all networks of a group are analyzed with.
+
+    Attributes:
+      load_dataset: `load_dataset(seed)`, the dataset that the networks of a seed saw.
+      split: "train" or "test".
+      count: how many; 0: as many as the network with the most uneven losses needs for `standard_error`.
+      standard_error: that the mean loss of each network may have, nats.
+
+    Raises:
+      ValueError: for another split, too few examples, or a standard error that is not positive.
+    """
+
+    load_dataset: Callable
+    split: str = "train"
+    count: int = 0
+    standard_error: float = 0.05
+
+    def __post_init__(self):
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}. Received: {self.split!r}")
+        if self.count and self.count < FEWEST:
+            raise ValueError(f"examples must be 0, or at least {FEWEST}. Received: {self.count}")
+        if not self.standard_error > 0:
+            raise ValueError(f"standard_error must be > 0. Received: {self.standard_error}")
+
+    def examples(self, networks, dataset, seed):
+        """`(images, labels)`, the images normalised.
+
+        Args:
+          networks: `{label: network}`.
+          dataset: that they saw.
+          seed: of the draw.
+        """
+        count = self.count or max(
+            surface.examples_needed(self._losses(network, dataset), self.standard_error)
+            for network in networks.values()
+        )
+        return _drawn(dataset, self.split, count, seed)
+
+    def training_images(self, dataset, count, seed):
+        """So many training images, normalised, for statistics where the examples are others; None if not."""
+        return None if self.split == "train" else _drawn(dataset, "train", count, seed)[0]
+
+    def _losses(self, network, dataset):
+        labels = getattr(dataset, self.split).labels
+        logits = inference.logits(network, dataset, self.split)
+        return -inference.log_probabilities(logits)[np.arange(len(labels)), labels]
+
+
+def _drawn(dataset, split, count, seed):
+    split = getattr(dataset, split)
+    chosen = np.random.default_rng(seed).permutation(len(split.labels))[:count]
+    images = augmentation.normalise(split.images[chosen], dataset.mean, dataset.std)
+    return np.asarray(images), split.labels[chosen]

@@ -1,0 +1,52 @@
+"""How the result of an analysis is shown: its numbers as tables, its sections of a page, its pictures."""
+
+import dataclasses
+from collections.abc import Callable
+
+from keras_kd.reporting import formatting, html
+
+
+@dataclasses.dataclass(frozen=True)
+class AnalysisReport:
+    """What one analysis calls its numbers, and how it draws a `results.GroupResult`.
+
+    Attributes:
+      name: of the analysis, its folder and its pages.
+      title: in words.
+      measures: `{number of a network: its title}`, in the order of tables.
+      compared: those of them that are compared over a study's seeds.
+      words: what the table of a group means; `{first}` stands for the first network.
+      result_type: of the analysis, with `from_json`.
+      sections: `sections(group, prefix)`, those of a group's page.
+      overview: `overview(group, prefix)`, those of a study's page about one group; few.
+      pictures: `pictures(group)`, `{name: matplotlib figure}`.
+      remarks: `remarks(group)`, sentences about what was left out that belong on the screen too.
+    """
+
+    name: str
+    title: str
+    measures: dict
+    compared: tuple
+    words: str
+    result_type: type
+    sections: Callable
+    overview: Callable
+    pictures: Callable
+    remarks: Callable = lambda group: []
+
+    def table(self, group):
+        """`(columns, rows)`: every number of the networks of a group that one of them has."""
+        networks = group.result.networks
+        rows = [
+            [title, *(formatting.number(getattr(network, measure)) for network in networks)]
+            for measure, title in self.measures.items()
+            if any(getattr(network, measure) is not None for network in networks)
+        ]
+        return ["measure", *(network.label for network in networks)], rows
+
+    def page_sections(self, group):
+        """The sections of a group's page: all its numbers, then what is drawn."""
+        words = self.words.format(first=group.result.networks[0].label)
+        title = f"In numbers: {group.name}"
+        table = html.section(f"{self.name}-numbers", title, words, table=self.table(group))
+        return [table, *self.sections(group, self.name)]

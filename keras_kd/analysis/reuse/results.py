@@ -1,0 +1,137 @@
+"""What `analyze` found about feature reuse: similarity of layers, and numbers of each network."""
+
+import dataclasses
+
+from keras_kd.analysis.results import field_values, json_values
+from keras_kd.analysis.reuse.lesion_plan import LesionResults
+from keras_kd.analysis.reuse.metrics import Branch
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSimilarity:
+    """Linear CKA of every layer of one network with every layer of another, or of the same.
+
+    Attributes:
+      x, y: labels of the networks.
+      layers_x, layers_y: names of the layers, the rows and the columns of `values`.
+      values: `[layers_x][layers_y]`.
+    """
+
+    x: str
+    y: str
+    layers_x: list
+    layers_y: list
+    values: list
+
+    def to_json(self):
+        return json_values(self)
+
+    @classmethod
+    def from_json(cls, values):
+        return cls(**field_values(cls, values))
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkReuse:
+    """How one network uses its features and blocks. Accuracies, and drops of them, are in [0, 1].
+
+    Attributes:
+      label: of the network.
+      layers: names of those that are compared.
+      spectra: singular values of each layer's features, falling.
+      ranks: the effective rank of each.
+      effective_rank: their mean.
+      accuracy: on the images.
+      compared: "blocks", "all", or the names that were asked for.
+      has_blocks: whether it has blocks; without, all below `probe_middle` are None but for CKA.
+      probes: accuracy of a linear classifier on each layer, or None where none is asked for.
+      probe_middle: that of the middle layer.
+      branches: `{block: Branch}`.
+      lesions: `LesionResults`.
+      cannot_be_silenced: names of blocks.
+      lesion_drop, lesion_worst: of accuracy when a block is silenced, mean and largest.
+      swap_drop: of accuracy when two blocks are swapped, mean.
+      branch_ratio, branch_cosine: means over the blocks for which all networks have them.
+      cka_neighbours: mean CKA of neighbouring layers.
+      cka_first: mean CKA with the first network's layers in the same place; None if it has not as many.
+    """
+
+    label: str
+    layers: list
+    spectra: list
+    ranks: list
+    effective_rank: float
+    accuracy: float | None = None
+    compared: str = "blocks"
+    has_blocks: bool = True
+    probes: list | None = None
+    probe_middle: float | None = None
+    branches: dict | None = None
+    lesions: LesionResults | None = None
+    cannot_be_silenced: list | None = None
+    lesion_drop: float | None = None
+    lesion_worst: float | None = None
+    swap_drop: float | None = None
+    branch_ratio: float | None = None
+    branch_cosine: float | None = None
+    cka_neighbours: float | None = None
+    cka_first: float | None = None
+
+    def to_json(self):
+        values = json_values(self)
+        if self.has_blocks:
+            branches = self.branches.items()
+            values["branches"] = {block: json_values(branch) for block, branch in branches}
+            values["lesions"] = json_values(self.lesions)
+        left_out = set() if self.has_blocks else set(_OF_BLOCKS)
+        left_out |= {name for name in _IF_MEASURED if values[name] is None}
+        return {name: value for name, value in values.items() if name not in left_out}
+
+    @classmethod
+    def from_json(cls, values):
+        found = field_values(cls, values)
+        if found.get("branches"):
+            branches = found["branches"].items()
+            found["branches"] = {block: Branch(**field_values(Branch, branch)) for block, branch in branches}
+        if found.get("lesions"):
+            found["lesions"] = LesionResults.from_json(found["lesions"])
+        return cls(**found)
+
+
+_OF_BLOCKS = (
+    "branches",
+    "lesions",
+    "cannot_be_silenced",
+    "lesion_drop",
+    "lesion_worst",
+    "swap_drop",
+    "branch_ratio",
+    "branch_cosine",
+)
+
+_IF_MEASURED = ("accuracy", "probes", "probe_middle", "cka_first")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReuseResult:
+    """How networks use their features and blocks, and how alike they are.
+
+    Attributes:
+      networks: a `NetworkReuse` of each.
+      cka: a `LayerSimilarity` of each network with itself and with each other.
+    """
+
+    networks: list
+    cka: list
+
+    def to_json(self):
+        return {
+            "networks": [network.to_json() for network in self.networks],
+            "cka": [pair.to_json() for pair in self.cka],
+        }
+
+    @classmethod
+    def from_json(cls, values):
+        found = field_values(cls, values)
+        parts = {"networks": NetworkReuse, "cka": LayerSimilarity}
+        return cls(**{name: [part.from_json(each) for each in found[name]] for name, part in parts.items()})

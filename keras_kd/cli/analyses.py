@@ -1,0 +1,101 @@
+"""What the commands that analyze the networks of a run share: flags, the run they name, what is printed."""
+
+import dataclasses
+import pathlib
+
+from keras_kd.cli import flags
+
+
+def define_flags(values):
+    """Which networks and which images."""
+    common = flags.Group(values, flags.COMMON)
+    common.text("run", None, "Folder of a run of train, distill or study.")
+    common.texts("depths", None, "Of a study, such as 20,56; all if not given.")
+    common.texts("seeds", None, "Of a study, such as 0,1,2; all if not given.")
+    flags.define_run(values, "a folder in that of --run")
+    images = flags.Group(values, "images")
+    images.choice("split", "train", ("train", "test"), "Which are used.")
+    images.integer("examples", 0, "How many, 8 at least; 0: as many as --standard_error takes.", lowest=0)
+    images.number("standard_error", 0.05, "Of the mean loss of each network, nats.", lowest=1e-9)
+    images.text("dataset", None, "Where the run's dataset is, if it has moved.")
+    images.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
+
+
+def check(values):
+    """Raises a ValueError for flags that cannot be."""
+    if not values.run:
+        raise ValueError("--run must name the folder of a run of train, distill or study")
+    if 0 < values.examples < 8:
+        raise ValueError(f"--examples must be 0, or at least 8. Received: --examples={values.examples}")
+
+
+def config_of(values, config_type):
+    """The configuration of an analysis that the flags ask for."""
+    names = [field.name for field in dataclasses.fields(config_type) if field.name in values]
+    return config_type(**{name: values[name].value for name in names})
+
+
+def analyze(values, name, config, analyze_group, check_inputs):
+    """Analyzes the networks of the run that flags name.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      name: of the analysis.
+      config: of the analysis.
+      analyze_group: such as `session.landscape_of`.
+      check_inputs: such as `session.check_landscape`; called before anything is written.
+    """
+    from keras_kd.analysis import inputs, session
+    from keras_kd.cli import console
+    from keras_kd.cli import main as main_line
+    from keras_kd.data import provenance
+    from keras_kd.study.findings import analyses, networks
+    from keras_kd.utils import progress
+
+    report = analyses.REPORTS[name]
+    result, groups = networks.read_groups(values.run, values.depths, values.seeds)
+
+    def load_dataset(seed):
+        return provenance.load_dataset(values.run, result, seed, values.dataset, values.data_dir)
+
+    source = inputs.ExampleSource(load_dataset, values.split, values.examples, values.standard_error)
+    check_inputs(groups, source, config)
+    folder = pathlib.Path(values.out or pathlib.Path(values.run) / name)
+    with session.claimed(folder, values.run, flags.as_text(values), values.overwrite):
+        with progress.ProgressReporter(console.stop_signal().check) as shown:
+            found = session.analyze_groups(
+                groups,
+                folder,
+                report.result_type,
+                lambda group, own: analyze_group(group, own, config, source, shown.named(group.name)),
+            )
+        for remark in dict.fromkeys(remark for group in found for remark in report.remarks(group)):
+            progress.say(remark)
+        record = session.AnalysisRecord(
+            command=main_line.command_line(),
+            run=values.run,
+            dataset=result["dataset"]["name"],
+            split=values.split,
+            versions=session.versions(),
+            groups=found,
+        )
+        _print(*analyses.write(record, report, folder), report, folder)
+
+
+def _print(record, study_page, report, folder):
+    from keras_kd.analysis import session
+    from keras_kd.cli import console
+    from keras_kd.study.findings import analyses
+    from keras_kd.utils import backend
+
+    for title, columns, rows in analyses.printed_tables(record, report):
+        console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
+    first = record.groups[0]
+    has_tensorboard = backend.has_tensorflow()
+    console.print_paths(
+        page=folder / f"{report.name}.html",
+        **({"report": study_page} if study_page else {}),
+        pictures=session.folder_of(folder, first.kind, first.name) / "pictures",
+        tensorboard=folder / "tensorboard" if has_tensorboard else "only where TensorFlow is installed",
+        result=folder / "result.json",
+    )

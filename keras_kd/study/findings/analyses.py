@@ -1,0 +1,203 @@
+"""What analyses found inside the networks of a study, over its seeds: numbers, tables, sections of pages."""
+
+import dataclasses
+import json
+import pathlib
+
+from keras_kd.analysis import session
+from keras_kd.analysis.landscape import report as landscape_report
+from keras_kd.analysis.results import GroupResult, field_values
+from keras_kd.analysis.reuse import report as reuse_report
+from keras_kd.reporting import formatting, html
+from keras_kd.study.findings import report as study_report
+from keras_kd.study.findings.networks import LABELS, PLAIN, RESIDUAL, TAUGHT
+from keras_kd.utils import files, run_dir, statistics
+
+REPORTS = {each.name: each for each in (landscape_report.REPORT, reuse_report.REPORT)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedEstimate:
+    """A number of one network, or a difference between two, over the seeds of a study.
+
+    Attributes:
+      kind: of the networks, in words.
+      label: of the network, or "one minus other".
+      measure: name of the number.
+      missing: how many seeds lack it; then mean and interval are None, as those that have it may be the
+        mild ones.
+      mean, low, high, deviation, count: see `statistics.Estimate`; None for what is not finite.
+    """
+
+    kind: str
+    label: str
+    measure: str
+    missing: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    deviation: float | None
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedSummary:
+    """Means over seeds, and by how much the student differs from its twins.
+
+    Attributes:
+      means: `SeedEstimate`s of the networks.
+      differences: those of pairs of networks, paired by seed.
+    """
+
+    means: list
+    differences: list
+
+    def to_json(self):
+        return {
+            "cells": [dataclasses.asdict(each) for each in self.means],
+            "differences": [dataclasses.asdict(each) for each in self.differences],
+        }
+
+    @classmethod
+    def from_json(cls, values):
+        return cls(
+            *(
+                [SeedEstimate(**field_values(SeedEstimate, each)) for each in values[name]]
+                for name in ("cells", "differences")
+            )
+        )
+
+
+def summarize(groups, measures):
+    """The `SeedSummary` of an analysis of a study.
+
+    Args:
+      groups: `GroupResult`s; those of one kind have the same labels.
+      measures: names of numbers; a network may lack one.
+    """
+    means, differences = [], []
+    for kind in dict.fromkeys(group.kind for group in groups):
+        rows = [
+            {network.label: network for network in group.result.networks}
+            for group in groups
+            if group.kind == kind
+        ]
+        for measure in measures:
+            values = {label: [getattr(row[label], measure) for row in rows] for label in LABELS}
+            for label, numbers in values.items():
+                means += _estimate(kind, label, measure, numbers)
+            for other in (RESIDUAL, PLAIN):
+                pairs = zip(values[TAUGHT], values[other], strict=True)
+                minus = [None if None in pair else pair[0] - pair[1] for pair in pairs]
+                differences += _estimate(kind, f"{TAUGHT} minus {other}", measure, minus)
+    return SeedSummary(means, differences)
+
+
+def _estimate(kind, label, measure, numbers):
+    """A list of one, or of none where no seed has the number."""
+    missing = numbers.count(None)
+    if missing == len(numbers):
+        return []
+    estimate = files.plain_values(statistics.estimate([n for n in numbers if n is not None]))
+    if missing:
+        estimate |= {"mean": None, "low": None, "high": None}
+    return [SeedEstimate(kind, label, measure, missing, **estimate)]
+
+
+_WORDS = {
+    "cells": "Mean and 95 % interval (Student's t).",
+    "differences": "Paired by seed, initial weights and batches. Mean and 95 % interval (Student's t).",
+}
+
+
+def tables(summary, titles):
+    """`[(key, title, columns, rows)]`: every measure over seeds, and the paired differences."""
+    parts = (
+        ("cells", "Over seeds", summary.means),
+        ("differences", "Differences over seeds", summary.differences),
+    )
+    return [(key, title, *_table(estimates, titles)) for key, title, estimates in parts]
+
+
+def _table(estimates, titles):
+    labels = list(dict.fromkeys(each.label for each in estimates))
+    rows = {}
+    for each in estimates:
+        lacks = f"n/a in {each.missing} of {each.missing + each.count} seeds"
+        text = lacks if each.missing else formatting.interval(each)
+        rows.setdefault(f"{each.kind}: {titles[each.measure]}", {})[each.label] = text
+    table = [[name, *(texts.get(label, "n/a") for label in labels)] for name, texts in rows.items()]
+    return ["measure", *labels], table
+
+
+def sections(groups, summary, report):
+    """The sections about a study: tables over seeds, and the first seed of each kind drawn.
+
+    Args:
+      groups: `GroupResult`s of the analysis.
+      summary: their `SeedSummary`.
+      report: the `AnalysisReport` of the analysis.
+    """
+    found = [
+        html.section(
+            f"{report.name}-{key}", f"{report.title}: {title.lower()}", _WORDS[key], table=(columns, rows)
+        )
+        for key, title, columns, rows in tables(summary, report.measures)
+    ]
+    first = {}
+    for group in groups:
+        first.setdefault(group.kind, group)
+    for place, group in enumerate(first.values(), 1):
+        found += report.overview(group, f"{report.name}-{place}")
+    return found
+
+
+def sections_of_study(folder):
+    """The sections of a study's page about the insides of its networks; none where no analysis was made.
+
+    Args:
+      folder: of the study, where each analysis has a folder of its own.
+    """
+    found = []
+    for name, report in REPORTS.items():
+        path = pathlib.Path(folder) / name / run_dir.RESULT
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            groups = [GroupResult.from_json(each, report.result_type) for each in stored["groups"]]
+            found += sections(groups, SeedSummary.from_json(stored["summary"]), report)
+    return found
+
+
+def write(record, report, folder):
+    """Writes an analysis of any run, of a study with what its seeds have in common, and renews its page.
+
+    Args:
+      record: a `session.AnalysisRecord` without summary.
+      report: the `AnalysisReport` of the analysis.
+      folder: of the analysis.
+
+    Returns:
+      `(record, page)`: the record with its summary, and the path of the study's page or None.
+    """
+    if record.groups[0].kind is None:
+        session.write(record, report, folder)
+        return record, None
+    summary = summarize(record.groups, report.compared)
+    record = dataclasses.replace(record, summary=summary)
+    session.write(record, report, folder, sections(record.groups, summary, report))
+    return record, renew_report(record.run)
+
+
+def printed_tables(record, report):
+    """`[(title, columns, rows)]`: the numbers of a run's networks; of a study's over its seeds."""
+    if record.summary is None:
+        return [(group.name, *report.table(group)) for group in record.groups]
+    return [table[1:] for table in tables(record.summary, report.measures)]
+
+
+def renew_report(folder):
+    """Writes a study's page again, with what was found inside its networks; returns its path."""
+    folder = pathlib.Path(folder)
+    result = json.loads((folder / run_dir.RESULT).read_text(encoding="utf-8"))
+    study_report.write(result, folder / "report.html", sections=sections_of_study(folder))
+    return folder / "report.html"
