@@ -1,6 +1,6 @@
 """How rough a loss surface is, in numbers: curvature of a plane, of the whole space, along a step.
 
-local = Local(height, point)  # the loss around a network, in all of its weights
+local = FlatLoss(loss_surface, point)  # the loss around a network, in all of its weights
 eigenvalues = largest_eigenvalues(local.product, local.size, count=5)
 """
 
@@ -35,8 +35,8 @@ class FlatLoss:
     other places, so almost everywhere: it does not see the kinks, though a surface bends there too.
 
     Args:
-      height: a `surface.LossSurface`.
-      point: the network, `{path: array}`, of the kind that `height` measures.
+      loss_surface: a `surface.LossSurface`.
+      point: the network, `{path: array}`, of the kind that `loss_surface` measures.
 
     Attributes:
       origin: float64 `[size]`, its trainable weights.
@@ -46,20 +46,20 @@ class FlatLoss:
       ValueError: on a backend without gradients (see `gradients`).
     """
 
-    def __init__(self, height, point):
-        self._height = height
+    def __init__(self, loss_surface, point):
+        self._surface = loss_surface
         self._trainable, self._rest = (
             [np.asarray(point[weight.path], np.float32) for weight in weights]
-            for weights in (height.model.trainable_weights, height.model.non_trainable_weights)
+            for weights in (loss_surface.model.trainable_weights, loss_surface.model.non_trainable_weights)
         )
-        self._batches = list(zip(height.images, height.labels, strict=True))
+        self._batches = list(zip(loss_surface.images, loss_surface.labels, strict=True))
         self.origin = _flat(self._trainable)
         self.size = len(self.origin)
 
     def value_and_gradient(self, vector):
         """The mean loss and its gradient, float64 `[size]`, at a vector of weights `[size]`."""
         weights = self._parts(vector)
-        found = [self._height.gradient(weights, self._rest, *batch) for batch in self._batches]
+        found = [self._surface.gradient(weights, self._rest, *batch) for batch in self._batches]
         return float(np.mean([float(value) for value, _ in found])), np.mean(
             [_flat(g) for _, g in found], axis=0
         )
@@ -67,7 +67,7 @@ class FlatLoss:
     def product(self, vector):
         """The product of the Hessian at the network with a vector, both float64 `[size]`."""
         weights, vector = self._parts(self.origin), self._parts(vector)
-        ask = self._height.hessian_product
+        ask = self._surface.hessian_product
         found = [_flat(ask(weights, vector, self._rest, *batch)) for batch in self._batches]
         return np.mean(found, axis=0)
 
@@ -163,6 +163,8 @@ class Trace:
 def trace(product, size, *, samples=30, seed=0):
     """The trace of a symmetric matrix known by its products alone.
 
+    For notebooks: `analyze` stores each `trace_sample` and takes `trace_of_samples`.
+
     Args:
       product, size: as for `largest_eigenvalues`.
       samples: random sign vectors, two at least; each costs one product.
@@ -227,7 +229,7 @@ def gradient_predictiveness(value_and_gradient, origin, sizes):
       sizes: step sizes > 0, as learning rates.
 
     Returns:
-      A `Step`.
+      A `GradientStep`.
 
     Source: Santurkar et al. 2018, arXiv:1805.11604, section 3.1 and figure 4.
     """

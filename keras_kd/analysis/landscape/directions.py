@@ -1,6 +1,6 @@
-"""Where in weight space to look: lines and planes through the weights of networks.
+"""Where in weight space losses are measured: lines and planes through the weights of networks.
 
-plane = random_plane(taps.weights_of(model), seed=0, outputs=output_axes(model))
+plane = random_plane(weights_of(model), seed=0, outputs=output_axes(model))
 ticks = centred_ticks(steps=21, span=1.0)
 points = grid(ticks, ticks)
 
@@ -136,7 +136,10 @@ def _filter_norms(weight, outputs):
 
 
 def random_line(weights, **how):
-    """The line through a network along a filter-normalised direction; see `random_directions`."""
+    """The line through a network along a filter-normalised direction; see `random_directions`.
+
+    For notebooks: `analyze` takes planes.
+    """
     return Subspace(weights, random_directions(weights, 1, **how), {"network": (0.0,)})
 
 

@@ -1,7 +1,7 @@
 """How high the loss lies at points of weight space.
 
-height = Height(model, images, labels)
-values = height.along(plane)(points)  # loss, accuracy, standard error of the loss
+surface = LossSurface(model, images, labels)
+values = surface.along(plane)(points)  # loss, accuracy, standard error of the loss
 
 Many points are computed in one compiled call on weights that are passed to it (`stateless_call`): the network
 itself never changes.
@@ -116,7 +116,7 @@ class LossSurface:
         return self._measure(coordinates, identity.float32_arrays(weights), [])[0]
 
     def identity(self, subspace):
-        """`{name: text}`: what a survey of these points on this network and data is."""
+        """`{name: text}`: what the values at these points, of this network and data, belong to."""
         return {
             "network": weights.structure(self.model),
             "origin": identity.array_digest(subspace.origin),

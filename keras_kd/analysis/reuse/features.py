@@ -51,7 +51,7 @@ def streamed(model, layer_names, batches):
     layer_names = list(layer_names)
     if not layer_names:
         raise ValueError(
-            f"there must be at least one layer of {model.name!r} to look at. Received: layer_names=[]; "
+            f"there must be at least one layer of {model.name!r}. Received: layer_names=[]; "
             f"see keras_kd.models.blocks.layers_of"
         )
     forward = inference.compiled(graph.feature_extractor(model, layer_names))

@@ -149,7 +149,10 @@ def spectra(model, images, layer_names, batch_size=256, *, on_progress=progress.
 
 
 def effective_ranks(model, images, layer_names, batch_size=256):
-    """`{layer name: effective_rank}` of the `spectra` of layers; arguments and errors as there."""
+    """`{layer name: effective_rank}` of the `spectra` of layers; arguments and errors as there.
+
+    For notebooks: `analyze` stores the spectra and takes the `effective_rank` of each.
+    """
     return {
         name: effective_rank(values)
         for name, values in spectra(model, images, layer_names, batch_size).items()

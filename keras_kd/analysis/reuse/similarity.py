@@ -115,6 +115,8 @@ def _centred_gram(values):
 def cka(model_x, model_y, images, layers_x, layers_y, batch_size=256):
     """Linear CKA between layers of two networks on the same images.
 
+    For notebooks: `analyze` adds the same batches for all pairs at once and stores the sums.
+
     Args:
       model_x, model_y: built functional or sequential `keras.Model`s; may be the same.
       images: float `[n, height, width, channels]`, normalised, n >= 4.

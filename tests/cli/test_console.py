@@ -1,0 +1,82 @@
+"""What goes wrong in a command: one line, its exit status, a traceback only on request."""
+
+import warnings
+
+import pytest
+from absl import flags as absl_flags
+
+from keras_kd.cli import console
+from keras_kd.training import callbacks
+from keras_kd.utils.identity import IdentityMismatchError
+from keras_kd.utils.optional import MissingPackageError
+
+
+def guarded(error, debug=False):
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_bool("debug", debug, "", flag_values=values)
+    values(["command"])
+
+    def main(values):
+        if error is not None:
+            raise error
+
+    return console.guarded(main, values)
+
+
+FORESEEN = {
+    "value": (ValueError("depth must\nbe 6n+2"), 1, "error: depth must be 6n+2"),
+    "file": (FileNotFoundError("there is no file"), 1, "error: there is no file"),
+    "package": (MissingPackageError("needs onnx"), 1, "error: needs onnx"),
+    "divergence": (callbacks.TrainingDivergedError("loss is nan"), 1, "error: loss is nan"),
+    "stop": (callbacks.TrainingInterruptedError("stopped"), 75, "stopped: "),
+    "ctrl-c": (KeyboardInterrupt(), 75, "stopped by Ctrl-C: "),
+    "full disk": (OSError(28, "No space left on device"), 1, "error: the disk is full"),
+    "other run": (IdentityMismatchError("run", "seed was 0 and is 1"), 1, "error: run was made of something"),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_foreseen_errors_end_in_one_line(case, capsys):
+    error, status, line = FORESEEN[case]
+    assert guarded(error) == status
+    errors = capsys.readouterr().err
+    assert errors.startswith(line)
+    assert len(errors.splitlines()) == 1
+
+
+def test_what_went_well_says_nothing(capsys):
+    assert guarded(None) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_only_the_command_gives_advice_on_flags(capsys):
+    error = IdentityMismatchError("run", "seed was 0 and is 1")
+    assert "--overwrite" not in str(error)
+    guarded(error)
+    assert capsys.readouterr().err.endswith("choose another --out, or pass --overwrite to start anew\n")
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(ValueError, match="depth"):
+        guarded(ValueError("depth"), debug=True)
+
+
+def test_an_error_of_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        guarded(ZeroDivisionError())
+
+
+def test_warnings_take_one_line_and_the_way_they_are_shown_is_restored(capsys):
+    shown = warnings.showwarning
+    values = absl_flags.FlagValues()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        console.guarded(lambda values: warnings.warn("few examples", stacklevel=1), values)
+    assert capsys.readouterr().err == "warning: few examples\n"
+    assert warnings.showwarning is shown
+
+
+def test_shares_are_percentages(capsys):
+    assert (console.percent(0.1234), console.percent(None)) == ("12.3%", "n/a")
+    console.print_paths(run="a", tensorboard="b")
+    assert capsys.readouterr().out == "run          a\ntensorboard  b\n"

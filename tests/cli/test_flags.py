@@ -1,0 +1,68 @@
+"""Flags of commands: one name for one concept, one line for what cannot be read, files of flags."""
+
+import importlib
+
+import pytest
+from absl import flags as absl_flags
+
+from keras_kd.cli import flags, main
+from tests.support.commands import call
+
+COMMANDS = [name for name in main.COMMANDS if importlib.util.find_spec(f"keras_kd.cli.{name}")]
+
+
+def values_of(name, *arguments):
+    values = absl_flags.FlagValues()
+    importlib.import_module(f"keras_kd.cli.{name}").define_flags(values)
+    values([name, *arguments])
+    return values
+
+
+def test_commands_share_no_flags_object():
+    first, second = values_of("train", "--epochs=3"), values_of("distill")
+    assert (first.epochs, second.epochs) == (3, 30)
+    assert "epochs" not in absl_flags.FLAGS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_uses_a_name_that_was_given_up(name):
+    assert not set(flags.RENAMED) & set(values_of(name))
+
+
+@pytest.mark.parametrize("old", flags.RENAMED)
+def test_an_old_flag_is_answered_with_its_new_name(old, tmp_path):
+    status, _, errors = call("distill", f"--{old}=3", cwd=tmp_path)
+    assert (status, errors) == (1, f"error: --{old} is called --{flags.RENAMED[old]} now\n")
+
+
+def test_a_flagfile_is_read(tmp_path):
+    (tmp_path / "a.cfg").write_text("--epochs=3\n--nodeterministic\n--alpha=0.5\n")
+    values = values_of("distill", f"--flagfile={tmp_path / 'a.cfg'}", "--alpha=0.25")
+    assert (values.epochs, values.alpha, values.temperature) == (3, 0.25, 4.0)
+    assert flags.given(values, "epochs") == 3
+    assert flags.given(values, "temperature") is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("--flagfile=none.cfg", "none.cfg"),
+        ("--seeed=1", "unknown flag --seeed: did you mean --seed?"),
+        ("--nodetermnistic", "did you mean --deterministic?"),
+        ("--xyzzy", "unknown flag --xyzzy: --help lists all flags"),
+        ("--schedule=linear", "--schedule=linear"),
+        ("--epochs", "epochs"),
+    ],
+)
+def test_what_cannot_be_read_ends_in_one_line(bad, message, tmp_path):
+    status, _, errors = call("train", bad, cwd=tmp_path)
+    assert status == 1
+    assert errors.startswith("error: ")
+    assert len(errors.splitlines()) == 1
+    assert message in errors
+
+
+def test_where_a_run_is_and_how_it_starts_is_no_part_of_it():
+    values = values_of("distill", "--out=a", "--overwrite", "--saved_models=b")
+    assert not {"out", "overwrite", "saved_models", "debug", "flagfile"} & set(flags.as_text(values))
+    assert set(flags.as_text(values)) >= {"dataset", "epochs", "seed", "alpha", "student_depth"}
