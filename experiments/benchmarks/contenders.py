@@ -23,7 +23,7 @@ from keras_kd.data import datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import teacher_cache
 from keras_kd.models import folding, inference
-from keras_kd.training import config, trainer
+from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
 
@@ -136,7 +136,7 @@ class Contender:
 
     def teacher_forward(self):
         folded = folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
-        (teacher,) = trainer.feed([folded], self._data(), self.settings)
+        (teacher,) = inputs.feed([folded], self._data(), self.settings)
         forward = inference.compiled(teacher)
         epoch = self.plan.epoch(0)
         for step in itertools.cycle(range(self.plan.steps)):
@@ -147,13 +147,13 @@ class Contender:
 
     def _batch(self, epoch, step):
         index, params = epoch.index[step], {field: values[step] for field, values in epoch.params.items()}
-        if trainer.images_on_device(self.settings):
+        if inputs.images_on_device(self.settings):
             return {device_images.INDEX: index, **params}
         images = self.dataset.train.images[index]
         return self.plan.augmentation.apply(images, params, self.dataset.mean, self.dataset.std)
 
     def _data(self, teacher_logits=None):
-        on_device = trainer.images_on_device(self.settings)
+        on_device = inputs.images_on_device(self.settings)
         return TrainingData(self.dataset, self.plan, teacher_logits, on_device)
 
     def live(self):
@@ -216,7 +216,7 @@ class Contender:
         self._fit(Minimal(*self._fed_pair()))
 
     def _fed_pair(self):
-        return trainer.feed([self._network("teacher"), self._network("student")], self._data(), self.settings)
+        return inputs.feed([self._network("teacher"), self._network("student")], self._data(), self.settings)
 
     def _fit(self, model):
         model.compile(

@@ -10,7 +10,7 @@ import numpy as np
 from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
-from keras_kd.training import callbacks, comparison
+from keras_kd.training import comparison, snapshots
 from keras_kd.utils import run_dir
 
 # With fewer examples the error of a mean is not worth the name.
@@ -44,7 +44,7 @@ class NetworkGroup:
     def snapshots(self):
         """`{label: [point]}`, of each network's training, for a `directions.trajectory_plane`."""
         return {
-            label: list(callbacks.read_snapshots(folder).values())
+            label: list(snapshots.read_snapshots(folder).values())
             for label, folder in self.trajectories.items()
         }
 

@@ -10,9 +10,9 @@ from keras_kd.data import datasets, sampling
 from keras_kd.distillation import cache_logits, compatibility
 from keras_kd.export import saved_model
 from keras_kd.models import registry, serialization
-from keras_kd.training import trainer
-from keras_kd.training.callbacks import Snapshots
+from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
+from keras_kd.training.snapshots import Snapshots
 from keras_kd.utils import backend, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
@@ -197,7 +197,7 @@ def cached_logits(values, dataset, settings, views=None):
     return lambda teacher: cache_logits(
         teacher,
         dataset,
-        trainer.batch_schedule(dataset, settings, views),
+        inputs.batch_schedule(dataset, settings, views),
         values.teacher_logits,
         dtype=values.teacher_dtype,
         top_k=values.teacher_top_k,

@@ -5,6 +5,7 @@
 A batch is a pure function of (seed, epoch, index): see `sampling`.
 """
 
-from keras_kd.data.datasets import Dataset, Split, load, subset
+from keras_kd.data.dataset import Dataset, ImageSplit, Split
+from keras_kd.data.datasets import load, subset
 
-__all__ = ["Dataset", "Split", "load", "subset"]
+__all__ = ["Dataset", "ImageSplit", "Split", "load", "subset"]

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_kd.data.datasets import Dataset
+from keras_kd.data.dataset import Dataset
 from keras_kd.data.sampling import BatchSchedule
 
 

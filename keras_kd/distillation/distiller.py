@@ -6,21 +6,18 @@
 A new method is a new loss in `terms`; nothing here has to change for it.
 """
 
-import collections
-
 import keras
 from keras import ops
 
 from keras_kd.distillation import compatibility
+from keras_kd.distillation.terms import named_terms
 from keras_kd.losses import (
     BatchMean,
     SoftTargets,
     agreement,
     check_alpha,
     label_loss,
-    per_example,
     replica_share,
-    without_reduction,
 )
 from keras_kd.models import graph
 
@@ -79,7 +76,7 @@ class Distiller(keras.Model):
         self.alpha = alpha if isinstance(alpha, Schedule) else check_alpha(alpha)
         self.teacher = teacher
         self.student = student
-        self.terms = _named_terms(terms)
+        self.terms = named_terms(terms)
         if teacher is None:
             compatibility.check_logits(student, "student")
         else:
@@ -263,32 +260,6 @@ class Distiller(keras.Model):
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
-class _Term:
-    """One of the `terms`: a loss, its weight, and the layers that it looks at."""
-
-    def __init__(self, weight, loss):
-        self.weight = float(weight)
-        self.loss = loss
-        self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
-        self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
-        self._unreduced = without_reduction(loss)
-
-    def check(self, teacher, student):
-        """Raises a ValueError if the networks lack the layers that the loss looks at."""
-        if teacher is not None:
-            self.loss.validate_model_compatibility(teacher, student)
-        elif self.teacher_layer != "logits":
-            raise ValueError(
-                f"a term on the teacher's layer {self.teacher_layer!r} needs the teacher itself. "
-                f"Received: teacher=None"
-            )
-
-    def per_example(self, teacher, student):
-        teacher, student = teacher[self.teacher_layer], student[self.student_layer]
-        self.loss.validate_outputs(teacher, student)
-        return per_example(self._unreduced, teacher, student)
-
-
 class _Forward:
     """Asks a model for its logits and the outputs of some layers in one pass.
 
@@ -312,23 +283,6 @@ def _split(y):
     if isinstance(y, dict) and "teacher_logits" in y:
         return y.get("labels"), y["teacher_logits"]
     return y, None
-
-
-def _named_terms(terms):
-    """`{name: _Term}`, named after the class of the loss, numbered where that is not unique."""
-    named, used = {}, collections.Counter(("hard", "soft"))
-    for term in terms:
-        weight, loss = term if isinstance(term, (tuple, list)) else (1.0, term)
-        if not isinstance(loss, keras.distillation.DistillationLoss):
-            raise ValueError(
-                "each of the terms must be a keras.distillation.DistillationLoss or a pair "
-                f"(weight, loss). Received: {term!r}"
-            )
-        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__).lstrip("_")
-        used[name] += 1
-        number = f"_{used[name]}" if used[name] > 1 else ""
-        named[f"{name}{number}_loss"] = _Term(weight, loss)
-    return named
 
 
 def _training_policy(student):

@@ -18,10 +18,13 @@ from keras_kd.losses.soft_targets import (
     check_temperature,
     soft_target_kl,
 )
+from keras_kd.losses.terms import LossTerm, RowLossTerm
 
 __all__ = [
     "PROBABILITY_LOSSES",
     "BatchMean",
+    "LossTerm",
+    "RowLossTerm",
     "SoftTargets",
     "agreement",
     "check_alpha",

@@ -5,6 +5,8 @@ import copy
 import keras
 from keras import ops
 
+from keras_kd.losses.terms import RowLossTerm
+
 
 class BatchMean(keras.losses.Loss):
     """Reduces `[batch]` values as Keras reduces a loss, under `tf.distribute` as well.
@@ -42,7 +44,7 @@ def per_example(term, teacher_outputs, student_outputs):
     Returns:
       float32 `[batch]`.
     """
-    if hasattr(term, "per_example"):
+    if isinstance(term, RowLossTerm):
         return term.per_example(teacher_outputs, student_outputs)
 
     def of_one_example(outputs):

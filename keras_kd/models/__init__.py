@@ -5,9 +5,10 @@
 Builders, weights by name, blocks, folding, cost; nothing here trains.
 """
 
+from keras_kd.models.block_specs import block_plan
 from keras_kd.models.graph import deep_graphs, feature_extractor
 from keras_kd.models.registry import build
-from keras_kd.models.resnet import block_plan, cifar_resnet, imagenet_resnet, wide_resnet
+from keras_kd.models.resnet import cifar_resnet, imagenet_resnet, wide_resnet
 from keras_kd.models.serialization import load_model, save_model
 
 __all__ = [

@@ -8,7 +8,7 @@ import keras_tuner
 
 from keras_kd.distillation import schedules
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.training import trainer
+from keras_kd.training import inputs, trainer
 from keras_kd.training.distributed import strategy
 
 MEASURES = ("val_accuracy", "val_hard_loss")
@@ -54,7 +54,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
           values: `{name: value}`: "temperature" and "alpha", and further names of the space.
           seed: of the student's weights.
         """
-        steps = trainer.batch_schedule(self._dataset, self.settings).steps
+        steps = inputs.batch_schedule(self._dataset, self.settings).steps
         alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
         with strategy.scope(self.settings):
             teacher = self._teacher(values.get("teacher"))

@@ -5,7 +5,7 @@ import functools
 
 from keras_kd.data import augmentation
 from keras_kd.losses import check_alpha, check_temperature
-from keras_kd.models import resnet
+from keras_kd.models import block_specs
 
 KD = " + KD"
 
@@ -43,7 +43,7 @@ def _one_of(choices):
 
 # The axes of a grid, but for the teacher: what may be said of each.
 AXES = {
-    "depth": lambda name, value: resnet.cifar_plan(value),
+    "depth": lambda name, value: block_specs.cifar_plan(value),
     "variant": _one_of(VARIANTS),
     "width": _whole(1),
     "dropout": _number(0, 0.9),

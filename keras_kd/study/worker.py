@@ -13,7 +13,7 @@ import keras
 from keras_kd.data import datasets
 from keras_kd.distillation import controls, schedules, teacher_cache
 from keras_kd.models import resnet, serialization, weights
-from keras_kd.training import config, evaluation, trainer
+from keras_kd.training import config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import progress
 
@@ -51,7 +51,7 @@ class RunTrainer:
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(runs[0].seed), fraction, runs[0].seed)
-            trainer.batch_schedule(dataset, self.settings)
+            inputs.batch_schedule(dataset, self.settings)
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -99,7 +99,7 @@ class RunTrainer:
         )
 
     def _teach(self, teacher, network, run, dataset, settings, study_folder):
-        plan = trainer.batch_schedule(
+        plan = inputs.batch_schedule(
             dataset, settings, views=settings.epochs
         )  # as the live teacher would see them
         kept = teacher_cache.cache_logits(

@@ -12,7 +12,7 @@ import keras
 from keras_kd.distillation import compatibility, schedules
 from keras_kd.models import serialization, weights
 from keras_kd.reporting import figures, tensorboard
-from keras_kd.training import evaluation, trainer
+from keras_kd.training import evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import statistics
 
@@ -136,7 +136,7 @@ def compare(
 
     distillation = {
         "temperature": temperature,
-        "alpha": schedules.until_epoch(alpha, alpha_epochs, trainer.batch_schedule(dataset, settings).steps),
+        "alpha": schedules.until_epoch(alpha, alpha_epochs, inputs.batch_schedule(dataset, settings).steps),
         "terms": terms,
     }
     trained = {}

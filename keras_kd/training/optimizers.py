@@ -101,3 +101,30 @@ def l2_on_kernels(model, weight_decay):
     finally:
         for kernel in borrowed:
             kernel.regularizer = None
+
+
+def make_optimizer(settings, steps_per_epoch, network):
+    """The optimiser of a recipe.
+
+    Args:
+      settings: a `config.Settings`.
+      steps_per_epoch: of the training.
+      network: whose kernels decay, where decay is decoupled.
+    """
+    steps = settings.epochs * steps_per_epoch
+    schedule = SCHEDULES[settings.schedule](
+        settings.learning_rate, steps, round(settings.warmup_fraction * steps)
+    )
+    arguments = {"learning_rate": schedule, "momentum": settings.momentum, "nesterov": True}
+    if settings.decay == "decoupled":
+        arguments["weight_decay"] = settings.weight_decay
+    if settings.clip_norm:
+        optimizer = GlobalClipSGD(**arguments, clip_norm=settings.clip_norm)
+    else:
+        optimizer = keras.optimizers.SGD(**arguments)
+    if settings.decay == "decoupled":
+        decaying = {id(kernel) for kernel in kernels(network)}
+        optimizer.exclude_from_weight_decay(
+            [weight for weight in network.trainable_weights if id(weight) not in decaying]
+        )
+    return optimizer

@@ -12,8 +12,6 @@ import pathlib
 
 import keras
 
-from keras_kd.data import device_images, sampling
-from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.models import batch_norm, folding, weights
@@ -21,6 +19,7 @@ from keras_kd.training import checkpointing, config, optimizers
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import is_chief, prepare, scope
 from keras_kd.training.fit import fit
+from keras_kd.training.inputs import batch_schedule, feed, images_on_device, training_data
 from keras_kd.utils import backend
 
 
@@ -149,23 +148,6 @@ def _for_terms(settings, terms):
     return dataclasses.replace(settings, images="host")
 
 
-def batch_schedule(dataset, settings, views=0):
-    """The `sampling.BatchSchedule` of a training.
-
-    Args:
-      dataset: a `keras_kd.data.Dataset`.
-      settings: a `Settings`.
-      views: how many views of each training image there are; 0: a new one in each epoch.
-    """
-    return sampling.batch_schedule(
-        dataset,
-        settings.batch_size,
-        seed=settings.seed,
-        augmentation=settings.augmentation,
-        views=views,
-    )
-
-
 class _Training:
     """One network's training: `model` is `network` itself or a Distiller around it."""
 
@@ -227,7 +209,7 @@ class _Training:
 
     def _compile(self):
         self._model.compile(
-            optimizer=_optimizer(self._settings, self._data.schedule.steps, self._network),
+            optimizer=optimizers.make_optimizer(self._settings, self._data.schedule.steps, self._network),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             jit_compile=config.JIT[self._settings.jit_compile],
@@ -256,21 +238,6 @@ class _Training:
         return observers
 
 
-def images_on_device(settings):
-    """Whether training images lie on the device, and are augmented there.
-
-    Raises:
-      ValueError: if they should on several hosts, whose way to share variables knows no bytes.
-    """
-    if not backend.on_tensorflow():
-        return True
-    if settings.images == "device" and settings.strategy == "multiworker":
-        raise ValueError("on several hosts images='device' is not possible: use 'host'")
-    if settings.images == "auto":
-        return backend.has_accelerator() and settings.strategy != "multiworker"
-    return settings.images == "device"
-
-
 def steps_per_execution(settings, steps_per_epoch):
     """How many steps are taken without asking Python.
 
@@ -285,64 +252,3 @@ def steps_per_execution(settings, steps_per_epoch):
     if not wanted and backend.has_accelerator():
         return max(n for n in range(1, config.MANY_STEPS + 1) if steps_per_epoch % n == 0)
     return wanted or 1
-
-
-def training_data(dataset, settings, targets=None):
-    """The `TrainingData` of a training.
-
-    Args:
-      dataset, settings: as for `train`.
-      targets: a `keras_kd.data.training_data.TeacherTargets`, or None.
-    """
-    schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
-    return TrainingData(dataset, schedule, targets, images_on_device(settings))
-
-
-def feed(networks, data, settings):
-    """Networks as a step sees them: on images, or on what names images on the device.
-
-    Args:
-      networks: `keras.Model`s on images; None stays None.
-      data: a `keras_kd.data.training_data.TrainingData`.
-      settings: as for `train`.
-
-    Returns:
-      A list of as many networks.
-    """
-    if not data.on_device:
-        return networks
-    with scope(settings):
-        images = _images(data)
-        return [network and device_images.with_device_input(network, images) for network in networks]
-
-
-_LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
-
-
-def _images(data):
-    dataset, drawn = data.dataset, data.schedule.augmentation
-    key = (dataset.fingerprint, dataset.mean.tobytes(), dataset.std.tobytes(), drawn.name)
-    if key not in _LATEST_IMAGES:
-        _LATEST_IMAGES.clear()
-        _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)
-    return _LATEST_IMAGES[key]
-
-
-def _optimizer(settings, steps_per_epoch, network):
-    steps = settings.epochs * steps_per_epoch
-    schedule = optimizers.SCHEDULES[settings.schedule](
-        settings.learning_rate, steps, round(settings.warmup_fraction * steps)
-    )
-    arguments = {"learning_rate": schedule, "momentum": settings.momentum, "nesterov": True}
-    if settings.decay == "decoupled":
-        arguments["weight_decay"] = settings.weight_decay
-    if settings.clip_norm:
-        optimizer = optimizers.GlobalClipSGD(**arguments, clip_norm=settings.clip_norm)
-    else:
-        optimizer = keras.optimizers.SGD(**arguments)
-    if settings.decay == "decoupled":
-        decaying = {id(kernel) for kernel in optimizers.kernels(network)}
-        optimizer.exclude_from_weight_decay(
-            [weight for weight in network.trainable_weights if id(weight) not in decaying]
-        )
-    return optimizer

@@ -24,7 +24,7 @@ _DONE = "steps done"
 
 
 class ArrayStore:
-    """Pieces, `{name: {key: array}}`, each in the file as soon as it is measured.
+    """Entries, `{name: {key: array}}`, each in the file as soon as it is measured.
 
     In the file an array is called `name/key`, and `key` alone if its piece has the empty name. A long piece
     may be stored while it is under way: `resume`, `checkpoint` after each step, and `commit`.
@@ -91,13 +91,13 @@ class ArrayStore:
         if now or time.monotonic() - self._saved >= SAVE_SECONDS:
             self._put({f"{_UNDER_WAY}/{name}": {**arrays, _DONE: done}})
 
-    def commit(self, name, pieces):
+    def commit(self, name, entries):
         """Puts what became of a piece that was under way, `{name: {key: array}}`, in its place."""
         self._pieces.pop(f"{_UNDER_WAY}/{name}", None)
-        self._put(pieces)
+        self._put(entries)
 
-    def _put(self, pieces):
-        for name, arrays in pieces.items():
+    def _put(self, entries):
+        for name, arrays in entries.items():
             self._pieces[name] = {key: np.array(values) for key, values in arrays.items()}
         if self._path is not None:
             arrays = {

@@ -55,7 +55,7 @@ def duration(seconds):
 
 
 class TimeLeft:
-    """Seconds that are left of work that comes in equal pieces; what the first piece took, compiling, is not
+    """Seconds that are left of work that comes in equal steps; what the first step took, compiling, is not
     counted.
 
     Args:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import datasets
+from keras_kd.data import tfds
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call as script
 from tests.support.processes import ROOT, error_line
@@ -312,7 +312,7 @@ def test_bad_flags_end_in_one_line_and_write_nothing(bad_files, case):
 
 
 def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monkeypatch):
-    monkeypatch.setattr(datasets, "_answers", lambda host, port: False)
+    monkeypatch.setattr(tfds, "_answers", lambda host, port: False)
     flags = ["--dataset=mnist", "--data_dir=data", "--out=run", *SMALL, *NETWORKS]
     status, _, errors = script("distill", *flags, cwd=bad_files)
     assert status == 1

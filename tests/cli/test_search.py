@@ -275,7 +275,7 @@ def test_kills_in_the_middle_of_trials_change_nothing_but_times(finished, tmp_pa
 
 @pytest.mark.slow
 def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished, tmp_path_factory):
-    cwd = folder(tmp_path_factory, "crew")
+    cwd = folder(tmp_path_factory, "workers")
     where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
     flags = ("--worker_silence=4", "--chief_patience=60")
     processes = {}

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import datasets
+from keras_kd.data import datasets, tfds
 from tests.support.arrays import tiny_arrays
 
 
@@ -228,13 +228,13 @@ def test_what_is_no_image_classifier_is_refused(tmp_path):
 
 @needs_tensorflow
 def test_without_network_the_remedy_is_said_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "_answers", lambda host, port: False)
+    monkeypatch.setattr(tfds, "_answers", lambda host, port: False)
     with pytest.raises(ConnectionError, match="'cifar10' is not in.*on a machine with network.*npz"):
         datasets.load("cifar10", data_dir=tmp_path)
     assert not any(tmp_path.rglob("*.tfrecord*"))
 
 
 def test_a_host_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(datasets, "REACH_SECONDS", 0.2)
-    assert not datasets._answers("name.invalid", port=443)
-    assert not datasets._answers("127.0.0.1", port=9)
+    monkeypatch.setattr(tfds, "REACH_SECONDS", 0.2)
+    assert not tfds._answers("name.invalid", port=443)
+    assert not tfds._answers("127.0.0.1", port=9)

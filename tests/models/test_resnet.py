@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_kd
-from keras_kd.models import graph, resnet, weights
+from keras_kd.models import block_specs, graph, resnet, weights
 from tests.support.networks import same, weights_of
 
 
@@ -91,7 +91,7 @@ def test_shortcuts_off_one_by_one_is_the_plain_network(rng):
 def test_the_pad_shortcut_subsamples_and_appends_zeros(rng):
     x = rng.normal(size=(2, 9, 9, 3)).astype("float32")
     image = keras.Input((9, 9, 3))
-    block = resnet.BlockSpec("stage2_block1", "basic", 3, 5, 5, 2)
+    block = block_specs.BlockSpec("stage2_block1", "basic", 3, 5, 5, 2)
     out = keras.Model(image, resnet.PROJECTIONS["pad"](image, block)).predict(x, verbose=0)
     np.testing.assert_array_equal(out[..., :3], x[:, ::2, ::2])
     np.testing.assert_array_equal(out[..., 3:], 0)

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from keras_kd.models.weights import weights_of
-from keras_kd.training import callbacks
+from keras_kd.training import callbacks, snapshots
 from tests.support.networks import mlp, sparse_ce
 
 
@@ -99,10 +99,10 @@ def test_snapshots_are_evenly_spread_with_both_ends(tmp_path, data):
     network = mlp()
     start = weights_of(network)
     network.compile("sgd", sparse_ce())
-    network.fit(x, y, epochs=7, verbose=0, callbacks=[callbacks.Snapshots(tmp_path, network, 3)])
-    kept = callbacks.read_snapshots(tmp_path)
+    network.fit(x, y, epochs=7, verbose=0, callbacks=[snapshots.Snapshots(tmp_path, network, 3)])
+    kept = snapshots.read_snapshots(tmp_path)
     assert list(kept) == [0, 4, 7]
     for epochs, weights in ((0, start), (7, weights_of(network))):
         assert weights.keys() == kept[epochs].keys()
         assert all((weights[path] == kept[epochs][path]).all() for path in weights)
-    assert callbacks.read_snapshots(tmp_path / "none") == {}
+    assert snapshots.read_snapshots(tmp_path / "none") == {}

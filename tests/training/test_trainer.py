@@ -8,7 +8,7 @@ import pytest
 
 from keras_kd.data import datasets, sampling
 from keras_kd.distillation import teacher_cache
-from keras_kd.training import callbacks, config, evaluation, trainer
+from keras_kd.training import callbacks, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
 from tests.support.networks import resnet8 as network
@@ -278,5 +278,5 @@ def test_terms_on_layers_see_images_on_the_host(dataset, monkeypatch):
 def test_bytes_are_not_shared_between_hosts():
     settings = config.Settings(images="device", strategy="multiworker")
     with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
-        trainer.images_on_device(settings)
-    assert not trainer.images_on_device(dataclasses.replace(settings, images="auto"))
+        inputs.images_on_device(settings)
+    assert not inputs.images_on_device(dataclasses.replace(settings, images="auto"))

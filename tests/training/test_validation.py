@@ -4,13 +4,13 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.training import config, evaluation, trainer
+from keras_kd.training import config, evaluation, inputs
 from keras_kd.training.distributed import validation
 from tests.support.arrays import tiny_arrays
 
 
 def measured(model, dataset, batch_size):
-    callback = validation.Validation(trainer.training_data(dataset, config.Settings()), batch_size)
+    callback = validation.Validation(inputs.training_data(dataset, config.Settings()), batch_size)
     callback.set_model(model)
     callback.on_train_begin()
     logs = {"loss": 1.0}

@@ -90,7 +90,7 @@ def analyze(
 
 
 def _identity(networks, dataset, images, labels, config):
-    """`{name: JSON value}`: of what the pieces are."""
+    """`{name: JSON value}`: of what the entries are."""
     return {
         **{
             f"network {label}": f"{weights.structure(network)} {weights.digest(network)}"

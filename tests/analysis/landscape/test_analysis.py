@@ -22,7 +22,7 @@ def looked(tmp_path_factory):
     rng = np.random.default_rng(0)
     networks = trio()
     images, labels = rng.normal(size=(24, 8, 8, 1)).astype("float32"), rng.integers(0, 4, 24)
-    folder = tmp_path_factory.mktemp("terrain")
+    folder = tmp_path_factory.mktemp("landscape")
     start, end = (weights.weights_of(networks[label]) for label in ("plain", "plain + KD"))
     bent = {path: 1.1 * weight for path, weight in start.items()}
     trajectories = {"plain": [start, bent, directions.line_between(bent, end).at((0.7,)), end]}

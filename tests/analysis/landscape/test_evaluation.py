@@ -1,4 +1,4 @@
-"""Surveys that are stopped, go on, and refuse what is not theirs."""
+"""Grid evaluations that are stopped, go on, and refuse what is not theirs."""
 
 import numpy as np
 import pytest

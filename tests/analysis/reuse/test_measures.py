@@ -13,7 +13,7 @@ from keras_kd.analysis.reuse import features, metrics, probes
 from keras_kd.analysis.reuse.similarity import CKA, centred_grams, cka
 from keras_kd.data import augmentation, datasets
 from keras_kd.models import blocks, graph, serialization
-from keras_kd.models.resnet import block_plan
+from keras_kd.models.block_specs import block_plan
 from tests.support.networks import mlp, same, shaken, weights_of
 
 SMALL = ((8, 8, 1), 4)

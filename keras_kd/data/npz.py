@@ -1,0 +1,71 @@
+"""Datasets in `.npz` files with Keras's keys: `x_train`, `y_train`, `x_test`, `y_test`, `x_val`, `y_val`."""
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from keras_kd.data.dataset import Split
+
+
+def read(path):
+    """`(splits, class names)` of a file.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      ValueError: if it is damaged, holds pickled objects, or lacks an array.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}: give the path of an .npz file")
+    arrays = _read_npz(path)
+    splits = {"train": _split(arrays, "train", path), "test": _split(arrays, "test", path)}
+    if "x_val" in arrays or "y_val" in arrays:
+        splits["validation"] = _split(arrays, "val", path)
+    return splits, tuple(map(str, range(len(np.unique(splits["train"].labels)))))
+
+
+def _read_npz(path):
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except TypeError as error:
+        raise ValueError(f"{path}: holds one array, not an .npz archive of several") from error
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "Object arrays" in str(error):
+            raise ValueError(
+                f"{path}: holds pickled objects, which are never loaded: save plain uint8 and "
+                f"integer arrays with numpy.savez"
+            ) from error
+        raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
+
+
+def _split(arrays, key, path):
+    x_key, y_key = f"x_{key}", f"y_{key}"
+    for needed in (x_key, y_key):
+        if needed not in arrays:
+            raise ValueError(
+                f"{path}: has no array {needed!r}; x_train, y_train, x_test and y_test are needed. "
+                f"Received: {sorted(arrays)}"
+            )
+    images, labels = arrays[x_key], arrays[y_key]
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"{path}: {x_key} must be uint8 [n, height, width] or [n, height, width, channels]. "
+            f"Received: {images.dtype} {list(images.shape)}"
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        raise ValueError(
+            f"{path}: {y_key} must be integers [n]. Received: {labels.dtype} {list(labels.shape)}"
+        )
+    if len(images) != len(labels) or not len(labels):
+        raise ValueError(
+            f"{path}: {x_key} and {y_key} must be equally long and not empty. "
+            f"Received: {len(images)} and {len(labels)}"
+        )
+    return Split(images, labels.astype(np.int64))

@@ -1,0 +1,79 @@
+"""What a training reads, and where its images lie: schedule, data, networks as a step sees them."""
+
+from keras_kd.data import device_images, sampling
+from keras_kd.data.training_data import TrainingData
+from keras_kd.training.distributed.strategy import scope
+from keras_kd.utils import backend
+
+
+def batch_schedule(dataset, settings, views=0):
+    """The `sampling.BatchSchedule` of a training.
+
+    Args:
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a `Settings`.
+      views: how many views of each training image there are; 0: a new one in each epoch.
+    """
+    return sampling.batch_schedule(
+        dataset,
+        settings.batch_size,
+        seed=settings.seed,
+        augmentation=settings.augmentation,
+        views=views,
+    )
+
+
+def images_on_device(settings):
+    """Whether training images lie on the device, and are augmented there.
+
+    Raises:
+      ValueError: if they should on several hosts, whose way to share variables knows no bytes.
+    """
+    if not backend.on_tensorflow():
+        return True
+    if settings.images == "device" and settings.strategy == "multiworker":
+        raise ValueError("on several hosts images='device' is not possible: use 'host'")
+    if settings.images == "auto":
+        return backend.has_accelerator() and settings.strategy != "multiworker"
+    return settings.images == "device"
+
+
+def training_data(dataset, settings, targets=None):
+    """The `TrainingData` of a training.
+
+    Args:
+      dataset, settings: as for `train`.
+      targets: a `keras_kd.data.training_data.TeacherTargets`, or None.
+    """
+    schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
+    return TrainingData(dataset, schedule, targets, images_on_device(settings))
+
+
+def feed(networks, data, settings):
+    """Networks as a step sees them: on images, or on what names images on the device.
+
+    Args:
+      networks: `keras.Model`s on images; None stays None.
+      data: a `keras_kd.data.training_data.TrainingData`.
+      settings: as for `train`.
+
+    Returns:
+      A list of as many networks.
+    """
+    if not data.on_device:
+        return networks
+    with scope(settings):
+        images = _images(data)
+        return [network and device_images.with_device_input(network, images) for network in networks]
+
+
+_LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
+
+
+def _images(data):
+    dataset, drawn = data.dataset, data.schedule.augmentation
+    key = (dataset.fingerprint, dataset.mean.tobytes(), dataset.std.tobytes(), drawn.name)
+    if key not in _LATEST_IMAGES:
+        _LATEST_IMAGES.clear()
+        _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)
+    return _LATEST_IMAGES[key]
