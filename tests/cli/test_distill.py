@@ -187,6 +187,7 @@ def test_runs_of_one_name_in_two_folders_do_not_meet(finished):
     assert served.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_exports_in_one_folder_are_named_by_the_paths_of_their_runs(finished):
     cwd, _ = finished
     there = ("--dataset=tiny.npz", "--saved_models=served", *SMALL, *NETWORKS)

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import time
 
-import kill_and_resume
 import numpy as np
 import pytest
 
 from tests.support.processes import ROOT, error_line, run_python
+from tests.system import kill_and_resume
 
 pytestmark = pytest.mark.slow
 

@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 
-import kill_and_resume
 import numpy as np
 import pytest
 
 from keras_kd.models import serialization
 from keras_kd.training.distributed import watchdog
 from tests.support.processes import ROOT, run_python
+from tests.system import kill_and_resume
 
 JOB = ("--dataset=tiny.npz", "--batch_size=24", "--deterministic")
 DISTILL = (
