@@ -1,6 +1,6 @@
 """Kills the main job with SIGKILL again and again and compares what comes out with an undisturbed run.
 
-    python tests/system/kill_and_resume.py --kills=20 --seed=0 FOLDER
+    python -m tests.system.kill_and_resume --kills=20 --seed=0 FOLDER
 
 Each job is started, killed and started again by the same command until it ends; then the next
 one begins, until all kills are spent. A kill strikes at a random time, while a checkpoint is

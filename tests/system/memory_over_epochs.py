@@ -1,6 +1,6 @@
 """Trains a small network and prints memory (MB) and time (s) after each epoch, and the peak of memory.
 
-    python tests/system/memory_over_epochs.py DATA.npz --epochs=20 --batch_size=128
+    python -m tests.system.memory_over_epochs DATA.npz --epochs=20 --batch_size=128
 
 With --examples=50000 --size=32 the data are made first: that many noisy 32x32 colour images.
 """

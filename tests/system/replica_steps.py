@@ -1,6 +1,6 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
-python tests/replica_steps.py N OUT.npz [batch_norm]
+python -m tests.system.replica_steps N OUT.npz [batch_norm]
 """
 
 import sys
