@@ -1,1 +1,5 @@
 """How fast steps, surfaces and their parts are, beside other ways to compute them."""
+
+from keras_kd.utils import quiet
+
+quiet.install()

@@ -1,6 +1,6 @@
 """Where runs are done: in processes of this machine, or on the workers of a Ray cluster.
 
-with Processes(jobs=2) as pool:
+with ProcessExecutor(jobs=2) as pool:
     future = pool.submit(function, *arguments)
 
 A pool has `slots`, the number of calls that make sense at a time, and `submit`, which returns a

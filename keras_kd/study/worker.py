@@ -1,6 +1,6 @@
 """How a study's run is trained: from the same start as its twins, on the same batches, by its teacher.
 
-work = Trainer("digits", training.Settings(epochs=20))
+work = RunTrainer("digits", training.Settings(epochs=20))
 study.run(work, pool)
 """
 

@@ -1,6 +1,6 @@
 """What a study found, as plain values: what `results.csv`, `result.json`, the page and the pictures show.
 
-found = findings.of(records, grid.claims, margin=grid.margin, test_examples=360)
+found = summarize(records, study.claims, margin=study.margin, test_examples=360)
 """
 
 import csv
