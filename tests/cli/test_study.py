@@ -129,7 +129,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
     status, _, errors = script("--seeds=1", "--jobs=2", cwd=cwd)
     assert status == 1
     line = error_line(errors)
-    assert "1 of 3 runs failed, p8w4-s0 because of ValueError: " in line
+    assert "1 of 3 runs failed, p8w4-s0 because of IdentityMismatchError: " in line
     assert "--retry_failed" in line
     rows = {row["run"]: row for row in study_table(cwd)}
     assert rows["p8w4-s0"]["status"] == "failed"
