@@ -14,9 +14,13 @@ class IdentityMismatchError(ValueError):
     """
 
     def __init__(self, path, changes, what="was made of something else"):
-        super().__init__(f"{path} {what}: {changes}")
+        super().__init__(path, changes, what)  # with which another process makes it again
         self.path = path
         self.changes = changes
+        self._what = what
+
+    def __str__(self):
+        return f"{self.path} {self._what}: {self.changes}"
 
 
 def check_identity(path, stored, wanted):
