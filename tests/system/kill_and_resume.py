@@ -47,7 +47,7 @@ class Job:
 
     def __init__(self, folder, name, output=None):
         self.run = folder / "runs" / name
-        self.export = folder / "saved_models" / name
+        self.export = self.run / "saved_model"
         self._folder = folder
         self._output = output or folder / "output.txt"
         self._process = None
@@ -96,14 +96,16 @@ class Job:
         began = time.monotonic()
         moment = rng.uniform(0, seconds)
         count = rng.integers(1, 6)  # of appearances of the file to wait for
-        watched = self.run / "checkpoints" if kind == "checkpoint write" else self.export.parent
+        watched, part = self.run / "checkpoints", ".part"
+        if kind == "export":
+            watched, part = self.run, f".part-{self.export.name}"
         delay = 0.0 if kind == "checkpoint write" else rng.uniform(0, 1.0)
         seen = False
         while self.running():
             if kind == "random time" and time.monotonic() - began > moment:
                 return self.kill()
             if kind != "random time":
-                now = watched.is_dir() and any(name.startswith(".part") for name in os.listdir(watched))
+                now = watched.is_dir() and any(name.startswith(part) for name in os.listdir(watched))
                 count -= now and not seen
                 if now and (count <= 0 or kind == "export"):
                     time.sleep(delay)
