@@ -27,7 +27,7 @@ DISTILL = (
     *("--teacher_depth=8", "--teacher_width=4", "--student_depth=8"),
     "--student_width=4",
 )
-TRAIN = (*JOB, "--epochs=30", "--depth=8", "--width=4")
+TRAIN = (*JOB, "--epochs=30", "--student_depth=8", "--student_width=4", "--student_shortcuts=all")
 
 
 def free_addresses(count):
