@@ -64,7 +64,6 @@ def main(values):
     target = source.path.parent / "exported" / source.path.stem
     if values.out:
         target = pathlib.Path(values.out) / source.name
-    bundle.check_target(target)
     terminal.print_files(bundle.export_bundle(source, target, config, asked["check_stop"]))
     paths = {}
     if values.cost:

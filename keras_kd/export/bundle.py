@@ -70,10 +70,27 @@ def name_of(path):
     return path.parent.name + ("" if is_student else f"-{path.stem}")
 
 
-def check_target(path):
-    """Raises a FileExistsError if a folder holds something else than exported files."""
-    if path.exists() and not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
+def check_target(path, source):
+    """Raises a FileExistsError if a folder holds something else than exported files of this run.
+
+    Args:
+      path: of the folder.
+      source: the `Source` that is to be exported there.
+    """
+    if not path.exists():
+        return
+    if not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
         raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
+    listed = _manifest(path)
+    if listed and listed["run"] not in (None, run_of(source)):
+        raise FileExistsError(
+            f"{path} holds the files of another run, {listed['run']}: choose another folder"
+        )
+
+
+def run_of(source):
+    """The run that a source is of, as its exported files name it."""
+    return str(source.path.parent.absolute())
 
 
 def begin(target, part, digest):
@@ -94,7 +111,7 @@ def _manifest(folder):
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         files = [{name: each[name] for name in _TOLD} for each in kept["files"]]
-        return {"digest": kept["digest"], "files": files}
+        return {"digest": kept["digest"], "run": kept.get("run"), "files": files}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged or of an older version: delete {folder}, and write it again"
@@ -234,9 +251,12 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
       `[{"file", "format", "kind", ...}]`, as in the manifest.
 
     Raises:
+      FileExistsError: if the folder holds something else, or the files of another run.
       parity.ParityError: if a file differs too much from the model; the folder stays as it was.
     """
-    about = {"model": str(source.path), "digest": weights.digest(source.network)}
+    check_target(target, source)
+    digest = weights.digest(source.network)
+    about = {"model": str(source.path), "run": run_of(source), "digest": digest}
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
     with contextlib.ExitStack() as stack:

@@ -163,6 +163,24 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
     assert not list((cwd / "fresh").iterdir())
 
 
+def test_files_of_another_run_are_never_replaced(cwd, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(
+            cwd / "runs" / "first", tmp_path / name / "run", ignore=shutil.ignore_patterns("exported")
+        )
+        shutil.copy(cwd / "tiny.npz", tmp_path)
+    flags = ("--formats=litert", "--litert=float32", "--out=out")
+    status, _, errors = call("export", "--model=a/run/student.keras", *flags, cwd=tmp_path)
+    assert status == 0, errors
+    before = (tmp_path / "out" / "run" / "model.tflite").read_bytes()
+    status, _, errors = call("export", "--model=b/run/student.keras", *flags, cwd=tmp_path)
+    assert status == 1
+    assert f"out/run holds the files of another run, {tmp_path / 'a' / 'run'}" in error_line(errors)
+    assert (tmp_path / "out" / "run" / "model.tflite").read_bytes() == before
+    status, _, errors = call("export", "--model=a/run/student.keras", *flags, cwd=tmp_path)
+    assert status == 0, errors
+
+
 @pytest.mark.slow
 def test_unknown_names_of_networks_are_refused(cwd):
     flags = ("--cost", "--networks=vgg16")
