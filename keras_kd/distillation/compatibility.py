@@ -8,14 +8,17 @@ from keras_kd.models import graph
 
 UNKNOWN_SIZE = 32
 
+NAMED_LAYERS = 5  # of many, in a message
+
 
 def check_pair(teacher, student):
     """Checks what can be known before the first batch.
 
     Raises:
       ValueError: if a network ends in softmax, or (once both are built) if their input shapes or
-        class counts differ.
+        class counts differ or they share weights.
     """
+    check_separate(teacher, student)
     teacher_classes = check_logits(teacher, "teacher")
     student_classes = check_logits(student, "student")
     teacher_shapes, student_shapes = input_shapes(teacher), input_shapes(student)
@@ -26,6 +29,27 @@ def check_pair(teacher, student):
         )
     if teacher_classes and student_classes:
         check_class_counts(teacher_classes, student_classes)
+
+
+def check_separate(teacher, student):
+    """Raises a ValueError if a weight belongs to both: training the student would change the teacher."""
+    taught = {id(weight) for weight in student.weights}
+    shared = [weight for weight in teacher.weights if id(weight) in taught]
+    if not shared and teacher is not student:
+        return
+    names = list(dict.fromkeys(weight.path.rpartition("/")[0] or weight.path for weight in shared))
+    layers = ", ".join(names[:NAMED_LAYERS]) + (", ..." if len(names) > NAMED_LAYERS else "")
+    raise ValueError(
+        f"teacher and student share weights, and training the student would change the teacher: give the "
+        f"student its own, as keras.models.clone_model(teacher) has. Received: the same weights in "
+        f"{layers or 'both'} of {teacher.name!r} (teacher) and {student.name!r} (student)"
+    )
+
+
+def output_count(model):
+    """The last size of a model's one output; None where it is not known without asking the model."""
+    outputs = getattr(model, "outputs", None) or []
+    return outputs[0].shape[-1] if len(outputs) == 1 else None
 
 
 def check_class_counts(teacher_classes, student_classes):

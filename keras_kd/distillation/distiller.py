@@ -14,10 +14,10 @@ from keras_kd.distillation.terms import named_terms
 from keras_kd.losses import (
     BatchMean,
     SoftTargets,
-    agreement,
     check_alpha,
     label_loss,
     replica_share,
+    soft_targets_for,
 )
 from keras_kd.models import graph
 
@@ -32,7 +32,9 @@ class Distiller(keras.Model):
     validation it logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term,
     with its T^2), one loss for each further term, and `agreement`, the share of examples for
     which student and teacher name the same class; metrics given to `compile` see the student's
-    logits. `sample_weight` and `class_weight` weigh every term.
+    logits. `sample_weight` and `class_weight` weigh every term. Compiled with
+    `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the teacher's
+    term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
 
         loss = (1 - alpha) * hard_loss + alpha * soft_loss + terms + regularisers
 
@@ -63,9 +65,9 @@ class Distiller(keras.Model):
 
     Raises:
       ValueError: for a temperature or alpha out of range; for teacher and student whose input
-        shapes or class counts differ; for a network that ends in softmax (KD needs logits; of
-        a subclassed model that is only known if it was called before); for terms on a teacher's
-        layers without a teacher.
+        shapes or class counts differ, or that share weights; for a network that ends in softmax
+        (KD needs logits; of a subclassed model that is only known if it was called before); for
+        terms on a teacher's layers without a teacher.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
@@ -117,6 +119,8 @@ class Distiller(keras.Model):
         for model in self._models():
             if not model.built:
                 model(keras.tree.map_shape_structure(keras.KerasTensor, input_shape))
+        if self.teacher is not None:
+            compatibility.check_separate(self.teacher, self.student)
         self.built = True
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, **kwargs):
@@ -145,6 +149,8 @@ class Distiller(keras.Model):
                 "keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
             )
         self._label_loss = None if loss is None else label_loss(loss)
+        self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
+        self.soft_targets.check_outputs(compatibility.output_count(self.student))
         self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
         # Keras would wait for its own copy of the loss to be built, and look at the data each time.
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
@@ -182,9 +188,10 @@ class Distiller(keras.Model):
         teacher = keras.tree.map_structure(ops.stop_gradient, _outputs(answer))
         student = _outputs(y_pred)
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
+        self.soft_targets.check_outputs(student["logits"].shape[-1])
 
         parts = self._reduced_terms(labels, teacher, student, sample_weight)
-        self._update_means(parts, share, agreement(teacher["logits"], student["logits"]))
+        self._update_means(parts, share, self.soft_targets.agreement(teacher["logits"], student["logits"]))
         alpha = self.alpha_now()
         if training:
             self.step.assign_add(1)

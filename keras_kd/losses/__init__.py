@@ -3,6 +3,12 @@
 A new loss is one file here.
 """
 
+from keras_kd.losses.binary_targets import (
+    BinarySoftTargets,
+    bernoulli_kl,
+    decision_agreement,
+    soft_targets_for,
+)
 from keras_kd.losses.reduction import (
     PROBABILITY_LOSSES,
     BatchMean,
@@ -23,15 +29,19 @@ from keras_kd.losses.terms import LossTerm, RowLossTerm
 __all__ = [
     "PROBABILITY_LOSSES",
     "BatchMean",
+    "BinarySoftTargets",
     "LossTerm",
     "RowLossTerm",
     "SoftTargets",
     "agreement",
+    "bernoulli_kl",
     "check_alpha",
     "check_temperature",
+    "decision_agreement",
     "label_loss",
     "per_example",
     "replica_share",
     "soft_target_kl",
+    "soft_targets_for",
     "without_reduction",
 ]

@@ -96,14 +96,20 @@ def label_loss(loss):
     )
     if takes_probabilities:
         raise ValueError(
-            "the networks return logits, but this loss takes probabilities: use for instance "
-            f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss={loss!r}"
+            f"the networks return logits, but this loss takes probabilities: use for instance "
+            f"keras.losses.{_of_logits(found)}(from_logits=True). Received: loss={loss!r}"
         )
     if not isinstance(found, keras.losses.Loss):
         return _FunctionLoss(found)
     if found.reduction in (None, "none"):
         raise ValueError(f"the loss must reduce to a scalar. Received: reduction={found.reduction!r}")
     return found
+
+
+def _of_logits(found):
+    """The name of a loss of logits that may be meant by one of probabilities."""
+    name = getattr(found, "__name__", type(found).__name__)
+    return "BinaryCrossentropy" if name.lower().startswith("binary") else "SparseCategoricalCrossentropy"
 
 
 PROBABILITY_LOSSES = (

@@ -109,6 +109,19 @@ class SoftTargets(keras.distillation.DistillationLoss):
         """float32 `[batch]`: see `soft_target_kl`."""
         return soft_target_kl(teacher_outputs, student_outputs, self.temperature)
 
+    def agreement(self, teacher_outputs, student_outputs):
+        """float32 `[batch]`: see `agreement`."""
+        return agreement(teacher_outputs, student_outputs)
+
+    def check_outputs(self, count):
+        """Raises a ValueError where softmax says nothing: over one output it is always 1."""
+        if count == 1:
+            raise ValueError(
+                "softmax over one output is always 1, so there is nothing to distil: compile with "
+                "keras.losses.BinaryCrossentropy(from_logits=True), or give both networks a logit per class. "
+                "Received: logits of shape [batch, 1]"
+            )
+
     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
         """Scalar: the mean over the batch."""
         values = self.per_example(teacher_outputs, student_outputs)

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+import keras_kd
 from keras_kd.distillation import compatibility
-from tests.support.networks import mlp
+from tests.support.networks import mlp, sparse_ce
 
 
 def headed(head, shape=(8, 8, 1)):
@@ -65,3 +66,52 @@ def test_inputs_in_a_structure_are_probed_as_such():
     model = keras.Model({"a": a, "b": b}, layers.Dense(4)(layers.Concatenate()([a, b])))
     assert compatibility.check_logits(model, "student") == 4
     assert sorted(compatibility.input_shapes(model)) == [(None, 3), (None, 5)]
+
+
+# --------------------------------------------------------------------------- weights of their own
+
+
+def test_a_network_is_not_its_own_teacher():
+    model = mlp(name="mine")
+    with pytest.raises(ValueError, match=r"share weights.*dense.*'mine' \(teacher\) and 'mine' \(student\)"):
+        compatibility.check_pair(model, model)
+
+
+def test_one_layer_in_common_is_named():
+    image = keras.Input((8, 8, 1))
+    common = layers.Dense(4, name="body")
+    features = common(layers.Flatten()(image))
+    teacher, student = (keras.Model(image, layers.Dense(3, name=name)(features)) for name in "ab")
+    with pytest.raises(ValueError, match="the same weights in body of"):
+        keras_kd.Distiller(teacher, student)
+
+
+def test_statistics_of_batch_norm_in_common_are_seen_too():
+    image = keras.Input((8, 8, 1))
+    norm = layers.BatchNormalization(center=False, scale=False, name="statistics")
+    teacher, student = (keras.Model(image, layers.Dense(3)(layers.Flatten()(norm(image)))) for _ in range(2))
+    with pytest.raises(ValueError, match="the same weights in statistics of"):
+        compatibility.check_pair(teacher, student)
+
+
+def test_subclassed_networks_in_common_are_seen_when_they_are_built():
+    class Headed(keras.Model):
+        def __init__(self, body):
+            super().__init__()
+            self.body, self.flatten, self.head = body, layers.Flatten(), layers.Dense(3)
+
+        def call(self, inputs):
+            return self.head(self.body(self.flatten(inputs)))
+
+    body = layers.Dense(5, name="inner")
+    distiller = keras_kd.Distiller(Headed(body), Headed(body))
+    distiller.compile("sgd", sparse_ce())
+    with pytest.raises(ValueError, match="share weights.*inner"):
+        distiller.fit(np.ones((4, 8, 8, 1), "float32"), np.zeros(4, int), verbose=0)
+
+
+def test_a_copy_is_no_sharing():
+    teacher = mlp()
+    student = keras.models.clone_model(teacher)
+    student.set_weights(teacher.get_weights())
+    compatibility.check_pair(teacher, student)
