@@ -7,36 +7,6 @@ import dataclasses
 from typing import Any
 
 
-def field_values(cls, values, names=None):
-    """`{field: value}` of those fields of a dataclass that JSON has.
-
-    Args:
-      cls: the dataclass.
-      values: `{name: JSON value}`; names that are no fields are left out.
-      names: `{field: name in JSON}` of fields that are called otherwise there.
-
-    Raises:
-      ValueError: if a field without a default is missing.
-    """
-    names = names or {}
-    found = {}
-    for field in dataclasses.fields(cls):
-        name = names.get(field.name, field.name)
-        if name in values:
-            found[field.name] = values[name]
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ValueError(f"a stored {cls.__name__} has no {name!r}; it has {', '.join(values)}")
-    return found
-
-
-def json_values(record, names=None):
-    """`{name in JSON: value}` of a dataclass, not of those within it; arguments as for `field_values`."""
-    names = names or {}
-    return {
-        names.get(field.name, field.name): getattr(record, field.name) for field in dataclasses.fields(record)
-    }
-
-
 @dataclasses.dataclass(frozen=True)
 class GroupResult:
     """What one analysis found about networks that are compared with each other.

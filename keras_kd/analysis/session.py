@@ -18,11 +18,12 @@ import keras
 
 import keras_kd
 from keras_kd.analysis import landscape, reuse
-from keras_kd.analysis.results import GroupResult, json_values
+from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import features, probes
 from keras_kd.models import blocks
 from keras_kd.reporting import figures, html, tensorboard
 from keras_kd.utils import files, identity, run_dir
+from keras_kd.utils.records import json_values
 
 # What may be given otherwise when the work is taken up again.
 CHANGEABLE = ("depths", "seeds", "run", "dataset", "data_dir")

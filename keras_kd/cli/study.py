@@ -70,7 +70,7 @@ def main(values):
             retry_failed=values.retry_failed,
             progress=display.show,
         )
-    study_display.print_findings(result)
+    study_display.print_findings(result.summary)
     console.print_paths(
         run=run.path,
         report=run.path / "report.html",

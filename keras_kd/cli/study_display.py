@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from keras_kd.cli import console
+from keras_kd.reporting import formatting
 from keras_kd.study.findings import claims
 from keras_kd.utils import progress, statistics
 
@@ -17,9 +18,11 @@ DEVIATIONS = (0.005, 0.01, 0.02)
 
 def print_plan(grid):
     """Says what will be trained, and how many seeds the verdicts need."""
-    cells = {run.cell for run in grid.runs}
+    conditions = {run.condition for run in grid.runs}
     print(f"{grid.name}: {grid.question}")
-    print(f"{len(grid.runs)} runs: {len(cells)} cells with {len(grid.seeds)} seeds, on {grid.dataset}")
+    print(
+        f"{len(grid.runs)} runs: {len(conditions)} conditions with {len(grid.seeds)} seeds, on {grid.dataset}"
+    )
     level = claims.LEVEL / len(grid.claims)
     rows = [
         {
@@ -46,7 +49,7 @@ def seeds_needed(effect, deviation, level):
 
 def points(share):
     """A difference of accuracies."""
-    return "n/a" if share is None else f"{100 * share:.1f} points"
+    return f"{100 * share:.1f} points"
 
 
 class Display:
@@ -93,7 +96,7 @@ class Display:
         return progress.duration(seconds)
 
     def _line(self, record, state, left):
-        outcome = f"failed: {record.error}" if record.error else f"{record.result['accuracy']:.1%} on test"
+        outcome = f"failed: {record.error}" if record.error else f"{record.result.accuracy:.1%} on test"
         return f"[{len(state.records)}/{state.total}, {left} left] {record.run.key}: {outcome}".replace(
             "[", "\\["
         )
@@ -110,29 +113,27 @@ class Display:
 
 
 def print_findings(found):
-    """The cells and the verdicts."""
+    """The conditions and the verdicts of a `results.StudySummary`."""
     rows = [
         {
-            "network": cell["label"],
-            "depth": str(cell["depth"]),
-            "test accuracy": console.percent(cell["accuracy"]["mean"]),
-            "± sd": "n/a"
-            if cell["accuracy"]["deviation"] is None
-            else points(cell["accuracy"]["deviation"])[:-7],
-            "seeds": str(cell["accuracy"]["count"]),
+            "network": each.condition.label,
+            "depth": str(each.condition.depth),
+            "test accuracy": console.percent(each.accuracy.mean),
+            "± sd": formatting.percent(each.accuracy.deviation),
+            "seeds": str(each.accuracy.count),
         }
-        for cell in found["cells"]
+        for each in found.conditions
     ]
     console.print_table("On test, touched once a run", rows, list(rows[0]) if rows else ["network"])
     rows = [
         {
-            "claim": verdict["claim"],
-            "verdict": verdict["verdict"],
-            "p for": f"{verdict['p_for']:.3f}",
-            "p against": f"{verdict['p_against']:.3f}",
-            "statement": verdict["statement"],
+            "claim": verdict.claim,
+            "verdict": verdict.verdict,
+            "p for": f"{verdict.p_for:.3f}",
+            "p against": f"{verdict.p_against:.3f}",
+            "statement": verdict.statement,
         }
-        for verdict in found["verdicts"]
+        for verdict in found.verdicts
     ]
     console.print_table("Verdicts", rows, list(rows[0]))
 

@@ -4,6 +4,7 @@
 """
 
 from keras_kd.study.design import AXES, Run, Teacher
+from keras_kd.study.run_result import RunResult
 from keras_kd.study.runner import RunRecord, Study
 
-__all__ = ["AXES", "Run", "RunRecord", "Study", "Teacher"]
+__all__ = ["AXES", "Run", "RunRecord", "RunResult", "Study", "Teacher"]

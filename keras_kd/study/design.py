@@ -56,6 +56,14 @@ AXES = {
     "seed": _whole(0),
 }
 
+# What is said of a run in tables and files, beside its seed.
+COLUMNS = (
+    "variant",
+    "teacher",
+    "teacher_control",
+    *(name for name in AXES if name not in ("variant", "seed")),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -128,17 +136,17 @@ class Run:
         return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
 
     @functools.cached_property
-    def cell(self):
+    def condition(self):
         """Names what the run shares with those of other seeds."""
         if not self.is_taught:
             return self.network
         stays = f"-k{self.alpha_epochs}" if self.alpha_epochs else ""
-        return f"{self.network}-kd-{self.teacher.cell}-T{self.temperature:g}-a{self.alpha:g}{stays}"
+        return f"{self.network}-kd-{self.teacher.condition}-T{self.temperature:g}-a{self.alpha:g}{stays}"
 
     @functools.cached_property
     def key(self):
         """Name of the folder."""
-        return f"{self.cell}-s{self.seed}"
+        return f"{self.condition}-s{self.seed}"
 
     @functools.cached_property
     def alone(self):
@@ -162,17 +170,10 @@ class Run:
 
     def describe(self):
         """`{axis: text or number}`: its row of the results, teacher spelled out."""
-        teacher = self.teacher
-        taught = {"temperature", "alpha", "alpha_epochs"}
-        return {
-            "variant": self.variant,
-            "teacher": teacher.cell if teacher else None,
-            "teacher_control": teacher.control if teacher else None,
-        } | {
-            name: None if name in taught and not teacher else getattr(self, name)
-            for name in AXES
-            if name != "variant"
-        }
+        found = {name: getattr(self, name, None) for name in (*COLUMNS, "seed")}
+        if self.teacher:
+            return found | {"teacher": self.teacher.condition, "teacher_control": self.teacher.control}
+        return found | dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,10 +198,10 @@ class Teacher:
         if self.control is not None:
             _one_of(CONTROLS)("control", self.control)
         if self.network.is_taught:
-            raise ValueError(f"teacher must be trained on labels alone. Received: {self.network.cell!r}")
+            raise ValueError(f"teacher must be trained on labels alone. Received: {self.network.condition!r}")
 
     @property
-    def cell(self):
+    def condition(self):
         """Its name in the names of runs."""
         return f"{self.control}-{self.network.network}" if self.control else self.network.network
 

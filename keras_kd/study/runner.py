@@ -18,6 +18,7 @@ import traceback
 import warnings
 
 from keras_kd.study import design
+from keras_kd.study.run_result import RunResult
 from keras_kd.utils import files, identity, run_dir
 
 # So often a run is begun again whose process was killed by something else.
@@ -38,12 +39,12 @@ class RunRecord:
 
     Attributes:
       run: the `Run`.
-      result: what it measured: `{"accuracy": ..., ...}`; None if it failed.
+      result: its `RunResult`; None if it failed.
       error: why it failed, in one line; None if it did not.
     """
 
     run: design.Run
-    result: dict | None = None
+    result: RunResult | None = None
     error: str | None = None
 
 
@@ -102,12 +103,11 @@ class Study:
             ) from error
 
     def record(self, run):
-        """The `Record` of a run that ended, or None. A result that cannot be read is done again."""
+        """The `RunRecord` of a run that ended, or None. A result that cannot be read is done again."""
         path = self.folder_of(run) / run_dir.RESULT
         try:
             if path.exists():
-                result = json.loads(path.read_text(encoding="utf-8"))
-                return RunRecord(run, {**result, "accuracy": float(result["accuracy"])})
+                return RunRecord(run, RunResult.from_json(json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError, KeyError) as error:
             warnings.warn(f"{path} is damaged ({error}): run again", stacklevel=2)
             path.unlink()
@@ -119,13 +119,13 @@ class Study:
         """Trains what is not there yet, teachers before those they teach; a run that fails stops no other.
 
         Args:
-          work: `work(run, study_folder)` trains one run and returns its result, or an exception.
-          pool: see `pools`.
+          work: `work(run, study_folder)` trains one run and returns its `RunResult`.
+          pool: a `executors.ProcessExecutor` or `RayExecutor`, or what submits as they do.
           retry_failed: whether to try again what failed before.
           watch: is called about once a second with a `Progress`.
 
         Returns:
-          `{run: Record}` in the order of `runs`.
+          `{run: RunRecord}` in the order of `runs`.
         """
         return _Schedule(self, work, pool, retry_failed, watch).run()
 
@@ -152,15 +152,15 @@ def execute(work, run, study_folder):
       study_folder: of the study.
 
     Returns:
-      The result, as it stands in `result.json`.
+      The `RunResult`, as it stands in `result.json`.
     """
     folder = run_dir.RunDir(pathlib.Path(study_folder) / "runs" / run.key, _flags(run))
     with folder.claimed(patience=LOST_WORKER):
         result = folder.result()
         if result is None:
-            folder.finish(work(run, pathlib.Path(study_folder)))
+            folder.finish(work(run, pathlib.Path(study_folder)).to_json())
             result = folder.result()
-        return result
+        return RunResult.from_json(result)
 
 
 def _flags(run):
@@ -172,9 +172,9 @@ class Progress:
     """Where a study is.
 
     Attributes:
-      records: `{run: Record}` of what is done.
+      records: `{run: RunRecord}` of what is done.
       running: runs under way, each with its epochs done and its accuracy on validation, or None.
-      ended: the `Record`s that came since the last call.
+      ended: the `RunRecord`s that came since the last call.
       total: number of runs.
       share: of the work that is done, in [0, 1].
     """

@@ -9,6 +9,7 @@ from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, runner, worker
 from keras_kd.study.findings import analyses, summary
 from keras_kd.study.findings import report as study_report
+from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
 from keras_kd.utils import files
 
@@ -92,7 +93,7 @@ class StudySession:
           progress: is called about once a second with a `runner.Progress`.
 
         Returns:
-          `(result, records)`: what `result.json` says, and `{Run: RunRecord}`.
+          `(result, records)`: the `StudyResult`, and `{Run: RunRecord}`.
         """
         grew = self._runner.begin()
         with executor:
@@ -103,23 +104,23 @@ class StudySession:
             margin=self.study.margin,
             test_examples=len(self._dataset.test.labels),
         )
-        result = {"grew": grew} | self._describe(command) | judged
+        result = self._result(command, grew, judged)
         write(self._runner.folder, result)
         return result, records
 
-    def _describe(self, command):
-        """What the page says beside what was found."""
-        packages = ("scipy", "plotly", "rich")
-        self._described["versions"] |= {name: importlib.metadata.version(name) for name in packages}
-        return {
-            "study": self.study.name,
-            "question": self.study.question,
-            "claims": self.study.claims,
-            "command": command,
-            "seeds": self.study.seeds,
-            "margin": self.study.margin,
-            **self._described,
-        }
+    def _result(self, command, grew, judged):
+        packages = {name: importlib.metadata.version(name) for name in ("scipy", "plotly", "rich")}
+        return StudyResult(
+            study=self.study.name,
+            question=self.study.question,
+            claims=self.study.claims,
+            command=command,
+            seeds=self.study.seeds,
+            margin=self.study.margin,
+            description=self._described | {"versions": self._described["versions"] | packages},
+            summary=judged,
+            grew=grew,
+        )
 
 
 def _absolute(path):
@@ -129,14 +130,14 @@ def _absolute(path):
 
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
-    summary.write_csv(result["rows"], folder / "results.csv")
+    summary.write_csv(result.summary.rows, folder / "results.csv")
     for name, draw in figures.STUDY.items():
-        figure = draw(result)
+        figure = draw(result.summary)
         if figure is not None:
             figures.write_png(figure, folder / "pictures" / f"{name}.png")
             tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
     study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
-    files.write_json(result, folder / "result.json")
+    files.write_json(result.to_json(), folder / "result.json")
 
 
 def given_recipe(present):

@@ -6,13 +6,13 @@ study.run(work, pool)
 
 import dataclasses
 import functools
-import math
 
 import keras
 
 from keras_kd.data import datasets
 from keras_kd.distillation import controls, schedules, teacher_cache
 from keras_kd.models import resnet, serialization, weights
+from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import progress
@@ -61,8 +61,7 @@ class RunTrainer:
           study_folder: of the study, where the run's folder is and its teacher's.
 
         Returns:
-          The result: test accuracy and loss, measured once, after the last epoch; agreement with the teacher;
-          and how the training went.
+          The `RunResult`.
         """
         keras.backend.clear_session()
         folder = study_folder / "runs" / run.key
@@ -79,14 +78,14 @@ class RunTrainer:
             else:
                 trained = trainer.train(network, dataset, settings, folder=folder, label="network")
         serialization.save_model(network, folder / MODEL)
-        return {
+        return RunResult(
             **evaluation.evaluate(network, dataset, teacher=teacher),
-            "validation_accuracy": trained.history["val_accuracy"][-1],
-            "parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
-            "start": start,
-            "seconds": trained.seconds,
-            "history": trained.history,
-        }
+            validation_accuracy=trained.history["val_accuracy"][-1],
+            parameters=weights.count_parameters(network, trainable_only=True),
+            start=start,
+            seconds=trained.seconds,
+            history=trained.history,
+        )
 
     def settings_of(self, run):
         """The `config.Settings` of a run; with fewer examples there are more epochs, for as many steps."""

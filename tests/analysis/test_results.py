@@ -1,12 +1,9 @@
 """Results as JSON: what lacks is named, what is called otherwise there is found."""
 
-import dataclasses
-
 import pytest
 
 from keras_kd.analysis.landscape.geometry import Roughness
 from keras_kd.analysis.landscape.results import NetworkNumbers, PlaneSurface
-from keras_kd.analysis.results import field_values, json_values
 
 PLANE = PlaneSurface(
     kind="trajectory",
@@ -38,16 +35,6 @@ def test_a_field_that_is_missing_is_named():
     del values["way"]
     with pytest.raises(ValueError, match="a stored PlaneSurface has no 'way'; it has kind, title"):
         PlaneSurface.from_json(values)
-
-
-def test_what_is_no_field_is_left_out_and_what_has_a_default_may_lack():
-    @dataclasses.dataclass(frozen=True)
-    class Pair:
-        one: int
-        other: int = 2
-
-    assert Pair(**field_values(Pair, {"first": 1, "more": 3}, {"one": "first"})) == Pair(1)
-    assert json_values(Pair(1), {"one": "first"}) == {"first": 1, "other": 2}
 
 
 def test_a_misspelt_field_is_an_error():

@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 def test_it_prints_its_plan_its_progress_and_its_findings(finished):
     _, output, errors = finished
-    assert "6 runs: 3 cells with 2 seeds, on tiny.npz" in output
+    assert "6 runs: 3 conditions with 2 seeds, on tiny.npz" in output
     assert "finds a paired difference of 1.0 points" in output
     assert "(level 2.5 %;" in output
     assert re.search(r"│ 1.0 points +│ +10 │ +2 │", output)
@@ -87,7 +87,7 @@ def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_p
     after = study_table(cwd)
     assert after[:STUDY_RUNS] == before
     assert len(after) == STUDY_RUNS + 3
-    assert "9 runs: 3 cells with 3 seeds" in output
+    assert "9 runs: 3 conditions with 3 seeds" in output
     assert "[9/9" in errors
 
 

@@ -10,6 +10,7 @@ from keras_kd.cli import study_display
 from keras_kd.study.design import Run
 from keras_kd.study.runner import Epoch, Progress, RunRecord
 from keras_kd.training import callbacks
+from tests.support.studies import run_result
 
 DONE, RUNNING, WAITING = (Run(8, "residual", seed=seed) for seed in range(3))
 
@@ -41,7 +42,7 @@ def shown(monkeypatch, screen, *states, now, stop=None):
 
 
 def test_a_line_for_each_run_that_ended_with_the_time_that_is_left(monkeypatch, now):
-    done, failed = RunRecord(DONE, {"accuracy": 0.9125}), RunRecord(WAITING, error="no [luck]")
+    done, failed = RunRecord(DONE, run_result(0.9125)), RunRecord(WAITING, error="no [luck]")
     text = shown(
         monkeypatch,
         io.StringIO(),

@@ -14,6 +14,7 @@ from keras_kd.study import executors
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.runner import Study
 from tests.support.processes import ROOT
+from tests.support.studies import run_result
 
 TWIN = Run(8, "residual")
 RUNS = [
@@ -38,7 +39,7 @@ class Work:
         time.sleep(self.seconds)
         with (folder / f"ended-{run.key}").open("a") as file:
             file.write(f"{os.getpid()}\n")
-        return {"accuracy": 0.5, "threads": os.environ.get("TF_NUM_INTRAOP_THREADS")}
+        return run_result(0.5, seconds=float(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")))
 
 
 def times(folder, what, run):
@@ -65,7 +66,7 @@ def test_processes_share_the_runs_and_one_that_is_killed_is_replaced(tmp_path):
     assert not any(record.error for record in records.values())
     assert [times(tmp_path, "ended", run) for run in RUNS] == [1] * len(RUNS)
     assert times(tmp_path, "began", RUNS[2]) == 2
-    assert {record.result["threads"] for record in records.values()} == {"3"}
+    assert {record.result.seconds for record in records.values()} == {3.0}  # the threads that it had
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from keras_kd.study import design, runner
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.runner import RunRecord, Study
+from tests.support.studies import run_result
 
 TWIN = Run(20, "residual")
 TAUGHT = Run(20, "plain + KD", teacher=Teacher(TWIN))
@@ -41,7 +42,11 @@ class Work:
         self.done.append(run.key)
         if self.errors.get(run.variant.replace(" + ", "_")):
             raise self.errors[run.variant.replace(" + ", "_")]
-        return {"accuracy": 0.9, "seconds": 1.0}
+        return run_result(0.9)
+
+
+def _result(**changes):
+    return json.dumps(run_result(0.9).to_json() | changes)
 
 
 def test_a_run_names_its_folder():
@@ -122,7 +127,7 @@ def test_each_run_is_trained_once_and_teachers_first(tmp_path):
     assert list(records) == [TAUGHT, ALONE, TWIN]
     assert sorted(work.done) == sorted(run.key for run in records)
     assert work.done.index(TWIN.key) < work.done.index(TAUGHT.key)
-    assert records[ALONE] == RunRecord(ALONE, {"accuracy": 0.9, "seconds": 1.0})
+    assert records[ALONE] == RunRecord(ALONE, run_result(0.9))
     again = Work()
     assert run_all(tmp_path, [TAUGHT, ALONE, TWIN], again) == records
     assert again.done == []
@@ -153,7 +158,9 @@ def test_a_process_that_dies_is_replaced_a_few_times(tmp_path):
     assert records[TWIN].result
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"loss": 1}', '{"accuracy": "high"}'])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"loss": 1}', '{"accuracy": "high"}', _result(loss=None), _result(history=[])]
+)
 def test_a_damaged_result_is_done_again_and_the_rest_kept(tmp_path, damage):
     run_all(tmp_path, [TWIN, ALONE], Work())
     (tmp_path / "runs" / TWIN.key / "result.json").write_text(damage)
@@ -190,7 +197,7 @@ def test_progress_tells_what_runs_and_how_far(tmp_path):
             folder = tmp_path / "runs" / run.key
             folder.mkdir(parents=True)
             (folder / "log.txt").write_text("network epoch 3/4 1.2s loss=1 val_accuracy=0.75 x=1\n")
-            self.future = super().submit(lambda: {"accuracy": 0.5})
+            self.future = super().submit(lambda: run_result(0.5))
             held, self.held = concurrent.futures.Future(), self.future
             return held
 

@@ -6,10 +6,25 @@ import numpy as np
 
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import claims, summary
+from keras_kd.study.findings.results import StudyResult
+from keras_kd.study.run_result import RunResult
 from keras_kd.study.runner import RunRecord
 from tests.support.arrays import tiny_arrays
 
 SEEDS = range(3)
+
+
+def run_result(accuracy, curve=(0.5,), seconds=1.5):
+    """What a run measured that was never trained."""
+    return RunResult(
+        accuracy=accuracy,
+        loss=0.1,
+        validation_accuracy=curve[-1],
+        parameters=10,
+        start="",
+        seconds=seconds,
+        history={"val_accuracy": list(curve)},
+    )
 
 
 def records(failed=()):
@@ -30,9 +45,7 @@ def records(failed=()):
             for run, accuracy in truth.items():
                 accuracy += 0.005 * rng.normal()
                 curve = [accuracy / 2, accuracy - 0.01 * rng.random()]
-                result = {"accuracy": accuracy, "loss": 0.1, "parameters": 10, "seconds": 1.5}
-                result |= {"validation_accuracy": curve[-1], "history": {"val_accuracy": curve}}
-                record = RunRecord(run, result)
+                record = RunRecord(run, run_result(accuracy, curve))
                 found.setdefault(run, RunRecord(run, error="no <luck>") if run.key in failed else record)
     return found
 
@@ -41,15 +54,8 @@ FAILED = "p32w8-kd-r8w4-T4-a0.9-k2-s2"
 
 
 def found_of(study_records, names=tuple(claims.CLAIMS)):
-    found = summary.summarize(study_records, names, margin=0.01, test_examples=360)
-    return found | {
-        "study": "tried",
-        "grew": False,
-        "question": "Is <this> so?",
-        "command": "python -m experiments.study --study=tried",
-        "claims": names,
-        "seeds": list(SEEDS),
-        "margin": 0.01,
+    """The `StudyResult` of such records."""
+    description = {
         "settings": {"epochs": 2, "learning_rate": 0.02, "batch_size": 64, "seed": 0},
         "dataset": {
             "name": "digits",
@@ -60,6 +66,16 @@ def found_of(study_records, names=tuple(claims.CLAIMS)):
         "versions": {"keras": "3.15.1"},
         "machine": {"system": "Linux", "cores": 2},
     }
+    return StudyResult(
+        study="tried",
+        question="Is <this> so?",
+        claims=tuple(names),
+        command="python -m experiments.study --study=tried",
+        seeds=tuple(SEEDS),
+        margin=0.01,
+        description=description,
+        summary=summary.summarize(study_records, names, margin=0.01, test_examples=360),
+    )
 
 
 STUDY_FILE = """\

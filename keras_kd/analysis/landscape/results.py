@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_kd.analysis.landscape.geometry import Roughness
-from keras_kd.analysis.results import field_values, json_values
+from keras_kd.utils.records import field_values, json_values
 
 # What planes and files of earlier versions call it.
 _PLANE_NAMES = {"trajectory": "way"}

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from keras_kd.analysis.results import field_values, json_values
 from keras_kd.analysis.reuse.lesion_plan import LesionResults
 from keras_kd.analysis.reuse.metrics import Branch
+from keras_kd.utils.records import field_values, json_values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,12 +6,14 @@ import pathlib
 
 from keras_kd.analysis import session
 from keras_kd.analysis.landscape import report as landscape_report
-from keras_kd.analysis.results import GroupResult, field_values
+from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import report as reuse_report
 from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.networks import LABELS, PLAIN, RESIDUAL, TAUGHT
+from keras_kd.study.findings.results import StudyResult
 from keras_kd.utils import files, run_dir, statistics
+from keras_kd.utils.records import field_values
 
 REPORTS = {each.name: each for each in (landscape_report.REPORT, reuse_report.REPORT)}
 
@@ -198,6 +200,6 @@ def printed_tables(record, report):
 def renew_report(folder):
     """Writes a study's page again, with what was found inside its networks; returns its path."""
     folder = pathlib.Path(folder)
-    result = json.loads((folder / run_dir.RESULT).read_text(encoding="utf-8"))
+    result = StudyResult.from_json(json.loads((folder / run_dir.RESULT).read_text(encoding="utf-8")))
     study_report.write(result, folder / "report.html", sections=sections_of_study(folder))
     return folder / "report.html"

@@ -47,9 +47,12 @@ class Evidence:
 
 
 def _as_well(results):
-    cells = results.cells(variant="plain + KD")
-    groups = {cell: results.differences(runs, lambda run: run.baseline) for cell, runs in cells.items()}
-    groups = {cell: group for cell, group in groups.items() if group}
+    conditions = results.conditions(variant="plain + KD")
+    groups = {
+        condition: results.differences(runs, lambda run: run.baseline)
+        for condition, runs in conditions.items()
+    }
+    groups = {condition: group for condition, group in groups.items() if group}
     if not groups:
         return Evidence(missing="no plain network with a teacher beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
@@ -58,13 +61,13 @@ def _as_well(results):
     return Evidence(
         statistics.p_at_least(well, half + 1),
         statistics.p_at_least(worse, len(groups) - half),
-        {f"{cell}, minus its residual baseline": group for cell, group in groups.items()},
+        {f"{condition}, minus its residual baseline": group for condition, group in groups.items()},
     )
 
 
 def _inferior_teacher(results):
     for_cases, against_cases, groups = [], [], {}
-    for cell, runs in results.cells(variant="plain + KD").items():
+    for condition, runs in results.conditions(variant="plain + KD").items():
         ahead = results.differences(runs, lambda run: run.baseline)
         behind = teacher_minus_baseline(results, runs)
         if not ahead or not behind:
@@ -72,8 +75,8 @@ def _inferior_teacher(results):
         for_cases.append(max(results.below(behind), results.above(ahead)))
         against_cases.append(min(1.0, 2 * min(results.above(behind), results.below(ahead))))
         groups |= {
-            f"{cell}, minus its residual baseline": ahead,
-            f"{cell}: the teacher, minus that baseline": behind,
+            f"{condition}, minus its residual baseline": ahead,
+            f"{condition}: the teacher, minus that baseline": behind,
         }
     if not for_cases:
         return Evidence(missing="no teacher beside the baseline of its student")
@@ -81,9 +84,9 @@ def _inferior_teacher(results):
 
 
 def _deep_drop(results):
-    cells = results.cells(variant="plain + KD").values()
-    whole = []  # of each cell: its runs, gain, and what is still missing
-    for runs in cells:
+    conditions = results.conditions(variant="plain + KD").values()
+    whole = []  # of each condition: its runs, gain, and what is still missing
+    for runs in conditions:
         gained = results.gains(runs)
         left = {s: -d for s, d in results.differences(runs, lambda run: run.baseline).items()}
         if gained and left:
@@ -117,10 +120,10 @@ def _not_explained(results):
 
 
 def _early_guidance(results):
-    stays = results.cells()
+    stays = results.conditions()
     leaves = {}
-    for runs in results.cells(leaving=True).values():
-        whole = dataclasses.replace(runs[0], alpha_epochs=0).cell
+    for runs in results.conditions(leaving=True).values():
+        whole = dataclasses.replace(runs[0], alpha_epochs=0).condition
         early, full = results.gains(runs), results.gains(stays.get(whole, []))
         if early and full:
             leaves.setdefault(whole, {})[runs[0].alpha_epochs] = (early, full)
@@ -162,12 +165,12 @@ def _corners(results):
     for each student and teacher that the study has in all four combinations, all else being equal.
     """
     pairs = {}
-    for runs in results.cells().values():
+    for runs in results.conditions().values():
         student, teacher = runs[0], runs[0].teacher.network
         alike = dataclasses.replace(
             student, teacher=Teacher(dataclasses.replace(teacher, **_UNREGULARISED)), **_UNREGULARISED
         )
-        pairs.setdefault(alike.cell, {})[strength(student), strength(teacher)] = results.gains(runs)
+        pairs.setdefault(alike.condition, {})[strength(student), strength(teacher)] = results.gains(runs)
     found = []
     for gains in pairs.values():
         ends = [_weak_and_strong([place[i] for place in gains]) for i in range(2)]
@@ -197,12 +200,12 @@ def _regularised_student(results):
 
 
 def _capable_student(results):
-    cells = list(results.cells().values())
-    ends = cells and _weak_and_strong([strength(runs[0].teacher.network) for runs in cells])
+    conditions = list(results.conditions().values())
+    ends = conditions and _weak_and_strong([strength(runs[0].teacher.network) for runs in conditions])
     widths = {}
-    for runs in cells:
+    for runs in conditions:
         if ends and strength(runs[0].teacher.network) == ends[1]:
-            alike = dataclasses.replace(runs[0], width=1).cell  # names the teacher too
+            alike = dataclasses.replace(runs[0], width=1).condition  # names the teacher too
             widths.setdefault(alike, {})[runs[0].width] = results.gains(runs)
     several = [by_width for by_width in widths.values() if len(by_width) > 1]
     more = mean_over([combine(by_width[max(by_width)], by_width[min(by_width)], -1) for by_width in several])
@@ -213,10 +216,12 @@ def _capable_student(results):
 
 
 def _more_than_regularisation(results):
-    taught = results.cells()
+    taught = results.conditions()
     groups = {}
-    for runs in results.cells(controls=True).values():
-        own = dataclasses.replace(runs[0], teacher=dataclasses.replace(runs[0].teacher, control=None)).cell
+    for runs in results.conditions(controls=True).values():
+        own = dataclasses.replace(
+            runs[0], teacher=dataclasses.replace(runs[0].teacher, control=None)
+        ).condition
         if own in taught:
             control = results.gains(runs)
             groups.setdefault(runs[0].teacher.control, []).append(

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_kd.analysis import inputs
 from keras_kd.study import design
+from keras_kd.study.findings.results import RunRow
 from keras_kd.utils import run_dir
 
 RESIDUAL, PLAIN, TAUGHT = LABELS = ("residual", "plain", "plain + KD")
@@ -34,40 +35,43 @@ def twin_triplets(rows):
     """One `TwinTriplet` for each plain network of a study whose teacher is its residual twin.
 
     Args:
-      rows: of the study's results; see `design.Run.describe`.
+      rows: the study's `RunRow`s.
 
     Returns:
       A list, by depth, width, settings and seed. Controls, and teachers that leave early, are left out.
     """
-    done = [row for row in rows if row["status"] == "done"]
+    done = [row for row in rows if row.is_done]
     taught = [row for row in done if _with_twins(row, done)]
-    order = ("depth", "width", *_SETTINGS, "temperature", "alpha", "seed")
+    order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [
-        TwinTriplet(_kind(row), row["depth"], row["seed"], _with_twins(row, done))
-        for row in sorted(taught, key=lambda row: [row[name] for name in order])
+        TwinTriplet(_kind(row.axes), row.axes["depth"], row.seed, _with_twins(row, done))
+        for row in sorted(taught, key=lambda row: [*(row.axes[name] for name in order), row.seed])
     ]
 
 
 def _with_twins(taught, done):
     """`{label: run}` of a network that its residual twin taught to the end, and the two; None of others."""
-    if taught["variant"] != TAUGHT or taught["teacher_control"] or taught["alpha_epochs"]:
+    axes = taught.axes
+    if axes["variant"] != TAUGHT or axes["teacher_control"] or axes["alpha_epochs"]:
         return None
-    same = ("depth", "width", "seed", *_SETTINGS)
+    same = ("depth", "width", *_SETTINGS)
     twins = {
-        row["variant"]: row["run"]
+        row.axes["variant"]: row.run
         for row in done
-        if row["variant"] in (RESIDUAL, PLAIN) and all(row[name] == taught[name] for name in same)
+        if row.axes["variant"] in (RESIDUAL, PLAIN)
+        and row.seed == taught.seed
+        and all(row.axes[name] == axes[name] for name in same)
     }
-    by_twin = twins.get(RESIDUAL) == f"{taught['teacher']}-s{taught['seed']}"
-    return {**twins, TAUGHT: taught["run"]} if by_twin and PLAIN in twins else None
+    by_twin = twins.get(RESIDUAL) == f"{axes['teacher']}-s{taught.seed}"
+    return {**twins, TAUGHT: taught.run} if by_twin and PLAIN in twins else None
 
 
-def _kind(row):
-    words = [f"depth {row['depth']}", f"width {row['width']}"]
+def _kind(axes):
+    words = [f"depth {axes['depth']}", f"width {axes['width']}"]
     words += [
-        f"{name.replace('_', ' ')} {row[name]}"
+        f"{name.replace('_', ' ')} {axes[name]}"
         for name in (*_SETTINGS, "temperature", "alpha")
-        if row[name] != getattr(design.Run, name)
+        if axes[name] != getattr(design.Run, name)
     ]
     return ", ".join(words)
 
@@ -88,7 +92,8 @@ def read_groups(folder, depths=(), seeds=()):
     folder = pathlib.Path(folder)
     result = inputs.read_result(folder)
     if "rows" in result:
-        return result, groups_of_study(folder, result["rows"], depths, seeds)
+        rows = [RunRow.from_json(row) for row in result["rows"]]
+        return result, groups_of_study(folder, rows, depths, seeds)
     if depths or seeds:
         raise ValueError(f"depths and seeds choose among the networks of a study, which {folder} is not")
     return result, [inputs.group_of_run(folder, result)]

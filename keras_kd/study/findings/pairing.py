@@ -19,8 +19,8 @@ class PairedResults:
         self.margin = margin
         self.resolution = resolution
 
-    def cells(self, *, variant=None, controls=False, leaving=False):
-        """Taught runs as `{cell: [runs, one per seed]}`, in order.
+    def conditions(self, *, variant=None, controls=False, leaving=False):
+        """Taught runs as `{condition: [runs, one per seed]}`, in order.
 
         Args:
           variant: "residual + KD", "plain + KD", or None: both.
@@ -35,7 +35,7 @@ class PairedResults:
                 and controls == (run.teacher.control is not None)
                 and leaving == (run.alpha_epochs > 0)
             ):
-                found.setdefault(run.cell, []).append(run)
+                found.setdefault(run.condition, []).append(run)
         return found
 
     def differences(self, runs, minus):
@@ -95,7 +95,7 @@ def advantages(results):
             results.accuracies[run.teacher.network] - results.accuracies[run.alone],
             results.accuracies[run] - results.accuracies[run.alone],
         )
-        for runs in results.cells().values()
+        for runs in results.conditions().values()
         for run in runs
         if run.teacher.network in results.accuracies and run.alone in results.accuracies
     ]
@@ -143,12 +143,12 @@ def instrumented_gain(results, slope):
 
 def _by_student(results):
     """`{seed: {student alone: [(advantage, gain, the teacher's mean accuracy in other seeds)]}}`."""
-    by_cell = {}
+    by_condition = {}
     for run, accuracy in results.accuracies.items():
-        by_cell.setdefault(run.cell, {})[run.seed] = accuracy
+        by_condition.setdefault(run.condition, {})[run.seed] = accuracy
     found = {}
     for run, advantage, gained in advantages(results):
-        others = [a for seed, a in by_cell[run.teacher.network.cell].items() if seed != run.seed]
+        others = [a for seed, a in by_condition[run.teacher.network.condition].items() if seed != run.seed]
         if others:
             triple = (advantage, gained, float(np.mean(others)))
             found.setdefault(run.seed, {}).setdefault(run.alone, []).append(triple)

@@ -1,6 +1,6 @@
 """A study's findings as one HTML page that needs no network: verdicts first, then pictures one can touch.
 
-report.write(found, "runs/study-depth/report.html")
+report.write(result, "runs/study-depth/report.html")
 """
 
 import math
@@ -12,24 +12,27 @@ from keras_kd.reporting.formatting import percent, plain, points
 from keras_kd.study.findings import claims
 
 
-def write(found, path, sections=()):
+def write(result, path, sections=()):
     """Writes the page, atomically.
 
     Args:
-      found: see `summary.summarize`, with what the study's script adds (`study`, `question`, `command`, ...).
+      result: a `results.StudyResult`.
       path: of the page.
       sections: further ones, see `html.section`.
     """
-    failed = [row for row in found["rows"] if row["status"] == "failed"]
+    found = result.summary
+    failed = [row for row in found.rows if not row.is_done]
     drawn = [section for section in (draw(found) for draw in SECTIONS) if section]
     html.write(
         "report.html",
         path,
+        result=result,
         found=found,
+        described=result.description,
         failed=failed,
-        done=len(found["rows"]) - len(failed),
+        done=len(found.rows) - len(failed),
         sections=[*drawn, *sections],
-        hours=duration(sum(row["seconds"] or 0 for row in found["rows"])),
+        hours=duration(sum(row.seconds or 0 for row in found.rows)),
         sentence=sentence,
         amount=amount,
         percent=percent,
@@ -39,21 +42,21 @@ def write(found, path, sections=()):
 
 def amount(number, verdict):
     """A number of a verdict in its unit: points of accuracy, but for the slope of C4."""
-    return plain(number) if verdict["claim"] == "C4" else points(number)
+    return plain(number) if verdict.claim == "C4" else points(number)
 
 
 def sentence(verdict):
     """A verdict in plain words; its first word is marked up."""
-    word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict["verdict"].capitalize()}.</span> ')
-    missing = verdict["missing"]
-    if verdict["verdict"] == claims.SUPPORTED:
-        return word + f"The data show it (p = {verdict['p_for']:.3f}, corrected)."
-    if verdict["verdict"] == claims.NOT_SUPPORTED:
-        return word + f"The data show the opposite (p = {verdict['p_against']:.3f}, corrected)."
+    word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict.verdict.capitalize()}.</span> ')
+    missing = verdict.missing
+    if verdict.verdict == claims.SUPPORTED:
+        return word + f"The data show it (p = {verdict.p_for:.3f}, corrected)."
+    if verdict.verdict == claims.NOT_SUPPORTED:
+        return word + f"The data show the opposite (p = {verdict.p_against:.3f}, corrected)."
     reason = f" To decide it the study lacks something: {missing}." if missing else ""
     return word + (
-        f"The data show neither the claim (p = {verdict['p_for']:.2f}) nor its opposite "
-        f"(p = {verdict['p_against']:.2f}).{reason}"
+        f"The data show neither the claim (p = {verdict.p_for:.2f}) nor its opposite "
+        f"(p = {verdict.p_against:.2f}).{reason}"
     )
 
 
@@ -66,23 +69,23 @@ def duration(seconds):
 def _accuracy(found):
     """Accuracy against depth, a line with its band for each kind of network."""
     figure = html.figure("depth, layers", "test accuracy, %")
-    groups = figures.by_label(found["cells"])
-    for number, (label, cells) in enumerate(groups.items()):
-        cells = sorted(cells, key=lambda cell: cell["depth"])
+    groups = figures.by_label(found.conditions)
+    for number, (label, group) in enumerate(groups.items()):
+        group = sorted(group, key=lambda each: each.condition.depth)
         _line_with_band(
             figure,
             label,
             number,
-            [cell["depth"] for cell in cells],
-            *([cell["accuracy"][key] for cell in cells] for key in ("mean", "low", "high")),
+            [each.condition.depth for each in group],
+            *([getattr(each.accuracy, key) for each in group] for key in ("mean", "low", "high")),
         )
-    figure.update_xaxes(tickvals=sorted({cell["depth"] for cell in found["cells"]}))
-    best = max(found["cells"], key=lambda cell: cell["accuracy"]["mean"], default=None)
+    figure.update_xaxes(tickvals=found.depths)
+    best = max(found.conditions, key=lambda each: each.accuracy.mean, default=None)
     if best is None:
         return None
     words = (
-        f"Mean over seeds, with the 95 % interval as a band. The most accurate cell is {best['label']} at "
-        f"depth {best['depth']}, {percent(best['accuracy']['mean'])} %."
+        f"Mean over seeds, with the 95 % interval as a band. The most accurate condition is "
+        f"{best.condition.label} at depth {best.condition.depth}, {percent(best.accuracy.mean)} %."
     )
     return html.section("accuracy", "Accuracy against depth", words, figure)
 
@@ -115,23 +118,21 @@ def _line_with_band(figure, label, number, x, mean, low, high):
 
 
 def _gains(found):
-    """What each teacher gave, in each cell."""
-    if not found["gains"]:
+    """What each teacher gave, in each condition."""
+    if not found.gains:
         return None
     figure = html.figure("gain over the same network alone, points (95 % interval)", None)
-    names = [each["cell"] for each in found["gains"]]
-    values = [each["gain"] for each in found["gains"]]
+    names = [each.condition.name for each in found.gains]
+    values = [each.gain for each in found.gains]
     figure.add_scatter(
-        x=[100 * value["mean"] for value in values],
+        x=[100 * value.mean for value in values],
         y=names,
         mode="markers",
         marker={"color": figures.COLOURS[0], "size": 9},
         error_x={
-            "array": [
-                100 * (value["high"] - value["mean"]) if value["high"] is not None else 0 for value in values
-            ]
+            "array": [100 * (value.high - value.mean) if value.high is not None else 0 for value in values]
         },
-        customdata=[each["label"] for each in found["gains"]],
+        customdata=[each.condition.label for each in found.gains],
         hovertemplate="%{x:.1f} points<extra>%{customdata}</extra>",
         showlegend=False,
     )
@@ -139,8 +140,8 @@ def _gains(found):
     figure.update_layout(height=max(320, 120 + 26 * len(names)))
     figure.update_yaxes(autorange="reversed", automargin=True)
     rows = [
-        [each["cell"], points(v["mean"]), f"{points(v['low'])} to {points(v['high'])}", v["count"]]
-        for each, v in zip(found["gains"], values, strict=True)
+        [each.condition.name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
+        for each, v in zip(found.gains, values, strict=True)
     ]
     words = (
         "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
@@ -153,15 +154,15 @@ def _gains(found):
 
 def _recovery(found):
     """Recovery against depth; where it is undefined it is said, not drawn."""
-    entries = found["recoveries"]
+    entries = found.recoveries
     if not entries:
         return None
-    defined = [each for each in entries if each["ratio"] is not None]
+    defined = [each for each in entries if each.recovery.ratio is not None]
     figure = html.figure("depth, layers", "recovery = gain / drop")
     for number, (label, group) in enumerate(figures.by_label(defined).items()):
         figure.add_scatter(
-            x=[each["depth"] for each in group],
-            y=[each["ratio"] for each in group],
+            x=[each.condition.depth for each in group],
+            y=[each.recovery.ratio for each in group],
             name=label,
             mode="lines+markers",
             marker={
@@ -171,28 +172,30 @@ def _recovery(found):
             },
             error_y={
                 "symmetric": False,
-                "array": [_finite(each["high"], each["ratio"]) for each in group],
-                "arrayminus": [-_finite(each["low"], each["ratio"]) for each in group],
+                "array": [_finite(each.recovery.high, each.recovery.ratio) for each in group],
+                "arrayminus": [-_finite(each.recovery.low, each.recovery.ratio) for each in group],
             },
             hovertemplate="depth %{x}: %{y:.2f}" + html.NAME,
         )
-    figure.update_xaxes(tickvals=sorted({each["depth"] for each in entries}))
+    figure.update_xaxes(tickvals=sorted({each.condition.depth for each in entries}))
     figure.add_hline(1, line_width=1, line_dash="dot", annotation_text="all of the drop")
     figure.add_hline(0, line_width=1)
     rows = [
         [
-            each["cell"],
-            points(each["drop"]["mean"]),
-            points(each["gain"]["mean"]),
-            plain(each["ratio"]) if each["ratio"] is not None else "undefined",
-            "n/a" if each["ratio"] is None else f"{_end(each['low'])} to {_end(each['high'])}",
+            each.condition.name,
+            points(each.recovery.drop.mean),
+            points(each.recovery.gain.mean),
+            plain(each.recovery.ratio) if each.recovery.ratio is not None else "undefined",
+            "n/a"
+            if each.recovery.ratio is None
+            else f"{_end(each.recovery.low)} to {_end(each.recovery.high)}",
         ]
         for each in entries
     ]
     words = (
         f"The share of the drop (residual minus plain) that the teacher brought back, with the percentile "
         f"bootstrap's 95 % interval over seeds, which is too narrow for few seeds (in simulations it covers "
-        f"77, 86 and 90 % with 3, 5 and 10). {len(entries) - len(defined)} of {len(entries)} cells are "
+        f"77, 86 and 90 % with 3, 5 and 10). {len(entries) - len(defined)} of {len(entries)} are "
         f"undefined: there the drop is not distinguishable from zero, and a ratio would be noise."
     )
     table = (["taught network", "drop, points", "gain, points", "recovery", "95 % interval"], rows)
@@ -210,13 +213,13 @@ def _finite(end, middle):
 
 def _advantage(found):
     """Gain against the teacher's advantage, each run a point."""
-    if not found["points"]:
+    if not found.points:
         return None
     figure = html.figure("teacher's advantage over the student alone, points", "gain, points")
-    for number, (label, group) in enumerate(figures.by_label(found["points"]).items()):
+    for number, (label, group) in enumerate(figures.by_label(found.points).items()):
         figure.add_scatter(
-            x=[100 * each["advantage"] for each in group],
-            y=[100 * each["gain"] for each in group],
+            x=[100 * each.advantage for each in group],
+            y=[100 * each.gain for each in group],
             name=label,
             mode="markers",
             marker={
@@ -224,42 +227,42 @@ def _advantage(found):
                 "size": 8,
                 "color": figures.COLOURS[number % len(figures.COLOURS)],
             },
-            customdata=[each["run"] for each in group],
+            customdata=[each.run for each in group],
             hovertemplate="%{customdata}<br>advantage %{x:.1f}, gain %{y:.1f}<extra></extra>",
         )
     words = "Each point is one taught run; both numbers are differences from the same network alone."
-    if found["slope"]:
-        line, within = found["slope"]["all_points"], found["slope"]["within_students"]
-        ends = [min(p["advantage"] for p in found["points"]), max(p["advantage"] for p in found["points"])]
+    if found.slope:
+        line, within = found.slope.all_points, found.slope.within_students
+        ends = [min(p.advantage for p in found.points), max(p.advantage for p in found.points)]
         figure.add_scatter(
             x=[100 * x for x in ends],
-            y=[100 * (line["intercept"] + line["slope"] * x) for x in ends],
+            y=[100 * (line.intercept + line.slope * x) for x in ends],
             mode="lines",
             line={"color": "black", "dash": "dash"},
             name="least squares",
             hoverinfo="skip",
         )
         words += (
-            f" Slope through all points {plain(line['slope'])} ({plain(line['low'])} to "
-            f"{plain(line['high'])}), R² {plain(line['explained'])}; the student's own luck is in both "
-            f"numbers and lifts it. Within students, where it is not: {plain(within['mean'])} "
-            f"({plain(within['low'])} to {plain(within['high'])}) points of gain per point of advantage."
+            f" Slope through all points {plain(line.slope)} ({plain(line.low)} to "
+            f"{plain(line.high)}), R² {plain(line.explained)}; the student's own luck is in both "
+            f"numbers and lifts it. Within students, where it is not: {plain(within.mean)} "
+            f"({plain(within.low)} to {plain(within.high)}) points of gain per point of advantage."
         )
-    rows = [[each["run"], points(each["advantage"]), points(each["gain"])] for each in found["points"]]
+    rows = [[each.run, points(each.advantage), points(each.gain)] for each in found.points]
     table = (["run", "teacher's advantage, points", "gain, points"], rows)
     return html.section("advantage", "Gain against the teacher's advantage", words, figure, table)
 
 
 def _curves(found):
     """Validation accuracy over the epochs."""
-    if not found["curves"]:
+    if not found.curves:
         return None
     figure = html.figure("epoch", "validation accuracy, % (mean over seeds)")
-    for number, curve in enumerate(found["curves"]):
+    for number, curve in enumerate(found.curves):
         figure.add_scatter(
-            x=list(range(1, len(curve["accuracy"]) + 1)),
-            y=[100 * value for value in curve["accuracy"]],
-            name=curve["cell"],
+            x=list(range(1, len(curve.accuracy) + 1)),
+            y=[100 * value for value in curve.accuracy],
+            name=curve.condition.name,
             mode="lines",
             line={
                 "color": figures.COLOURS[number % len(figures.COLOURS)],
@@ -268,10 +271,10 @@ def _curves(found):
             hovertemplate="epoch %{x}: %{y:.1f} %" + html.NAME,
         )
     words = "Click a name to hide its curve, click it twice to see it alone."
-    marks = [1, *range(5, max(len(curve["accuracy"]) for curve in found["curves"]) + 1, 5)]
+    marks = [1, *range(5, max(len(curve.accuracy) for curve in found.curves) + 1, 5)]
     rows = [
-        [curve["cell"], *(percent(dict(enumerate(curve["accuracy"], 1)).get(mark)) for mark in marks)]
-        for curve in found["curves"]
+        [curve.condition.name, *(percent(dict(enumerate(curve.accuracy, 1)).get(mark)) for mark in marks)]
+        for curve in found.curves
     ]
     table = (["network", *(f"epoch {mark}" for mark in marks)], rows)
     return html.section("curves", "Training curves", words, figure, table)

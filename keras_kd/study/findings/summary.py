@@ -1,103 +1,110 @@
-"""What a study found, as plain values: what `results.csv`, `result.json`, the page and the pictures show.
+"""What a study found, from the records of its runs.
 
 found = summarize(records, study.claims, margin=study.margin, test_examples=360)
 """
 
 import csv
-import dataclasses
 import io
 
 import numpy as np
 
-from keras_kd.study.findings import pairing
+from keras_kd.study.findings import pairing, results
 from keras_kd.study.findings.claims import judge
-from keras_kd.utils import files, statistics
+from keras_kd.utils import files, records, statistics
 
 _MEASURED = ("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds")
 
 
-def summarize(records, claims, *, margin, test_examples):
+def summarize(study_records, claims, *, margin, test_examples):
     """All that a study found.
 
     Args:
-      records: `{study.Run: study.Record}`.
+      study_records: `{study.Run: study.RunRecord}`.
       claims: names of `claims.CLAIMS`.
       margin: a difference in accuracy that counts as none.
       test_examples: how many there are.
 
     Returns:
-      `{"verdicts": [...], "cells": [...], "gains": [...], "recoveries": [...], "points": [...], "slope": ...,
-      "curves": [...], "rows": [...]}`, ready for JSON: numbers that are not defined are None.
+      A `results.StudySummary`.
     """
-    accuracies = {run: record.result["accuracy"] for run, record in records.items() if record.result}
-    results = pairing.PairedResults(accuracies, margin=margin, resolution=1 / test_examples)
-    judged = judge(claims, results, failed=len(records) - len(accuracies))
-    return files.plain_values(
-        {
-            "verdicts": [_verdict(verdict) for verdict in judged],
-            "cells": cells(accuracies),
-            "gains": gains(results),
-            "recoveries": recoveries(results),
-            "points": points(results),
-            "slope": slope(results),
-            "curves": curves(records),
-            "rows": rows(records),
-        }
+    accuracies = {run: record.result.accuracy for run, record in study_records.items() if record.result}
+    paired = pairing.PairedResults(accuracies, margin=margin, resolution=1 / test_examples)
+    judged = judge(claims, paired, failed=len(study_records) - len(accuracies))
+    return results.StudySummary(
+        verdicts=tuple(map(_verdict, judged)),
+        conditions=tuple(condition_accuracies(accuracies)),
+        gains=tuple(gains(paired)),
+        recoveries=tuple(recoveries(paired)),
+        points=tuple(points(paired)),
+        slope=slope(paired),
+        curves=tuple(curves(study_records)),
+        rows=tuple(rows(study_records)),
     )
 
 
 def _verdict(verdict):
-    numbers = [
-        {"label": label, "comparison": statistics.compare(list(group.values()))}
+    numbers = tuple(
+        results.LabelledComparison(label, records.finite(statistics.compare(list(group.values()))))
         for label, group in verdict.evidence.differences.items()
         if group
-    ]
+    )
     told = {name: value for name, value in vars(verdict).items() if name != "evidence"}
-    return told | {"numbers": numbers, "missing": verdict.evidence.missing}
+    return results.VerdictSummary(**told, numbers=numbers, missing=verdict.evidence.missing)
 
 
-def rows(records):
-    """One row a run: its axes, what it measured, and its teacher's accuracy, None where it has none."""
+def rows(study_records):
+    """A `results.RunRow` for each run."""
     found = []
-    for run, record in records.items():
-        measured = record.result or {}
-        teacher = records.get(run.needs)
+    for run, record in study_records.items():
+        teacher = study_records.get(run.needs)
+        measured = {name: getattr(record.result, name) for name in _MEASURED} if record.result else {}
         found.append(
-            {
-                "run": run.key,
-                "cell": run.cell,
-                **run.describe(),
-                "status": "failed" if record.error else "done",
-            }
-            | {name: measured.get(name) for name in _MEASURED}
-            | {"teacher_accuracy": teacher.result["accuracy"] if teacher and teacher.result else None}
-            | {"error": record.error}
+            results.RunRow(
+                run=run.key,
+                condition=run.condition,
+                axes=_axes(run),
+                seed=run.seed,
+                status="failed" if record.error else "done",
+                **measured,
+                teacher_accuracy=teacher.result.accuracy if teacher and teacher.result else None,
+                error=record.error,
+            )
         )
     return found
 
 
 def write_csv(rows, path):
-    """Writes rows as a CSV file, atomically; what is None stays empty."""
+    """Writes `results.RunRow`s as a CSV file, atomically; what is None stays empty."""
+    values = [row.to_json() for row in rows]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(values[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(values)
     files.write_text(text.getvalue(), path)
 
 
-def cells(accuracies):
-    """Each cell's accuracy over its seeds: mean, standard deviation and 95 % interval."""
+def condition_accuracies(accuracies):
+    """Each condition's accuracy over its seeds: mean, standard deviation and 95 % interval."""
     found = {}
     for run, accuracy in accuracies.items():
-        found.setdefault(run.cell, []).append((run, accuracy))
+        found.setdefault(run.condition, []).append((run, accuracy))
     return [
-        {"cell": cell, **_axes(pairs[0][0]), "accuracy": statistics.estimate([value for _, value in pairs])}
-        for cell, pairs in found.items()
+        results.ConditionAccuracy(condition_of(pairs[0][0]), _estimate([value for _, value in pairs]))
+        for pairs in found.values()
     ]
 
 
+def _estimate(values):
+    return records.finite(statistics.estimate(list(values)))
+
+
+def condition_of(run):
+    """The `results.Condition` of a run."""
+    return results.Condition(run.condition, label(run), _axes(run))
+
+
 def _axes(run):
-    return {name: value for name, value in run.describe().items() if name != "seed"} | {"label": label(run)}
+    return {name: value for name, value in run.describe().items() if name != "seed"}
 
 
 def label(run):
@@ -114,73 +121,60 @@ def label(run):
     return f"{text}, {differs}"
 
 
-def gains(results):
-    """What each taught cell gained over the same network alone, controls and teachers that leave included."""
+def gains(paired):
+    """What each taught condition gained over the same network alone, controls and early leavers included."""
     taught = {}
     for controls in (False, True):
         for leaving in (False, True):
-            taught |= results.cells(controls=controls, leaving=leaving)
-    pairs = {cell: (runs[0], results.gains(runs)) for cell, runs in taught.items()}
+            taught |= paired.conditions(controls=controls, leaving=leaving)
+    pairs = [(runs[0], paired.gains(runs)) for runs in taught.values()]
     return [
-        {"cell": cell, **_axes(run), "gain": statistics.estimate(list(group.values()))}
-        for cell, (run, group) in pairs.items()
-        if group
+        results.ConditionGain(condition_of(run), _estimate(group.values())) for run, group in pairs if group
     ]
 
 
-def recoveries(results):
+def recoveries(paired):
     """For each plain network with a teacher that stays: drop, gain, the share of the drop that came back."""
     found = []
-    for cell, runs in results.cells(variant="plain + KD").items():
-        triples = [[results.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
+    for runs in paired.conditions(variant="plain + KD").values():
+        triples = [[paired.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
         whole = [triple for triple in triples if None not in triple]
         if whole:
-            found.append(
-                {
-                    "cell": cell,
-                    **_axes(runs[0]),
-                    **dataclasses.asdict(statistics.recovery_interval(*zip(*whole, strict=True))),
-                }
-            )
+            recovery = records.finite(statistics.recovery_interval(*zip(*whole, strict=True)))
+            found.append(results.ConditionRecovery(condition_of(runs[0]), recovery))
     return found
 
 
-def points(results):
+def points(paired):
     """Each taught run's gain beside its teacher's advantage."""
     return [
-        {"run": run.key, **_axes(run), "seed": run.seed, "advantage": advantage, "gain": gain}
-        for run, advantage, gain in pairing.advantages(results)
+        results.RunGain(run.key, condition_of(run), run.seed, advantage, gain)
+        for run, advantage, gain in pairing.advantages(paired)
     ]
 
 
-def slope(results):
-    """Gain per advantage, within students (mean of the seeds' slopes) and over all points; None for too few.
-
-    The line through all points also holds what the student's own luck puts into both numbers.
-    """
-    by_seed = pairing.slopes(results)
-    pairs = [(advantage, gain) for _, advantage, gain in pairing.advantages(results)]
+def slope(paired):
+    """Gain per advantage as a `results.AdvantageSlope`; None for too few points."""
+    by_seed = pairing.slopes(paired)
+    pairs = [(advantage, gain) for _, advantage, gain in pairing.advantages(paired)]
     if not by_seed or len(pairs) < 3:
         return None
     advantages, gains = zip(*pairs, strict=True)
-    return {
-        "within_students": statistics.estimate(list(by_seed.values())),
-        "all_points": statistics.line(advantages, gains),
-    }
+    line = records.finite(statistics.line(advantages, gains))
+    return results.AdvantageSlope(_estimate(by_seed.values()), line)
 
 
-def curves(records):
-    """Each cell's accuracy on validation over the epochs, mean over seeds."""
+def curves(study_records):
+    """Each condition's accuracy on validation over the epochs, mean over seeds."""
     found = {}
-    for run, record in records.items():
+    for run, record in study_records.items():
         if record.result:
-            found.setdefault(run.cell, []).append((run, record.result["history"]["val_accuracy"]))
+            found.setdefault(run.condition, []).append((run, record.result.history["val_accuracy"]))
     return [
-        {
-            "cell": cell,
-            **_axes(pairs[0][0]),
-            "seeds": len(pairs),
-            "accuracy": np.mean([values for _, values in pairs], axis=0).tolist(),
-        }
-        for cell, pairs in found.items()
+        results.ConditionCurve(
+            condition_of(pairs[0][0]),
+            len(pairs),
+            files.plain_values(np.mean([values for _, values in pairs], axis=0)),
+        )
+        for pairs in found.values()
     ]

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from keras_kd.analysis.results import json_values
 from keras_kd.analysis.reuse import lesion_plan
+from keras_kd.utils.records import json_values
 
 
 def test_results_are_sorted_as_they_were_planned():

@@ -6,13 +6,14 @@ import json
 import pytest
 
 from keras_kd.study import design
+from keras_kd.study.findings import summary
 from keras_kd.study.findings.networks import LABELS, read_groups, twin_triplets
+from keras_kd.study.runner import RunRecord
 
 
 def rows(*runs, failed=()):
-    return [
-        {"run": run.key, "status": "failed" if run in failed else "done", **run.describe()} for run in runs
-    ]
+    records = {run: RunRecord(run, error="lost" if run in failed else None) for run in runs}
+    return summary.rows(records)
 
 
 def trained(seed=0, teacher=None, **settings):
@@ -57,7 +58,7 @@ def test_other_teachers_make_no_triplet():
 @pytest.fixture
 def study(tmp_path):
     runs = [*trained(), *trained(seed=1), *trained(depth=8)]
-    (tmp_path / "result.json").write_text(json.dumps({"rows": rows(*runs)}))
+    (tmp_path / "result.json").write_text(json.dumps({"rows": [row.to_json() for row in rows(*runs)]}))
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 """What a study found, as values, as a table, as pictures and as a page in a real browser."""
 
 import csv
+import dataclasses
 import itertools
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 from keras_kd.reporting import figures
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings import summary
+from keras_kd.study.findings.results import StudyResult, VerdictSummary
 from keras_kd.study.runner import RunRecord
 from keras_kd.utils import statistics
 from tests.support.browser import CHROMIUM, probed
@@ -18,51 +20,87 @@ from tests.support.studies import FAILED, found_of, records
 
 
 @pytest.fixture(scope="module")
-def found():
+def result():
     return found_of(records({FAILED}))
 
 
-def accuracies(cell):
-    return [record.result["accuracy"] for run, record in records({FAILED}).items() if run.cell == cell]
+@pytest.fixture(scope="module")
+def found(result):
+    return result.summary
 
 
-def test_findings_are_json(found):
-    assert json.loads(json.dumps(found, allow_nan=False)) == json.loads(json.dumps(found))
+def accuracies(condition):
+    return [record.result.accuracy for run, record in records({FAILED}).items() if run.condition == condition]
 
 
-def test_cells_are_means_over_seeds(found):
-    (cell,) = (cell for cell in found["cells"] if cell["cell"] == "r32w8")
+def test_a_result_comes_back_from_json(result):
+    assert StudyResult.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False))) == result
+
+
+def test_files_have_the_names_of_earlier_versions(result):
+    """Columns beside numbers, in this order, so that their readers go on reading."""
+    values = result.to_json()
+    assert list(values) == [
+        *("grew", "study", "question", "claims", "command", "seeds", "margin", "settings", "dataset"),
+        *("versions", "machine", "verdicts", "cells", "gains", "recoveries", "points", "slope", "curves"),
+        "rows",
+    ]
+    columns = [
+        *("variant", "teacher", "teacher_control", "depth", "width", "dropout", "weight_decay"),
+        *("augmentation", "label_fraction", "temperature", "alpha", "alpha_epochs"),
+    ]
+    assert list(values["cells"][0]) == ["cell", *columns, "label", "accuracy"]
+    assert list(values["gains"][0]) == ["cell", *columns, "label", "gain"]
+    assert list(values["recoveries"][0]) == [
+        *("cell", *columns, "label", "ratio", "low", "high", "drop", "gain")
+    ]
+    assert list(values["points"][0]) == ["run", *columns, "label", "seed", "advantage", "gain"]
+    assert list(values["curves"][0]) == ["cell", *columns, "label", "seeds", "accuracy"]
+    assert list(values["rows"][0]) == [
+        *("run", "cell", *columns, "seed", "status", "accuracy", "loss", "agreement"),
+        *("validation_accuracy", "parameters", "seconds", "teacher_accuracy", "error"),
+    ]
+    assert list(values["verdicts"][0]) == [
+        *("claim", "statement", "rule", "verdict", "p_for", "p_against", "numbers", "missing")
+    ]
+    assert list(values["verdicts"][0]["numbers"][0]["comparison"]) == [
+        *("difference", "effect_size", "p_value", "smallest_p")
+    ]
+
+
+def test_conditions_are_means_over_seeds(found):
+    (one,) = (each for each in found.conditions if each.condition.name == "r32w8")
     values = accuracies("r32w8")
-    assert cell["accuracy"]["mean"] == pytest.approx(np.mean(values))
-    assert cell["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
-    assert (cell["accuracy"]["count"], cell["depth"], cell["label"]) == (3, 32, "residual, w8")
-    (short,) = (cell for cell in found["cells"] if cell["cell"] == FAILED[:-3])
-    assert short["accuracy"]["count"] == 2
+    assert one.accuracy.mean == pytest.approx(np.mean(values))
+    assert one.accuracy.deviation == pytest.approx(np.std(values, ddof=1))
+    assert (one.accuracy.count, one.condition.depth, one.condition.label) == (3, 32, "residual, w8")
+    (short,) = (each for each in found.conditions if each.condition.name == FAILED[:-3])
+    assert short.accuracy.count == 2
 
 
 def test_gains_and_recovery_are_paired(found):
-    cell = "p32w8-kd-r32w8-T4-a0.9"
-    residual, plain, taught = map(np.array, map(accuracies, ("r32w8", "p32w8", cell)))
-    (gain,) = (each["gain"] for each in found["gains"] if each["cell"] == cell)
+    name = "p32w8-kd-r32w8-T4-a0.9"
+    residual, plain, taught = map(np.array, map(accuracies, ("r32w8", "p32w8", name)))
+    (gain,) = (each.gain for each in found.gains if each.condition.name == name)
     expected = statistics.estimate(taught - plain)
-    assert (gain["mean"], gain["low"]) == pytest.approx((expected.mean, expected.low))
-    (back,) = (each for each in found["recoveries"] if each["cell"] == cell)
-    assert back["ratio"] == pytest.approx((taught - plain).mean() / (residual - plain).mean())
-    assert back["low"] < back["ratio"] < back["high"]
-    (none,) = (each for each in found["recoveries"] if each["cell"] == "p20w8-kd-r20w8-T4-a0.9")
-    assert (none["ratio"], none["low"]) == (None, None)
+    assert (gain.mean, gain.low) == pytest.approx((expected.mean, expected.low))
+    (back,) = (each.recovery for each in found.recoveries if each.condition.name == name)
+    assert back.ratio == pytest.approx((taught - plain).mean() / (residual - plain).mean())
+    assert back.low < back.ratio < back.high
+    (none,) = (each.recovery for each in found.recoveries if each.condition.name == "p20w8-kd-r20w8-T4-a0.9")
+    assert (none.ratio, none.low) == (None, None)
 
 
 def test_points_are_gains_beside_advantages(found):
-    (point,) = (each for each in found["points"] if each["run"] == "p20w8-kd-r8w4-T4-a0.9-s1")
-    teacher, plain, taught = (accuracies(cell)[1] for cell in ("r8w4", "p20w8", "p20w8-kd-r8w4-T4-a0.9"))
-    assert point["advantage"] == pytest.approx(teacher - plain)
-    assert point["gain"] == pytest.approx(taught - plain)
-    assert found["slope"]["within_students"]["count"] == 3
+    (point,) = (each for each in found.points if each.run == "p20w8-kd-r8w4-T4-a0.9-s1")
+    teacher, plain, taught = (accuracies(name)[1] for name in ("r8w4", "p20w8", "p20w8-kd-r8w4-T4-a0.9"))
+    assert point.advantage == pytest.approx(teacher - plain)
+    assert point.gain == pytest.approx(taught - plain)
+    assert found.slope.within_students.count == 3
 
 
 def test_the_table_has_a_row_a_run(found, tmp_path):
-    summary.write_csv(found["rows"], tmp_path / "results.csv")
+    summary.write_csv(found.rows, tmp_path / "results.csv")
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert list(rows) == [run.key for run in records()]
@@ -81,7 +119,7 @@ def test_pictures_are_drawn_or_left_out(found):
     for draw in figures.STUDY.values():
         assert figures.pixels(draw(found)).std() > 10
     one_depth = {run: record for run, record in records().items() if not run.is_taught and run.depth == 20}
-    empty = found_of(one_depth)
+    empty = found_of(one_depth).summary
     assert [draw(empty) for draw in figures.STUDY.values()] == [None] * len(figures.STUDY)
 
 
@@ -93,9 +131,9 @@ def test_a_study_in_which_all_failed_still_has_a_page(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def page(found, tmp_path_factory):
+def page(result, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    study_report.write(found, path)
+    study_report.write(result, path)
     return path
 
 
@@ -111,9 +149,9 @@ def test_the_page_says_what_was_found(found, page):
     own = re.sub(r"<script.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.S)
     assert "Is &lt;this&gt; so?" in own
     assert "no &lt;luck&gt;" in own
-    for verdict in found["verdicts"]:
-        assert verdict["claim"] in own
-    assert own.index("Verdicts") < own.index("Accuracy against depth") < own.index("Every cell")
+    for verdict in found.verdicts:
+        assert verdict.claim in own
+    assert own.index("Verdicts") < own.index("Accuracy against depth") < own.index("Every condition")
     assert "python -m experiments.study --study=tried" in own
     assert "undefined" in own
     levels = [int(level) for level in re.findall(r"<h(\d)", own)]
@@ -155,19 +193,20 @@ def test_the_page_works_in_a_browser(page, tmp_path, width):
     assert seen["overflow"] <= 0
 
 
-def test_a_study_that_grew_says_so(found, tmp_path):
-    study_report.write({**found, "grew": True}, tmp_path / "grown.html")
+def test_a_study_that_grew_says_so(result, tmp_path):
+    study_report.write(dataclasses.replace(result, grew=True), tmp_path / "grown.html")
     text = (tmp_path / "grown.html").read_text(encoding="utf-8")
     assert "Runs were added to this study after it had begun" in text
 
 
 def test_words_of_a_verdict():
-    verdict = {"verdict": "supported", "p_for": 0.01, "p_against": 1.0, "missing": None, "claim": "C4"}
+    verdict = VerdictSummary("C4", "It is so.", "The rule.", "supported", p_for=0.01, p_against=1.0)
     assert "Supported." in study_report.sentence(verdict)
-    assert "neither" in study_report.sentence({**verdict, "verdict": "undecided", "missing": "<no> seeds"})
-    assert "&lt;no&gt;" in study_report.sentence({**verdict, "verdict": "undecided", "missing": "<no> seeds"})
+    undecided = dataclasses.replace(verdict, verdict="undecided", missing="<no> seeds")
+    assert "neither" in study_report.sentence(undecided)
+    assert "&lt;no&gt;" in study_report.sentence(undecided)
     assert study_report.amount(0.5, verdict) == "0.50"
-    assert study_report.amount(0.005, {**verdict, "claim": "C1"}) == "+0.5"
+    assert study_report.amount(0.005, dataclasses.replace(verdict, claim="C1")) == "+0.5"
     assert study_report.duration(59 * 60 + 1) == "1 h 0 min"
     assert study_report.duration(61) == "2 min"
 

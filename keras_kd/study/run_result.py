@@ -1,0 +1,43 @@
+"""What a run of a study measured, as it stands in the run's `result.json`."""
+
+import dataclasses
+
+from keras_kd.utils import records
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What one run measured.
+
+    Attributes:
+      accuracy, loss: on test, once, after the last epoch; the loss in nats.
+      agreement: share of test examples for which network and teacher name the same class; None without one.
+      validation_accuracy: after the last epoch.
+      parameters: how many are trained.
+      start: digest of the initial weights; see `weights.digest`.
+      seconds: that the training took.
+      history: `{metric: [value per epoch]}`.
+    """
+
+    accuracy: float
+    loss: float
+    agreement: float | None = None
+    validation_accuracy: float
+    parameters: int
+    start: str
+    seconds: float
+    history: dict
+
+    def to_json(self):
+        values = records.json_values(self)
+        return {name: value for name, value in values.items() if name != "agreement" or value is not None}
+
+    @classmethod
+    def from_json(cls, values):
+        """Raises a ValueError or TypeError for what is no result."""
+        result = records.from_json(cls, values)
+        for name in ("accuracy", "loss", "validation_accuracy", "seconds"):
+            float(getattr(result, name))
+        if not isinstance(result.history, dict) or "val_accuracy" not in result.history:
+            raise ValueError(f"a run's history needs val_accuracy. Received: history={result.history!r:.80}")
+        return result
