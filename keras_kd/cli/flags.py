@@ -21,6 +21,9 @@ RENAMED = {
     "shortcuts": "student_shortcuts",
 }
 
+# Flags that earlier versions did not have, and the one that said it then.
+IMPLIED = {"split_seed": "seed"}
+
 # They say where a run is and how it is started, not what it is.
 NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
@@ -80,6 +83,7 @@ def define_data(values):
     data = Group(values, "data")
     data.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     data.number("validation_fraction", 0.1, "Share of train set aside.")
+    data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", lowest=0)
 
 
 def define_settings(values):

@@ -6,14 +6,14 @@ import pathlib
 import keras
 
 from keras_kd.cli import console, flags
-from keras_kd.data import datasets, sampling
+from keras_kd.data import datasets, provenance, sampling
 from keras_kd.distillation import cache_logits, compatibility
 from keras_kd.export import saved_model
 from keras_kd.models import registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, run_dir
+from keras_kd.utils import backend, progress, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -23,7 +23,7 @@ def load_dataset(values):
     dataset = datasets.load(
         values.dataset,
         validation_fraction=values.validation_fraction,
-        seed=values.seed,
+        seed=values.split_seed,
         data_dir=values.data_dir,
     )
     sampling.batch_schedule(dataset, values.batch_size)
@@ -54,7 +54,8 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     """
     path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
     earlier = flags.RENAMED | dict.fromkeys(flags.NOT_OF_THE_RUN)
-    run = run_dir.RunDir(path, flags.as_text(values, only_given), changeable, renamed=earlier)
+    given = flags.as_text(values, only_given)
+    run = run_dir.RunDir(path, given, changeable, renamed=earlier, implied=flags.IMPLIED)
     if not values.overwrite:
         run.check_flags()
     _check_parent(run.path)
@@ -149,6 +150,9 @@ def new_teacher(values, dataset, settings):
     """The untrained teacher that flags ask for, from the settings' seed, or the one in a file."""
     if not values.teacher:
         return _network(dataset, settings, values.teacher_depth, values.teacher_width, True)
+    remark = provenance.split_remark(values.teacher, dataset)
+    if remark:
+        progress.say(remark)
     with strategy.scope(settings):
         return serialization.load_model(values.teacher)
 

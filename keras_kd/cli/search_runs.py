@@ -64,7 +64,7 @@ def write_best(values, run, own, settings, result):
         "teacher_logits": absolute(values.teacher_logits),
         "out": f"{absolute(run.path)}-best",
     }
-    same = ("validation_fraction", "student_depth", "student_width", "student_shortcuts")
+    same = ("validation_fraction", "split_seed", "student_depth", "student_width", "student_shortcuts")
     chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
     chosen |= result["best"]["values"]
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]

@@ -52,6 +52,7 @@ def main(values):
         threads=values.threads,
         data_dir=values.data_dir,
         validation_fraction=values.validation_fraction,
+        split_seed=values.split_seed,
     )
     study_display.print_plan(study)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train

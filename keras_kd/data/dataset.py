@@ -44,6 +44,7 @@ class Dataset:
       class_names: one string per class.
       flips: whether a mirrored image shows the same class.
       moments_of: the images whose mean and deviation normalise all; None: those of train.
+      split_seed: which part of train became validation.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Dataset:
     class_names: tuple[str, ...]
     flips: bool
     moments_of: np.ndarray | None = None
+    split_seed: int = 0
 
     @property
     def image_shape(self):
@@ -87,10 +89,22 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self):
-        """16 hex digits that differ when any image, label or split does."""
+        """16 hex digits that differ when any image, label or split does, what normalises, or `flips`."""
+        digest = hashlib.sha256(f"{self.examples_fingerprint} {self.flips}".encode())
+        if self.moments_of is not None:
+            _update(digest, self.moments_of)
+        return digest.hexdigest()[:16]
+
+    @functools.cached_property
+    def examples_fingerprint(self):
+        """16 hex digits of the images, labels and splits alone: the fingerprint of earlier versions."""
         digest = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
-            for array in (split.images, split.labels):
-                digest.update(str(array.shape).encode())
-                digest.update(np.ascontiguousarray(array).data)
+            _update(digest, split.images)
+            _update(digest, split.labels)
         return digest.hexdigest()[:16]
+
+
+def _update(digest, array):
+    digest.update(str(array.shape).encode())
+    digest.update(np.ascontiguousarray(array).data)

@@ -1,7 +1,8 @@
 """Image classification data as NumPy arrays: `load(name)`.
 
 Images stay uint8 `[n, height, width, channels]`, labels int64 `[n]`. Validation is a
-stratified part of train that depends on the seed; test never does.
+stratified part of train that depends on `seed` alone, which is no training's: a network that was
+trained under any seed has not seen it. Test depends on nothing.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
         different sizes need one to be resized to: `tf_flowers:64` makes them 64x64.
       validation_fraction: share of train that becomes validation, in (0, 1); without effect
         where the data come with a validation split.
-      seed: which part of train becomes validation.
+      seed: which part of train becomes validation; the same in every training that is compared.
       data_dir: where tensorflow-datasets keeps its data.
 
     Returns:
@@ -59,7 +60,7 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
     if "validation" not in splits:
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
-    return Dataset(str(name), **splits, class_names=class_names, flips=flips)
+    return Dataset(str(name), **splits, class_names=class_names, flips=flips, split_seed=seed)
 
 
 def subset(dataset, share, seed=0):

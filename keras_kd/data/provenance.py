@@ -12,7 +12,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
     Args:
       folder: of the run.
       result: its `result.json`.
-      seed: of the split, for a study that has several.
+      seed: of the training; earlier versions split by it.
       name: where the dataset is, if it has moved.
       data_dir: where tensorflow-datasets keeps its data.
 
@@ -20,6 +20,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
       ValueError: if what is found is another one.
     """
     described = result["dataset"]
+    is_earlier = "split_seed" not in described
 
     def load(seed):
         return datasets.load(
@@ -29,15 +30,43 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
             data_dir=data_dir,
         )
 
-    first = result.get("seeds", [seed])[0]  # the fingerprint is that of its split
+    # Where each seed had a split of its own, the fingerprint is that of the first.
+    first = result.get("seeds", [seed])[0] if is_earlier else described["split_seed"]
     dataset = load(first)
     sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
-    if sizes != described["examples"] or dataset.fingerprint != described["fingerprint"]:
+    fingerprint = dataset.examples_fingerprint if is_earlier else dataset.fingerprint
+    if sizes != described["examples"] or fingerprint != described["fingerprint"]:
         raise ValueError(
             f"the dataset {name or described['name']!r} is not the one of {folder} (fingerprint "
             f"{described['fingerprint']}): say where that is"
         )
-    return dataset if seed == first else load(seed)
+    return load(seed) if is_earlier and seed != first else dataset
+
+
+def split_remark(network, dataset):
+    """What is to be known of a network that was trained on another split of a dataset, else None.
+
+    Args:
+      network: path of its file in the folder of its run.
+      dataset: the `Dataset` whose validation split measures what it teaches.
+    """
+    try:
+        result = json.loads((pathlib.Path(network).parent / "result.json").read_text(encoding="utf-8"))
+        described, seed = result["dataset"], result["seed"]
+        name, split_seed = described["name"], described.get("split_seed", seed)
+        is_same_size = sum(described["examples"].values()) == sum(
+            len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # it is no run's, and nothing is known
+    same = pathlib.Path(name).name == pathlib.Path(dataset.name).name and is_same_size
+    known = {dataset.fingerprint, dataset.examples_fingerprint}
+    if not same or described.get("fingerprint") in known:
+        return None
+    return (
+        f"{network} was trained on another part of {dataset.name} (split_seed={split_seed}), so it may have "
+        f"seen this run's validation images: what is measured on them looks better than it is"
+    )
 
 
 def _validation_fraction(folder, described):

@@ -80,7 +80,7 @@ class Run:
       teacher: a `Teacher`, where the variant has one.
       temperature, alpha: as for `keras_kd.Distiller`.
       alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
-      seed: of the initial weights, the batches and the validation split.
+      seed: of the initial weights and the batches.
 
     Raises:
       ValueError: for a value that an axis does not have; the message begins with the axis's name.

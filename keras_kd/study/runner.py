@@ -28,7 +28,7 @@ ATTEMPTS = 3
 # Seconds that a lost worker may take to end, once its run was begun again elsewhere.
 LOST_WORKER = 60.0
 
-VERSION = 2  # of what a run's folder holds and how it is trained
+VERSION = 3  # of what a run's folder holds and how it is trained
 
 _STUDY = "study.json"
 

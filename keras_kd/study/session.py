@@ -49,12 +49,13 @@ class StudySession:
       folder: of the study.
       threads: of TensorFlow in each run, for one operation: other numbers round otherwise.
       data_dir, validation_fraction: as for `keras_kd.data.load`.
+      split_seed: which part of train is validation, for all runs.
 
     Raises:
       ValueError: if the data or the recipe do not fit some of the runs.
     """
 
-    def __init__(self, study, folder, *, threads=1, data_dir=None, validation_fraction=0.1):
+    def __init__(self, study, folder, *, threads=1, data_dir=None, validation_fraction=0.1, split_seed=0):
         self.study = study
         self._threads = threads
         is_file = study.dataset.endswith(".npz")
@@ -63,9 +64,10 @@ class StudySession:
             study.settings,
             data_dir and _absolute(data_dir),
             validation_fraction,
+            split_seed,
         )
         self._trainer.check(study.runs)
-        self._dataset = self._trainer.load(study.seeds[0])
+        self._dataset = self._trainer.load()
         self._described = description.describe(self._dataset, study.settings)
         self._described["dataset"]["name"] = study.dataset
         self._runner = runner.Study(folder, study.runs, self._identity())

@@ -32,16 +32,18 @@ class RunTrainer:
       dataset: name, as for `datasets.load`.
       settings: the `config.Settings` of all runs; a run has its own seed, weight decay and augmentation.
       data_dir, validation_fraction: as for `datasets.load`.
+      split_seed: the same for all runs: see `datasets.load`.
     """
 
     dataset: str
     settings: config.Settings
     data_dir: str | None = None
     validation_fraction: float = 0.1
+    split_seed: int = 0
 
-    def load(self, seed):
-        """The dataset as runs of a seed see it."""
-        return _load(self.dataset, self.validation_fraction, seed, self.data_dir)
+    def load(self):
+        """The dataset as all runs see it."""
+        return _load(self.dataset, self.validation_fraction, self.split_seed, self.data_dir)
 
     def check(self, runs):
         """Loads the data and tries what could fail in some runs alone.
@@ -50,7 +52,7 @@ class RunTrainer:
           ValueError: if a batch is larger than the training examples of some run, or a class has none.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
-            dataset = datasets.subset(self.load(runs[0].seed), fraction, runs[0].seed)
+            dataset = datasets.subset(self.load(), fraction, runs[0].seed)
             inputs.batch_schedule(dataset, self.settings)
 
     def __call__(self, run, study_folder):
@@ -67,7 +69,7 @@ class RunTrainer:
         folder = study_folder / "runs" / run.key
         settings = self.settings_of(run)
         strategy.prepare(settings)
-        dataset = datasets.subset(self.load(run.seed), run.label_fraction, run.seed)
+        dataset = datasets.subset(self.load(), run.label_fraction, run.seed)
         network = build(run, dataset, settings)
         start = weights.digest(network)
         teacher = None

@@ -17,6 +17,7 @@ def describe(dataset, settings):
         "dataset": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
+            "split_seed": dataset.split_seed,
             "examples": sizes,
             "image_shape": list(dataset.image_shape),
             "classes": dataset.num_classes,

@@ -72,7 +72,7 @@ _LATEST_IMAGES = {}  # so that networks that are trained one after the other sha
 
 def _images(data):
     dataset, drawn = data.dataset, data.schedule.augmentation
-    key = (dataset.fingerprint, dataset.mean.tobytes(), dataset.std.tobytes(), drawn.name)
+    key = (dataset.fingerprint, drawn.name)
     if key not in _LATEST_IMAGES:
         _LATEST_IMAGES.clear()
         _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)

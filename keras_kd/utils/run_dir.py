@@ -42,16 +42,19 @@ class RunDir:
       flags: `{name: text}`: what the run is asked to do.
       changeable: names of flags that may be others when the run is taken up again.
       renamed: `{name: name now}` of flags that earlier versions wrote down; None for one that does not count.
+      implied: `{name: other name}` of flags that earlier versions did not have: the other one's value was
+        theirs.
 
     Raises:
       ValueError: if the path holds something else, or a run with other flags.
     """
 
-    def __init__(self, path, flags, changeable=(), renamed=None):
+    def __init__(self, path, flags, changeable=(), renamed=None, implied=None):
         self.path = pathlib.Path(path)
         self.flags = flags
         self._changeable = changeable
         self._renamed = renamed or {}
+        self._implied = implied or {}
         if not self.path.name:
             raise ValueError(f"a run needs a folder of its own. Received: {str(path)!r}")
         if self.path.exists() and not self._is_run():
@@ -77,6 +80,8 @@ class RunDir:
         begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
         begun = {self._renamed.get(name, name): value for name, value in begun.items()}
         begun.pop(None, None)
+        earlier = {name: begun[source] for name, source in self._implied.items() if source in begun}
+        begun = earlier | begun
         changes = [
             f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
             for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))

@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 from absl import flags as absl_flags
 
@@ -66,3 +67,15 @@ def test_where_a_run_is_and_how_it_starts_is_no_part_of_it():
     values = values_of("distill", "--out=a", "--overwrite", "--saved_models=b")
     assert not {"out", "overwrite", "saved_models", "debug", "flagfile"} & set(flags.as_text(values))
     assert set(flags.as_text(values)) >= {"dataset", "epochs", "seed", "alpha", "student_depth"}
+
+
+def test_every_seed_has_the_same_validation_images(npz):
+    pytest.importorskip("tensorflow")
+    from keras_kd.cli import runs
+
+    def validation(*arguments):
+        return runs.load_dataset(values_of("distill", f"--dataset={npz}", *arguments)).validation.images
+
+    first = validation("--seed=0")
+    np.testing.assert_array_equal(first, validation("--seed=1"))
+    assert not np.array_equal(first, validation("--seed=1", "--split_seed=1"))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -52,6 +54,15 @@ def test_the_fingerprint_differs_with_a_pixel_a_label_or_a_split(npz, tmp_path, 
     arrays["x_test"][0, 0, 0, 0] ^= 1
     np.savez(tmp_path / "other.npz", **arrays)
     assert dataset.fingerprint != datasets.load(tmp_path / "other.npz").fingerprint
+
+
+def test_the_fingerprint_differs_with_what_normalises_and_with_flips(npz):
+    dataset = datasets.load(npz)
+    given = dataclasses.replace(dataset, moments_of=dataset.test.images)
+    others = [given, dataclasses.replace(dataset, moments_of=dataset.test.images[:5])]
+    others += [dataclasses.replace(dataset, flips=not dataset.flips), dataset]
+    assert len({each.fingerprint for each in others}) == 4
+    assert len({each.examples_fingerprint for each in others}) == 1
 
 
 def test_npz_takes_grey_images_column_labels_and_its_own_validation(tmp_path, rng):

@@ -53,7 +53,7 @@ def network_of(folder, run):
 def test_twins_start_from_the_same_weights(trainer, trained):
     _, results = trained
     assert len({result.start for result in results.values()}) == 1
-    dataset = trainer.load(3)
+    dataset = trainer.load()
     networks = [worker.build(run, dataset, SETTINGS) for run in (TWIN, TAUGHT)]
     assert same(*map(weights_of, networks))
     assert weights.digest(networks[0]) == results[TWIN].start
@@ -65,7 +65,7 @@ def test_a_result_is_what_the_saved_network_measures(trainer, trained):
     folder, results = trained
     teacher, network = network_of(folder, TWIN), network_of(folder, TAUGHT)
     result = results[TAUGHT]
-    measured = evaluation.evaluate(network, trainer.load(3), teacher=teacher)
+    measured = evaluation.evaluate(network, trainer.load(), teacher=teacher)
     assert measured == pytest.approx({name: getattr(result, name) for name in measured}, rel=1e-5)
     assert result.parameters == sum(np.prod(w.shape) for w in network.trainable_weights)
     assert result.validation_accuracy == result.history["val_accuracy"][-1]
@@ -76,7 +76,7 @@ def test_a_result_is_what_the_saved_network_measures(trainer, trained):
 
 def test_a_taught_run_is_what_distill_gives(trainer, trained):
     folder, results = trained
-    dataset = trainer.load(3)
+    dataset = trainer.load()
     settings = dataclasses.replace(SETTINGS, seed=3)
     student = worker.build(TAUGHT, dataset, settings)
     teacher = network_of(folder, TWIN)
@@ -93,7 +93,7 @@ def test_teachers_are_asked_once_and_controls_teach_something_else(trained):
 
 
 def test_an_untrained_teacher_is_not_the_students_start(trainer):
-    dataset = trainer.load(3)
+    dataset = trainer.load()
     teacher = worker.teacher_network(UNTRAINED, dataset, trainer.settings_of(TWIN), None)
     assert not same(weights_of(teacher), weights_of(worker.build(TAUGHT, dataset, SETTINGS)))
 
@@ -113,7 +113,7 @@ def test_fewer_labels_mean_fewer_examples_and_as_many_steps(trainer, tmp_path):
     run = dataclasses.replace(TAUGHT.alone, label_fraction=0.5)
     (result,) = do(trainer, tmp_path, run).values()
     assert len(result.history["loss"]) == 4
-    whole = trainer.load(3)
+    whole = trainer.load()
     part = datasets.subset(whole, 0.5, 3)
     assert len(part.train.labels) == len(whole.train.labels) / 2
     assert set(np.unique(part.train.labels)) == set(range(4))
@@ -126,7 +126,7 @@ def test_fewer_labels_mean_fewer_examples_and_as_many_steps(trainer, tmp_path):
 @pytest.mark.parametrize("share", [0.0, 1.5, 0.02])
 def test_too_few_labels_are_refused(trainer, share):
     with pytest.raises(ValueError, match=r"share of training examples|aside|there is no example"):
-        datasets.subset(trainer.load(0), share)
+        datasets.subset(trainer.load(), share)
 
 
 def test_a_run_taken_up_again_is_the_same_bit_for_bit(trainer, trained, tmp_path, monkeypatch):

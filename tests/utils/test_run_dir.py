@@ -153,3 +153,13 @@ def test_a_patient_process_waits_for_the_other(tmp_path):
     threading.Timer(0.7, held.close).start()
     with second.claimed(patience=30.0):
         assert second.result() == {"done": 1}
+
+
+def test_a_flag_that_did_not_exist_was_what_another_one_said(tmp_path):
+    with run_dir.RunDir(tmp_path / "run", {"seed": "3"}).claimed():
+        pass
+    implied = {"split_seed": "seed"}
+    run_dir.RunDir(tmp_path / "run", {"seed": "3", "split_seed": "3"}, implied=implied).check_flags()
+    now = run_dir.RunDir(tmp_path / "run", {"seed": "3", "split_seed": "0"}, implied=implied)
+    with pytest.raises(ValueError, match="--split_seed was 3 and is 0: give those to go on"):
+        now.check_flags()

@@ -1,0 +1,69 @@
+"""A run's data are found again, also those of versions that split by the training's seed."""
+
+import json
+
+import pytest
+
+from keras_kd.data import datasets, provenance
+
+
+def result_of(dataset, seed, **changes):
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    described = {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split_seed": dataset.split_seed,
+        "examples": {name: len(split.labels) for name, split in splits.items()},
+    } | changes
+    described = {name: value for name, value in described.items() if value is not None}
+    return {"seed": seed, "dataset": described}
+
+
+def earlier_result_of(dataset, seed):
+    return result_of(dataset, seed, split_seed=None, fingerprint=dataset.examples_fingerprint)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "flags.cfg").write_text("--validation_fraction=0.1\n")
+    return tmp_path
+
+
+def test_the_split_is_that_of_the_result_whatever_the_seed(npz, folder):
+    dataset = datasets.load(npz, seed=5)
+    found = provenance.load_dataset(folder, result_of(dataset, seed=2), 2)
+    assert found.fingerprint == dataset.fingerprint
+
+
+def test_an_earlier_run_was_split_by_its_seed(npz, folder):
+    dataset = datasets.load(npz, seed=2)
+    found = provenance.load_dataset(folder, earlier_result_of(dataset, 2), 2)
+    assert found.fingerprint == dataset.fingerprint
+
+
+def test_an_earlier_study_was_split_by_each_seed(npz, folder):
+    result = earlier_result_of(datasets.load(npz, seed=0), 0) | {"seeds": [0, 1]}
+    found = provenance.load_dataset(folder, result, 1)
+    assert found.fingerprint == datasets.load(npz, seed=1).fingerprint
+
+
+def test_other_data_are_refused(npz, folder):
+    result = result_of(datasets.load(npz), 0, fingerprint="0" * 16)
+    with pytest.raises(ValueError, match="is not the one of"):
+        provenance.load_dataset(folder, result, 0)
+
+
+def test_a_teacher_that_may_have_seen_the_validation_images_is_told(npz, folder):
+    teacher = folder / "teacher.keras"
+    dataset = datasets.load(npz)
+    assert provenance.split_remark(teacher, dataset) is None
+    for result, told in (
+        (result_of(dataset, 7), False),
+        (earlier_result_of(dataset, 0), False),
+        (result_of(datasets.load(npz, seed=3), 0), True),
+        (earlier_result_of(datasets.load(npz, seed=3), 3), True),
+        (result_of(datasets.load("digits", seed=3), 0), False),
+        ({"dataset": []}, False),
+    ):
+        (folder / "result.json").write_text(json.dumps(result))
+        assert ("split_seed=3" in (provenance.split_remark(teacher, dataset) or "")) == told
