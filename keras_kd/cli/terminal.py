@@ -32,16 +32,16 @@ def print_comparison(networks, effects):
 
 
 def print_files(files):
-    """The table of exported files, as in their manifest."""
+    """The table of `formats.ExportedFile`s."""
     rows = [
         {
-            "file": each["file"],
-            "kind": each["kind"],
-            "images": str(each["images"]),
-            "MB": f"{each['bytes'] / 1e6:.2f}",
-            "logits differ by": f"{each['max_logit_difference']:.1e}",
-            "same class": console.percent(each["same_class"]),
-            "accuracy": console.percent(each["accuracy"]),
+            "file": each.file,
+            "kind": each.kind,
+            "images": str(each.parity.images),
+            "MB": f"{each.bytes / 1e6:.2f}",
+            "logits differ by": f"{each.parity.max_logit_difference:.1e}",
+            "same class": console.percent(each.parity.same_class),
+            "accuracy": console.percent(each.parity.accuracy),
         }
         for each in files
     ]
@@ -53,7 +53,7 @@ _PER_TABLE = 4
 
 
 def print_costs(networks, threads):
-    """What networks cost, as in `costs.json`."""
+    """The table of `cost_results.NetworkCost`s."""
     for start in range(0, len(networks), _PER_TABLE):
         columns, rows = cost_report.rows(networks[start : start + _PER_TABLE])
         title = f"What it costs, one image; {threads} thread(s)"

@@ -10,20 +10,18 @@ import time
 import keras
 
 from keras_kd.data import provenance
-from keras_kd.export import cost_report, formats, model_card, parity
+from keras_kd.export import cost_report, formats, model_card
+from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import serialization, weights
 from keras_kd.models.cost import BYTES
 from keras_kd.training.comparison import NETWORK_FILES
-from keras_kd.utils import files, run_dir
+from keras_kd.utils import files, records, run_dir
 
 CARD = "README.md"
 MANIFEST = "export.json"
 COSTS = "costs.json"
-
-# What a manifest says of each file.
-_TOLD = ("file", "format", "kind", "batch", "folded", "bytes", *parity.Parity.__dataclass_fields__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +41,31 @@ class Source:
     network: keras.Model
     dataset: object
     result: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What `export.json` says of a folder of exported files.
+
+    Attributes:
+      model: path of the .keras file.
+      run: folder of its run; None in folders of older versions.
+      digest: of its weights.
+      files: `formats.ExportedFile`s.
+    """
+
+    model: str
+    digest: str
+    files: tuple[formats.ExportedFile, ...]
+    run: str | None = None
+
+    def to_json(self):
+        files = [each.to_json() for each in self.files]
+        return {"model": self.model, "run": self.run, "digest": self.digest, "files": files}
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values)
 
 
 def jobs(names, kinds, target):
@@ -82,10 +105,8 @@ def check_target(path, source):
     if not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
         raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
     listed = _manifest(path)
-    if listed and listed["run"] not in (None, run_of(source)):
-        raise FileExistsError(
-            f"{path} holds the files of another run, {listed['run']}: choose another folder"
-        )
+    if listed and listed.run not in (None, run_of(source)):
+        raise FileExistsError(f"{path} holds the files of another run, {listed.run}: choose another folder")
 
 
 def run_of(source):
@@ -94,24 +115,22 @@ def run_of(source):
 
 
 def begin(target, part, digest):
-    """Makes the folder `part` with what `target` has of the same network; returns what its manifest lists."""
+    """Makes the folder `part` with what `target` has of the same network; returns its `ExportedFile`s."""
     kept = _manifest(target)
-    if kept and kept["digest"] == digest:
+    if kept and kept.digest == digest:
         shutil.copytree(target, part)
-        return [each for each in kept["files"] if (part / each["file"]).is_file()]
+        return [each for each in kept.files if (part / each.file).is_file()]
     part.mkdir(parents=True)
     return []
 
 
 def _manifest(folder):
-    """What an earlier export wrote of itself; None if there is none."""
+    """The `Manifest` of an earlier export; None if there is none."""
     path = folder / MANIFEST
     if not path.is_file():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        files = [{name: each[name] for name in _TOLD} for each in kept["files"]]
-        return {"digest": kept["digest"], "run": kept.get("run"), "files": files}
+        return Manifest.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged or of an older version: delete {folder}, and write it again"
@@ -119,14 +138,14 @@ def _manifest(folder):
 
 
 def write_manifest(source, folder, manifest):
-    """Writes the manifest and the card."""
-    files.write_json(manifest, folder / MANIFEST)
+    """Writes a `Manifest` and the card."""
+    files.write_json(manifest.to_json(), folder / MANIFEST)
     write_card(source, folder)
 
 
 def write_card(source, folder):
     """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = _manifest(folder)
     cost, measured = cost_module.cost(source.network), folder / COSTS
     model_card.write(
         folder / CARD,
@@ -135,27 +154,28 @@ def write_card(source, folder):
         classes=source.dataset.num_classes,
         shape=list(source.dataset.image_shape),
         class_names=list(source.dataset.class_names or ()),
-        files=manifest["files"],
-        model=manifest["model"],
-        digest=manifest["digest"],
+        files=manifest.files,
+        model=manifest.model,
+        digest=manifest.digest,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
-        measured=_measured(json.loads(measured.read_text(encoding="utf-8"))) if measured.is_file() else None,
+        measured=_measured(measured) if measured.is_file() else None,
         recipe=_recipe(source),
         accuracy=accuracy(source.result, source.path.name),
-        quantised=any(file["kind"] != "float32" for file in manifest["files"]),
+        quantised=any(file.kind != "float32" for file in manifest.files),
     )
 
 
-def _measured(found):
-    """What the cost card says, for a table, and where it was measured."""
-    columns, rows = cost_report.rows(found["networks"])
+def _measured(path):
+    """What a cost card says, for a table, and where it was measured."""
+    card = CostCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+    columns, rows = cost_report.rows(card.networks)
     return {
         "columns": columns,
         "rows": rows,
-        "threads": found["threads"],
-        "processor": found["machine"]["processor"],
+        "threads": card.threads,
+        "processor": card.machine["processor"],
     }
 
 
@@ -248,7 +268,7 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
       check_stop: is called before each file; what it raises leaves the folder as it was.
 
     Returns:
-      `[{"file", "format", "kind", ...}]`, as in the manifest.
+      The `formats.ExportedFile`s of the manifest.
 
     Raises:
       FileExistsError: if the folder holds something else, or the files of another run.
@@ -256,22 +276,19 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
     """
     check_target(target, source)
     digest = weights.digest(source.network)
-    about = {"model": str(source.path), "run": run_of(source), "digest": digest}
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, part, ignore_errors=True)
-        listed = begin(target, part, about["digest"])
+        listed = begin(target, part, digest)
         written = []
         for job in jobs(config.formats, config.kinds, target):
             check_stop(f"{target} left as it was")
             written.append(_write_checked(job, source, part, config))
-        names = {each["file"] for each in written}
-        written += [each for each in listed if each["file"] not in names]
-        written.sort(
-            key=lambda each: (formats.FORMATS.index(each["format"]), formats.KINDS.index(each["kind"]))
-        )
-        write_manifest(source, part, about | {"files": written})
+        names = {each.file for each in written}
+        written += [each for each in listed if each.file not in names]
+        written.sort(key=lambda each: (formats.FORMATS.index(each.format), formats.KINDS.index(each.kind)))
+        write_manifest(source, part, Manifest(str(source.path), digest, tuple(written), run_of(source)))
         files.replace_folder(part, target)
     return written
 
@@ -281,5 +298,5 @@ def _write_checked(job, source, folder, config):
     options = {"batch": config.batch, "fold": config.fold, "tolerance": config.tolerance}
     found = formats.write(job, source, folder, count=config.images, **options)
     formats.check(found, tolerance=config.tolerance, same_class=config.same_class)
-    print(f"{found['file']}: written and compared in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{found.file}: written and compared in {time.monotonic() - began:.0f} s", flush=True)
     return found

@@ -10,9 +10,9 @@ import tempfile
 import numpy as np
 
 from keras_kd.export import bundle, cost_report, formats, latency, litert, signature, twins
+from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import convert, session
-from keras_kd.models import cost, folding
-from keras_kd.models.resnet import cifar_resnet, imagenet_resnet
+from keras_kd.models import cost, folding, registry
 from keras_kd.reporting import html
 from keras_kd.utils import environment, files, progress
 
@@ -54,7 +54,7 @@ def compare_names(names, folder, config, command, check_stop=lambda done: None):
       check_stop: is called between measurements; what it raises ends them.
 
     Returns:
-      `(networks, paths)`: as in `costs.json`, and `{name: path}` of what was written.
+      `(networks, paths)`: `cost_results.NetworkCost`s, and `{name: path}` of what was written.
     """
     networks = {name: _network(name, config.fold) for name in names}
     depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in networks)
@@ -71,8 +71,9 @@ def _network(name, fold):
         )
     depth, shortcuts = int(match[2]), match[1] == "resnet"
     large = depth in (18, 34, 50, 101, 152)
-    build, (shape, classes) = (imagenet_resnet, _LARGE) if large else (cifar_resnet, _SMALL)
-    return twins.Compared(build(depth, shape, classes, shortcuts=shortcuts), fold=fold and not match[3])
+    builder, (shape, classes) = ("imagenet_resnet", _LARGE) if large else ("cifar_resnet", _SMALL)
+    spec = registry.format_spec(builder, depth, shortcuts=shortcuts)
+    return twins.Compared(registry.build(spec, shape, classes), fold=fold and not match[3])
 
 
 def compare_twins(source, target, config, command, check_stop=lambda done: None):
@@ -95,31 +96,46 @@ def compare_twins(source, target, config, command, check_stop=lambda done: None)
 
 def _compare(networks, groups, folder, dataset, config, command, check_stop):
     """Counts, measures and writes; see `compare_names`."""
-    described = [
-        cost_report.describe(label, cost.cost(each.network)) | {"accuracy": each.accuracy}
+    costs = {
+        label: NetworkCost.counted(label, cost.cost(each.network), each.accuracy)
         for label, each in networks.items()
-    ]
-    with tempfile.TemporaryDirectory() as place:
-        for about in described:
-            check_stop("no costs written")
-            network = networks[about["label"]]
-            about |= _convert(about["label"], network, dataset, pathlib.Path(place), config.threads)
-        _time(described, networks, dataset, config, check_stop)
-    found = {
-        "command": command,
-        "threads": config.threads,
-        "machine": environment.machine(),
-        "versions": environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx"),
-        "networks": described,
     }
-    found = files.plain_values(found)
-    files.write_json(found, folder / bundle.COSTS)
-    _write_page(found, groups, folder / "costs.html")
-    return found["networks"], {"costs": folder / "costs.html", "numbers": folder / bundle.COSTS}
+    with tempfile.TemporaryDirectory() as place:
+        converted = {}
+        for label, network in networks.items():
+            check_stop("no costs written")
+            converted[label] = _convert(label, network, dataset, pathlib.Path(place), config.threads)
+        latencies = _time(converted, networks, dataset, config, check_stop)
+    costs = {
+        label: dataclasses.replace(
+            each, arena=converted[label].arena, files=converted[label].files, latency=latencies[label]
+        )
+        for label, each in costs.items()
+    }
+    versions = environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx")
+    card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()))
+    files.write_json(card.to_json(), folder / bundle.COSTS)
+    _write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
+    return card.networks, {"costs": folder / "costs.html", "numbers": folder / bundle.COSTS}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Converted:
+    """A network in all formats.
+
+    Attributes:
+      arena: `{dtype: bytes}` that LiteRT takes.
+      files: `{format: bytes}`.
+      sessions: `{runtime: function from images to logits}`.
+    """
+
+    arena: dict
+    files: dict
+    sessions: dict
 
 
 def _convert(label, compared, dataset, folder, threads):
-    """Writes a network in all formats; LiteRT's arenas, sizes of files, and what runs them."""
+    """Writes a network in all formats; returns a `_Converted`."""
     print(f"{label}: converting", flush=True)
     network = signature.float32_copy(compared.network)
     if compared.fold:
@@ -130,21 +146,21 @@ def _convert(label, compared, dataset, folder, threads):
     images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])
     litert.convert(network, integers, dataset=dataset, kind="full_integer", calibration=images)
     convert(network, onnx, dataset=dataset)
-    return {
-        "arena": {"float32": litert.arena(lite), "uint8": litert.arena(integers)},
-        "files": {
+    return _Converted(
+        arena={"float32": litert.arena(lite), "uint8": litert.arena(integers)},
+        files={
             "SavedModel": formats.size_of_saved_model(tensorflow),
             "LiteRT": lite.stat().st_size,
             "LiteRT, full integer": integers.stat().st_size,
             "ONNX": onnx.stat().st_size,
         },
-        "sessions": {
+        sessions={
             "TensorFlow": _saved_model(tensorflow),
             "LiteRT": litert.session(lite, threads),
             "LiteRT, full integer": litert.session(integers, threads),
             "ONNX Runtime": session(onnx, threads),
         },
-    }
+    )
 
 
 # Random images that say what ranges feature maps have, of a network without a dataset.
@@ -155,12 +171,10 @@ def _noise(count, shape):
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def _time(described, networks, dataset, config, check_stop):
-    """Puts latencies in the place of sessions: networks take turns, for each runtime and batch."""
-    sessions = {about["label"]: about.pop("sessions") for about in described}
-    runtimes = list(sessions[described[0]["label"]])
-    for about in described:
-        about["latency"] = {runtime: {} for runtime in runtimes}
+def _time(converted, networks, dataset, config, check_stop):
+    """`{label: {runtime: {batch: Latency}}}`: networks take turns, for each runtime and batch."""
+    runtimes = list(next(iter(converted.values())).sessions)
+    latencies = {label: {runtime: {} for runtime in runtimes} for label in converted}
     shapes = {
         name: dataset.image_shape if dataset else each.network.input_shape[1:]
         for name, each in networks.items()
@@ -172,14 +186,15 @@ def _time(described, networks, dataset, config, check_stop):
             check_stop("no costs written")
             print(f"{runtime}: timing batches of {batch}", flush=True)
             calls = {
-                name: functools.partial(sessions[name][runtime], _noise(batch, shape))
+                name: functools.partial(converted[name].sessions[runtime], _noise(batch, shape))
                 for name, shape in shapes.items()
             }
             found = latency.measure(
                 calls, calls=config.calls, after_turn=functools.partial(bar.advance, task)
             )
-            for about in described:
-                about["latency"][runtime][str(batch)] = vars(found[about["label"]])
+            for label, measured in found.items():
+                latencies[label][runtime][str(batch)] = measured
+    return latencies
 
 
 def _saved_model(path):
@@ -207,19 +222,18 @@ def set_threads(threads):
         ) from error
 
 
-def _write_page(found, groups, path):
-    networks = {network["label"]: network for network in found["networks"]}
-    computer = found["machine"]
+def _write_page(card, groups, path):
+    computer = card.machine
     html.write(
         "view.html",
         path,
         title="What it costs to run",
-        lead=f"{', '.join(networks)}: counted and measured.",
-        sections=cost_report.sections([[networks[label] for label in group] for group in groups]),
-        command=found["command"],
+        lead=f"{', '.join(network.label for network in card.networks)}: counted and measured.",
+        sections=cost_report.sections(groups),
+        command=card.command,
         facts={
             "machine": f"{computer['processor']}, {computer['cores']} cores",
-            "threads of each runtime": found["threads"],
-            "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
+            "threads of each runtime": card.threads,
+            "versions": ", ".join(f"{name} {version}" for name, version in card.versions.items()),
         },
     )

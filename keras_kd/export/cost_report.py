@@ -1,7 +1,4 @@
-"""What networks cost, as tables and as pictures of the memory that their feature maps hold.
-
-A network is `{"label": ..., **plain values of a costs.Cost}`, with what was measured beside that: see `rows`.
-"""
+"""What networks cost, as tables and as pictures of the memory that their feature maps hold."""
 
 import numpy as np
 
@@ -12,59 +9,37 @@ from keras_kd.reporting import figures, formatting, html
 KILOBYTE, MEGABYTE = 1e3, 1e6
 
 
-def describe(label, cost):
-    """A `cost.Cost` as plain values.
-
-    Args:
-      label: of the network.
-      cost: the `cost.Cost`.
-    """
-    return {
-        "label": label,
-        "parameters": cost.parameters,
-        "multiply_adds": cost.multiply_adds,
-        "peak": {dtype: cost.peak(dtype) for dtype in BYTES},
-        "peak_at": cost.highest.name,
-        "held_at_peak": cost.held_at_peak,
-        "held": cost.held,
-        "image": cost.image,
-        "moments": [[moment.name, moment.used, moment.held] for moment in cost.moments],
-    }
-
-
 def rows(networks):
     """The cost card: `(columns, rows)`.
 
     Args:
-      networks: of `describe`; they may also have `"accuracy"` (on test, in [0, 1]), `"arena"` (`{dtype:
-        bytes that LiteRT has taken}`), `"files"` (`{format: bytes}`) and `"latency"` (`{runtime: {batch:
-        plain values of a latency.Latency}}`).
+      networks: `cost_results.NetworkCost`s.
     """
     told = [
-        ("parameters, million", [f"{network['parameters'] / 1e6:.2f}" for network in networks]),
-        ("multiply-adds, million", [f"{network['multiply_adds'] / 1e6:,.1f}" for network in networks]),
+        ("parameters, million", [f"{network.parameters / 1e6:.2f}" for network in networks]),
+        ("multiply-adds, million", [f"{network.multiply_adds / 1e6:,.1f}" for network in networks]),
         *(
             (
                 f"peak of feature maps, {dtype}, kB",
-                [kilobytes(network["peak"][dtype]) for network in networks],
+                [kilobytes(network.peak[dtype]) for network in networks],
             )
             for dtype in BYTES
         ),
-        ("highest at", [network["peak_at"] for network in networks]),
-        ("of that waiting for a later operation", [f"{network['held_at_peak']:.0%}" for network in networks]),
-        ("waiting, over all operations", [f"{network['held']:.0%}" for network in networks]),
+        ("highest at", [network.peak_at for network in networks]),
+        ("of that waiting for a later operation", [f"{network.held_at_peak:.0%}" for network in networks]),
+        ("waiting, over all operations", [f"{network.held:.0%}" for network in networks]),
         *(
             (
                 f"LiteRT's arena, {dtype}, kB",
-                [kilobytes(network.get("arena", {}).get(dtype)) for network in networks],
+                [kilobytes(network.arena.get(dtype)) for network in networks],
             )
             for dtype in BYTES
         ),
-        ("test accuracy, %", [formatting.percent(network.get("accuracy")) for network in networks]),
+        ("test accuracy, %", [formatting.percent(network.accuracy) for network in networks]),
         *_measured(networks),
     ]
     kept = [[name, *texts] for name, texts in told if set(texts) != {"n/a"}]
-    return ["", *(network["label"] for network in networks)], kept
+    return ["", *(network.label for network in networks)], kept
 
 
 def kilobytes(count):
@@ -79,11 +54,11 @@ def megabytes(count):
 
 def _measured(networks):
     """Rows of file sizes and latencies."""
-    formats = _keys(network.get("files", {}) for network in networks)
+    formats = _keys(network.files for network in networks)
     for name in formats:
-        yield f"{name}: file, MB", [megabytes(network.get("files", {}).get(name)) for network in networks]
-    for runtime in _keys(network.get("latency", {}) for network in networks):
-        timed = [network.get("latency", {}).get(runtime, {}) for network in networks]
+        yield f"{name}: file, MB", [megabytes(network.files.get(name)) for network in networks]
+    for runtime in _keys(network.latency for network in networks):
+        timed = [network.latency.get(runtime, {}) for network in networks]
         for batch in _keys(timed):
             texts = [_milliseconds(each.get(batch)) for each in timed]
             yield f"{runtime}: batch {batch}, ms (90th percentile)", texts
@@ -94,7 +69,7 @@ def _keys(dicts):
 
 
 def _milliseconds(found):
-    return "n/a" if found is None else f"{found['median']:.2f} ({found['percentile_90']:.2f})"
+    return "n/a" if found is None else f"{found.median:.2f} ({found.percentile_90:.2f})"
 
 
 _TABLE_WORDS = (
@@ -123,7 +98,7 @@ def sections(groups):
 
 
 def _drawn(networks, place):
-    title = f"Memory over the layers: {', '.join(network['label'] for network in networks)}"
+    title = f"Memory over the layers: {', '.join(network.label for network in networks)}"
     return html.section(f"memory-{place}", title, _MEMORY_WORDS, memory(networks))
 
 
@@ -134,12 +109,12 @@ def memory(networks):
     line, the bytes that the operation itself uses, and the line of all bytes.
 
     Args:
-      networks: of `describe`.
+      networks: `cost_results.NetworkCost`s.
     """
     figure = html.figure("operation, in order", "feature maps in memory, kB")
-    order = [name for name, _, _ in max(networks, key=lambda network: len(network["moments"]))["moments"]]
+    order = [name for name, _, _ in max(networks, key=lambda network: len(network.moments)).moments]
     for network, colour in zip(networks, figures.COLOURS, strict=False):
-        names, used, held = (list(column) for column in zip(*network["moments"], strict=True))
+        names, used, held = (list(column) for column in zip(*network.moments, strict=True))
         x = [order.index(name) if name in order else number for number, name in enumerate(names)]
         bytes_used = np.array(used) * BYTES["float32"] / KILOBYTE
         bytes_live = bytes_used + np.array(held) * BYTES["float32"] / KILOBYTE
@@ -152,7 +127,7 @@ def memory(networks):
         figure.add_scatter(
             x=x,
             y=bytes_live,
-            name=network["label"],
+            name=network.label,
             mode="lines",
             line=line,
             fill="tonexty" if any(held) else None,

@@ -5,6 +5,7 @@ import shutil
 
 from keras_kd.export import litert, onnx, parity, saved_model, signature
 from keras_kd.models import folding
+from keras_kd.utils import records
 
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
@@ -29,6 +30,35 @@ class Job:
         return "model" + ("" if self.kind == "float32" else f"-{self.kind}") + suffix
 
 
+@dataclasses.dataclass(frozen=True)
+class ExportedFile:
+    """A file that was written, and compared with the model.
+
+    Attributes:
+      file, format, kind: see `Job`.
+      batch: images at a time; None: any.
+      folded: whether BatchNorm is a part of the convolutions.
+      bytes: its size.
+      parity: its `parity.Parity`.
+    """
+
+    file: str
+    format: str
+    kind: str
+    batch: int | None
+    folded: bool
+    bytes: int
+    parity: parity.Parity
+
+    def to_json(self):
+        values = records.json_values(self)
+        return values | records.json_values(values.pop("parity"))
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values | {"parity": values})
+
+
 def write(job, source, folder, *, batch, fold, count, tolerance):
     """Writes one file and compares it, run by its own runtime, with the model.
 
@@ -42,7 +72,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
       tolerance: for a SavedModel, which is compared where it is written too.
 
     Returns:
-      `{"file", "format", "kind", "batch", "folded", "bytes"}` and the `parity.Parity`.
+      An `ExportedFile`.
     """
     trained = signature.float32_copy(source.network)
     network = folding.fold_batch_norm(trained) if fold else trained
@@ -58,16 +88,15 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
         logits, size = onnx.session(path), path.stat().st_size
     images, labels = parity.spread(source.dataset.test, count)
     expected = parity.expected_logits(source.network, images, source.dataset)
-    found = parity.compare(logits(images), expected, labels)
-    return {
-        "file": job.file,
-        "format": job.format,
-        "kind": job.kind,
-        "batch": batch,
-        "folded": network is not trained,
-        "bytes": size,
-        **dataclasses.asdict(found),
-    }
+    return ExportedFile(
+        file=job.file,
+        format=job.format,
+        kind=job.kind,
+        batch=batch,
+        folded=network is not trained,
+        bytes=size,
+        parity=parity.compare(logits(images), expected, labels),
+    )
 
 
 def _write_saved_model(network, folder, dataset, batch, tolerance):
@@ -88,9 +117,8 @@ def size_of_saved_model(folder):
 
 
 def check(found, *, tolerance, same_class):
-    """Raises a `parity.ParityError` for a file that `write` found to differ too much from the model."""
-    of_file = parity.Parity(**{name: found[name] for name in parity.Parity.__dataclass_fields__})
-    if found["kind"] == "float32":
-        parity.check(of_file, found["file"], tolerance=tolerance)
+    """Raises a `parity.ParityError` for an `ExportedFile` that differs too much from the model."""
+    if found.kind == "float32":
+        parity.check(found.parity, found.file, tolerance=tolerance)
     else:
-        parity.check(of_file, found["file"], same_class=same_class)
+        parity.check(found.parity, found.file, same_class=same_class)

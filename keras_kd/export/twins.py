@@ -6,8 +6,7 @@ import typing
 import keras
 
 from keras_kd.export import bundle
-from keras_kd.models import cost, serialization, weights
-from keras_kd.models.resnet import cifar_resnet
+from keras_kd.models import cost, registry, serialization, weights
 from keras_kd.training.comparison import NETWORK_FILES
 
 _BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
@@ -52,7 +51,8 @@ def _twin(source):
     shortcuts = not _has_shortcuts(source.network)
     try:
         width = source.network.get_layer("stem_conv").filters
-        twin = cifar_resnet(2 * len(blocks) + 2, shape, classes, width=width, shortcuts=shortcuts)
+        spec = registry.format_spec("cifar_resnet", 2 * len(blocks) + 2, width=width, shortcuts=shortcuts)
+        twin = registry.build(spec, shape, classes)
         weights.copy_weights(source.network, twin)
     except ValueError:  # it is another kind of network
         return None

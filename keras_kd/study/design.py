@@ -5,7 +5,7 @@ import functools
 
 from keras_kd.data import augmentation
 from keras_kd.losses import check_alpha, check_temperature
-from keras_kd.models import block_specs
+from keras_kd.models import block_specs, registry
 
 KD = " + KD"
 
@@ -124,6 +124,17 @@ class Run:
 
     def __hash__(self):
         return hash(self.key)
+
+    @property
+    def spec(self):
+        """The network before training, for `models.build`."""
+        return registry.format_spec(
+            "cifar_resnet",
+            self.depth,
+            width=self.width,
+            shortcuts=self.has_shortcuts,
+            dropout=self.dropout,
+        )
 
     @functools.cached_property
     def network(self):

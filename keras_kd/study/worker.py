@@ -1,7 +1,7 @@
 """How a study's run is trained: from the same start as its twins, on the same batches, by its teacher.
 
-work = RunTrainer("digits", training.Settings(epochs=20))
-study.run(work, pool)
+trainer = RunTrainer("digits", training.Settings(epochs=20))
+records = study.run(trainer, executor)
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import keras
 
 from keras_kd.data import datasets
 from keras_kd.distillation import controls, schedules, teacher_cache
-from keras_kd.models import resnet, serialization, weights
+from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -130,14 +130,7 @@ def build(run, dataset, settings):
     """The network of a run before training: for a seed the same weights with and without shortcuts."""
     with strategy.scope(settings):
         keras.utils.set_random_seed(run.seed)
-        return resnet.cifar_resnet(
-            run.depth,
-            dataset.image_shape,
-            dataset.num_classes,
-            width=run.width,
-            shortcuts=run.has_shortcuts,
-            dropout=run.dropout,
-        )
+        return registry.build(run.spec, dataset.image_shape, dataset.num_classes)
 
 
 def teacher_network(run, dataset, settings, study_folder):

@@ -249,14 +249,15 @@ def test_networks_of_other_kinds_have_no_twin(tmp_path):
 
 
 def test_each_kind_of_file_has_its_own_bound():
-    found = {"file": "model.tflite", "max_logit_difference": 0.05, "same_class": 0.9}
-    found |= {"accuracy": 0.5, "images": 300}
+    found = formats.ExportedFile(
+        "model.tflite", "litert", "full_integer", None, True, 100, parity.Parity(0.05, 0.9, 0.5, 300)
+    )
     bounds = {"tolerance": 0.01, "same_class": 0.85}
-    formats.check(found | {"kind": "full_integer"}, **bounds)
+    formats.check(found, **bounds)
     with pytest.raises(parity.ParityError, match="same class for 90.0% of 300 images, 95.0% is asked for"):
-        formats.check(found | {"kind": "dynamic_range"}, tolerance=1.0, same_class=0.95)
+        formats.check(dataclasses.replace(found, kind="dynamic_range"), tolerance=1.0, same_class=0.95)
     with pytest.raises(parity.ParityError, match="model.tflite .* differ by 0.05 .* 0.01 is allowed"):
-        formats.check(found | {"kind": "float32"}, **bounds)
+        formats.check(dataclasses.replace(found, kind="float32"), **bounds)
 
 
 def test_the_folder_of_exports_is_one_inside_out(tmp_path, monkeypatch):

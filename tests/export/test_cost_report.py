@@ -1,5 +1,6 @@
 """The cost card: its table, and the memory that is drawn for twins."""
 
+import dataclasses
 import json
 
 import keras
@@ -8,9 +9,10 @@ import pytest
 from keras import layers
 
 from keras_kd.export import cost_report
+from keras_kd.export.cost_results import CostCard, NetworkCost
+from keras_kd.export.latency import Latency
 from keras_kd.models import cost
 from keras_kd.reporting import html
-from keras_kd.utils import files
 from tests.support.browser import CHROMIUM, probed
 
 
@@ -28,13 +30,18 @@ def network(shortcut):
 
 
 def twins():
-    return [cost_report.describe(name, network(name == "residual")) for name in ("residual", "plain")]
+    return [NetworkCost.counted(name, network(name == "residual")) for name in ("residual", "plain")]
 
 
 def test_the_table_has_what_was_counted_and_measured():
     residual, plain = twins()
-    plain |= {"accuracy": 0.875, "arena": {"uint8": 1600}, "files": {"ONNX": 2_340_000}}
-    plain["latency"] = {"LiteRT": {"32": {"median": 1.5, "percentile_90": 2.25, "calls": 9}}}
+    plain = dataclasses.replace(
+        plain,
+        accuracy=0.875,
+        arena={"uint8": 1600},
+        files={"ONNX": 2_340_000},
+        latency={"LiteRT": {"32": Latency(1.5, 2.25, 9)}},
+    )
     columns, rows = cost_report.rows([residual, plain])
     assert columns == ["", "residual", "plain"]
     table = {name: texts for name, *texts in rows}
@@ -63,7 +70,7 @@ def test_layers_of_one_name_stand_above_each_other():
     image = keras.Input((4, 4, 1))
     x = conv(2, "a")(image)
     projected = layers.Add()([conv(2, "c")(conv(5, "b")(x)), conv(2, "only_here")(x)])
-    longer = cost_report.describe("longer", cost.cost(keras.Model(image, conv(1, "d")(projected))))
+    longer = NetworkCost.counted("longer", cost.cost(keras.Model(image, conv(1, "d")(projected))))
     places = {}
     for trace in cost_report.memory([longer, twins()[1]]).data:
         if trace.name:
@@ -72,9 +79,15 @@ def test_layers_of_one_name_stand_above_each_other():
     assert all(places["longer"][name] == place for name, place in places["plain"].items())
 
 
-def test_plain_values_are_json():
-    residual, _ = twins()
-    assert json.loads(json.dumps(files.plain_values(residual))) == residual
+def test_a_card_comes_back_from_json():
+    residual, plain = twins()
+    plain = dataclasses.replace(plain, accuracy=0.5, latency={"LiteRT": {"1": Latency(1.5, 2.25, 9)}})
+    card = CostCard("typed", 1, {"cores": 2}, {"keras": "3"}, (residual, plain))
+    assert CostCard.from_json(json.loads(json.dumps(card.to_json()))) == card
+    older = card.to_json()
+    for name in ("arena", "files", "latency", "accuracy"):
+        del older["networks"][0][name]
+    assert CostCard.from_json(older) == card
 
 
 @pytest.mark.slow

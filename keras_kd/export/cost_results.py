@@ -1,0 +1,81 @@
+"""What networks cost, as frozen dataclasses, and as `costs.json`."""
+
+import dataclasses
+
+from keras_kd.export.latency import Latency
+from keras_kd.models.cost import BYTES
+from keras_kd.utils import files, records
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkCost:
+    """What one network costs: counted from its graph, and measured as far as it was.
+
+    Attributes:
+      label: of the network.
+      parameters, multiply_adds: see `models.cost.Cost`, like all that is counted.
+      peak: `{dtype: bytes}` of feature maps at once.
+      peak_at: name of the layer that needs them.
+      held_at_peak, held: shares of feature maps that wait for a later operation: there, and over all.
+      image: numbers in an image.
+      moments: `[name, used, held]` of each operation; see `models.cost.MemoryStep`.
+      accuracy: on test, in [0, 1]; None if unknown.
+      arena: `{dtype: bytes}` that LiteRT has taken.
+      files: `{format: bytes}`.
+      latency: `{runtime: {images at a time: Latency}}`, the number of images as text.
+    """
+
+    label: str
+    parameters: int
+    multiply_adds: int
+    peak: dict[str, int]
+    peak_at: str
+    held_at_peak: float
+    held: float
+    image: int
+    moments: list
+    accuracy: float | None = None
+    arena: dict = dataclasses.field(default_factory=dict)
+    files: dict = dataclasses.field(default_factory=dict)
+    latency: dict[str, dict[str, Latency]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def counted(cls, label, cost, accuracy=None):
+        """Of a `models.cost.Cost`, with nothing measured yet."""
+        return cls(
+            label=label,
+            parameters=cost.parameters,
+            multiply_adds=cost.multiply_adds,
+            peak={dtype: cost.peak(dtype) for dtype in BYTES},
+            peak_at=cost.highest.name,
+            held_at_peak=cost.held_at_peak,
+            held=cost.held,
+            image=cost.image,
+            moments=[[moment.name, moment.used, moment.held] for moment in cost.moments],
+            accuracy=accuracy,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CostCard:
+    """What some networks cost, and where that was measured.
+
+    Attributes:
+      command: that was typed.
+      threads: of each runtime.
+      machine, versions: see `utils.environment`.
+      networks: `NetworkCost`s.
+    """
+
+    command: str
+    threads: int
+    machine: dict
+    versions: dict
+    networks: tuple[NetworkCost, ...]
+
+    def to_json(self):
+        return files.plain_values(self)
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values)
