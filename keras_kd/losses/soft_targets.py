@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.reduction import BatchMean
+from keras_kd.utils.checks import is_real
 
 
 def check_temperature(temperature):
@@ -18,7 +19,7 @@ def check_temperature(temperature):
     Raises:
       ValueError: if it is not a finite number > 0.
     """
-    if not _is_number(temperature) or not math.isfinite(temperature) or temperature <= 0:
+    if not is_real(temperature) or not math.isfinite(temperature) or temperature <= 0:
         raise ValueError(
             f"temperature must be a finite number > 0, such as 4.0. Received: temperature={temperature!r}"
         )
@@ -31,28 +32,25 @@ def check_alpha(alpha):
     Raises:
       ValueError: if it is not a number in [0, 1].
     """
-    if not _is_number(alpha) or not 0 <= alpha <= 1:
+    if not is_real(alpha) or not 0 <= alpha <= 1:
         raise ValueError(
             f"alpha, the weight of the teacher's term, must lie in [0, 1]. Received: alpha={alpha!r}"
         )
     return float(alpha)
 
 
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def soft_target_kl(teacher_logits, student_logits, temperature):
     """KL(teacher || student) between softened class distributions.
 
     Args:
-      teacher_logits: float `[batch, classes]`, unnormalised.
+      teacher_logits: float `[batch, classes]`, unnormalised; -inf where a class is masked.
       student_logits: float `[batch, classes]`, unnormalised.
       temperature: softening factor, > 0, dimensionless.
 
     Returns:
       float32 `[batch]`, divergences in nats times `temperature**2`, so that the gradients
-      keep their size as the temperature varies. Never negative.
+      keep their size as the temperature varies. Never negative, and right to about 1e-5 of
+      itself however small it is.
 
     Raises:
       ValueError: if `temperature` is not a finite number > 0.
@@ -60,21 +58,70 @@ def soft_target_kl(teacher_logits, student_logits, temperature):
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
     temperature = check_temperature(temperature)
-    teacher = _soft_log_probabilities(teacher_logits, temperature)
-    student = _soft_log_probabilities(student_logits, temperature)
-    p, q = ops.exp(teacher), ops.exp(student)
-    # The sum of q - p is 0; with it each summand is >= 0 and small differences are not lost.
-    divergence = ops.sum(p * (teacher - student) + (q - p), axis=-1)
-    # Rounding may leave a tiny negative value: lift the value, leave the gradient alone.
-    lift = ops.stop_gradient(ops.maximum(divergence, 0.0) - divergence)
-    return temperature**2 * (divergence + lift)
+    teacher, student = (ops.cast(logits, "float32") for logits in (teacher_logits, student_logits))
+    teacher_top, student_top = (
+        ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)) for logits in (teacher, student)
+    )
+    p, log_p_sum = _softmax((teacher - teacher_top) / temperature)
+    q, log_q_sum = _softmax((student - student_top) / temperature)
+    gap = _gap(teacher, student, teacher_top, student_top) / temperature
+    log_ratio = _log_ratio(gap, p, q, log_q_sum - log_p_sum)
+    return temperature**2 * ops.sum(_kl_summands(log_ratio, p, q), axis=-1)
 
 
-def _soft_log_probabilities(logits, temperature):
-    logits = ops.cast(logits, "float32")
-    # The difference of two large logits is exact before the division and rounded after it.
-    shifted = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    return ops.log_softmax(shifted / temperature, axis=-1)
+def _softmax(logits):
+    """`(probabilities, log of the sum of exponentials [batch, 1])` of logits whose maximum is 0."""
+    log_sum = ops.log(ops.sum(ops.exp(logits), axis=-1, keepdims=True))
+    return ops.exp(logits - log_sum), log_sum
+
+
+def _gap(teacher, student, teacher_top, student_top):
+    """Teacher's minus student's logits, each row's maximum being 0, with as little rounding as may be.
+
+    What is subtracted first is exact where it is close: the networks, or each of them and its maximum.
+    """
+    between, within = teacher - student, (teacher - teacher_top, student - student_top)
+    return ops.where(
+        ops.abs(between) <= ops.abs(within[0]) + ops.abs(within[1]),
+        between - (teacher_top - student_top),
+        within[0] - within[1],
+    )
+
+
+# Up to here a gap between logits is small: log1p and the series beat the difference of two logarithms.
+_SMALL = 0.5
+
+
+def _log_ratio(gap, p, q, log_sums):
+    """log(p / q), 0 where p is 0, from the gap between the logits and the logarithms of both sums.
+
+    The difference of those is rounded to 1e-7, however close the networks are. Where they are, the sums'
+    ratio is sum_k p_k exp(-gap_k) = 1 + sum_k p_k expm1(-gap_k), and nothing cancels.
+    """
+    absent = ops.equal(p, 0.0)
+    nowhere = ops.logical_and(absent, ops.equal(q, 0.0))
+    close = ops.all(ops.logical_or(nowhere, ops.abs(gap) <= _SMALL), axis=-1, keepdims=True)
+    gap = ops.where(absent, 0.0, gap)
+    small = ops.where(close, gap, 0.0)
+    return gap + ops.where(close, ops.log1p(ops.sum(p * ops.expm1(-small), axis=-1, keepdims=True)), log_sums)
+
+
+def _kl_summands(log_ratio, p, q):
+    """p log(p / q) + q - p, which is >= 0 and sums up to the divergence: 0 log 0 is 0."""
+    absent = ops.equal(p, 0.0)
+    far = log_ratio < -_SMALL  # where exp(-log_ratio) may overflow
+    near = p * _expm1_rest(ops.where(far, 0.0, log_ratio))
+    present = ops.where(far, p * ops.where(far, log_ratio, 0.0) + (q - p), near)
+    return ops.where(absent, q, present)
+
+
+def _expm1_rest(x):
+    """x + expm1(-x) for x >= -0.5: about x^2 / 2 where it is small, without cancellation."""
+    small = ops.where(ops.abs(x) <= _SMALL, x, 0.0)
+    series = 1.0
+    for divisor in range(10, 2, -1):
+        series = 1.0 - small / divisor * series
+    return ops.where(ops.abs(x) <= _SMALL, small * small / 2 * series, x + ops.expm1(-x))
 
 
 def agreement(teacher_logits, student_logits):

@@ -1,11 +1,15 @@
+import fractions
+
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_kd import losses
+from keras_kd.utils import backend
 from tests.support.networks import mlp, same, sparse_ce, weights_of
-from tests.support.reference import log_softmax, reference_kl
+from tests.support.reference import exact_kl, log_softmax, reference_kl
 
 
 def numpy_kl(*arguments):
@@ -19,6 +23,78 @@ def test_kl_is_the_float64_reference(rng, scale, temperature):
     expected = reference_kl(teacher, student, temperature)
     resolution = max(1e-5, 1e-7 * temperature**2)  # float32's, times T^2
     np.testing.assert_allclose(numpy_kl(teacher, student, temperature), expected, rtol=1e-5, atol=resolution)
+
+
+@pytest.mark.parametrize("temperature", [1, 4, 20])
+@pytest.mark.parametrize("gap", [1e-6, 1e-5, 1e-4, 1e-3, 0.1, 1.0, 10.0, 100.0])
+def test_kl_is_resolved_however_small_it_is(rng, gap, temperature):
+    for scale in (0.01, 1, 10, 100):
+        teacher = (scale * rng.normal(size=(2, 10))).astype("float32")
+        student = (teacher + gap * rng.normal(size=teacher.shape)).astype("float32")
+        expected = exact_kl(teacher, student, temperature)
+        np.testing.assert_allclose(numpy_kl(teacher, student, temperature), expected, rtol=2e-5, atol=1e-34)
+
+
+def test_kl_of_close_networks_is_resolved_beside_an_unlikely_class_that_differs():
+    teacher, student = np.array([[3.0, 1.0, -20.0]], "float32"), np.array([[3.0, 1.00001, -12.0]], "float32")
+    np.testing.assert_allclose(numpy_kl(teacher, student, 1.0), exact_kl(teacher, student, 1), rtol=1e-5)
+
+
+def test_kl_of_close_networks_is_resolved_where_their_logits_differ_by_a_constant(rng):
+    teacher = rng.normal(size=(16, 10)).astype("float32")
+    student = (teacher + 64 + 1e-3 * rng.normal(size=teacher.shape)).astype("float32")
+    np.testing.assert_allclose(numpy_kl(teacher, student, 4.0), exact_kl(teacher, student, 4), rtol=1e-3)
+
+
+INF = float("inf")
+MASKED = [
+    ([2, 1, -INF], [1, 1, 1]),
+    ([2, 1, -INF], [1, 0, -INF]),
+    ([2, -INF, -INF], [1, 9, 1]),
+    ([2, 1.00001, -INF], [2, 1, -80]),
+    ([2, 1, -6e4], [1, 0, -6e4]),
+    ([-INF, 0, 0], [500, 0, 0]),
+]
+
+
+def test_a_masked_class_counts_as_0_log_0():
+    assert numpy_kl([[2.0, 1.0, -INF]], [[1.0, 1.0, 1.0]], 4.0)[0] == pytest.approx(6.6115, abs=5e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("teacher", "student"), MASKED)
+def test_kl_with_masked_classes_and_its_gradient(teacher, student, dtype):
+    """The gradient is T (q - p), whatever is masked."""
+    teacher, student = (ops.cast([row], dtype) for row in (teacher, student))
+    given = [ops.convert_to_numpy(ops.cast(x, "float32")).astype(np.float64) for x in (teacher, student)]
+    np.testing.assert_allclose(numpy_kl(teacher, student, 4.0), exact_kl(*given, 4), rtol=1e-5, atol=1e-30)
+    p, q = (np.exp(log_softmax(x / 4.0)) for x in given)
+    found = gradient(teacher, student)
+    np.testing.assert_allclose(found, 4 * (q - p), rtol=0.02 if dtype == "bfloat16" else 2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 100.0])
+def test_the_gradient_is_temperature_times_the_difference_of_probabilities(rng, scale):
+    teacher = rng.normal(size=(8, 10)).astype("float32")
+    student = (teacher + scale * rng.normal(size=teacher.shape)).astype("float32")
+    p, q = (np.exp(log_softmax(x.astype(np.float64) / 4.0)) for x in (teacher, student))
+    found = gradient(teacher, student)
+    np.testing.assert_allclose(found, 4 * (q - p), atol=1e-6)
+
+
+def gradient(teacher, student):
+    """Of the sum of the divergences at temperature 4, with respect to the student's logits; compiled."""
+    student = ops.convert_to_tensor(student)
+    function = backend.value_and_gradient(lambda at: ops.sum(losses.soft_target_kl(teacher, at[0], 4.0)))
+    (found,) = function([student])[1]
+    return ops.convert_to_numpy(ops.cast(found, "float32"))
+
+
+def test_kl_does_not_hide_what_is_no_number():
+    """A logit that is NaN, or a row without any class."""
+    for teacher, student in (([1, np.nan], [1, 2]), ([1, 2], [np.nan, 2]), ([-INF, -INF], [1, 2])):
+        assert np.isnan(numpy_kl(np.array([teacher]), np.array([student]), 4.0)).all()
+    assert numpy_kl([[1.0, 2.0]], [[1.0, -INF]], 4.0)[0] == INF
 
 
 @pytest.mark.parametrize("offset", [0.0, 4.0, -4096.0, 8192.0])
@@ -54,6 +130,15 @@ def test_kl_gives_one_value_per_example_whatever_the_others_are(rng):
 def test_a_wrong_temperature_is_named(temperature):
     with pytest.raises(ValueError, match=r"temperature must be .* > 0.*Received: temperature="):
         losses.soft_target_kl(np.zeros((1, 2)), np.zeros((1, 2)), temperature)
+
+
+@pytest.mark.parametrize(
+    "kind", [int, np.int64, np.float16, np.float32, np.array, ml_dtypes.bfloat16, fractions.Fraction]
+)
+def test_a_number_of_any_type_is_taken(kind):
+    for check in (losses.check_temperature, losses.check_alpha):
+        found = check(kind(1))
+        assert (found, type(found)) == (1.0, float)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan"), "0.9", None])

@@ -1,0 +1,32 @@
+"""What counts as a number, whoever made it: Python, NumPy, or a library with number types of its own."""
+
+import numbers
+
+import numpy as np
+
+
+def is_real(value):
+    """Whether `value` is one real number of any type, such as `4`, `np.float32(4)` or a 0-d array.
+
+    Booleans are none; NaN and infinities are.
+    """
+    value = _scalar(value)
+    if (
+        isinstance(value, np.generic) and value.dtype.kind == "V"
+    ):  # such as bfloat16, which NumPy does not know for a number
+        return np.can_cast(value.dtype, np.float64)
+    return isinstance(value, numbers.Real) and not isinstance(value, _NO_NUMBERS)
+
+
+def is_whole(value):
+    """Whether `value` is one whole number of any integer type; booleans and floats such as 4.0 are none."""
+    value = _scalar(value)
+    return isinstance(value, numbers.Integral) and not isinstance(value, _NO_NUMBERS)
+
+
+# Python and NumPy count them among the integers.
+_NO_NUMBERS = (bool, np.timedelta64)
+
+
+def _scalar(value):
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
