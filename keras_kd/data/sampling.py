@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_kd.data import augmentation as augmentations
+from keras_kd.utils.checks import is_whole
 
 # Separates the streams of random numbers that share a seed and an epoch or view.
 _ORDER, _AUGMENTATION = range(2)
@@ -88,10 +89,10 @@ def batch_schedule(dataset, batch_size, *, seed=0, augmentation="auto", views=0)
       ValueError: if train is smaller than a batch, or for an unknown augmentation.
     """
     count = len(dataset.train.labels)
-    if not isinstance(batch_size, int) or not 1 <= batch_size <= count:
+    if not is_whole(batch_size) or not 1 <= batch_size <= count:
         raise ValueError(
             f"batch_size must be a whole number from 1 to the number of training examples, {count}. "
             f"Received: batch_size={batch_size!r}"
         )
     drawn = augmentations.make(augmentation, dataset)
-    return BatchSchedule(count, tuple(dataset.image_shape), batch_size, seed, drawn, views)
+    return BatchSchedule(count, tuple(dataset.image_shape), int(batch_size), seed, drawn, views)

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 
 from keras_kd.utils import files
+from keras_kd.utils.checks import is_whole
 
 DTYPES = ("float16", "float32")
 
@@ -40,8 +41,9 @@ class RowFormat:
     def __post_init__(self):
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}. Received: dtype={self.dtype!r}")
-        if not isinstance(self.top_k, int) or self.top_k < 0:
+        if not is_whole(self.top_k) or self.top_k < 0:
             raise ValueError(f"top_k must be a whole number >= 0. Received: top_k={self.top_k!r}")
+        object.__setattr__(self, "top_k", int(self.top_k))
         if self.top_k >= self.classes:
             object.__setattr__(self, "top_k", 0)
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_kd.utils.checks import is_whole
+
 
 @dataclasses.dataclass(frozen=True)
 class BlockSpec:
@@ -32,14 +34,14 @@ class BlockSpec:
 def cifar_plan(depth, width=16):
     """Depth 6n+2, three stages of n basic blocks. He et al. 2016, section 4.2."""
     n = _blocks_per_stage(depth, 2)
-    check_count("width", width)
+    width = check_count("width", width)
     return _chain("basic", (n, n, n), width, [width, 2 * width, 4 * width])
 
 
 def wide_plan(depth, widen):
     """Depth 6n+4, three stages of n pre-activation blocks. Zagoruyko & Komodakis 2016, table 1."""
     n = _blocks_per_stage(depth, 4)
-    check_count("widen", widen)
+    widen = check_count("widen", widen)
     return _chain("preactivation", (n, n, n), 16, [16 * widen, 32 * widen, 64 * widen])
 
 
@@ -56,7 +58,7 @@ def imagenet_plan(depth, width=64):
     """Depths 18 to 152, four stages. He et al. 2016, table 1."""
     if depth not in IMAGENET_STAGES:
         raise ValueError(f"depth must be one of {sorted(IMAGENET_STAGES)}. Received: depth={depth!r}")
-    check_count("width", width)
+    width = check_count("width", width)
     unit, counts = IMAGENET_STAGES[depth]
     return _chain(unit, counts, width, [width * 2**stage for stage in range(4)])
 
@@ -84,17 +86,19 @@ def block_plan(family, depth, **size):
 
 
 def _blocks_per_stage(depth, rest):
-    if not isinstance(depth, int) or depth < 6 + rest or (depth - rest) % 6:
+    if not is_whole(depth) or depth < 6 + rest or (depth - rest) % 6:
         examples = ", ".join(str(6 * n + rest) for n in (1, 2, 3, 5, 9))
         raise ValueError(
             f"depth must be 6n+{rest} with n >= 1, such as {examples}. Received: depth={depth!r}"
         )
-    return (depth - rest) // 6
+    return (int(depth) - rest) // 6
 
 
 def check_count(name, value):
-    if not isinstance(value, int) or value < 1:
+    """Returns `value` as an int; raises a ValueError if it is no whole number >= 1."""
+    if not is_whole(value) or value < 1:
         raise ValueError(f"{name} must be a whole number >= 1. Received: {name}={value!r}")
+    return int(value)
 
 
 def _chain(unit, counts, in_channels, stage_channels):

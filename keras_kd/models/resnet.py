@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from keras_kd.models import graph
 from keras_kd.models.block_specs import check_count, cifar_plan, imagenet_plan, wide_plan
+from keras_kd.utils.checks import is_real
 
 BATCH_NORM_MOMENTUM = 0.9
 
@@ -161,7 +162,7 @@ def cifar_resnet(
     """
     plan = cifar_plan(depth, width)
     image = _image_input(input_shape)
-    x = _stem_conv(image, width, 3, 1)
+    x = _stem_conv(image, int(width), 3, 1)
     x = _postactivation_body(x, plan, shortcuts, projection, dropout)
     return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
 
@@ -203,7 +204,7 @@ def imagenet_resnet(
     if stem not in STEMS:
         raise ValueError(f"stem must be one of {sorted(STEMS)}. Received: stem={stem!r}")
     image = _image_input(input_shape)
-    x = STEMS[stem](image, width)
+    x = STEMS[stem](image, int(width))
     x = _postactivation_body(x, plan, shortcuts, projection, dropout=0.0)
     return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
 
@@ -242,7 +243,7 @@ def wide_resnet(
     Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146.
     """
     plan = wide_plan(depth, widen)
-    _check_dropout(dropout)
+    dropout = _check_dropout(dropout)
     image = _image_input(input_shape)
     x = _conv(image, 16, 3, 1, "stem_conv")
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
@@ -308,19 +309,20 @@ def _postactivation_body(x, plan, shortcuts, projection, dropout):
         raise ValueError(
             f"projection must be one of {sorted(PROJECTIONS)}. Received: projection={projection!r}"
         )
-    _check_dropout(dropout)
+    dropout = _check_dropout(dropout)
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
         x = _postactivation_block(x, block, shortcut, projection, dropout)
     return x
 
 
 def _check_dropout(dropout):
-    if not 0 <= dropout < 1:
+    if not is_real(dropout) or not 0 <= dropout < 1:
         raise ValueError(f"dropout must lie in [0, 1). Received: dropout={dropout!r}")
+    return float(dropout)
 
 
 def _classifier(image, x, num_classes, name):
-    check_count("num_classes", num_classes)
+    num_classes = check_count("num_classes", num_classes)
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     with graph.deep_graphs():

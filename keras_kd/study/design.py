@@ -6,6 +6,7 @@ import functools
 from keras_kd.data import augmentation
 from keras_kd.losses import check_alpha, check_temperature
 from keras_kd.models import block_specs, registry
+from keras_kd.utils.checks import is_real, is_whole, plain
 
 KD = " + KD"
 
@@ -16,8 +17,7 @@ CONTROLS = ("smoothing", "shuffled", "untrained")
 
 def _number(low, high, open_low=False):
     def check(name, value):
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high or (open_low and value == low):
+        if not is_real(value) or not low <= value <= high or (open_low and value == low):
             raise ValueError(
                 f"{name} must lie in {'(' if open_low else '['}{low}, {high}]. Received: {value!r}"
             )
@@ -27,7 +27,7 @@ def _number(low, high, open_low=False):
 
 def _whole(low, high=2**31 - 1):
     def check(name, value):
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        if not is_whole(value) or not low <= value <= high:
             raise ValueError(f"{name} must be a whole number >= {low} (and < 2**31). Received: {value!r}")
 
     return check
@@ -102,6 +102,7 @@ class Run:
     def __post_init__(self):
         for name, check in AXES.items():
             check(name, getattr(self, name))
+            object.__setattr__(self, name, plain(getattr(self, name)))
         if self.is_taught != (self.teacher is not None):
             raise ValueError(
                 f"teacher must be given where the variant ends in {KD!r}, and only there. "

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from keras_kd.utils.checks import is_real, plain
+
 # What each may be; the modules that carry them out import these from here, so that a command line, which only
 # names them, need not import Keras.
 AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
@@ -95,6 +97,8 @@ class Settings:
         _check_choice("strategy", self.strategy, STRATEGIES)
         _check_choice("images", self.images, IMAGES)
         _check_choice("jit_compile", self.jit_compile, JIT)
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name, low, high in (
             ("epochs", 1, math.inf),
             ("batch_size", 1, math.inf),
@@ -107,7 +111,7 @@ class Settings:
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
-            if not low <= value <= high or math.isinf(value):
+            if not is_real(value) or not low <= value <= high or math.isinf(value):
                 raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
         for name in ("epochs", "batch_size", "replicas", "steps_per_execution", "seed"):
             if not isinstance(getattr(self, name), int):
@@ -117,7 +121,7 @@ class Settings:
                 "the warm-up must end before the step schedule's first drop at half of the steps. "
                 f"Received: warmup_fraction={self.warmup_fraction!r}"
             )
-        if not 0 < self.learning_rate < math.inf:
+        if not is_real(self.learning_rate) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be > 0. Received: learning_rate={self.learning_rate!r}")
 
 

@@ -24,6 +24,14 @@ def is_whole(value):
     return isinstance(value, numbers.Integral) and not isinstance(value, _NO_NUMBERS)
 
 
+def plain(value):
+    """A number of any type as Python's int or float, which JSON and Keras's configurations know.
+
+    What is no number is handed back as it is.
+    """
+    return int(value) if is_whole(value) else float(value) if is_real(value) else value
+
+
 # Python and NumPy count them among the integers.
 _NO_NUMBERS = (bool, np.timedelta64)
 

@@ -1,4 +1,5 @@
 import itertools
+import json
 
 import keras
 import numpy as np
@@ -154,6 +155,18 @@ def test_the_plan_is_what_is_built():
 def test_a_depth_that_is_not_6n_plus_2_is_named(depth):
     with pytest.raises(ValueError, match=rf"6n\+2.*Received: depth={depth!r}"):
         keras_kd.cifar_resnet(depth)
+
+
+def test_sizes_are_numbers_of_any_type():
+    sizes = {"num_classes": np.int64(4), "width": np.uint8(4), "dropout": np.float32(0.5)}
+    given = keras_kd.cifar_resnet(np.int64(8), (8, 8, 1), **sizes)
+    plain = keras_kd.cifar_resnet(8, (8, 8, 1), num_classes=4, width=4, dropout=0.5)
+    for one, other in zip(given.layers, plain.layers, strict=True):
+        configs = [json.dumps({**each.get_config(), "name": ""}) for each in (one, other)]
+        assert configs[0] == configs[1]
+    assert keras_kd.block_plan("wide", np.int32(10), widen=np.int8(2)) == keras_kd.block_plan(
+        "wide", 10, widen=2
+    )
 
 
 @pytest.mark.parametrize(

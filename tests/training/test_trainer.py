@@ -160,6 +160,8 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
         ({"epochs": 2.5}, "epochs must be a whole number. Received: 2.5"),
         ({"schedule": "step", "warmup_fraction": 0.5}, "warm-up must end before"),
         ({"weight_decay": float("inf")}, "weight_decay must lie in"),
+        ({"epochs": "1"}, "epochs must lie in .* Received: epochs='1'"),
+        ({"learning_rate": None}, "learning_rate must be > 0"),
         ({"epochs": 0}, r"epochs must lie in \[1, inf\]. Received: epochs=0"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be > 0"),
@@ -179,6 +181,16 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
 def test_settings_name_what_is_wrong(change, message):
     with pytest.raises(ValueError, match=message):
         config.Settings(**change)
+
+
+def test_settings_take_numbers_of_any_type():
+    change = {"epochs": 3, "batch_size": 16, "learning_rate": 0.5, "momentum": 0.25, "seed": 2}
+    types = (np.int64, np.int8, np.float32, np.float16, np.uint32)
+    given = {name: kind(value) for (name, value), kind in zip(change.items(), types, strict=True)}
+    settings = config.Settings(**given)
+    assert json.dumps(dataclasses.asdict(settings)) == json.dumps(
+        dataclasses.asdict(config.Settings(**change))
+    )
 
 
 def test_settings_can_be_written_down():
