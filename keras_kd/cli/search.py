@@ -41,7 +41,7 @@ def check(values):
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, search_display, search_runs
-    from keras_kd.search import oracles, session, workers
+    from keras_kd.search import oracles, results, session, workers
     from keras_kd.training.distributed import strategy
 
     config, settings = flags.search_of(values), flags.settings_of(values)
@@ -51,7 +51,8 @@ def main(values):
     is_worker = worker and not worker.is_chief
     if is_worker and values.overwrite:
         raise ValueError("--overwrite is the chief's: give it there alone")
-    result = None if values.retry_failed else runs.finished(run, values)
+    stored = None if values.retry_failed else runs.finished(run, values)
+    result = stored and results.SearchResult.from_json(stored)
     if is_worker:
         if result is None:
             search_runs.join(values, run, worker, config, settings)
@@ -68,7 +69,7 @@ def main(values):
         with run.claimed(values.overwrite):
             result = search_runs.conduct(values, own, search_display.Display(len(epochs), objective), worker)
             search_runs.write_best(values, run, own, settings, result)
-            run.finish(result)
+            run.finish(result.to_json())
     search_display.print_findings(result)
     console.print_paths(
         run=run.path,

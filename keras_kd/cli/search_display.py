@@ -50,7 +50,7 @@ class Display:
         self._left.after(0, total)
 
     def show(self, records):
-        """Takes all `tuner.TrialRecord`s; prints those that it has not shown."""
+        """Takes all `results.TrialRecord`s; prints those that it has not shown."""
         for record in records:
             if record.status in ("COMPLETED", "FAILED") and record.trial not in self._shown:
                 self._shown.add(record.trial)
@@ -82,28 +82,27 @@ def print_record(objective, record):
 
 
 def print_findings(found, most=10):
-    """The best trials, and what the best one gives on test."""
+    """The best trials of a `results.SearchResult`, and what the best one gives on test."""
     columns, rows = search_report.table(found, most)
-    count = len(found["trials"])
+    count = len(found.trials)
     title = f"The best {most} of {count} trials" if count > most else "Trials, best first"
     console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
     rows = [
         {
-            "setting": f"{label}: {setting(each['values'])}",
-            "test accuracy": console.percent(each["accuracy"]["mean"]),
-            "± sd": points(each["accuracy"]["deviation"]),
-            "validation": console.percent(each["validation_accuracy"]["mean"]),
-            "seeds": str(each["accuracy"]["count"]),
+            "setting": f"{label}: {setting(each.values)}",
+            "test accuracy": console.percent(each.accuracy.mean),
+            "± sd": points(each.accuracy.deviation),
+            "validation": console.percent(each.validation_accuracy.mean),
+            "seeds": str(each.accuracy.count),
         }
-        for label, each in found["test"].items()
-        if label != "gain"
+        for label, each in (("best", found.test.best), ("default", found.test.default))
     ]
-    gain = found["test"]["gain"]
+    gain = found.test.gain
     rows.append(
         {
             "setting": "gain, paired by seed",
-            "test accuracy": f"{round(100 * gain['mean'], 1) + 0.0:+.1f}",
-            "± sd": points(gain["deviation"]),
+            "test accuracy": f"{round(100 * gain.mean, 1) + 0.0:+.1f}",
+            "± sd": points(gain.deviation),
         }
     )
     console.print_table("On test, touched once a seed", rows, list(rows[0]))
@@ -122,9 +121,9 @@ def points(share):
 
 def check_failures(folder, result):
     """Raises a ValueError if a trial failed."""
-    failed = [trial for trial in result["trials"] if trial["error"]]
+    failed = result.failed
     if failed:
         raise ValueError(
-            f"{len(failed)} of {len(result['trials'])} trials failed, {failed[0]['trial']} because of "
-            f"{failed[0]['error']}; see {folder / 'results'}, then give it again with --retry_failed"
+            f"{len(failed)} of {len(result.trials)} trials failed, {failed[0].trial} because of "
+            f"{failed[0].error}; see {folder / 'results'}, then give it again with --retry_failed"
         )

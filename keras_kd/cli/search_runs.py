@@ -27,7 +27,7 @@ def open_session(values, run, config, settings):
 
 
 def conduct(values, own, display, worker):
-    """Searches; returns the result."""
+    """Searches; returns the `SearchResult`."""
     return own.run(
         display,
         command=main.command_line(),
@@ -66,7 +66,7 @@ def write_best(values, run, own, settings, result):
     }
     same = ("validation_fraction", "split_seed", "student_depth", "student_width", "student_shortcuts")
     chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
-    chosen |= result["best"]["values"]
+    chosen |= result.best.values
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
     files.write_text("".join(lines), run.path / "best.cfg")
 

@@ -1,5 +1,6 @@
 """What a search found, on test: the best setting beside the default one, over the same seeds."""
 
+import dataclasses
 import importlib.metadata
 import shutil
 
@@ -7,8 +8,9 @@ import keras
 
 from keras_kd.reporting import html, tensorboard
 from keras_kd.search import report
+from keras_kd.search.results import SeedMeasures, SettingMeasures, TestMeasures
 from keras_kd.training import evaluation
-from keras_kd.utils import files, statistics
+from keras_kd.utils import records, statistics
 
 
 def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
@@ -16,7 +18,7 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
 
     Args:
       folder: of the search.
-      result: what it says about the search so far.
+      result: its `SearchResult`, without what is measured on test.
       hypermodel: the `hypermodel.DistillationHyperModel`.
       dataset: as for `training.distill`.
       stop: a Keras callback that ends trainings at a signal.
@@ -24,34 +26,38 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
       config: the `SearchConfig`.
 
     Returns:
-      The result, as plain values.
+      The `SearchResult` with it.
     """
-    for name in ("keras-tuner", "plotly", "scikit-learn"):
-        result["versions"][name] = importlib.metadata.version(name)
+    packages = {name: importlib.metadata.version(name) for name in ("keras-tuner", "plotly", "scikit-learn")}
+    versions = {"versions": result.description["versions"] | packages}
     usual = dict(config.usual)
-    if "teacher" in result["space"]:
+    if "teacher" in result.space:
         usual["teacher"] = hypermodel.space.teachers[0]
-    settings = {"best": (result["best"]["values"], best_folder), "default": (usual, folder / "default")}
-    result["test"] = _measure(hypermodel, dataset, result["seeds"], settings, stop)
-    result = files.plain_values(result)
+    settings = {"best": (result.best.values, best_folder), "default": (usual, folder / "default")}
+    result = dataclasses.replace(
+        result,
+        description=result.description | versions,
+        test=_measure(hypermodel, dataset, result.seeds, settings, stop),
+    )
     _write_hparams(folder, result)
     _write_page(folder, result)
     return result
 
 
 def _measure(hypermodel, dataset, seeds, settings, stop):
-    """Test accuracy of the best setting, whose students are trained already, and of the default one."""
-    measured, accuracies = {}, {}
+    """`TestMeasures` of the best setting, whose students are trained already, and of the default one."""
+    measured = {}
     for label, (values, place) in settings.items():
         print(f"{label} setting on test, seeds {', '.join(map(str, seeds))}", flush=True)
         rows = [_measure_seed(hypermodel, dataset, values, seed, place, stop) for seed in seeds]
-        accuracies[label] = [row["accuracy"] for row in rows]
-        measured[label] = {"values": values, "per_seed": rows} | {
-            name: statistics.estimate([row[name] for row in rows])
+        estimates = {
+            name: statistics.estimate([getattr(row, name) for row in rows])
             for name in ("accuracy", "loss", "validation_accuracy")
         }
-    pairs = zip(accuracies["best"], accuracies["default"], strict=True)
-    return measured | {"gain": statistics.estimate([best - default for best, default in pairs])}
+        measured[label] = SettingMeasures(values, tuple(rows), **estimates)
+    pairs = zip(measured["best"].per_seed, measured["default"].per_seed, strict=True)
+    gain = statistics.estimate([best.accuracy - default.accuracy for best, default in pairs])
+    return records.finite(TestMeasures(**measured, gain=gain))
 
 
 def _measure_seed(hypermodel, dataset, values, seed, place, stop):
@@ -59,41 +65,44 @@ def _measure_seed(hypermodel, dataset, values, seed, place, stop):
     keras.backend.clear_session()
     distiller = hypermodel.distiller(values, seed)
     trained = hypermodel.train(values, distiller, seed, folder=place / f"seed-{seed}", callbacks=[stop])
-    return evaluation.evaluate(distiller.student, dataset) | {
-        "seed": seed,
-        "validation_accuracy": trained["val_accuracy"],
-    }
+    return SeedMeasures(
+        **evaluation.evaluate(distiller.student, dataset),
+        seed=seed,
+        validation_accuracy=trained["val_accuracy"],
+    )
 
 
 def _write_hparams(folder, result):
     """TensorBoard's HParams tab: a row for each trial that has a score."""
     logs = folder / "tensorboard" / "trials"
     shutil.rmtree(logs, ignore_errors=True)  # of a process that was killed while it wrote them
-    for trial in result["trials"]:
-        if not trial["measures"]:
+    for trial in result.trials:
+        if not trial.measures:
             continue
-        measures = {name: sum(values) / len(values) for name, values in trial["measures"].items()}
+        measures = {name: sum(values) / len(values) for name, values in trial.measures.items()}
         tensorboard.write_hparams(
-            logs / trial["trial"],
-            f"trial {trial['trial']}",
-            trial["values"] | {"epochs": trial["epochs"]},
-            measures | {"seconds": trial["seconds"]},
+            logs / trial.trial,
+            f"trial {trial.trial}",
+            trial.values | {"epochs": trial.epochs},
+            measures | {"seconds": trial.seconds},
         )
 
 
 def _write_page(folder, result):
     """`search.html`."""
-    accuracy = {label: result["test"][label]["accuracy"]["mean"] for label in ("best", "default")}
+    data = result.description["dataset"]["name"]
     lead = (
-        f"{result['tuner']}: {len(result['trials'])} trials on {result['dataset']['name']}, judged by "
-        f"{report.OBJECTIVES[result['objective']]}. The best is trial {result['best']['trial']}. On "
-        f"test, touched once a seed: best {accuracy['best']:.1%}, default {accuracy['default']:.1%}. "
+        f"{result.tuner}: {len(result.trials)} trials on {data}, judged by "
+        f"{report.OBJECTIVES[result.objective]}. The best is trial {result.best.trial}. On "
+        f"test, touched once a seed: best {result.test.best.accuracy.mean:.1%}, "
+        f"default {result.test.default.accuracy.mean:.1%}. "
         f"{report.SELECTED}"
     )
+    versions = result.description["versions"].items()
     facts = {
-        "data": result["dataset"]["name"],
-        "seeds": ", ".join(map(str, result["seeds"])),
-        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
+        "data": data,
+        "seeds": ", ".join(map(str, result.seeds)),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions),
     }
     html.write(
         "view.html",
@@ -101,6 +110,6 @@ def _write_page(folder, result):
         title=f"Search: {folder}",
         lead=lead,
         sections=report.sections(result),
-        command=result["command"],
+        command=result.command,
         facts=facts,
     )

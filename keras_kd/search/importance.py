@@ -1,5 +1,7 @@
 """Which hyperparameters the trials' scores depend on."""
 
+import dataclasses
+
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
@@ -14,15 +16,30 @@ TREES = 300
 REPEATS = 30
 
 
+@dataclasses.dataclass(frozen=True)
+class Importance:
+    """How much each hyperparameter matters.
+
+    Attributes:
+      names: of those that varied.
+      means, deviations: R² of a random forest that is lost when the values of each are shuffled.
+      r2: that of the forest, on trials that its trees have not seen.
+    """
+
+    names: list
+    means: list
+    deviations: list
+    r2: float
+
+
 def importance(trials):
     """How much each hyperparameter matters, or None with too few trials.
 
     Args:
-      trials: records with a score.
+      trials: `results.TrialRecord`s with a score.
 
     Returns:
-      `{"names", "means", "deviations", "r2"}`: for each that varied the R² of a random forest that is lost
-      when its values are shuffled; and the R² on trials that its trees have not seen.
+      An `Importance`.
 
     Source: Breiman 2001, "Random forests", section 10.
     """
@@ -30,24 +47,24 @@ def importance(trials):
     if len(trials) < FEWEST_TRIALS or not columns:
         return None
     values = np.column_stack(list(columns.values()))
-    scores = np.array([trial["score"] for trial in trials])
+    scores = np.array([trial.score for trial in trials])
     if np.ptp(scores) == 0:
         return None
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(values, scores)
     lost = permutation_importance(forest, values, scores, n_repeats=REPEATS, random_state=0)
-    return {
-        "names": list(columns),
-        "means": lost.importances_mean.tolist(),
-        "deviations": lost.importances_std.tolist(),
-        "r2": float(forest.oob_score_),
-    }
+    return Importance(
+        names=list(columns),
+        means=lost.importances_mean.tolist(),
+        deviations=lost.importances_std.tolist(),
+        r2=float(forest.oob_score_),
+    )
 
 
 def _columns(trials):
     """`{name: [number per trial]}` of what varied; a teacher by its place in the order of names."""
     found = {}
     for name in space.TITLES:
-        column = [trial["epochs"] if name == "epochs" else trial["values"].get(name) for trial in trials]
+        column = [trial.epochs if name == "epochs" else trial.values.get(name) for trial in trials]
         if len(set(column)) < 2:
             continue
         if name == "teacher":

@@ -1,6 +1,6 @@
 """Who says what is tried next: keras-tuner's oracles, kept whole in one file and patient with lost workers.
 
-    oracle = make("random", space, trials=8, objective=..., path="runs/search/search.json", seed=0)
+    oracle = make_oracle("random", space, trials=8, objective="accuracy", path="search.json", seed=0)
     if oracle.path.exists():
         oracle.reload()
 

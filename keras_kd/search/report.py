@@ -20,10 +20,9 @@ def sections(found):
     """The parts of the page.
 
     Args:
-      found: of a search: `{"trials": [record], "objective": measure, "direction": "max" or "min",
-        "epochs": of a training to the end, "seeds", "space"}`, a record as `tuner.TrialRecord`, plain values.
+      found: a `results.SearchResult`.
     """
-    done = [trial for trial in found["trials"] if trial["score"] is not None]
+    done = found.scored
     return [
         _plane(found, done),
         _progress(found, done),
@@ -35,17 +34,17 @@ def sections(found):
 def _plane(found, done):
     figure = html.figure("temperature (log scale)", "alpha, weight of the teacher's term")
     for epochs, symbol in zip(_epochs(done), ("circle", "diamond", "square", "cross", "x") * 9, strict=False):
-        those = [trial for trial in done if trial["epochs"] == epochs]
+        those = [trial for trial in done if trial.epochs == epochs]
         figure.add_trace(
             go.Scatter(
-                x=[trial["values"]["temperature"] for trial in those],
-                y=[trial["values"]["alpha"] for trial in those],
+                x=[trial.values["temperature"] for trial in those],
+                y=[trial.values["alpha"] for trial in those],
                 mode="markers",
                 name=f"{epochs} epochs",
-                text=[f"trial {t['trial']}: {shown(t['score'], found['objective'])}" for t in those],
+                text=[f"trial {t.trial}: {shown(t.score, found.objective)}" for t in those],
                 hovertemplate="%{text}<br>T %{x:.3g}, alpha %{y:.3g}" + html.NAME,
                 marker={
-                    "color": [trial["score"] for trial in those],
+                    "color": [trial.score for trial in those],
                     "coloraxis": "coloraxis",
                     "size": 13,
                     "symbol": symbol,
@@ -54,28 +53,26 @@ def _plane(found, done):
             )
         )
     figure.update_layout(coloraxis={"colorscale": "Cividis", "colorbar": {"title": "score"}})
-    figure.update_coloraxes(reversescale=found["direction"] == "min")
+    figure.update_coloraxes(reversescale=found.direction == "min")
     figure.update_xaxes(type="log")
     words = (
-        f"Each point is a trial, coloured by its {OBJECTIVES[found['objective']]} (mean over "
-        f"{len(found['seeds'])} seeds): the lighter, the better. Trials of other lengths have other symbols."
+        f"Each point is a trial, coloured by its {OBJECTIVES[found.objective]} (mean over "
+        f"{len(found.seeds)} seeds): the lighter, the better. Trials of other lengths have other symbols."
     )
     return html.section("plane", "Score over temperature and alpha", words, figure)
 
 
 def _epochs(trials):
-    return sorted({trial["epochs"] for trial in trials}, reverse=True)
+    return sorted({trial.epochs for trial in trials}, reverse=True)
 
 
 def _progress(found, done):
     """Scores in the order of trials, and the best so far of those trained to the end."""
-    figure = html.figure("trial", OBJECTIVES[found["objective"]])
-    order = [i for i, trial in enumerate(found["trials"], 1) if trial["score"] is not None]
-    figure.add_trace(
-        go.Scatter(x=order, y=[trial["score"] for trial in done], mode="markers", name="a trial")
-    )
-    better = max if found["direction"] == "max" else min
-    whole = [(i, t["score"]) for i, t in zip(order, done, strict=True) if t["epochs"] == found["epochs"]]
+    figure = html.figure("trial", OBJECTIVES[found.objective])
+    order = [i for i, trial in enumerate(found.trials, 1) if trial.score is not None]
+    figure.add_trace(go.Scatter(x=order, y=[trial.score for trial in done], mode="markers", name="a trial"))
+    better = max if found.direction == "max" else min
+    whole = [(i, t.score) for i, t in zip(order, done, strict=True) if t.epochs == found.epochs]
     best = [better(score for _, score in whole[: i + 1]) for i in range(len(whole))]
     figure.add_trace(
         go.Scatter(
@@ -101,9 +98,9 @@ def _importance(found, done):
     figure = html.figure("importance: R² that is lost when the values are shuffled", "")
     figure.add_trace(
         go.Bar(
-            y=[space.TITLES[name] for name in told["names"]],
-            x=told["means"],
-            error_x={"array": told["deviations"]},
+            y=[space.TITLES[name] for name in told.names],
+            x=told.means,
+            error_x={"array": told.deviations},
             orientation="h",
             name="importance",
         )
@@ -111,7 +108,7 @@ def _importance(found, done):
     words = (
         f"Permutation importance (Breiman 2001; scikit-learn) of a random forest of {importance.TREES} trees "
         f"on {len(done)} trials, with the spread over {importance.REPEATS} shufflings. On trials that "
-        f"a tree has not seen the forest explains R² = {told['r2']:.2f} of the score"
+        f"a tree has not seen the forest explains R² = {told.r2:.2f} of the score"
         + (": it predicts nothing, so these bars mean nothing." if told["r2"] <= 0 else ".")
     )
     return html.section("importance", title, words, figure)
@@ -119,30 +116,29 @@ def _importance(found, done):
 
 def _table(found):
     columns, rows = table(found)
-    failed = [trial for trial in found["trials"] if trial["error"]]
-    words = f"{len(found['trials'])} trials, {len(failed)} of them failed." + "".join(
-        f" Trial {trial['trial']}: {trial['error']}." for trial in failed
+    words = f"{len(found.trials)} trials, {len(found.failed)} of them failed." + "".join(
+        f" Trial {trial.trial}: {trial.error}." for trial in found.failed
     )
     return html.section("trials", "Every trial", words, table=(columns, rows))
 
 
 def table(found, most=None):
     """`(columns, rows)`: the trials, those trained to the end first, the best of them on top."""
-    names = list(found["space"])
-    sign = -1 if found["direction"] == "max" else 1
+    names = list(found.space)
+    sign = -1 if found.direction == "max" else 1
     order = sorted(
-        found["trials"],
-        key=lambda t: (t["score"] is None, -t["epochs"], sign * (t["score"] or 0), t["trial"]),
+        found.trials,
+        key=lambda t: (t.score is None, -t.epochs, sign * (t.score or 0), t.trial),
     )
     columns = ["trial", *(space.TITLES[name] for name in names), "epochs", "score", "± sd", "seconds"]
     rows = [
         [
-            trial["trial"],
-            *(value(trial["values"][name]) for name in names),
-            str(trial["epochs"]),
-            "failed" if trial["error"] else shown(trial["score"], found["objective"]),
-            spread(trial["measures"].get(found["objective"], []), found["objective"]),
-            "n/a" if trial["seconds"] is None else f"{trial['seconds']:.0f}",
+            trial.trial,
+            *(value(trial.values[name]) for name in names),
+            str(trial.epochs),
+            "failed" if trial.error else shown(trial.score, found.objective),
+            spread(trial.measures.get(found.objective, []), found.objective),
+            "n/a" if trial.seconds is None else f"{trial.seconds:.0f}",
         ]
         for trial in order[:most]
     ]

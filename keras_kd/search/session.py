@@ -12,10 +12,12 @@ from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
 from keras_kd.search.config import SearchConfig
 from keras_kd.search.hypermodel import DistillationHyperModel
+from keras_kd.search.results import SearchResult
 from keras_kd.search.space import SearchSpace
 from keras_kd.search.tuner import Tuner, best_trial
 from keras_kd.training import Settings, description, trainer
 from keras_kd.training.distributed import strategy
+from keras_kd.utils import records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +146,7 @@ class SearchSession:
           retry_failed: whether to try again what failed before.
 
         Returns:
-          The result, as plain values.
+          The `results.SearchResult`.
 
         Raises:
           ValueError: if no trial was trained to the end.
@@ -231,28 +233,28 @@ class SearchSession:
         )
 
     def _best(self, tuner):
-        records = tuner.records()
-        best = best_trial(records, self._settings.epochs, tuner.oracle.objective.direction)
+        trials = tuner.records()
+        best = best_trial(trials, self._settings.epochs, tuner.oracle.objective.direction)
         if best is None:
-            reason = next((record.error for record in records if record.error), "none was trained to the end")
-            raise ValueError(f"no trial of {len(records)} has a score: {reason}")
+            reason = next((record.error for record in trials if record.error), "none was trained to the end")
+            raise ValueError(f"no trial of {len(trials)} has a score: {reason}")
         total = len(plan(self._config, self._settings))
-        if len(records) < total:
-            print(f"{len(records)} trials in place of {total}: there was nothing else to try", flush=True)
+        if len(trials) < total:
+            print(f"{len(trials)} trials in place of {total}: there was nothing else to try", flush=True)
         return best
 
     def _describe(self, tuner, best, command):
-        """What the result says about the search."""
+        """The `SearchResult` before test is touched."""
         space = self.space
-        return {
-            "command": command,
-            "tuner": self._config.tuner,
-            "objective": oracles.OBJECTIVES[self._config.objective][0],
-            "direction": tuner.oracle.objective.direction,
-            "space": {name: getattr(space, name, space.teachers) for name in space.names},
-            "epochs": self._settings.epochs,
-            "seeds": self._config.seeds(self._settings.seed),
-            "trials": [dataclasses.asdict(record) for record in tuner.records()],
-            "best": dataclasses.asdict(best),
-            **description.describe(self._dataset, self._settings),
-        }
+        return SearchResult(
+            command=command,
+            tuner=self._config.tuner,
+            objective=oracles.OBJECTIVES[self._config.objective][0],
+            direction=tuner.oracle.objective.direction,
+            space={name: list(getattr(space, name, space.teachers)) for name in space.names},
+            epochs=self._settings.epochs,
+            seeds=tuple(self._config.seeds(self._settings.seed)),
+            trials=tuple(map(records.finite, tuner.records())),
+            best=records.finite(best),
+            description=description.describe(self._dataset, self._settings),
+        )

@@ -1,17 +1,16 @@
 """Temperature and alpha found by keras-tuner: what a trial builds, how it is trained, what it leaves.
 
-    model = Distillation(spaces.Space(), dataset, settings, student, teacher)
-    oracle = oracles.make("bayesian", model.space, trials=20, objective="accuracy", path="search.json")
+    model = DistillationHyperModel(SearchSpace(), dataset, settings, student, teacher)
+    oracle = make_oracle("bayesian", model.space, trials=20, objective="accuracy", path="search.json")
     tuner = Tuner(oracle, model, folder, seeds=[0, 1, 2])
     tuner.search()
-    best(tuner.records())
+    best_trial(tuner.records(), epochs=60, direction="max")
 
 A trial is trained by `trainer.distill`, once a seed, and resumes as every run does. It is judged by the mean
 over its seeds of a validation measure after its last epoch; test is never looked at.
 """
 
 import contextlib
-import dataclasses
 import json
 import pathlib
 import statistics
@@ -22,6 +21,7 @@ import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
 
 from keras_kd.search import hypermodel, oracles
+from keras_kd.search.results import TrialRecord
 from keras_kd.training import callbacks
 from keras_kd.utils import files, progress, run_dir
 
@@ -32,34 +32,6 @@ class _EndedError(keras_tuner.errors.FatalError):
 
 # What is no fault of a trial: a signal, a full disk.
 _ENDING = (callbacks.TrainingInterruptedError, OSError, MemoryError)
-
-
-@dataclasses.dataclass(frozen=True)
-class TrialRecord:
-    """What became of a trial.
-
-    Attributes:
-      trial: its id.
-      values: `{name: value}` of the space.
-      status: keras-tuner's: "COMPLETED", "FAILED", "RUNNING" or "INVALID" (it will run again).
-      epochs: it was trained for.
-      score: mean of the objective over the seeds, None without.
-      measures: `{measure: [value per seed]}`; empty where the worker's file is not to be seen.
-      seconds: wall-clock time of all seeds in the process that ended it, from where that one took it up; of a
-        promoted trial, those of this round.
-      error: why it failed; None of others.
-      folder: name of the folder in `trials` in which it was trained; None without a score.
-    """
-
-    trial: str
-    values: dict
-    status: str
-    epochs: int
-    score: float | None = None
-    measures: dict = dataclasses.field(default_factory=dict)
-    seconds: float | None = None
-    error: str | None = None
-    folder: str | None = None
 
 
 # Where keras-tuner gives none: a reason does not come from worker to chief.
@@ -73,11 +45,11 @@ class Tuner(keras_tuner.Tuner):
 
     Args:
       oracle: of `oracles`.
-      model: a `Distillation`.
+      model: a `hypermodel.DistillationHyperModel`.
       folder: of the search.
       seeds: of the students of each trial.
       callbacks: of the trainings; no state of theirs is kept.
-      watch: called with a `Record` when a trial of this process has ended.
+      watch: called with a `TrialRecord` when a trial of this process has ended.
 
     Attributes:
       trial: id of the trial that runs now, or None.
@@ -235,7 +207,7 @@ class Tuner(keras_tuner.Tuner):
         return distiller
 
     def record(self, trial):
-        """The `Record` of a trial."""
+        """The `TrialRecord` of a trial."""
         found = self._found(trial.trial_id)
         values = self.hypermodel.space.declare(trial.hyperparameters)
         epochs = trial.hyperparameters.values.get("tuner/epochs", self.hypermodel.settings.epochs)
@@ -252,7 +224,7 @@ class Tuner(keras_tuner.Tuner):
         )
 
     def records(self):
-        """The `Record` of each trial, in the order in which they began."""
+        """The `TrialRecord` of each trial, in the order in which they began."""
         return [self.record(self._kept.trials[trial_id]) for trial_id in self._kept.start_order]
 
 
@@ -260,7 +232,7 @@ IDLE_SECONDS = 0.5
 
 
 def best_trial(records, epochs, direction):
-    """The `Record` with the best score among those trained to the end, the first of equals; None without any.
+    """The `TrialRecord` with the best score of those trained to the end, the first of equals, or None.
 
     Args:
       records: of `Tuner.records`.

@@ -1,7 +1,6 @@
 """The search without its script: spaces, oracles that resume, trials averaged, promoted, lost, failed."""
 
 import itertools
-import json
 import math
 import socket
 import threading
@@ -13,10 +12,10 @@ import numpy as np
 import pytest
 
 from keras_kd.data import datasets
-from keras_kd.search import hypermodel, importance, oracles, workers
-from keras_kd.search import report as search_report
+from keras_kd.search import hypermodel, oracles, workers
+from keras_kd.search.results import TrialRecord
 from keras_kd.search.space import SearchSpace
-from keras_kd.search.tuner import TrialRecord, Tuner, best_trial
+from keras_kd.search.tuner import Tuner, best_trial
 from keras_kd.training import callbacks, config, evaluation
 from keras_kd.utils import files
 from tests.support.arrays import tiny_arrays
@@ -542,51 +541,3 @@ def test_a_worker_ends_when_its_chief_is_gone_and_says_meanwhile_that_it_lives(m
         assert not ended.is_set()
         server.close()
         assert ended.wait(5)
-
-
-# --------------------------------------------------------------------------- the page
-
-
-def trials(count, scores, rng):
-    found = []
-    for number in range(count):
-        values = {"temperature": float(np.exp(rng.uniform(0, 3))), "alpha": float(rng.uniform())}
-        score = scores(values)
-        measures = {"val_accuracy": [score, score], "val_hard_loss": [1.0, 1.0]}
-        record = TrialRecord(str(number), values, "COMPLETED", 3, score, measures, 1.0)
-        found.append(files.plain_values(record))
-    return found
-
-
-def test_importance_finds_what_matters_and_admits_what_it_does_not_know(rng):
-    told = importance.importance(trials(40, lambda values: values["alpha"] ** 2, rng))
-    assert told["names"] == ["temperature", "alpha"]
-    assert told["r2"] > 0.7
-    assert told["means"][1] > 10 * abs(told["means"][0])
-    assert importance.importance(trials(9, lambda values: values["alpha"], rng)) is None
-    assert importance.importance(trials(20, lambda values: 0.5, rng)) is None
-    noise = importance.importance(trials(40, lambda values: float(rng.uniform()), rng))
-    assert noise["r2"] < 0.3
-
-
-def test_the_page_has_its_parts_and_names_failures(rng):
-    found = {
-        "trials": trials(3, lambda values: values["alpha"], rng),
-        "objective": "val_accuracy",
-        "direction": "max",
-        "epochs": 3,
-        "seeds": [0, 1],
-        "space": {"temperature": [1, 16], "alpha": [0, 1]},
-    }
-    failed = files.plain_values(TrialRecord("3", found["trials"][0]["values"], "FAILED", 3, error="why"))
-    found["trials"].append(failed)
-    sections = {section["id"]: section for section in search_report.sections(found)}
-    assert list(sections) == ["plane", "progress", "importance", "trials"]
-    assert "fewer than the 10" in sections["importance"]["words"]
-    assert sections["importance"]["html"] is None
-    assert "1 of them failed. Trial 3: why." in sections["trials"]["words"]
-    rows = sections["trials"]["table"]["rows"]
-    best = max(found["trials"][:3], key=lambda trial: trial["score"])
-    assert rows[0][0] == best["trial"]
-    assert rows[-1][0] == "3"
-    assert json.loads(json.dumps(found["trials"]))

@@ -1,0 +1,86 @@
+"""What a search found: as its page, what mattered, and as JSON."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from keras_kd.search import importance
+from keras_kd.search import report as search_report
+from keras_kd.search.results import (
+    SearchResult,
+    SeedMeasures,
+    SettingMeasures,
+    TestMeasures,
+    TrialRecord,
+)
+from keras_kd.utils import records, statistics
+
+
+def trials(count, scores, rng):
+    found = []
+    for number in range(count):
+        values = {"temperature": float(np.exp(rng.uniform(0, 3))), "alpha": float(rng.uniform())}
+        score = scores(values)
+        measures = {"val_accuracy": [score, score], "val_hard_loss": [1.0, 1.0]}
+        record = TrialRecord(str(number), values, "COMPLETED", 3, score, measures, 1.0)
+        found.append(record)
+    return found
+
+
+def test_importance_finds_what_matters_and_admits_what_it_does_not_know(rng):
+    told = importance.importance(trials(40, lambda values: values["alpha"] ** 2, rng))
+    assert told.names == ["temperature", "alpha"]
+    assert told.r2 > 0.7
+    assert told.means[1] > 10 * abs(told.means[0])
+    assert importance.importance(trials(9, lambda values: values["alpha"], rng)) is None
+    assert importance.importance(trials(20, lambda values: 0.5, rng)) is None
+    noise = importance.importance(trials(40, lambda values: float(rng.uniform()), rng))
+    assert noise.r2 < 0.3
+
+
+def result_of(trials):
+    return SearchResult(
+        command="typed",
+        tuner="random",
+        objective="val_accuracy",
+        direction="max",
+        space={"temperature": [1, 16], "alpha": [0, 1]},
+        epochs=3,
+        seeds=(0, 1),
+        trials=tuple(trials),
+        best=trials[0],
+        description={"dataset": {"name": "digits"}, "versions": {"keras": "3"}},
+    )
+
+
+def test_the_page_has_its_parts_and_names_failures(rng):
+    found = result_of(trials(3, lambda values: values["alpha"], rng))
+    failed = TrialRecord("3", found.trials[0].values, "FAILED", 3, error="why")
+    found = dataclasses.replace(found, trials=(*found.trials, failed))
+    sections = {section["id"]: section for section in search_report.sections(found)}
+    assert list(sections) == ["plane", "progress", "importance", "trials"]
+    assert "fewer than the 10" in sections["importance"]["words"]
+    assert sections["importance"]["html"] is None
+    assert "1 of them failed. Trial 3: why." in sections["trials"]["words"]
+    rows = sections["trials"]["table"]["rows"]
+    best = max(found.trials[:3], key=lambda trial: trial.score)
+    assert rows[0][0] == best.trial
+    assert rows[-1][0] == "3"
+
+
+def test_a_result_comes_back_from_json(rng):
+    measured = SeedMeasures(0.5, 1.25, 0, 0.75)
+    one_seed = records.finite(statistics.estimate([0.5]))
+    setting = SettingMeasures({"alpha": 0.5}, (measured,), one_seed, one_seed, one_seed)
+    found = dataclasses.replace(
+        result_of(trials(2, lambda values: 0.5, rng)), test=TestMeasures(setting, setting, one_seed)
+    )
+    values = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert SearchResult.from_json(values) == found
+    assert list(values) == [
+        *("command", "tuner", "objective", "direction", "space", "epochs", "seeds", "trials", "best"),
+        *("dataset", "versions", "test"),
+    ]
+    assert list(values["test"]) == ["best", "default", "gain"]
+    assert list(values["test"]["best"]["per_seed"][0]) == ["accuracy", "loss", "seed", "validation_accuracy"]
