@@ -8,6 +8,7 @@ slower since. `KERAS_BACKEND=jax` measures Keras on JAX.
 """
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -51,7 +52,10 @@ def main(values):
     for size in values.sizes:
         rows = measure(size, values)
         ratios = measures.ratios(rows)
-        found["sizes"][size] = {"contenders": rows, "ratios": ratios}
+        found["sizes"][size] = {
+            "contenders": {name: row.to_json() for name, row in rows.items()},
+            "ratios": {what: dataclasses.asdict(ratio) for what, ratio in ratios.items()},
+        }
         print_rows(contenders.SIZES[size].title, rows)
         print_ratios(ratios)
         if size in before:
@@ -81,10 +85,14 @@ def is_there(package):
 
 
 def read(path):
-    """`{size: rows}` of another run."""
+    """`{size: {contender: StepTimes}}` of another run."""
     try:
         with open(path, encoding="utf-8") as file:
-            return {size: dict(found["contenders"]) for size, found in json.load(file)["sizes"].items()}
+            sizes = json.load(file)["sizes"]
+        return {
+            size: {name: measures.StepTimes.from_json(row) for name, row in found["contenders"].items()}
+            for size, found in sizes.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"--compare={path} is not what this script wrote ({error})") from error
 
@@ -132,7 +140,7 @@ class Process:
 
 
 def measure(size, values):
-    """`{contender: {measure: number}}`."""
+    """`{contender: StepTimes}`."""
     names = [name for name in values.contenders if name != "torch" or is_there("torch")]
     if len(names) < len(values.contenders):
         print("PyTorch is not there, so it is left out: pip install 'keras_kd[benchmark]'")
@@ -152,8 +160,9 @@ def measure(size, values):
                 seconds[name] += processes[name].take(steps)
                 bar.advance(task, steps)
         return {
-            name: measures.row(contenders.SIZES[size].batch_size, firsts[name], seconds[name])
-            | processes[name].end()
+            name: measures.step_times(
+                contenders.SIZES[size].batch_size, firsts[name], seconds[name], **processes[name].end()
+            )
             for name in names
         }
 
@@ -162,12 +171,12 @@ def print_rows(title, rows):
     table = [
         {
             "contender": name.replace("_", " "),
-            "ms/step": f"{1000 * row['median']:.1f}",
-            "spread": console.percent(row["spread"]),
-            "images/s": f"{row['images_per_second']:,.0f}",
-            "first step, s": f"{row['first_step']:.1f}",
-            "waits for data": console.percent(row.get("share_waiting_for_data")).replace("n/a", ""),
-            "peak MB": f"{row['peak_bytes'] / 2**20:,.0f}",
+            "ms/step": f"{1000 * row.median:.1f}",
+            "spread": console.percent(row.spread),
+            "images/s": f"{row.images_per_second:,.0f}",
+            "first step, s": f"{row.first_step:.1f}",
+            "waits for data": console.percent(row.share_waiting_for_data).replace("n/a", ""),
+            "peak MB": f"{row.peak_bytes / 2**20:,.0f}",
         }
         for name, row in rows.items()
     ]
@@ -178,9 +187,9 @@ def print_ratios(ratios):
     table = [
         {
             "ratio of throughputs, if not of times": what,
-            "wanted": ratio["wanted"],
-            "found": f"{ratio['found']:.2f}",
-            "": "met" if ratio["met"] else "missed",
+            "wanted": ratio.wanted,
+            "found": f"{ratio.found:.2f}",
+            "": "met" if ratio.met else "missed",
         }
         for what, ratio in ratios.items()
     ]
@@ -194,8 +203,8 @@ def print_changes(rows, before, path):
     table = [
         {
             "contender": name.replace("_", " "),
-            "ms/step then": f"{1000 * before[name]['median']:.1f}",
-            "now": f"{1000 * row['median']:.1f}",
+            "ms/step then": f"{1000 * before[name].median:.1f}",
+            "now": f"{1000 * row.median:.1f}",
             "slower, in steps of the student alone": f"{changes[name]:+.0%}" if name in changes else "",
         }
         for name, row in rows.items()

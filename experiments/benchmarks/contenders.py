@@ -7,7 +7,6 @@ step. An empty line ends it; the last answer says what else was measured.
 """
 
 import dataclasses
-import functools
 import itertools
 import json
 import resource
@@ -18,7 +17,7 @@ import time
 import keras
 import numpy as np
 
-import keras_kd
+from keras_kd import models
 from keras_kd.data import datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import teacher_cache
@@ -27,6 +26,7 @@ from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
 
+CLASSES = 10
 BATCHES = 20  # of training images; what they show does not matter
 FOREVER = 10**6
 TEMPERATURE, ALPHA = 4.0, 0.9
@@ -35,35 +35,34 @@ WAITS = 20  # steps over which the wait for data is measured
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """A pair of networks and the batches that they see."""
+    """A pair of networks, as `models.build` names them, and the batches that they see."""
 
     title: str
     image_shape: tuple[int, int, int]
     batch_size: int
-    teacher: tuple
-    student: tuple
+    teacher: str
+    student: str
 
     def network(self, role):
         """The teacher, with shortcuts, or the student, without."""
         keras.utils.set_random_seed(0)
-        builder, *sizes = getattr(self, role)
-        return builder(*sizes, self.image_shape, shortcuts=role == "teacher")
+        spec = f"{getattr(self, role)}:shortcuts={'all' if role == 'teacher' else 'none'}"
+        return models.build(spec, self.image_shape, CLASSES)
 
 
-CIFAR, WIDE = keras_kd.cifar_resnet, keras_kd.wide_resnet
+def _cifar(title, image_shape, batch_size, teacher, student):
+    return Size(title, image_shape, batch_size, f"cifar_resnet:{teacher}", f"cifar_resnet:{student}")
+
+
 SIZES = {
-    "digits": Size("ResNet-32 to plain-32, 8x8", (8, 8, 1), 64, (CIFAR, 32), (CIFAR, 32)),
-    "cifar": Size("ResNet-56 to plain-20, 32x32", (32, 32, 3), 128, (CIFAR, 56), (CIFAR, 20)),
-    "wide": Size("WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, (WIDE, 28, 2), (WIDE, 16, 2)),
-    "search": Size(
-        "ResNet-20 to plain-32 of width 8, 8x8 (a search)",
-        (8, 8, 1),
-        64,
-        (CIFAR, 20),
-        (functools.partial(CIFAR, width=8), 32),
+    "digits": _cifar("ResNet-32 to plain-32, 8x8", (8, 8, 1), 64, "32", "32"),
+    "cifar": _cifar("ResNet-56 to plain-20, 32x32", (32, 32, 3), 128, "56", "20"),
+    "wide": Size(
+        "WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, "wide_resnet:28:2", "wide_resnet:16:2"
     ),
-    "deep": Size("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, (CIFAR, 110), (CIFAR, 110)),
-    "tiny": Size("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, (CIFAR, 8), (CIFAR, 8)),
+    "search": _cifar("ResNet-20 to plain-32 of width 8, 8x8 (a search)", (8, 8, 1), 64, "20", "32:width=8"),
+    "deep": _cifar("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, "110", "110"),
+    "tiny": _cifar("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, "8", "8"),
 }
 
 
@@ -263,7 +262,7 @@ def random_images(size):
 
     def split(count):
         images = rng.integers(0, 256, (count, *size.image_shape)).astype(np.uint8)
-        return datasets.Split(images, np.arange(count) % 10)
+        return datasets.Split(images, np.arange(count) % CLASSES)
 
     train, rest = split(BATCHES * size.batch_size), split(20)
     return datasets.Dataset("random", train, rest, rest, tuple("0123456789"), flips=True)

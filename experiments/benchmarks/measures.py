@@ -1,6 +1,9 @@
 """What the seconds of the benchmark's steps say: medians, ratios, targets, what changed."""
 
+import dataclasses
 import statistics
+
+from keras_kd.utils import records
 
 # (what, contender, its reference, the least ratio of their throughputs)
 TARGETS = (
@@ -15,48 +18,80 @@ TARGETS = (
 PARTS, MOST = ("student_alone", "teacher_forward"), 1.03
 
 
-def row(batch_size, first, seconds):
+@dataclasses.dataclass(frozen=True)
+class StepTimes:
     """What a contender's steps say.
+
+    Attributes:
+      median: seconds of a step.
+      spread: the distance of the quartiles over the median.
+      images_per_second: at the median.
+      first_step: seconds of the first step, tracing and compiling included.
+      seconds: of each measured step.
+      seconds_to_fill_a_view: of caching a teacher's logits; None of others.
+      share_waiting_for_data: of a step's time; None where it was not measured.
+      peak_bytes: most memory that the process had; None where it was not measured.
+    """
+
+    median: float
+    spread: float
+    images_per_second: float
+    first_step: float
+    seconds: list
+    seconds_to_fill_a_view: float | None = None
+    share_waiting_for_data: float | None = None
+    peak_bytes: int | None = None
+
+    def to_json(self):
+        return {name: value for name, value in records.json_values(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values)
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRatio:
+    """How contenders stand to each other: the wanted ratio, as text, and that of their medians."""
+
+    wanted: str
+    found: float
+    met: bool
+
+
+def step_times(batch_size, first, seconds, **measured):
+    """A contender's `StepTimes`.
 
     Args:
       batch_size: examples a step.
       first: seconds of the first step, tracing and compiling included.
       seconds: of each measured step.
-
-    Returns:
-      `median` in seconds, `spread` (the distance of the quartiles over the median),
-      `images_per_second`, `first_step` and `seconds`.
+      **measured: further fields.
     """
     low, median, high = statistics.quantiles(
         seconds * 2 if len(seconds) == 1 else seconds, method="inclusive"
     )
-    return {
-        "median": median,
-        "spread": (high - low) / median,
-        "images_per_second": batch_size / median,
-        "first_step": first,
-        "seconds": seconds,
-    }
+    return StepTimes(median, (high - low) / median, batch_size / median, first, seconds, **measured)
 
 
 def ratios(rows):
     """How contenders stand to each other.
 
     Args:
-      rows: `{contender: row}`.
+      rows: `{contender: StepTimes}`.
 
     Returns:
-      `{what: {"wanted": text, "found": ratio of medians, "met": bool}}` for all whose contenders are there.
+      `{what: TargetRatio}` for all whose contenders are there.
     """
     found = {}
     if {"live", *PARTS} <= rows.keys():
-        ratio = rows["live"]["median"] / sum(rows[part]["median"] for part in PARTS)
+        ratio = rows["live"].median / sum(rows[part].median for part in PARTS)
         what = "time of live : student's step + teacher's forward"
-        found[what] = {"wanted": f"<= {MOST}", "found": ratio, "met": ratio <= MOST}
+        found[what] = TargetRatio(f"<= {MOST}", ratio, ratio <= MOST)
     for what, name, reference, least in TARGETS:
         if {name, reference} <= rows.keys():
-            ratio = rows[reference]["median"] / rows[name]["median"]
-            found[what] = {"wanted": f">= {least}", "found": ratio, "met": ratio >= least}
+            ratio = rows[reference].median / rows[name].median
+            found[what] = TargetRatio(f">= {least}", ratio, ratio >= least)
     return found
 
 
@@ -66,14 +101,14 @@ def changes(rows, before):
     Machines differ and are noisy; the student's own step is the measure that both runs share.
 
     Args:
-      rows, before: `{contender: row}`.
+      rows, before: `{contender: StepTimes}`.
 
     Returns:
       `{contender: share}`: 0.1 is slower by a tenth; empty where a run lacks the student alone.
     """
 
     def in_steps(rows, name):
-        return rows[name]["median"] / rows["student_alone"]["median"]
+        return rows[name].median / rows["student_alone"].median
 
     if "student_alone" not in rows.keys() & before.keys():
         return {}

@@ -1,30 +1,32 @@
 import json
+import pathlib
 import re
 
+import keras
 import pytest
 
-from experiments.benchmarks import benchmark, measures
+from experiments.benchmarks import benchmark, contenders, measures
 from keras_kd.cli import main
 from tests.support.processes import error_line, run_python
 
 
 def rows(**medians):
-    return {name: measures.row(10, 5.0, [median]) for name, median in medians.items()}
+    return {name: measures.step_times(10, 5.0, [median]) for name, median in medians.items()}
 
 
 def test_a_row_is_medians_and_quartiles():
-    row = measures.row(60, 9.0, [0.4, 0.1, 0.2, 0.3, 0.5])
-    assert row["median"] == pytest.approx(0.3)
-    assert row["spread"] == pytest.approx((0.4 - 0.2) / 0.3)
-    assert row["images_per_second"] == pytest.approx(200)
-    assert row["first_step"] == 9.0
+    row = measures.step_times(60, 9.0, [0.4, 0.1, 0.2, 0.3, 0.5])
+    assert row.median == pytest.approx(0.3)
+    assert row.spread == pytest.approx((0.4 - 0.2) / 0.3)
+    assert row.images_per_second == pytest.approx(200)
+    assert row.first_step == 9.0
 
 
 def test_targets_are_ratios_of_medians():
     found = measures.ratios(
         rows(student_alone=1.0, teacher_forward=0.6, live=1.6, cached=1.1, keras_distillation=1.7, torch=1.0)
     )
-    assert {what: round(ratio["found"], 3) for what, ratio in found.items()} == {
+    assert {what: round(ratio.found, 3) for what, ratio in found.items()} == {
         "time of live : student's step + teacher's forward": 1.0,
         "cached : student alone": round(1 / 1.1, 3),
         "cached : live": round(1.6 / 1.1, 3),
@@ -32,7 +34,7 @@ def test_targets_are_ratios_of_medians():
         "live : keras.distillation": round(1.7 / 1.6, 3),
         "cached : PyTorch live": round(1 / 1.1, 3),
     }
-    assert [ratio["met"] for ratio in found.values()] == [True, False, True, True, True, False]
+    assert [ratio.met for ratio in found.values()] == [True, False, True, True, True, False]
     assert measures.ratios(rows(live=1.0, torch=2.0)) == {}
 
 
@@ -46,7 +48,8 @@ def test_what_became_slower_is_measured_against_the_student_alone():
 
 @pytest.mark.slow
 def test_the_benchmark_measures_and_compares(tmp_path):
-    old = {"sizes": {"tiny": {"contenders": rows(student_alone=1.0, cached=0.001)}}}
+    before = rows(student_alone=1.0, cached=0.001)
+    old = {"sizes": {"tiny": {"contenders": {name: row.to_json() for name, row in before.items()}}}}
     (tmp_path / "old.json").write_text(json.dumps(old))
     few = [
         "--sizes=tiny",
@@ -60,17 +63,18 @@ def test_the_benchmark_measures_and_compares(tmp_path):
     )
     assert status == 0, errors[-2000:]
     found = json.loads((tmp_path / "new.json").read_text())
-    contenders = found["sizes"]["tiny"]["contenders"]
-    assert contenders.keys() == {"student_alone", "cached"}
-    for row in contenders.values():
-        assert len(row["seconds"]) == 2
-        assert row["first_step"] > row["median"] > 0
-        assert 1e8 < row["peak_bytes"] < 1e11
-    assert 0 <= contenders["cached"]["share_waiting_for_data"] < 1
+    rows_found = found["sizes"]["tiny"]["contenders"]
+    measured = {name: measures.StepTimes.from_json(row) for name, row in rows_found.items()}
+    assert measured.keys() == {"student_alone", "cached"}
+    for row in measured.values():
+        assert len(row.seconds) == 2
+        assert row.first_step > row.median > 0
+        assert 1e8 < row.peak_bytes < 1e11
+    assert 0 <= measured["cached"].share_waiting_for_data < 1
     assert found["sizes"]["tiny"]["ratios"].keys() == {"cached : student alone"}
     assert found["machine"]["backend"] == "tensorflow"
     assert "cached : student alone" in output
-    change = measures.changes(contenders, old["sizes"]["tiny"]["contenders"])["cached"]
+    change = measures.changes(measured, before)["cached"]
     assert change > 10
     assert f"{change:+.0%}" in output
 
@@ -86,3 +90,19 @@ def test_the_benchmark_measures_and_compares(tmp_path):
 def test_bad_flags_are_named(flags, message, capsys):
     assert main.call_command(benchmark, "benchmark", flags) == 1
     assert re.search(message, error_line(capsys.readouterr().err))
+
+
+def test_the_numbers_that_are_kept_are_read_again():
+    """Those of docs/results-speed.md; what a contender does not measure is in no file."""
+    kept = benchmark.read(pathlib.Path(benchmark.__file__).with_name("benchmark.json"))
+    stored = json.loads(pathlib.Path(benchmark.__file__).with_name("benchmark.json").read_text())
+    assert kept["cifar"]["cached"].seconds_to_fill_a_view > 0
+    for size, found in stored["sizes"].items():
+        assert {name: row.to_json() for name, row in kept[size].items()} == found["contenders"]
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_teacher_has_shortcuts_and_a_student_none(role):
+    network = contenders.SIZES["tiny"].network(role)
+    assert network.output_shape == (None, contenders.CLASSES)
+    assert any(isinstance(layer, keras.layers.Add) for layer in network.layers) == (role == "teacher")
