@@ -46,6 +46,7 @@ def cwd(tmp_path_factory):
         "dataset": {
             "name": "tiny.npz",
             "fingerprint": dataset.fingerprint,
+            "split_seed": dataset.split_seed,
             "examples": {split: len(getattr(dataset, split).labels) for split in splits},
         },
     }

@@ -23,6 +23,7 @@ def untrained_run(folder):
     serialization.save_model(networks["residual"], run / "student.keras")
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
     described = {"name": str(path), "fingerprint": dataset.fingerprint, "examples": sizes}
+    described["split_seed"] = dataset.split_seed
     files.write_json({"seed": 2, "networks": {}, "dataset": described}, run / "result.json")
     (run / "flags.cfg").write_text("--validation_fraction=0.1\n")
     return run
