@@ -36,7 +36,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, study_display
     from keras_kd.cli import main as main_line
-    from keras_kd.study import executors, session
+    from keras_kd.study import session
 
     study = session.read(
         values.study,
@@ -55,16 +55,9 @@ def main(values):
         split_seed=values.split_seed,
     )
     study_display.print_plan(study)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
-    executor = (
-        executors.RayExecutor(values.cluster, values.threads)
-        if values.cluster
-        else executors.ProcessExecutor(values.jobs, values.threads)
-    )
-    with (
-        run.claimed(values.overwrite),
-        study_display.Display(values.study, console.stop_signal()) as display,
-    ):
+    executor = _executor(values)
+    display = study_display.Display(values.study, console.stop_signal())
+    with run.claimed(values.overwrite), display:
         result, records = own.run(
             executor,
             command=main_line.command_line(),
@@ -72,12 +65,15 @@ def main(values):
             progress=display.show,
         )
     study_display.print_findings(result.summary)
-    console.print_paths(
-        run=run.path,
-        report=run.path / "report.html",
-        results=run.path / "results.csv",
-        pictures=run.path / "pictures",
-        tensorboard=runs.tensorboard_of(run),
-        result=run.path / "result.json",
-    )
+    study_display.print_paths(run.path, runs.tensorboard_of(run))
     study_display.check_failures(run.path, records)
+
+
+def _executor(values):
+    """Where runs are trained."""
+    from keras_kd.study import executors
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
+    if values.cluster:
+        return executors.RayExecutor(values.cluster, values.threads)
+    return executors.ProcessExecutor(values.jobs, values.threads)

@@ -138,6 +138,18 @@ def print_findings(found):
     console.print_table("Verdicts", rows, list(rows[0]))
 
 
+def print_paths(folder, tensorboard):
+    """Where a study's files are."""
+    console.print_paths(
+        run=folder,
+        report=folder / "report.html",
+        results=folder / "results.csv",
+        pictures=folder / "pictures",
+        tensorboard=tensorboard,
+        result=folder / "result.json",
+    )
+
+
 def check_failures(folder, records):
     """Raises a ValueError if any run failed."""
     failed = [record for record in records.values() if record.error]

@@ -1,6 +1,6 @@
 """Study files: YAML that says which runs a study has, read with the line of every mistake.
 
-    grid = config.read_config("depth.yaml")
+    study = config.read_config("depth.yaml")
 
 A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or which), the `recipe`
 (fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which
@@ -64,7 +64,7 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
       recipe: `{name: value}`: stands in for what the file says in `recipe`, as far as it goes.
 
     Returns:
-      A `Grid`.
+      A `StudyConfig`.
 
     Raises:
       FileNotFoundError: if there is none.

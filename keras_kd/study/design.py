@@ -41,7 +41,7 @@ def _one_of(choices):
     return check
 
 
-# The axes of a grid, but for the teacher: what may be said of each.
+# The axes of a study, but for the teacher: what may be said of each.
 AXES = {
     "depth": lambda name, value: block_specs.cifar_plan(value),
     "variant": _one_of(VARIANTS),
@@ -67,7 +67,7 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training: a point of the grid. It names its folder.
+    """One training: a point of the study's axes. It names its folder.
 
     Attributes:
       depth: 6n+2 layers.

@@ -1,11 +1,11 @@
 """Where runs are done: in processes of this machine, or on the workers of a Ray cluster.
 
-with ProcessExecutor(jobs=2) as pool:
-    future = pool.submit(function, *arguments)
+    with ProcessExecutor(jobs=2) as executor:
+        future = executor.submit(function, *arguments)
 
-A pool has `slots`, the number of calls that make sense at a time, and `submit`, which returns a
-`concurrent.futures.Future`; one whose process died raises a `BrokenExecutor`. What is submitted must be
-importable by name in another process.
+An executor has `slots`, the number of calls that make sense at a time, and `submit`, which returns a
+`concurrent.futures.Future`: it raises what the function raised, or a `BrokenExecutor` where its process
+died. What is submitted must be importable by name in another process.
 """
 
 import concurrent.futures
@@ -158,7 +158,35 @@ class RayExecutor:
         remote = self._ray.remote(function).options(
             num_cpus=self._threads, num_gpus=gpus, max_retries=RAY_RETRIES
         )
-        return remote.remote(*arguments).future()
+        lost = (self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.NodeDiedError)
+        return unwrapped(remote.remote(*arguments).future(), lost)
+
+
+def unwrapped(future, lost=()):
+    """A future with what the function raised, in place of an error whose `cause` that is, as Ray's are.
+
+    Args:
+      future: a `concurrent.futures.Future`.
+      lost: types of errors that say that the process died: a `BrokenExecutor` takes their place.
+    """
+    own = concurrent.futures.Future()
+
+    def hand_on(done):
+        error = done.exception()
+        if error is None:
+            own.set_result(done.result())
+            return
+        raised = getattr(error, "cause", None)
+        if isinstance(error, lost):
+            raised = concurrent.futures.BrokenExecutor(str(error).split("\n")[0])
+        if not isinstance(raised, BaseException):
+            raised = error
+        if raised is not error:
+            raised.__cause__ = error  # it holds the traceback of the other process
+        own.set_exception(raised)
+
+    future.add_done_callback(hand_on)
+    return own
 
 
 _NO_ANSWER = "no Ray cluster answers at {!r} ({}): start one with 'ray start --head', or use 'local'"

@@ -1,10 +1,11 @@
-"""A study: the runs of a grid, each trained once, in a folder of its own, and kept.
+"""A study: its runs, each trained once, in a folder of its own, and kept.
 
-    study = Study("runs/study-depth", grid.runs, identity)
-    with study.claimed():
-        records = study.run(work, pool)
+    study = Study("runs/study-depth", config.runs, identity)
+    study.begin()
+    with executors.ProcessExecutor(jobs=2) as executor:
+        records = study.run(train, executor)
 
-How a run is trained is not known here: `work(run, folder)` is given.
+How a run is trained is not known here: `train(run, study_folder)` is given.
 """
 
 import concurrent.futures
@@ -86,7 +87,9 @@ class Study:
             changes = identity.differences(begun["identity"], self._identity)
             gone = sorted(set(begun["runs"]) - set(keys))
             if gone:
-                changes = "; ".join(filter(None, (changes, _listed("runs that are not in this grid:", gone))))
+                changes = "; ".join(
+                    filter(None, (changes, _listed("runs that are not in this study:", gone)))
+                )
             if changes:
                 raise identity.IdentityMismatchError(self.folder, changes, "holds another study")
             grew = begun["grew"] or set(keys) != set(begun["runs"])
@@ -115,19 +118,19 @@ class Study:
             return RunRecord(run, error=json.loads(self._failure(run).read_text(encoding="utf-8"))["error"])
         return None
 
-    def run(self, work, pool, *, retry_failed=False, watch=lambda progress: None):
+    def run(self, train, executor, *, retry_failed=False, watch=lambda progress: None):
         """Trains what is not there yet, teachers before those they teach; a run that fails stops no other.
 
         Args:
-          work: `work(run, study_folder)` trains one run and returns its `RunResult`.
-          pool: a `executors.ProcessExecutor` or `RayExecutor`, or what submits as they do.
+          train: `train(run, study_folder)` trains one run and returns its `RunResult`.
+          executor: an `executors.ProcessExecutor` or `RayExecutor`, or what submits as they do.
           retry_failed: whether to try again what failed before.
           watch: is called about once a second with a `Progress`.
 
         Returns:
           `{run: RunRecord}` in the order of `runs`.
         """
-        return _Schedule(self, work, pool, retry_failed, watch).run()
+        return _Schedule(self, train, executor, retry_failed, watch).run()
 
     def record_failure(self, run, error, trace=""):
         """Writes down why a run failed."""
@@ -143,11 +146,11 @@ class Study:
         return self.folder / "failed" / f"{run.key}.json"
 
 
-def execute(work, run, study_folder):
-    """Does one run in its folder, alone, unless it is done; what `pool`s are given.
+def execute(train, run, study_folder):
+    """Does one run in its folder, alone, unless it is done; what executors are given.
 
     Args:
-      work: see `Study.run`.
+      train: see `Study.run`.
       run: a `Run`.
       study_folder: of the study.
 
@@ -158,7 +161,7 @@ def execute(work, run, study_folder):
     with folder.claimed(patience=LOST_WORKER):
         result = folder.result()
         if result is None:
-            folder.finish(work(run, pathlib.Path(study_folder)).to_json())
+            folder.finish(train(run, pathlib.Path(study_folder)).to_json())
             result = folder.result()
         return RunResult.from_json(result)
 
@@ -187,12 +190,12 @@ class Progress:
 
 
 class _Schedule:
-    """Hands runs to a pool as soon as what they need is there."""
+    """Hands runs to an executor as soon as what they need is there."""
 
-    def __init__(self, study, work, pool, retry_failed, watch):
+    def __init__(self, study, train, executor, retry_failed, watch):
         self._study = study
-        self._work = work
-        self._pool = pool
+        self._train = train
+        self._executor = executor
         self._watch = watch
         self._attempts = dict.fromkeys(study.runs, 0)
         self._futures = {}
@@ -231,11 +234,11 @@ class _Schedule:
 
     def _submit(self):
         for run in self._waiting():
-            if len(self._futures) >= self._pool.slots:
+            if len(self._futures) >= self._executor.slots:
                 return
             if run.needs is None or run.needs in self._records:
                 self._attempts[run] += 1
-                future = self._pool.submit(execute, self._work, run, self._study.folder)
+                future = self._executor.submit(execute, self._train, run, self._study.folder)
                 self._futures[future] = run
 
     def _collect(self, done):
@@ -247,9 +250,7 @@ class _Schedule:
                 if self._attempts[run] >= ATTEMPTS:
                     reason = f"its process died {ATTEMPTS} times ({error})"
                     self._end(self._study.record_failure(run, reason))
-            except Exception as error:
-                # Whatever goes wrong in one run must not stop the others.
-                error = getattr(error, "cause", None) or error  # Ray's are the whole remote traceback
+            except Exception as error:  # whatever goes wrong in one run must not stop the others
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 trace = "".join(traceback.format_exception(error))
                 self._end(self._study.record_failure(run, reason, trace))

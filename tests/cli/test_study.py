@@ -172,7 +172,7 @@ def test_a_study_with_another_grid_is_refused(finished, tmp_path):
     assert status == 1
     line = error_line(errors)
     assert "holds another study: settings was" in line
-    assert "runs that are not in this grid: p8w4-kd-r8w4-T4-a0.9-s0" in line
+    assert "runs that are not in this study: p8w4-kd-r8w4-T4-a0.9-s0" in line
 
 
 def test_pictures_reach_tensorboard(tmp_path):

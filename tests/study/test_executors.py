@@ -1,5 +1,6 @@
 """Runs in other processes and on a Ray cluster, some of which are killed."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -156,6 +157,50 @@ def test_a_lost_node_of_a_ray_cluster_costs_only_what_it_was_doing(tmp_path):
     assert sum(begins) > len(runs)  # what the node was doing was begun again
     results = [json.loads((own.folder_of(run) / "result.json").read_text()) for run in runs]
     assert {result["accuracy"] for result in results} == {0.5}
+
+
+class RemoteError(Exception):
+    """As Ray's: what was raised is its cause, itself it is the whole remote traceback."""
+
+    def __init__(self, cause):
+        super().__init__("line 1\nline 2")
+        self.cause = cause
+
+
+class LostError(Exception):
+    """As of a node that died."""
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_was_raised_elsewhere_is_raised_here(is_done):
+    def raised(error):
+        future = concurrent.futures.Future()
+        if is_done:
+            future.set_exception(error)
+        own = executors.unwrapped(future, (LostError,))
+        if not is_done:
+            future.set_exception(error)
+        return own.exception(timeout=1)
+
+    cause = ValueError("no luck")
+    wrapped = RemoteError(cause)
+    assert raised(wrapped) is cause
+    assert cause.__cause__ is wrapped
+    plain = KeyError("none")
+    assert raised(plain) is plain
+    assert plain.__cause__ is None
+    assert isinstance(raised(RemoteError("no exception")), RemoteError)
+    lost = raised(LostError("node 1 died\nlater"))
+    assert isinstance(lost, concurrent.futures.BrokenExecutor)
+    assert str(lost) == "node 1 died"
+
+
+def test_what_was_returned_elsewhere_is_returned_here():
+    future = concurrent.futures.Future()
+    own = executors.unwrapped(future)
+    assert not own.done()
+    future.set_result(3)
+    assert own.result(timeout=1) == 3
 
 
 def test_a_cluster_without_ray_says_how_to_get_it(monkeypatch):

@@ -173,7 +173,7 @@ def test_a_damaged_result_is_done_again_and_the_rest_kept(tmp_path, damage):
 def test_a_study_may_grow_but_not_become_another(tmp_path):
     run_all(tmp_path, [TWIN], Work())
     run_all(tmp_path, [TWIN, ALONE], Work())
-    with pytest.raises(ValueError, match=f"runs that are not in this grid: {ALONE.key}"):
+    with pytest.raises(ValueError, match=f"runs that are not in this study: {ALONE.key}"):
         run_all(tmp_path, [TWIN], Work())
     with pytest.raises(ValueError, match="holds another study: dataset was 'x' and is 'y'"):
         Study(tmp_path, [TWIN, ALONE], {"dataset": "y"}).begin()
