@@ -165,6 +165,12 @@ class Distiller(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
+    def make_train_function(self, force=False):
+        """As Keras's; with the optimizer built before, as TensorFlow traces a step that does it twice."""
+        if self.built and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def call(self, inputs, training=None):
         return self._ask_student(inputs, training)
 

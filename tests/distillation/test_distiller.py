@@ -289,6 +289,16 @@ def test_each_network_runs_once_a_step(data, terms):
     assert [bool(mode) for mode in teacher_spy.modes + student_spy.modes] == [False] * 6
 
 
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="of TensorFlow's functions")
+def test_a_step_is_traced_once(data):
+    """Twice, if its first call made the optimizer's variables."""
+    x, y = data
+    (teacher, _), (student, spy) = spied(1), spied(2)
+    spy.modes.clear()
+    fitted(compiled(teacher, student, optimizer=keras.optimizers.SGD(0.1, momentum=0.9)), x, y, epochs=2)
+    assert [mode for mode in spy.modes if mode] == [True]
+
+
 @pytest.mark.parametrize("trainable", [True, False])
 def test_the_teacher_stays_as_it_was(data, trainable):
     x, y = data
