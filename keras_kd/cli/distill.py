@@ -74,6 +74,7 @@ def _distil(networks, dataset, settings, folder, target, values):
         dataset,
         settings,
         train_teacher=not values.teacher,
+        teacher_accuracy=runs.recorded_accuracy(values.teacher),
         baseline=baseline,
         temperature=values.temperature,
         alpha=values.alpha,

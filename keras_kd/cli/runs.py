@@ -8,7 +8,7 @@ import keras
 from keras_kd.cli import console, flags
 from keras_kd.data import datasets, provenance, sampling
 from keras_kd.distillation import cache_logits, compatibility
-from keras_kd.export import saved_model
+from keras_kd.export import bundle, saved_model
 from keras_kd.models import registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
@@ -155,6 +155,12 @@ def new_teacher(values, dataset, settings):
         progress.say(remark)
     with strategy.scope(settings):
         return serialization.load_model(values.teacher)
+
+
+def recorded_accuracy(path):
+    """Test accuracy of a network that the run beside its file measured; None without a file or such a run."""
+    result = path and run_dir.RunDir(pathlib.Path(path).parent, {}).result()
+    return bundle.accuracy(result, pathlib.Path(path).name) if result else None
 
 
 def _network(dataset, settings, depth, width, shortcuts):

@@ -19,7 +19,7 @@ from keras_kd.losses import (
     replica_share,
     soft_targets_for,
 )
-from keras_kd.models import graph
+from keras_kd.models import graph, outputs
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -50,8 +50,8 @@ class Distiller(keras.Model):
     returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.
 
     Args:
-      teacher: a `keras.Model` from inputs to logits `[batch, classes]`; None where its logits come
-        with the labels.
+      teacher: a `keras.Model` from inputs to logits `[batch, classes]`, or to their softmax or sigmoid, which
+        is then left out (see `keras_kd.models.outputs`); None where its logits come with the labels.
       student: a `keras.Model` with the same inputs and classes. It stays yours:
         `distiller.student` is the object that you passed.
       temperature: softening factor T, > 0, dimensionless.
@@ -65,9 +65,9 @@ class Distiller(keras.Model):
 
     Raises:
       ValueError: for a temperature or alpha out of range; for teacher and student whose input
-        shapes or class counts differ, or that share weights; for a network that ends in softmax
-        (KD needs logits; of a subclassed model that is only known if it was called before); for
-        terms on a teacher's layers without a teacher.
+        shapes or class counts differ, or that share weights; for a network that returns probabilities
+        and whose logits cannot be had (of a subclassed model that is only known if it was called
+        before); for terms on a teacher's layers without a teacher.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
@@ -80,12 +80,12 @@ class Distiller(keras.Model):
         self.student = student
         self.terms = named_terms(terms)
         if teacher is None:
-            compatibility.check_logits(student, "student")
+            compatibility.check_classes(student, "student", independent=True)
         else:
-            compatibility.check_pair(teacher, student)
+            compatibility.check_pair(teacher, student, independent=True)
         for term in self.terms.values():
             term.check(teacher, student)
-        self._ask_teacher = _Forward(teacher, [t.teacher_layer for t in self.terms.values()])
+        self._ask_teacher = teacher and _Forward(teacher, [t.teacher_layer for t in self.terms.values()])
         self._ask_student = _Forward(student, [t.student_layer for t in self.terms.values()])
         self._means = {
             name: keras.metrics.Mean(name=name)
@@ -151,6 +151,8 @@ class Distiller(keras.Model):
         self._label_loss = None if loss is None else label_loss(loss)
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
         self.soft_targets.check_outputs(compatibility.output_count(self.student))
+        for model in self._models():  # a network of yes-or-no outputs does not say what softmax would make of them
+            outputs.with_logits(model, independent=self.soft_targets.independent)
         self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
         # Keras would wait for its own copy of the loss to be built, and look at the data each time.
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
@@ -279,9 +281,12 @@ class _Forward:
     Not a Keras object, so that the model's layers are not tracked twice.
     """
 
-    def __init__(self, model, outputs):
-        layer_names = sorted(set(outputs) - {"logits"})
-        self._model = graph.feature_extractor(model, layer_names) if layer_names else model
+    def __init__(self, model, names):
+        layer_names = sorted(set(names) - {"logits"})
+        self._model = outputs.with_logits(model, independent=True)
+        if layer_names:
+            taps = graph.feature_extractor(model, layer_names).output
+            self._model = keras.Model(graph.inputs_of(model), taps | {"logits": self._model.outputs[0]})
 
     def __call__(self, inputs, training):
         return self._model(inputs, training=training)

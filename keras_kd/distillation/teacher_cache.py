@@ -21,7 +21,7 @@ import numpy as np
 
 from keras_kd.data.augmentation import normalise
 from keras_kd.distillation import compatibility, logit_file
-from keras_kd.models import folding, inference, weights
+from keras_kd.models import folding, inference, outputs, weights
 from keras_kd.utils import files, identity, progress
 
 VERSION = 1  # of what is stored and how it is computed
@@ -96,12 +96,12 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
       A `TeacherLogits`.
 
     Raises:
-      ValueError: for a schedule without views, a network that ends in softmax, a wrong format, or a folder
+      ValueError: for a schedule without views, a network whose logits cannot be had, a wrong format, or a folder
         that holds the logits of something else.
     """
     if schedule.views < 1:
         raise ValueError(f"logits are kept for a number of views >= 1. Received: views={schedule.views}")
-    classes = compatibility.check_logits(teacher, "teacher")
+    classes = compatibility.check_classes(teacher, "teacher")
     compatibility.check_class_counts(classes, dataset.num_classes)
     row_format = logit_file.RowFormat(dataset.num_classes, dtype, top_k)
     whose = _CacheKey.of(teacher, dataset, schedule, row_format)
@@ -119,7 +119,7 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
         with _alone_in(folder):
             if not whose.is_in(folder):
                 whose.write(folder)
-            _fill(parts, teacher, dataset, schedule.augmentation, batch_size)
+            _fill(parts, outputs.with_logits(teacher), dataset, schedule.augmentation, batch_size)
     return TeacherLogits(whose, row_format, validation, views)
 
 

@@ -137,7 +137,7 @@ class _Converted:
 def _convert(label, compared, dataset, folder, threads):
     """Writes a network in all formats; returns a `_Converted`."""
     print(f"{label}: converting", flush=True)
-    network = signature.float32_copy(compared.network)
+    network = signature.serving_network(compared.network)
     if compared.fold:
         network = folding.fold_batch_norm(network)
     tensorflow, lite, integers, onnx = (folder / f"{label} {number}" for number in range(4))

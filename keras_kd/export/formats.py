@@ -74,7 +74,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
     Returns:
       An `ExportedFile`.
     """
-    trained = signature.float32_copy(source.network)
+    trained = signature.serving_network(source.network)
     network = folding.fold_batch_norm(trained) if fold else trained
     path = folder / job.file
     if job.format == "saved_model":

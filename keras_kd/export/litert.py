@@ -21,7 +21,7 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
     """Writes a LiteRT file with the signature of `saved_model.export_saved_model`, atomically.
 
     Args:
-      model: a functional or sequential `keras.Model` from normalised images to logits.
+      model: a functional or sequential `keras.Model` from normalised images to logits, or to their softmax.
       path: of the file.
       dataset: the `keras_kd.data.Dataset` that the model was trained on: gives the normalisation; None:
         pixel values 0 to 255.
@@ -46,7 +46,7 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
                 "full_integer needs images that show its ranges: give dataset or calibration. Received: None"
             )
         calibration = parity.spread(dataset.train, CALIBRATION_IMAGES)[0]
-    network = signature.float32_copy(model)
+    network = signature.serving_network(model)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its calibrator runs the interpreter that LiteRT replaces
         pixels = "float32" if kind == "full_integer" else "uint8"

@@ -7,7 +7,7 @@ logits = session("student.onnx")(images)
 import logging
 import pathlib
 
-from keras_kd.export.signature import float32_copy, image_shape, in_batches, serving
+from keras_kd.export.signature import serving_network, image_shape, in_batches, serving
 from keras_kd.utils import files, optional
 
 OPSET = 17  # of ONNX 1.12, which runtimes of the last years know
@@ -17,7 +17,7 @@ def convert(model, path, *, dataset=None, batch=None):
     """Writes an ONNX file with the signature of `saved_model.export_saved_model`, atomically.
 
     Args:
-      model: a functional or sequential `keras.Model` from normalised images to logits.
+      model: a functional or sequential `keras.Model` from normalised images to logits, or to their softmax.
       path: of the file.
       dataset: the `keras_kd.data.Dataset` that gives the normalisation; None: pixel values 0 to 255.
       batch: number of images at a time; None: any.
@@ -29,7 +29,7 @@ def convert(model, path, *, dataset=None, batch=None):
 
     tf2onnx = optional.require("tf2onnx", "onnx")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    network = float32_copy(model)
+    network = serving_network(model)
     signature = [tf.TensorSpec((batch, *image_shape(network, dataset)), tf.uint8, name="image")]
     function = tf.function(serving(network, dataset), input_signature=signature)
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)

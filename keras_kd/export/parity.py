@@ -40,7 +40,7 @@ class ParityError(ValueError):
 
 def expected_logits(model, images, dataset=None):
     """The logits of a Keras model in float32: float64 `[n, classes]`; arguments of `signature.serving`."""
-    network = signature.float32_copy(model)
+    network = signature.serving_network(model)
     return np.asarray(network(signature.normalised(images, dataset), training=False), np.float64)
 
 

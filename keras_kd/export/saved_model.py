@@ -25,7 +25,7 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
     The graph computes in float32 whatever precision the model was trained in.
 
     Args:
-      model: a functional or sequential `keras.Model` from normalised images to logits.
+      model: a functional or sequential `keras.Model` from normalised images to logits, or to their softmax.
       path: folder of the SavedModel; an older SavedModel there is replaced, nothing else is.
       dataset: the `keras_kd.data.Dataset` that the model was trained on: gives the
         normalisation and the class names. None: the model takes pixel values 0 to 255.
@@ -44,7 +44,7 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
     path = pathlib.Path(path)
     check_target(path)
     shape = signature.image_shape(model, dataset)
-    network = signature.float32_copy(model)
+    network = signature.serving_network(model)
     part = path.with_name(f".part-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 
 from keras_kd.data import augmentation
-from keras_kd.models import graph
+from keras_kd.models import graph, outputs
 
 
 def serving(network, dataset=None):
     """What every exported file computes, with the normalisation inside.
 
     Args:
-      network: a `keras.Model` in float32, from normalised images to logits.
+      network: a `keras.Model` from normalised images to logits, see `serving_network`.
       dataset: as for `export_saved_model`.
 
     Returns:
@@ -64,14 +64,18 @@ def in_batches(function, size):
     return run
 
 
-def float32_copy(model):
-    """The model itself if it computes in float32, else a copy that does, with the same weights.
+def serving_network(model):
+    """The model itself if it computes logits in float32, else one of the same weights that does.
 
     Networks trained in bfloat16 are refused by other runtimes.
 
     Args:
       model: a functional or sequential `keras.Model`.
+
+    Raises:
+      ValueError: for probabilities whose logits cannot be had, see `outputs.with_logits`.
     """
+    model = outputs.with_logits(model)
     if all(layer.compute_dtype == "float32" for layer in graph.all_layers(model)):
         return model
 

@@ -58,6 +58,8 @@ class BinarySoftTargets(SoftTargets):
       temperature: softening factor, > 0.
     """
 
+    independent = True
+
     def per_example(self, teacher_outputs, student_outputs):
         """float32 `[batch]`: see `bernoulli_kl`."""
         return bernoulli_kl(teacher_outputs, student_outputs, self.temperature)

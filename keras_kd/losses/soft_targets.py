@@ -149,6 +149,8 @@ class SoftTargets(keras.distillation.DistillationLoss):
       temperature: softening factor, > 0.
     """
 
+    independent = False  # whether each output is a yes or no of its own
+
     def __init__(self, temperature=4.0):
         self.temperature = check_temperature(temperature)
 

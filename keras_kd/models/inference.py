@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.data import augmentation
+from keras_kd.models import outputs
 
 
 def compiled(model):
@@ -53,16 +54,19 @@ def logits(model, dataset, split, batch_size=256):
     Computed on one device of this host, so that any number of replicas sees each example once.
 
     Args:
-      model: a `keras.Model` that returns logits.
+      model: a `keras.Model`; one that ends in softmax is asked for what comes before.
       dataset: a `keras_kd.data.Dataset`.
       split: "train", "validation" or "test".
       batch_size: examples at a time, at the most; the batches are of nearly equal size.
 
     Returns:
       float64 `[n, classes]`.
+
+    Raises:
+      ValueError: see `outputs.with_logits`.
     """
     images = getattr(dataset, split).images
-    forward = compiled(model)
+    forward = compiled(outputs.with_logits(model))
     answers = [
         keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))
         for part in np.array_split(images, -(-len(images) // batch_size))

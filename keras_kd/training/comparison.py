@@ -12,7 +12,7 @@ import keras
 from keras_kd.distillation import compatibility, schedules
 from keras_kd.models import serialization, weights
 from keras_kd.reporting import figures, tensorboard
-from keras_kd.training import evaluation, inputs, trainer
+from keras_kd.training import evaluation, inputs, teacher_check, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import statistics
 
@@ -94,6 +94,7 @@ def compare(
     settings,
     *,
     train_teacher=True,
+    teacher_accuracy=None,
     baseline=None,
     temperature=4.0,
     alpha=0.9,
@@ -112,7 +113,8 @@ def compare(
       student_alone, student_distilled: untrained, and alike: of the same layers and initial weights.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `keras_kd.training.Settings`, for all networks.
-      train_teacher: whether the teacher is trained first.
+      train_teacher: whether the teacher is trained first; if not it is measured on validation first.
+      teacher_accuracy: on test, in [0, 1], that was noted when such a teacher was trained, or None.
       baseline: the student's residual twin, which drop and recovery refer to: "teacher" if the teacher is it,
         an untrained `keras.Model`, or None.
       temperature, alpha, terms: as for `keras_kd.Distiller`.
@@ -126,13 +128,16 @@ def compare(
       A `Comparison`; None on each host but the chief.
 
     Raises:
-      ValueError: see `train` and `distill`.
+      ValueError: see `train`, `distill` and, for a trained teacher, `teacher_check.check_teacher`.
     """
     models = {TEACHER: teacher}
     if isinstance(baseline, keras.Model):
         models[BASELINE] = baseline
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, models[DISTILLED])
+    if not train_teacher:
+        accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
+        print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
 
     distillation = {
         "temperature": temperature,

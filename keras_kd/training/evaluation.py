@@ -9,7 +9,7 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
     """Measures a network on every example of a split, once, in float64.
 
     Args:
-      model: a `keras.Model` that returns logits.
+      model: a `keras.Model` that returns logits, or ends in softmax: its logits are taken.
       dataset: a `keras_kd.data.Dataset`.
       split: "train", "validation" or "test".
       teacher: a network to compare with, or None.

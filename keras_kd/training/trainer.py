@@ -14,7 +14,7 @@ import keras
 
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.models import batch_norm, folding, weights
+from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, optimizers
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import is_chief, prepare, scope
@@ -61,7 +61,7 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     data = training_data(dataset, settings)
-    (fed,) = feed([model], data, settings)
+    (fed,) = feed([outputs.with_logits(model)], data, settings)
     training = _Training(
         fed, model, data, settings, folder=folder, label=label, callbacks=callbacks, identity={}
     )
@@ -109,7 +109,9 @@ def distill(
     settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
     with scope(settings):
-        fed_teacher, fed_student = feed([_asked(teacher, teacher_logits, terms), student], data, settings)
+        fed_teacher, fed_student = feed(
+            [_asked(teacher, teacher_logits, terms), outputs.with_logits(student)], data, settings
+        )
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
         "temperature": distiller.temperature,
@@ -130,7 +132,7 @@ def _asked(teacher, teacher_logits, terms):
     """The network that is asked at each step in the teacher's place: the fastest, or none."""
     if terms:  # they look at its layers
         return teacher
-    return folding.fold_batch_norm(teacher) if teacher_logits is None else None
+    return folding.fold_batch_norm(outputs.with_logits(teacher)) if teacher_logits is None else None
 
 
 def _for_terms(settings, terms):

@@ -271,7 +271,7 @@ BAD_FLAGS = {
     "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
     "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),
     "lambda teacher": (["--teacher=lambda.keras"], "lambda.keras: holds a Lambda"),
-    "softmax teacher": (["--teacher=softmax.keras"], "needs logits, but the teacher .* ends in softmax"),
+    "sigmoid teacher": (["--teacher=sigmoid.keras"], "the teacher .* ends in sigmoid"),
     "teacher of other classes": (
         ["--teacher=classes.keras"],
         r"same classes.*3 \(teacher\) and 4 \(student\)",
@@ -287,13 +287,13 @@ def bad_files(tmp_path_factory):
     (cwd / "cut.npz").write_bytes((cwd / "tiny.npz").read_bytes()[:2000])
     flat = keras.layers.Flatten
     for name, shape, head in (
-        ("softmax", (8, 8, 3), keras.layers.Dense(4, "softmax")),
+        ("sigmoid", (8, 8, 3), keras.layers.Dense(4, "sigmoid")),
         ("classes", (8, 8, 3), keras.layers.Dense(3)),
         ("images", (9, 9, 3), keras.layers.Dense(4)),
         ("lambda", (8, 8, 3), keras.layers.Lambda(lambda x: x)),
     ):
         keras.Sequential([keras.Input(shape), flat(), head]).save(cwd / f"{name}.keras")
-    (cwd / "cut.keras").write_bytes((cwd / "softmax.keras").read_bytes()[:500])
+    (cwd / "cut.keras").write_bytes((cwd / "sigmoid.keras").read_bytes()[:500])
     return cwd
 
 

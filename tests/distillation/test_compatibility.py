@@ -5,6 +5,7 @@ from keras import layers
 
 import keras_kd
 from keras_kd.distillation import compatibility
+from keras_kd.models import outputs
 from tests.support.networks import mlp, sparse_ce
 
 
@@ -23,7 +24,7 @@ def test_a_pair_that_fits_passes():
         (lambda: headed(layers.Dense(3)), r"same classes.*3 \(teacher\) and 4 \(student\)"),
         (lambda: headed(layers.Dense(4), (8, 9, 1)), r"same inputs.*\(None, 8, 9, 1\)"),
         (lambda: headed(layers.Dense(4), (64,)), r"same inputs"),
-        (lambda: headed(layers.Dense(4, "softmax")), "ends in softmax"),
+        (lambda: headed(layers.Dense(4, "sigmoid")), "ends in sigmoid"),
         (lambda: headed(layers.Reshape((8, 8))), r"shape \[batch, classes\].*\(1, 8, 8\)"),
     ],
 )
@@ -43,7 +44,7 @@ def test_an_open_size_fits_any():
 @pytest.mark.parametrize("head", [layers.Dense(4, "softmax"), layers.Softmax()])
 def test_softmax_is_seen_before_a_sequential_model_is_built(head):
     with pytest.raises(ValueError, match="the teacher .* ends in softmax"):
-        compatibility.check_logits(keras.Sequential([layers.Flatten(), head]), "teacher")
+        compatibility.check_classes(keras.Sequential([layers.Flatten(), head]), "teacher")
 
 
 def test_a_softmax_inside_is_no_softmax_at_the_end():
@@ -58,14 +59,14 @@ def test_a_softmax_inside_is_no_softmax_at_the_end():
 
     model = Gated()
     model(np.ones((1, 8, 8, 1), "float32"))
-    assert compatibility.check_logits(model, "teacher") == 4
+    assert compatibility.check_classes(model, "teacher") == 4
 
 
 def test_inputs_in_a_structure_are_probed_as_such():
     a, b = keras.Input((3,), name="a"), keras.Input((5,), name="b")
     model = keras.Model({"a": a, "b": b}, layers.Dense(4)(layers.Concatenate()([a, b])))
-    assert compatibility.check_logits(model, "student") == 4
-    assert sorted(compatibility.input_shapes(model)) == [(None, 3), (None, 5)]
+    assert compatibility.check_classes(model, "student") == 4
+    assert sorted(outputs.input_shapes(model)) == [(None, 3), (None, 5)]
 
 
 # --------------------------------------------------------------------------- weights of their own

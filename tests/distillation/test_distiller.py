@@ -573,8 +573,6 @@ def image_classifier(classes=4, shape=(8, 8, 1), activation=None):
         (lambda: Distiller(mlp(), mlp(), alpha=float("nan")), "alpha.*Received: alpha=nan"),
         (lambda: Distiller(mlp(classes=3), mlp()), r"same classes.*3 \(teacher\) and 4 \(student\)"),
         (lambda: Distiller(image_classifier(shape=(9, 8, 1)), mlp()), r"same inputs.*\(None, 9, 8, 1\)"),
-        (lambda: Distiller(image_classifier(activation="softmax"), mlp()), "teacher .* ends in softmax"),
-        (lambda: Distiller(mlp(), image_classifier(activation="softmax")), "student .* ends in softmax"),
     ],
 )
 def test_wrong_arguments_are_named(build, message):
@@ -582,17 +580,29 @@ def test_wrong_arguments_are_named(build, message):
         build()
 
 
-def test_softmax_is_found_in_any_form(data):
-    x, _ = data
-    functional = mlp()
-    as_operation = keras.Model(functional.inputs, keras.ops.softmax(functional.outputs[0]))
-    as_layer = keras.Sequential([mlp(), layers.Softmax()])
-    nested = keras.Sequential([keras.Input((8, 8, 1)), image_classifier(activation="softmax")])
+def test_networks_that_end_in_softmax_are_distilled_by_their_logits(data):
+    x, y = data
+    teacher, student = mlp(), mlp()
+    ended = [keras.Sequential([keras.Input((8, 8, 1)), each, layers.Softmax()]) for each in (teacher, student)]
+    expected, found = (evaluated(compiled(*pair), x, y) for pair in ((teacher, student), ended))
+    assert found == expected
+
+
+def test_a_term_on_a_layer_of_a_network_that_ends_in_softmax(data):
+    x, y = data
+    teacher, student = mlp(), mlp()
+    term = keras.distillation.FeatureDistillation("mse", teacher.layers[1].name, student.layers[1].name)
+    ended = [keras.Model(each.inputs, layers.Softmax()(each.outputs[0])) for each in (teacher, student)]
+    pairs = ((teacher, student), ended)
+    expected, found = (evaluated(compiled(*pair, terms=[term]), x, y) for pair in pairs)
+    assert found == expected
+
+
+def test_a_subclassed_network_that_returns_probabilities_is_refused(data):
     subclassed = Subclassed(activation="softmax")
-    subclassed(x)
-    for model in (as_operation, as_layer, nested, subclassed):
-        with pytest.raises(ValueError, match="distillation needs logits.*ends in softmax"):
-            Distiller(model, mlp())
+    subclassed(data[0])
+    with pytest.raises(ValueError, match="teacher .* returns probabilities .* logits cannot be had"):
+        Distiller(subclassed, mlp())
 
 
 def test_class_counts_of_unbuilt_networks_are_compared_at_the_first_batch(data):
@@ -683,5 +693,3 @@ def test_without_a_teacher_its_logits_are_needed(data):
     term = keras.distillation.FeatureDistillation("mse", "dense", "dense")
     with pytest.raises(ValueError, match="layer 'dense' needs the teacher itself. Received: teacher=None"):
         keras_kd.Distiller(None, mlp(), terms=[term])
-    with pytest.raises(ValueError, match="softmax"):
-        keras_kd.Distiller(None, keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")]))

@@ -124,3 +124,18 @@ def test_it_comes_back_from_a_file(rng, tmp_path):
     np.testing.assert_allclose(
         keras.models.load_model(tmp_path / "both.keras").evaluate(x, y, verbose=0), before, rtol=1e-6
     )
+
+
+def test_networks_that_end_in_sigmoid_are_distilled_by_their_logits():
+    images = np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32")
+    labels = np.random.default_rng(1).integers(0, 2, (12, 3))
+    networks = [mlp(classes=3, seed=seed) for seed in (0, 1)]
+    ended = [keras.Sequential([keras.Input((8, 8, 1)), each, keras.layers.Activation("sigmoid")]) for each in networks]
+    found = []
+    for pair in (networks, ended):
+        distiller = keras_kd.Distiller(*pair)
+        distiller.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+        found.append(distiller.evaluate(images, labels, verbose=0, return_dict=True))
+    assert found[0] == found[1]
+    with pytest.raises(ValueError, match="ends in sigmoid.*probabilities of their own"):
+        keras_kd.Distiller(*ended).compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))

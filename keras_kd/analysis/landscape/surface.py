@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.models import graph, weights
+from keras_kd.models import graph, outputs, weights
 from keras_kd.models.batch_norm import fused_batch_norm
 from keras_kd.utils import backend, identity
 
@@ -42,7 +42,7 @@ class LossSurface:
     about them than about the weights (Izmailov et al. 2018, arXiv:1803.05407, section 3.3).
 
     Args:
-      model: a built `keras.Model` that returns logits `[batch, classes]`. It is never changed.
+      model: a built `keras.Model` that returns logits `[batch, classes]`, or their softmax. It is never changed.
       images: float `[n, ...]`, as the model takes them.
       labels: int `[n]`.
       batch_norm: "keep" or "estimate".
@@ -65,7 +65,7 @@ class LossSurface:
                 f"there must be one label for each image. "
                 f"Received: {len(images)} images, {len(labels)} labels"
             )
-        self.model = model
+        self.model = outputs.with_logits(model)
         self.batch_norm = batch_norm
         self.images = _batches(np.asarray(images, np.float32), batch_size)
         self.labels = _batches(np.asarray(labels, np.int32), batch_size)

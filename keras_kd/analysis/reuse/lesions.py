@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.analysis.reuse import features
+from keras_kd.models import outputs
 from keras_kd.models.blocks import blocks_of
 from keras_kd.models.graph import deep_graphs, inputs_of
 from keras_kd.utils import backend
@@ -114,6 +115,7 @@ class LesionedModel:
     """
 
     def __init__(self, model):
+        model = outputs.with_logits(model)
         blocks = _blocks_of(model)
         network = switchable(model)
         layers = {layer.name for layer in network.layers}

@@ -1,0 +1,257 @@
+"""What a network returns: logits or probabilities; and the logits of one that ends in an activation.
+
+scores = with_logits(network)  # the network itself if it returns logits
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.models import graph
+
+# Where a model leaves a size open, an example has this one.
+UNKNOWN_SIZE = 32
+
+# Activations at the end of a network whose values are probabilities: of classes, or each on its own.
+_OF_CLASSES = ("softmax", "sparsemax")
+_INDEPENDENT = ("sigmoid", "hard_sigmoid")
+
+_UNCHANGED = (
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.Reshape,
+)
+
+
+def with_logits(model, role="network", *, independent=False):
+    """A network that returns the logits of `model`: itself if it does, else one on the same layers.
+
+    The other one leaves out the softmax (or sigmoid) that `model` ends in: a layer, a function, the
+    activation of its last layer, or any of these in a model inside. It has the same variables, so that what
+    trains one trains the other.
+
+    Args:
+      model: a `keras.Model` with one output `[batch, classes]`.
+      role: what it is called in an error.
+      independent: whether outputs that are probabilities of their own (sigmoid) are taken, too. Softmax of
+        their logits is not what the network says.
+
+    Returns:
+      A `keras.Model`. One that is not built, and does not say what it ends in, is returned as it is.
+
+    Raises:
+      ValueError: for a network that returns probabilities whose logits cannot be had.
+    """
+    activation = ends_in(model)
+    if activation in _INDEPENDENT and not independent:
+        raise ValueError(
+            f"the {role} {model.name!r} ends in {activation}: its outputs are probabilities of their own, not of "
+            f"classes that exclude each other. Build it with activation=None and one output for each class"
+        )
+    if activation not in (*_OF_CLASSES, *_INDEPENDENT):
+        return model
+    if not model.built:
+        raise ValueError(
+            f"the {role} {model.name!r} ends in {activation}: build it (give it a keras.Input), and its logits "
+            f"are taken; or build it with activation=None"
+        )
+    logits = _without_activation(model)
+    if logits is None or not _are_logits(logits, model, activation):
+        raise ValueError(
+            f"the {role} {model.name!r} returns probabilities ({activation}), and its logits cannot be had: build "
+            f"it without, for instance with activation=None or classifier_activation=None"
+        )
+    return logits
+
+
+def ends_in(model):
+    """The name of the activation that a network ends in, "linear" if none; None if it cannot be known.
+
+    The layers say it; where they do not (subclassed models, own layers), the values for some noise do.
+    """
+    known, layer = _last_activation(model)
+    if known and _is_known(layer):
+        return known
+    measured = _measured(model)
+    return known or measured if measured in (None, "linear") else measured
+
+
+def example(model, rows=1, seed=None):
+    """A batch for a built model, `UNKNOWN_SIZE` where it leaves a size open: ones, or noise if `seed` is given."""
+    random = None if seed is None else np.random.default_rng(seed)
+
+    def values(shape, dtype="float32"):
+        shape = [rows, *(size or UNKNOWN_SIZE for size in shape[1:])]
+        return ops.cast(np.ones(shape) if random is None else random.normal(size=shape), dtype)
+
+    if not getattr(model, "inputs", None):
+        return values(input_shapes(model)[0])
+    return keras.tree.map_structure(lambda x: values(x.shape, x.dtype), graph.inputs_of(model))
+
+
+def input_shapes(model):
+    """The shapes of a model's inputs, batch included, as a list; None if they are not known yet."""
+    if getattr(model, "inputs", None):
+        return [tuple(x.shape) for x in model.inputs]
+    shape = (model.get_build_config() or {}).get("input_shape")
+    is_one_shape = isinstance(shape, (tuple, list)) and not any(map(keras.tree.is_nested, shape))
+    return [tuple(shape)] if is_one_shape else None
+
+
+def _last_activation(model):
+    """`(name of the activation, layer or operation that has it)`; `(None, None)` if the layers do not say it."""
+    layer, _ = _end(model)
+    if layer is None:
+        return None, None
+    return _last_activation(layer) if isinstance(layer, keras.Model) else (_activation(layer), layer)
+
+
+def _end(model):
+    """The layer or operation that decides what a model returns (or None), and those that hand it on, last first."""
+    layer, after = _last(model), []
+    while layer is not None and _hands_on(layer):
+        after.append(layer)
+        layer = _before(model, layer)
+    return layer, after
+
+
+def _hands_on(layer):
+    is_linear = isinstance(layer, keras.layers.Activation) and _activation(layer) == "linear"
+    return isinstance(layer, _UNCHANGED) or is_linear
+
+
+def _last(model):
+    """The layer or operation that makes a model's output; None if it does not say."""
+    if isinstance(model, keras.Sequential):
+        return model.layers[-1] if model.layers else None
+    return _maker(model, model.outputs[0]) if getattr(model, "inputs", None) else None
+
+
+def _before(model, layer):
+    """The layer or operation whose output `layer` takes; None if there is none, or several are joined."""
+    if isinstance(model, keras.Sequential):
+        place = model.layers.index(layer)
+        return model.layers[place - 1] if place else None
+    return _maker(model, layer.input)
+
+
+def _maker(model, tensor):
+    return next((each for each in reversed(model.operations) if _output(each) is tensor), None)
+
+
+def _output(operation):
+    try:
+        return operation.output
+    except (AttributeError, ValueError):  # it has no single one
+        return None
+
+
+def _only_activates(layer):
+    is_operation = not isinstance(layer, keras.layers.Layer)
+    return is_operation or isinstance(layer, (keras.layers.Activation, keras.layers.Softmax))
+
+
+def _activation(layer):
+    """The name of a layer's activation; that of `ops.softmax` and its kin is the operation's class."""
+    if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ == "Softmax":
+        return "softmax"
+    if layer is not None and not isinstance(layer, keras.layers.Layer):
+        name = type(layer).__name__.lower()
+        return {"hardsigmoid": "hard_sigmoid"}.get(name, name if name in (*_OF_CLASSES, *_INDEPENDENT) else "linear")
+    function = getattr(layer, "activation", None)
+    return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
+
+
+def _is_known(layer):
+    """Whether a layer and its activation are Keras's own: their names then say what they compute.
+
+    One without an activation, such as a pooling or a Rescaling, may hand on what was probabilities before.
+    """
+    own = getattr(keras.layers, type(layer).__name__, None) is type(layer)
+    function = getattr(layer, "activation", None)
+    return own and function is not None and getattr(keras.activations, function.__name__, None) is function
+
+
+def _measured(model):
+    """What the values for eight inputs of noise look like: "softmax", "sigmoid" or "linear"; None if unknown."""
+    if not model.built or input_shapes(model) is None:
+        return None
+    outputs = model(example(model, rows=8, seed=0), training=False)
+    if not hasattr(outputs, "shape") or len(outputs.shape) < 2:
+        return None
+    values = ops.convert_to_numpy(ops.cast(outputs, "float32"))
+    if np.any(values < 0) or np.any(values > 1 + 1e-3):
+        return "linear"
+    sums = values.sum(axis=-1)
+    return "softmax" if values.shape[-1] > 1 and np.allclose(sums, 1, atol=1e-3) else "sigmoid"
+
+
+def _without_activation(model):
+    """The network on the same layers up to its last activation; None if it has no graph."""
+    try:
+        with graph.deep_graphs():
+            return keras.Model(graph.inputs_of(model), _logits(model), name=model.name)
+    except (AttributeError, ValueError):  # subclassed, or layers of another graph
+        return None
+
+
+def _are_logits(logits, model, activation):
+    """Whether the activation of `logits` is what the model returns: one of its own may divide them first."""
+    inputs = example(model, rows=8, seed=0)
+    scores, returned = (ops.cast(network(inputs, training=False), "float32") for network in (logits, model))
+    expected = ops.sigmoid(scores) if activation in _INDEPENDENT else ops.softmax(scores)
+    return bool(ops.all(ops.abs(expected - returned) < 1e-2))  # bfloat16 has three digits
+
+
+def _logits(model):
+    """The symbolic output of a functional or sequential model without the activation that it ends in."""
+    layer, after = _end(model)
+    if isinstance(layer, keras.Model):
+        inside = keras.Model(graph.inputs_of(layer), _logits(layer), name=layer.name)
+        tensor = inside(layer.input)
+    elif _only_activates(layer):
+        tensor = layer.input
+    else:
+        tensor = WithoutActivation(layer)(layer.input)
+    for each in reversed(after):
+        tensor = each(tensor)
+    return tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class WithoutActivation(keras.layers.Layer):
+    """What a layer computes before its activation, with the layer's own variables.
+
+    Args:
+      layer: one with an attribute `activation`, such as `Dense`; it is not changed.
+    """
+
+    def __init__(self, layer, **kwargs):
+        super().__init__(**{"name": f"{layer.name}_without_activation", "dtype": layer.dtype_policy} | kwargs)
+        self.layer = layer
+
+    def build(self, input_shape):
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        activation, self.layer.activation = self.layer.activation, keras.activations.linear
+        try:
+            return self.layer(inputs)
+        finally:
+            self.layer.activation = activation
+
+    def get_config(self):
+        return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["layer"]), **{
+            name: value for name, value in config.items() if name != "layer"
+        })

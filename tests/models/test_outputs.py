@@ -1,0 +1,117 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from scipy import special
+
+from keras_kd.models import outputs
+from tests.support.networks import mlp
+
+
+def answers(network, rng):
+    return ops.convert_to_numpy(network(rng.normal(size=(6, 8, 8, 1)).astype("float32"), training=False))
+
+
+def flat(*heads):
+    return keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *heads])
+
+
+def functional(head):
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, head(layers.Flatten()(inputs)))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OwnDense(layers.Dense):
+    """A layer whose class says nothing of what it computes."""
+
+
+ENDS = {
+    "dense": lambda end: flat(layers.Dense(4, end)),
+    "functional": lambda end: functional(layers.Dense(4, end)),
+    "activation layer": lambda end: flat(layers.Dense(4), layers.Activation(end, dtype="float32")),
+    "own layer": lambda end: flat(OwnDense(4, end)),
+    "operation": lambda end: functional(lambda x: getattr(ops, end)(layers.Dense(4)(x))),
+    "convolution": lambda end: keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Conv2D(4, 8, activation=end), layers.Flatten(), layers.Dropout(0.5)]
+    ),
+    "model inside": lambda end: keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Rescaling(2.0), flat(layers.Dense(4, end))]
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("form", ENDS)
+def test_the_logits_of_probabilities_are_taken_in_any_form(form, end, rng):
+    network = ENDS[form](end)
+    logits = outputs.with_logits(network, independent=True)
+    assert outputs.ends_in(network) == end
+    assert outputs.ends_in(logits) == "linear"
+    returned = (special.softmax if end == "softmax" else special.expit)(
+        answers(logits, np.random.default_rng(1)).astype(np.float64), **({"axis": 1} if end == "softmax" else {})
+    )
+    np.testing.assert_allclose(answers(network, np.random.default_rng(1)), returned, atol=1e-6)
+    assert all(one is other for one, other in zip(network.weights, logits.weights, strict=True))
+
+
+@pytest.mark.parametrize("end", [None, "relu", "tanh", "log_softmax"])
+def test_logits_are_taken_as_they_are(end):
+    network = flat(layers.Dense(4, end))
+    assert outputs.with_logits(network) is network
+
+
+def test_a_layer_of_softmax(rng):
+    network = flat(layers.Dense(4), layers.Softmax())
+    scores = answers(outputs.with_logits(network), np.random.default_rng(1))
+    np.testing.assert_allclose(
+        special.softmax(scores, axis=1), answers(network, np.random.default_rng(1)), atol=1e-6
+    )
+
+
+def test_without_its_activation_a_network_is_saved_and_read(tmp_path):
+    network = outputs.with_logits(flat(layers.Dense(4, "softmax")))
+    network.save(tmp_path / "logits.keras")
+    read = keras.saving.load_model(tmp_path / "logits.keras")
+    np.testing.assert_array_equal(*(answers(each, np.random.default_rng(1)) for each in (network, read)))
+
+
+class Probabilities(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.network = mlp()
+
+    def call(self, inputs):
+        return ops.softmax(self.network(inputs))
+
+
+def probabilities_of_a_subclass():
+    network = Probabilities()
+    network(np.ones((1, 8, 8, 1), "float32"))
+    return network
+
+
+def tempered(x):
+    return ops.softmax(x / 2)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (probabilities_of_a_subclass, r"network .* returns probabilities \(softmax\).*cannot be had"),
+        (lambda: flat(layers.Dense(4, tempered)), "cannot be had: build it without"),
+        (lambda: flat(layers.Dense(4), layers.Softmax(), layers.Rescaling(1.0)), "cannot be had"),
+        (lambda: flat(layers.Dense(4, "sparsemax")), "sparsemax.*cannot be had"),
+        (lambda: keras.Sequential([layers.Flatten(), layers.Dense(4, "softmax")]), "build it"),
+        (lambda: flat(layers.Dense(4, "sigmoid")), "ends in sigmoid.*probabilities of their own"),
+    ],
+)
+def test_probabilities_whose_logits_cannot_be_had_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        outputs.with_logits(build())
+
+
+def test_what_is_not_known_yet_is_returned():
+    network = Probabilities()
+    assert outputs.ends_in(network) is None
+    assert outputs.with_logits(network) is network
