@@ -151,7 +151,7 @@ class Distiller(keras.Model):
         self._label_loss = None if loss is None else label_loss(loss)
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
         self.soft_targets.check_outputs(compatibility.output_count(self.student))
-        for model in self._models():  # a network of yes-or-no outputs does not say what softmax would make of them
+        for model in self._models():
             outputs.with_logits(model, independent=self.soft_targets.independent)
         self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
         # Keras would wait for its own copy of the loss to be built, and look at the data each time.

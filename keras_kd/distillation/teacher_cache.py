@@ -96,8 +96,8 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
       A `TeacherLogits`.
 
     Raises:
-      ValueError: for a schedule without views, a network whose logits cannot be had, a wrong format, or a folder
-        that holds the logits of something else.
+      ValueError: for a schedule without views, a network whose logits cannot be had, a wrong format, or a
+        folder that holds the logits of something else.
     """
     if schedule.views < 1:
         raise ValueError(f"logits are kept for a number of views >= 1. Received: views={schedule.views}")

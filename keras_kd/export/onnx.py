@@ -7,7 +7,7 @@ logits = session("student.onnx")(images)
 import logging
 import pathlib
 
-from keras_kd.export.signature import serving_network, image_shape, in_batches, serving
+from keras_kd.export.signature import image_shape, in_batches, serving, serving_network
 from keras_kd.utils import files, optional
 
 OPSET = 17  # of ONNX 1.12, which runtimes of the last years know

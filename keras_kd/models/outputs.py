@@ -50,21 +50,21 @@ def with_logits(model, role="network", *, independent=False):
     activation = ends_in(model)
     if activation in _INDEPENDENT and not independent:
         raise ValueError(
-            f"the {role} {model.name!r} ends in {activation}: its outputs are probabilities of their own, not of "
-            f"classes that exclude each other. Build it with activation=None and one output for each class"
+            f"the {role} {model.name!r} ends in {activation}: its outputs are probabilities of their own, "
+            f"not of classes that exclude each other. Build it with activation=None and an output a class"
         )
     if activation not in (*_OF_CLASSES, *_INDEPENDENT):
         return model
     if not model.built:
         raise ValueError(
-            f"the {role} {model.name!r} ends in {activation}: build it (give it a keras.Input), and its logits "
-            f"are taken; or build it with activation=None"
+            f"the {role} {model.name!r} ends in {activation}: build it (give it a keras.Input), and its "
+            f"logits are taken; or build it with activation=None"
         )
     logits = _without_activation(model)
     if logits is None or not _are_logits(logits, model, activation):
         raise ValueError(
-            f"the {role} {model.name!r} returns probabilities ({activation}), and its logits cannot be had: build "
-            f"it without, for instance with activation=None or classifier_activation=None"
+            f"the {role} {model.name!r} returns probabilities ({activation}), and its logits cannot be had: "
+            f"build it without, for instance with activation=None or classifier_activation=None"
         )
     return logits
 
@@ -82,7 +82,7 @@ def ends_in(model):
 
 
 def example(model, rows=1, seed=None):
-    """A batch for a built model, `UNKNOWN_SIZE` where it leaves a size open: ones, or noise if `seed` is given."""
+    """A batch of ones (of noise if `seed` is given) for a built model; open sizes are `UNKNOWN_SIZE`."""
     random = None if seed is None else np.random.default_rng(seed)
 
     def values(shape, dtype="float32"):
@@ -104,7 +104,7 @@ def input_shapes(model):
 
 
 def _last_activation(model):
-    """`(name of the activation, layer or operation that has it)`; `(None, None)` if the layers do not say it."""
+    """`(name of the activation, layer or operation that has it)`; `(None, None)` if they do not say it."""
     layer, _ = _end(model)
     if layer is None:
         return None, None
@@ -112,7 +112,7 @@ def _last_activation(model):
 
 
 def _end(model):
-    """The layer or operation that decides what a model returns (or None), and those that hand it on, last first."""
+    """The layer or operation that decides what a model returns (or None), and those that hand it on."""
     layer, after = _last(model), []
     while layer is not None and _hands_on(layer):
         after.append(layer)
@@ -162,7 +162,9 @@ def _activation(layer):
         return "softmax"
     if layer is not None and not isinstance(layer, keras.layers.Layer):
         name = type(layer).__name__.lower()
-        return {"hardsigmoid": "hard_sigmoid"}.get(name, name if name in (*_OF_CLASSES, *_INDEPENDENT) else "linear")
+        return {"hardsigmoid": "hard_sigmoid"}.get(
+            name, name if name in (*_OF_CLASSES, *_INDEPENDENT) else "linear"
+        )
     function = getattr(layer, "activation", None)
     return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
 
@@ -178,7 +180,7 @@ def _is_known(layer):
 
 
 def _measured(model):
-    """What the values for eight inputs of noise look like: "softmax", "sigmoid" or "linear"; None if unknown."""
+    """What the values for some noise look like: "softmax", "sigmoid" or "linear"; None if unknown."""
     if not model.built or input_shapes(model) is None:
         return None
     outputs = model(example(model, rows=8, seed=0), training=False)
@@ -252,6 +254,7 @@ class WithoutActivation(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["layer"]), **{
-            name: value for name, value in config.items() if name != "layer"
-        })
+        return cls(
+            keras.saving.deserialize_keras_object(config["layer"]),
+            **{name: value for name, value in config.items() if name != "layer"},
+        )

@@ -49,26 +49,26 @@ def check_teacher(teacher, dataset, *, recorded=None, batch_size=256):
         other = accuracy(_Scaled.of(dataset, np.full(channels, mean), np.full(channels, std)))
         if _is_far_below(found, other, len(labels)):
             raise ValueError(
-                f"the teacher {teacher.name!r} is right on {found:.1%} of the {split} images as they are normalised "
-                f"here, and on {other:.1%} given {scale}: it was trained on other inputs, or scales them itself. "
-                f"Train it on the images of this dataset, or leave out its own scaling"
+                f"the teacher {teacher.name!r} is right on {found:.1%} of the {split} images as they are "
+                f"normalised here, and on {other:.1%} given {scale}: it was trained on other inputs, or "
+                f"scales them itself. Train it on the images of this dataset, or leave out its own scaling"
             )
     if recorded is not None and _is_far_below(found, recorded, len(labels)):
         raise ValueError(
-            f"the teacher {teacher.name!r} is right on {found:.1%} of the {split} images, and its own run measured "
-            f"{recorded:.1%} on test: it was trained on other images, classes or scaling"
+            f"the teacher {teacher.name!r} is right on {found:.1%} of the {split} images, and its own run "
+            f"measured {recorded:.1%} on test: it was trained on other images, classes or scaling"
         )
     chance = np.bincount(labels).max() / len(labels)
     if _is_chance(round(found * len(labels)), len(labels), chance):
         raise ValueError(
-            f"the teacher {teacher.name!r} is right on {found:.1%} of {len(labels)} {split} images, no better than "
-            f"chance ({chance:.1%}): it is untrained, or was trained on other images, classes or scaling"
+            f"the teacher {teacher.name!r} is right on {found:.1%} of {len(labels)} {split} images, no "
+            f"better than chance ({chance:.1%}): it is untrained, or was trained on other images, classes or scaling"
         )
     return found
 
 
 def _is_chance(right, count, chance):
-    """Whether so many right answers are no more than chance, and enough were given to rule out that many more."""
+    """Whether so many right answers are chance, and enough images were asked about to tell."""
     test = stats.binomtest(right, count, chance, alternative="greater")
     most = stats.binomtest(right, count, alternative="less").proportion_ci(1 - LEVEL).high
     return test.pvalue > LEVEL and most < chance + FAR

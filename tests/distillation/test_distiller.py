@@ -583,7 +583,9 @@ def test_wrong_arguments_are_named(build, message):
 def test_networks_that_end_in_softmax_are_distilled_by_their_logits(data):
     x, y = data
     teacher, student = mlp(), mlp()
-    ended = [keras.Sequential([keras.Input((8, 8, 1)), each, layers.Softmax()]) for each in (teacher, student)]
+    ended = [
+        keras.Sequential([keras.Input((8, 8, 1)), each, layers.Softmax()]) for each in (teacher, student)
+    ]
     expected, found = (evaluated(compiled(*pair), x, y) for pair in ((teacher, student), ended))
     assert found == expected
 

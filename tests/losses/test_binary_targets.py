@@ -4,6 +4,7 @@ import pytest
 from keras import layers, ops
 
 from keras_kd import Distiller, losses
+from tests.support.networks import mlp
 
 
 def reference(teacher, student, temperature):
@@ -130,12 +131,12 @@ def test_networks_that_end_in_sigmoid_are_distilled_by_their_logits():
     images = np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32")
     labels = np.random.default_rng(1).integers(0, 2, (12, 3))
     networks = [mlp(classes=3, seed=seed) for seed in (0, 1)]
-    ended = [keras.Sequential([keras.Input((8, 8, 1)), each, keras.layers.Activation("sigmoid")]) for each in networks]
+    ended = [keras.Model(each.inputs, layers.Activation("sigmoid")(each.outputs[0])) for each in networks]
     found = []
     for pair in (networks, ended):
-        distiller = keras_kd.Distiller(*pair)
+        distiller = Distiller(*pair)
         distiller.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
         found.append(distiller.evaluate(images, labels, verbose=0, return_dict=True))
     assert found[0] == found[1]
     with pytest.raises(ValueError, match="ends in sigmoid.*probabilities of their own"):
-        keras_kd.Distiller(*ended).compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        Distiller(*ended).compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))

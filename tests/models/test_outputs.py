@@ -49,7 +49,8 @@ def test_the_logits_of_probabilities_are_taken_in_any_form(form, end, rng):
     assert outputs.ends_in(network) == end
     assert outputs.ends_in(logits) == "linear"
     returned = (special.softmax if end == "softmax" else special.expit)(
-        answers(logits, np.random.default_rng(1)).astype(np.float64), **({"axis": 1} if end == "softmax" else {})
+        answers(logits, np.random.default_rng(1)).astype(np.float64),
+        **({"axis": 1} if end == "softmax" else {}),
     )
     np.testing.assert_allclose(answers(network, np.random.default_rng(1)), returned, atol=1e-6)
     assert all(one is other for one, other in zip(network.weights, logits.weights, strict=True))

@@ -42,7 +42,8 @@ class LossSurface:
     about them than about the weights (Izmailov et al. 2018, arXiv:1803.05407, section 3.3).
 
     Args:
-      model: a built `keras.Model` that returns logits `[batch, classes]`, or their softmax. It is never changed.
+      model: a built `keras.Model` that returns logits `[batch, classes]`, or their softmax. It is never
+        changed.
       images: float `[n, ...]`, as the model takes them.
       labels: int `[n]`.
       batch_norm: "keep" or "estimate".
