@@ -62,7 +62,7 @@ def check_teacher(teacher, dataset, *, recorded=None, batch_size=256):
     if _is_chance(round(found * len(labels)), len(labels), chance):
         raise ValueError(
             f"the teacher {teacher.name!r} is right on {found:.1%} of {len(labels)} {split} images, no "
-            f"better than chance ({chance:.1%}): it is untrained, or was trained on other images, classes or scaling"
+            f"better than chance ({chance:.1%}): it is untrained, or learnt other images, classes or scaling"
         )
     return found
 

@@ -594,7 +594,7 @@ def test_a_term_on_a_layer_of_a_network_that_ends_in_softmax(data):
     x, y = data
     teacher, student = mlp(), mlp()
     term = keras.distillation.FeatureDistillation("mse", teacher.layers[1].name, student.layers[1].name)
-    ended = [keras.Model(each.inputs, layers.Softmax()(each.outputs[0])) for each in (teacher, student)]
+    ended = [keras.Model(each.inputs[0], layers.Softmax()(each.outputs[0])) for each in (teacher, student)]
     pairs = ((teacher, student), ended)
     expected, found = (evaluated(compiled(*pair, terms=[term]), x, y) for pair in pairs)
     assert found == expected

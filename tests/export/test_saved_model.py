@@ -48,7 +48,7 @@ def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, poli
     assert status == 0, errors
     served = np.load(tmp_path / "out.npz")
     normalised = ((images / 255 - digits.mean) / digits.std).astype("float32")
-    logits = signature.float32_copy(model).predict(normalised, verbose=0)
+    logits = signature.serving_network(model).predict(normalised, verbose=0)
     np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
     np.testing.assert_array_equal(served["class_id"], logits.argmax(axis=1))
     np.testing.assert_allclose(served["probabilities"].sum(axis=1), 1, atol=1e-5)
@@ -59,14 +59,14 @@ def test_a_fresh_process_computes_what_the_model_computes(digits, tmp_path, poli
     }
 
 
-def test_the_float32_copy_of_a_mixed_network_has_its_weights(digits):
+def test_the_serving_network_of_a_mixed_network_has_its_weights(digits):
     model = student(policy="mixed_bfloat16")
-    copy = signature.float32_copy(model)
+    copy = signature.serving_network(model)
     assert all(layer.compute_dtype == "float32" for layer in copy.layers)
     for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     plain = student()
-    assert signature.float32_copy(plain) is plain
+    assert signature.serving_network(plain) is plain
 
 
 def test_metadata_says_what_a_deployer_needs(digits, tmp_path):
@@ -113,7 +113,7 @@ def test_a_mismatch_leaves_the_older_export(digits, tmp_path):
 
 def test_a_network_inside_a_network_becomes_float32_too(digits, tmp_path):
     nested = keras.Sequential([keras.Input((8, 8, 1)), student(policy="mixed_bfloat16")])
-    copy = signature.float32_copy(nested)
+    copy = signature.serving_network(nested)
     assert all(layer.compute_dtype == "float32" for layer in graph.all_layers(copy))
     saved_model.export_saved_model(nested, tmp_path / "student", dataset=digits)
 
@@ -140,3 +140,17 @@ def test_the_readme_of_saved_models_is_true():
     text = (ROOT / "saved_models" / "README.md").read_text()
     for name in ("serving_default", "metadata.json", "class_id", "uint8"):
         assert name in text
+
+
+def test_the_probabilities_of_a_network_that_ends_in_softmax_are_its_own(digits, tmp_path):
+    import tensorflow as tf
+
+    scores = student()
+    network = keras.Model(scores.inputs[0], keras.layers.Softmax()(scores.outputs[0]))
+    saved_model.export_saved_model(network, tmp_path / "student", dataset=digits)
+    serve = tf.saved_model.load(str(tmp_path / "student")).signatures["serving_default"]
+    images = digits.test.images[:32]
+    normalised = ((images / 255 - digits.mean) / digits.std).astype("float32")
+    served = serve(image=tf.constant(images))
+    np.testing.assert_allclose(served["probabilities"], network(normalised), atol=1e-6)
+    np.testing.assert_allclose(served["logits"], scores(normalised), atol=1e-5)

@@ -131,7 +131,7 @@ def test_networks_that_end_in_sigmoid_are_distilled_by_their_logits():
     images = np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32")
     labels = np.random.default_rng(1).integers(0, 2, (12, 3))
     networks = [mlp(classes=3, seed=seed) for seed in (0, 1)]
-    ended = [keras.Model(each.inputs, layers.Activation("sigmoid")(each.outputs[0])) for each in networks]
+    ended = [keras.Model(each.inputs[0], layers.Activation("sigmoid")(each.outputs[0])) for each in networks]
     found = []
     for pair in (networks, ended):
         distiller = Distiller(*pair)

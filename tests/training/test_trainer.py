@@ -65,6 +65,17 @@ def test_evaluate_is_the_float64_reference(dataset):
     assert measured["agreement"] == pytest.approx(np.mean(logits.argmax(1) == others.argmax(1)))
 
 
+def test_a_network_that_ends_in_softmax_is_trained_and_measured_by_its_logits(dataset):
+    scores, other = network(seed=1), network(seed=1)
+    ended = keras.Model(other.inputs[0], keras.layers.Softmax()(other.outputs[0]))
+    expected, found = (trainer.train(each, dataset, FAST).history for each in (scores, ended))
+    assert found == expected
+    assert same(weights_of(scores), weights_of(other))
+    x = ((dataset.test.images / 255 - dataset.mean) / dataset.std).astype("float32")
+    own = keras.losses.SparseCategoricalCrossentropy()(dataset.test.labels, ended(x, training=False))
+    assert evaluation.evaluate(ended, dataset)["loss"] == pytest.approx(float(own), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -51,6 +51,14 @@ def test_heights_are_those_of_a_network_with_these_weights(network, data, batch_
     assert same(weights_of(network), before)
 
 
+def test_the_loss_of_a_network_that_ends_in_softmax_is_that_of_its_logits(data):
+    x, y = data
+    scores = mlp()
+    ended = keras.Model(scores.inputs[0], keras.layers.Softmax()(scores.outputs[0]))
+    found = surface.LossSurface(ended, x, y).at(weights.weights_of(ended))
+    np.testing.assert_allclose(found, measured(scores, weights.weights_of(scores), x, y), rtol=1e-5)
+
+
 @pytest.mark.parametrize("batch_size", [48, 16])
 def test_estimated_statistics_are_those_of_all_examples(data, batch_size):
     x, y = data
