@@ -23,7 +23,7 @@ from keras_kd.cli import console
 from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
 from keras_kd.training import config
-from keras_kd.utils import environment, files, progress
+from keras_kd.utils import environment, files, limits, progress
 
 
 def define_flags(values):
@@ -31,9 +31,9 @@ def define_flags(values):
     flags = Group(values, COMMON)
     flags.texts("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
     flags.texts("contenders", list(contenders.CONTENDERS), "Who takes part.")
-    flags.integer("measured_steps", 20, "Measured steps of each contender.", lowest=1)
-    flags.integer("turn", 4, "Steps in a turn.", lowest=1)
-    flags.integer("warmup", 4, "Steps before, first one included.", lowest=1)
+    flags.integer("measured_steps", 20, "Measured steps of each contender.", limits.ROUNDS)
+    flags.integer("turn", 4, "Steps in a turn.", limits.ROUNDS)
+    flags.integer("warmup", 4, "Steps before, first one included.", limits.ROUNDS)
     flags.choice("precision", "float32", config.PRECISIONS, "Of Keras's contenders.")
     flags.choice("images", "auto", config.IMAGES, "Where images lie and are augmented.")
     flags.choice("jit_compile", "auto", list(config.JIT), "Whether XLA compiles the step.")

@@ -23,7 +23,7 @@ from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
 from keras_kd.data import augmentation, datasets
 from keras_kd.models import weights
-from keras_kd.utils import environment, files, progress
+from keras_kd.utils import environment, files, limits, progress
 
 # What the grid evaluation is to be faster by.
 WANTED = 5.0
@@ -32,7 +32,7 @@ WANTED = 5.0
 def define_flags(values):
     """Defines the flags on an `absl.flags.FlagValues`."""
     flags = Group(values, COMMON)
-    flags.integer("rounds", 7, "Turns of each; the medians count.", lowest=1)
+    flags.integer("rounds", 7, "Turns of each; the medians count.", limits.ROUNDS)
     flags.switch("eta", False, "Check the time that is told on 51 x 51 points.")
     flags.text("out", "runs/benchmark_landscape.json", "Where the numbers go.")
 

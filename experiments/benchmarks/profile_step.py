@@ -16,7 +16,7 @@ from experiments.benchmarks import contenders
 from keras_kd.cli import console
 from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
-from keras_kd.utils import backend
+from keras_kd.utils import backend, limits
 
 # How TensorFlow names the run of an operation: name and type.
 _OPERATION = re.compile(r"[^:]+:([A-Z_]\w+)")
@@ -50,9 +50,9 @@ def define_flags(values):
     flags.choice(
         "contender", "live", [name for name in contenders.CONTENDERS if name != "torch"], "Whose step."
     )
-    flags.integer("measured_steps", 5, "Steps that are recorded.", lowest=1)
-    flags.integer("warmup", 4, "Steps before.", lowest=1)
-    flags.integer("top", 12, "Rows of the table.", lowest=1)
+    flags.integer("measured_steps", 5, "Steps that are recorded.", limits.ROUNDS)
+    flags.integer("warmup", 4, "Steps before.", limits.ROUNDS)
+    flags.integer("top", 12, "Rows of the table.", limits.ROUNDS)
     flags.text("out", None, "Folder of the trace; a temporary one if not given.")
 
 

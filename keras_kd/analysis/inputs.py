@@ -11,7 +11,7 @@ from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
 from keras_kd.training import comparison, snapshots
-from keras_kd.utils import run_dir
+from keras_kd.utils import limits, run_dir
 
 # With fewer examples the error of a mean is not worth the name.
 FEWEST = 8
@@ -110,12 +110,11 @@ class ExampleSource:
     standard_error: float = 0.05
 
     def __post_init__(self):
-        if self.split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}. Received: {self.split!r}")
+        limits.check_choice("split", self.split, SPLITS)
+        limits.EXAMPLES.check("examples", self.count)
         if self.count and self.count < FEWEST:
             raise ValueError(f"examples must be 0, or at least {FEWEST}. Received: {self.count}")
-        if not self.standard_error > 0:
-            raise ValueError(f"standard_error must be > 0. Received: {self.standard_error}")
+        limits.STANDARD_ERROR.check("standard_error", self.standard_error)
 
     def examples(self, networks, dataset, seed):
         """`(images, labels)`, the images normalised.

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from keras_kd.cli import flags
+from keras_kd.utils import limits
 
 
 def define_flags(values):
@@ -15,8 +16,10 @@ def define_flags(values):
     flags.define_run(values, "a folder in that of --run")
     images = flags.Group(values, "images")
     images.choice("split", "train", ("train", "test"), "Which are used.")
-    images.integer("examples", 0, "How many, 8 at least; 0: as many as --standard_error takes.", lowest=0)
-    images.number("standard_error", 0.05, "Of the mean loss of each network, nats.", lowest=1e-9)
+    images.integer(
+        "examples", 0, "How many, 8 at least; 0: as many as --standard_error takes.", limits.EXAMPLES
+    )
+    images.number("standard_error", 0.05, "Of the mean loss of each network, nats.", limits.STANDARD_ERROR)
     images.text("dataset", None, "Where the run's dataset is, if it has moved.")
     images.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
 

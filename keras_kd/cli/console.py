@@ -56,6 +56,10 @@ def _status(main, values):
         return _tell(f"{error}: {watchdog.HOW_TO_RESUME}", watchdog.EXIT_RESUME)
     except KeyboardInterrupt:
         return _tell(f"stopped by Ctrl-C: {watchdog.HOW_TO_RESUME}", watchdog.EXIT_RESUME)
+    except MemoryError as error:
+        if values.debug:
+            raise
+        return _tell(f"error: out of memory, take smaller batches or networks: {_one_line(error)}", 1)
     except (*_FORESEEN, *_backend_errors()) as error:
         if values.debug:
             raise

@@ -29,6 +29,7 @@ def define_flags(values):
 def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
+    flags.check_networks(values)
 
 
 def main(values):

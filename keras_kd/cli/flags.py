@@ -5,13 +5,15 @@ can run in one process.
 """
 
 import dataclasses
-import math
 import pathlib
+import re
 
 from absl import flags
 
+from keras_kd.models import block_specs
 from keras_kd.search import config as search_config
 from keras_kd.training import config
+from keras_kd.utils import limits
 
 # Flags of earlier versions, and what they are called now.
 RENAMED = {
@@ -44,12 +46,15 @@ class Group:
 
     def text(self, name, default, words):
         flags.DEFINE_string(name, default, words, **self._options)
+        self._check(name, _check_text)
 
-    def integer(self, name, default, words, lowest=None):
-        flags.DEFINE_integer(name, default, words, lower_bound=lowest, **self._options)
+    def integer(self, name, default, words, allowed):
+        flags.DEFINE_integer(name, default, words, **self._options)
+        self._check(name, allowed.check)
 
-    def number(self, name, default, words, lowest=None):
-        flags.DEFINE_float(name, default, words, lower_bound=lowest, **self._options)
+    def number(self, name, default, words, allowed):
+        flags.DEFINE_float(name, default, words, **self._options)
+        self._check(name, allowed.check)
 
     def switch(self, name, default, words):
         flags.DEFINE_bool(name, default, words, **self._options)
@@ -59,6 +64,24 @@ class Group:
 
     def texts(self, name, default, words):
         flags.DEFINE_list(name, default, words, **self._options)
+        self._check(name, limits.check_each_once)
+
+    def _check(self, name, check):
+        """Refuses a value with the words of `check(name, value)`; a flag without one is not checked."""
+
+        def holds(value):
+            try:
+                value is None or check(name, value)
+            except ValueError as error:
+                raise flags.ValidationError(str(error)) from error
+            return True
+
+        flags.register_validator(name, holds, flag_values=self._options["flag_values"])
+
+
+def _check_text(name, value):
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"{name} is empty: give it a value, or leave the flag out")
 
 
 def define_run(values, default_out):
@@ -82,43 +105,46 @@ def define_data(values):
     )
     data = Group(values, "data")
     data.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
-    data.number("validation_fraction", 0.1, "Share of train set aside.")
-    data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", lowest=0)
+    data.number("validation_fraction", 0.1, "Share of train set aside.", limits.VALIDATION_FRACTION)
+    data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", limits.SEED)
 
 
 def define_settings(values):
     """How networks are trained: a flag for each field of `training.Settings`."""
     usual = config.Settings()
+
+    def number(group, name, words):
+        allowed, default = config.RANGES[name], getattr(usual, name)
+        (group.integer if allowed.whole else group.number)(name, default, words, allowed)
+
     common = Group(values, COMMON)
-    common.integer("epochs", usual.epochs, "Passes over the training split, per network.")
-    common.integer("batch_size", usual.batch_size, "Examples a step, over all replicas.")
-    common.number("learning_rate", usual.learning_rate, "Highest rate of the schedule.")
-    common.integer("seed", usual.seed, "Of weights, data order, augmentation, dropout.")
+    number(common, "epochs", "Passes over the training split, per network.")
+    number(common, "batch_size", "Examples a step, over all replicas.")
+    number(common, "learning_rate", "Highest rate of the schedule.")
+    number(common, "seed", "Of weights, data order, augmentation, dropout.")
     recipe = Group(values, "training")
     recipe.choice("augmentation", usual.augmentation, config.AUGMENTATIONS, "'auto' follows the dataset.")
     recipe.choice("schedule", usual.schedule, config.SCHEDULES, "Of the rate.")
-    recipe.number("warmup_fraction", usual.warmup_fraction, "Share of the steps to reach the highest rate.")
-    recipe.number("momentum", usual.momentum, "Of SGD, with Nesterov's acceleration.")
-    recipe.number("weight_decay", usual.weight_decay, "Of kernels; never of BatchNorm and biases.")
+    number(recipe, "warmup_fraction", "Share of the steps to reach the highest rate.")
+    number(recipe, "momentum", "Of SGD, with Nesterov's acceleration.")
+    number(recipe, "weight_decay", "Of kernels; never of BatchNorm and biases.")
     recipe.choice("decay", usual.decay, config.DECAYS, "L2 in the loss, or decoupled.")
-    recipe.number("clip_norm", usual.clip_norm, "Largest norm of the gradient; 0: any.")
+    number(recipe, "clip_norm", "Largest norm of the gradient; 0: any.")
     recipe.switch("deterministic", usual.deterministic, "Give the same bits each time.")
     device = Group(values, "devices and speed")
     device.choice("strategy", usual.strategy, config.STRATEGIES, "'auto': mirrored on GPUs.")
     device.choice("precision", usual.precision, config.PRECISIONS, "Of the computation.")
-    device.integer("replicas", usual.replicas, "Of 'mirrored': GPUs, or parts of the CPU; 0: all GPUs.")
+    number(device, "replicas", "Of 'mirrored': GPUs, or parts of the CPU; 0: all GPUs.")
     device.choice("images", usual.images, config.IMAGES, "Where images lie and are augmented.")
     device.choice("jit_compile", usual.jit_compile, list(config.JIT), "Whether XLA compiles the step.")
-    device.integer(
-        "steps_per_execution", usual.steps_per_execution, "Steps without Python; 0: by the machine."
-    )
+    number(device, "steps_per_execution", "Steps without Python; 0: by the machine.")
 
 
 def define_student(values, depth=32, shortcuts="none"):
     """The network that is trained alone, or taught."""
     student = Group(values, "student")
-    student.integer("student_depth", depth, "Layers: 6n+2.")
-    student.integer("student_width", 16, "Channels of the first stage.")
+    student.integer("student_depth", depth, "Layers: 6n+2.", limits.DEPTH)
+    student.integer("student_width", 16, "Channels of the first stage.", limits.WIDTH)
     student.text("student_shortcuts", shortcuts, "'none', 'all', or a 0 or 1 per block as in 1,0,1.")
 
 
@@ -126,26 +152,24 @@ def define_teacher(values):
     """Who teaches, and how."""
     teacher = Group(values, "teacher and distillation")
     teacher.text("teacher", None, "A .keras file to use instead of training one.")
-    teacher.integer("teacher_depth", 32, "Layers: 6n+2.")
-    teacher.integer("teacher_width", 16, "Channels of the first stage.")
-    teacher.number("temperature", 4.0, "Softening factor, > 0.")
-    teacher.number("alpha", 0.9, "Weight of the teacher's term, in [0, 1].")
-    for name, holds, words in (
-        ("temperature", lambda value: 0 < value < math.inf, "a finite number > 0, such as 4.0, is needed"),
-        ("alpha", lambda value: 0 <= value <= 1, "the weight of the teacher's term must lie in [0, 1]"),
-    ):
-        flags.register_validator(name, holds, words, flag_values=values)
-    teacher.integer("alpha_epochs", 0, "Epochs after which alpha falls to 0; 0: it stays.", lowest=0)
+    teacher.integer("teacher_depth", 32, "Layers: 6n+2.", limits.DEPTH)
+    teacher.integer("teacher_width", 16, "Channels of the first stage.", limits.WIDTH)
+    teacher.number("temperature", 4.0, "Softening factor, > 0.", limits.TEMPERATURE)
+    teacher.number("alpha", 0.9, "Weight of the teacher's term, in [0, 1].", limits.ALPHA)
+    words = "Epochs after which alpha falls to 0; 0: it stays."
+    teacher.integer("alpha_epochs", 0, words, limits.ALPHA_EPOCHS)
     cache = Group(values, "cached teacher logits")
-    cache.integer("teacher_views", 0, "Ask the teacher once about so many views; 0: at each step.", lowest=0)
+    words = "Ask the teacher once about so many views; 0: at each step."
+    cache.integer("teacher_views", 0, words, limits.VIEWS)
     cache.text("teacher_logits", "runs/teacher_logits", "Where its logits are kept, for all runs.")
     cache.choice("teacher_dtype", "float16", ("float16", "float32"), "Of these logits.")
-    cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", lowest=0)
+    cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", limits.TOP_K)
 
 
 def define_snapshots(values):
     """How often the weights are kept on their way, for `landscape` to draw."""
-    Group(values, "run").integer("snapshots", 10, "Times a network's weights are kept; 0: never.", lowest=0)
+    words = "Times a network's weights are kept; 0: never."
+    Group(values, "run").integer("snapshots", 10, words, limits.SNAPSHOTS)
     flags.register_validator(
         "snapshots",
         lambda count: count != 1,
@@ -158,6 +182,25 @@ def settings_of(values):
     """The `training.Settings` that flags ask for."""
     names = [field.name for field in dataclasses.fields(config.Settings)]
     return config.Settings(**{name: values[name].value for name in names})
+
+
+def check_lists(values):
+    """Raises a ValueError for a list that was given without a value."""
+    for name in values:
+        if values[name].present and values[name].value == []:
+            raise ValueError(f"--{name} is empty: give it a value, or leave the flag out")
+
+
+def check_networks(values):
+    """Raises a ValueError that names the flag if a network cannot be built."""
+    for role in ("student", "teacher"):
+        if f"{role}_depth" not in values or (role == "teacher" and values.teacher):
+            continue
+        depth, width = values[f"{role}_depth"].value, values[f"{role}_width"].value
+        try:
+            block_specs.cifar_plan(depth, width)
+        except ValueError as error:
+            raise ValueError(f"--{role}_depth={depth} --{role}_width={width}: {error}") from error
 
 
 def given(values, name):
@@ -201,24 +244,26 @@ def given_settings(values):
 
 def define_search(values):
     """What is searched, by whom, and how it is judged."""
-    usual = search_config.SearchConfig()
+    usual, ranges = search_config.SearchConfig(), search_config.RANGES
     search = Group(values, "search")
     search.choice("tuner", usual.tuner, search_config.TUNERS, "Who says what is tried next.")
-    search.integer("trials", usual.trials, "How many settings; grid, Hyperband: at most, 0: all.")
-    search.integer("seeds_per_trial", usual.seeds_per_trial, "Trainings of each, whose mean is its score.", 1)
+    search.integer(
+        "trials", usual.trials, "How many settings; grid, Hyperband: at most, 0: all.", ranges["trials"]
+    )
+    words = "Trainings of each, whose mean is its score."
+    search.integer("seeds_per_trial", usual.seeds_per_trial, words, ranges["seeds_per_trial"])
     search.choice("objective", usual.objective, search_config.OBJECTIVES, "On validation.")
     search.texts("search", [], f"Beside temperature and alpha: {', '.join(search_config.CHOICES)}.")
-    for name in ("temperature", "alpha", "learning_rate"):
+    for name, allowed in search_config.BOUNDS.items():
         low, high = getattr(usual, name)
-        search.number(f"{name}_low", low, f"Lowest {name}.")
-        search.number(f"{name}_high", high, f"Highest {name}.")
+        search.number(f"{name}_low", low, f"Lowest {name}.", allowed)
+        search.number(f"{name}_high", high, f"Highest {name}.", allowed)
     search.texts("teachers", [], "The .keras files to choose from.")
-    search.integer("hyperband_factor", usual.hyperband_factor, "Of its rounds: one of so many goes on.")
-    search.number("chief_patience", 20.0, "Seconds a worker waits for its chief.")
-    search.number("worker_silence", 30.0, "Seconds until a silent worker is lost.")
-    search.number("worker_patience", 600.0, "Seconds the chief waits without a worker.")
-    for name in ("chief_patience", "worker_silence", "worker_patience"):
-        flags.register_validator(name, lambda value: value > 0, "must be > 0 seconds", flag_values=values)
+    words = "Of its rounds: one of so many goes on."
+    search.integer("hyperband_factor", usual.hyperband_factor, words, ranges["hyperband_factor"])
+    search.number("chief_patience", 20.0, "Seconds a worker waits for its chief.", limits.PATIENCE)
+    search.number("worker_silence", 30.0, "Seconds until a silent worker is lost.", limits.PATIENCE)
+    search.number("worker_patience", 600.0, "Seconds the chief waits without a worker.", limits.PATIENCE)
 
 
 def search_of(values):
@@ -249,22 +294,22 @@ def define_export(values):
     exported = Group(values, "files")
     exported.texts("formats", ["saved_model", "litert", "onnx"], "Which are written.")
     exported.texts("litert", ["float32", "dynamic_range", "full_integer"], "Kinds of LiteRT files.")
-    exported.integer("batch", 0, "Images at a time; 0: any number.", lowest=0)
+    exported.integer("batch", 0, "Images at a time; 0: any number.", limits.EXPORTED_BATCH)
     exported.switch("fold", True, "Make BatchNorm a part of the convolutions.")
-    exported.integer("test_images", 300, "Test images on which files are compared.", lowest=1)
+    exported.integer("test_images", 300, "Test images on which files are compared.", limits.IMAGES)
     exported.number(
-        "tolerance", 1e-4, "Largest difference of logits of float32 files, as a share.", lowest=0.0
+        "tolerance", 1e-4, "Largest difference of logits of float32 files, as a share.", limits.SHARE
     )
     exported.number(
-        "same_class", 0.95, "Share of images with the same class, of quantised files.", lowest=0.0
+        "same_class", 0.95, "Share of images with the same class, of quantised files.", limits.SHARE
     )
     costs = Group(values, "costs")
     costs.texts("batches", ["1", "32"], "Images at a time, whose latency is measured.")
-    costs.integer("calls", 50, "Timed calls of each, fewer if they are slow.", lowest=5)
-    costs.integer("threads", 1, "Of each runtime.", lowest=1)
+    costs.integer("calls", 50, "Timed calls of each, fewer if they are slow.", limits.CALLS)
+    costs.integer("threads", 1, "Of each runtime.", limits.THREADS)
     flags.register_validator(
         "batches",
-        lambda sizes: bool(sizes) and all(size.isdigit() and int(size) for size in sizes),
+        lambda sizes: bool(sizes) and all(re.fullmatch("[0-9]{1,9}", size) and int(size) for size in sizes),
         "takes whole numbers from 1, with commas between them",
         flag_values=values,
     )

@@ -8,22 +8,24 @@ the teacher of. The same command goes on where it was stopped.
 """
 
 from keras_kd.cli import analyses, flags
+from keras_kd.utils import limits
 
 
 def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
     analyses.define_flags(values)
     surface = flags.Group(values, "landscape")
-    surface.integer("steps", 21, "Points along each axis of a plane, odd.")
-    surface.number("span", 1.0, "Reach of planes, in the norms of the network's filters.")
+    surface.integer("steps", 21, "Points along each axis of a plane, odd.", limits.PLANE_STEPS)
+    surface.number("span", 1.0, "Reach of planes, in the norms of the network's filters.", limits.SPAN)
     words = "Statistics around a network: its own, or measured again at each point."
     surface.choice("batch_norm", "keep", ("keep", "estimate"), words)
     surface.switch("vectors", False, "Move biases and BatchNorm's scales too.")
-    surface.integer("hessian_steps", 3, "Points along each axis with the Hessian's extremes, odd; 0: none.")
-    surface.integer("eigenvalues", 5, "Of the Hessian at a network.", lowest=1)
-    surface.integer("trace_samples", 20, "Products for its trace.", lowest=2)
+    words = "Points along each axis with the Hessian's extremes, odd; 0: none."
+    surface.integer("hessian_steps", 3, words, limits.HESSIAN_STEPS)
+    surface.integer("eigenvalues", 5, "Of the Hessian at a network.", limits.EIGENVALUES)
+    surface.integer("trace_samples", 20, "Products for its trace.", limits.TRACE_SAMPLES)
     words = "Of directions, random vectors and images, together with the seed of the networks."
-    surface.integer("seed", 0, words, lowest=0)
+    surface.integer("seed", 0, words, limits.SEED)
 
 
 check = analyses.check

@@ -9,7 +9,7 @@ import sys
 from absl import flags
 
 from keras_kd.cli import help as helping
-from keras_kd.cli.flags import RENAMED, Group
+from keras_kd.cli.flags import RENAMED, Group, check_lists
 
 _TYPED = contextvars.ContextVar("typed")
 
@@ -73,6 +73,7 @@ def call_command(command, name, arguments):
     if positional:
         return _refuse(f"flags begin with --. Received: {' '.join(positional)}")
     try:
+        check_lists(values)
         getattr(command, "check", lambda values: None)(values)
     except ValueError as error:
         return _refuse(error)

@@ -9,6 +9,7 @@ The same command goes on where it was stopped. A network without blocks is compa
 """
 
 from keras_kd.cli import analyses, flags
+from keras_kd.utils import limits
 
 
 def define_flags(values):
@@ -16,13 +17,13 @@ def define_flags(values):
     analyses.define_flags(values)
     reuse = flags.Group(values, "feature reuse")
     reuse.text("layers", "blocks", "'blocks', 'all', or names with commas between them.")
-    reuse.integer("draws", 5, "Random lesions for each number of blocks.", lowest=1)
-    reuse.integer("most", 10, "Most blocks silenced together, and swaps.", lowest=1)
+    reuse.integer("draws", 5, "Random lesions for each number of blocks.", limits.DRAWS)
+    reuse.integer("most", 10, "Most blocks silenced together, and swaps.", limits.SILENCED)
     words = "Images that train linear classifiers, of two classes at least; 0: none."
-    reuse.integer("probe_examples", 2000, words, lowest=0)
-    reuse.integer("batch_size", 256, "Images at a time, 7 at least.", lowest=7)
+    reuse.integer("probe_examples", 2000, words, limits.EXAMPLES)
+    reuse.integer("batch_size", 256, "Images at a time, 7 at least.", limits.REUSE_BATCH)
     words = "Of lesions and the choice of images, together with the seed of the networks."
-    reuse.integer("seed", 0, words, lowest=0)
+    reuse.integer("seed", 0, words, limits.SEED)
 
 
 check = analyses.check

@@ -36,6 +36,7 @@ def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
     flags.search_of(values)
+    flags.check_networks(values)
 
 
 def main(values):

@@ -9,6 +9,8 @@ own a real one. The same command goes on where a study was stopped.
 import os
 
 from keras_kd.cli import flags
+from keras_kd.training import config
+from keras_kd.utils import limits
 
 # What may be given otherwise when a study is taken up again.
 CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
@@ -21,15 +23,19 @@ def define_flags(values):
     flags.define_data(values)
     flags.define_run(values, "runs/study-STUDY")
     study = flags.Group(values, "study")
-    study.integer("seeds", 0, "How many; 0: as the study says.", lowest=0)
-    study.integer(
-        "student_width", 0, "In place of the study's `network: {width: ...}`; 0: as it says.", lowest=0
-    )
-    study.integer("jobs", 1, "Runs at a time, each in a process of its own.", lowest=1)
-    study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", lowest=1)
+    study.integer("seeds", 0, "How many; 0: as the study says.", limits.whole(0, limits.SEEDS.high))
+    words = "In place of the study's `network: {width: ...}`; 0: as it says."
+    study.integer("student_width", 0, words, limits.whole(0, limits.WIDTH.high))
+    study.integer("jobs", 1, "Runs at a time, each in a process of its own.", limits.JOBS)
+    study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", limits.THREADS)
     study.text("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
     flags.define_retry(values)
     flags.define_settings(values)
+
+
+def check(values):
+    """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
+    config.Settings(**flags.given_settings(values))
 
 
 def main(values):

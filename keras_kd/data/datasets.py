@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_kd.data import npz, tfds
 from keras_kd.data.dataset import Dataset, Split
+from keras_kd.utils import limits
 
 DEFAULT = "digits"
 
@@ -46,8 +47,8 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
       FileNotFoundError: if there is no such `.npz`.
       ConnectionError: if a dataset has to be downloaded and its host does not answer.
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(f"validation_fraction must lie between 0 and 1. Received: {validation_fraction!r}")
+    limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
+    limits.SEED.check("seed", seed)
     if name == "digits":
         splits, class_names = _digits()
     elif str(name).endswith(".npz"):
@@ -74,8 +75,7 @@ def subset(dataset, share, seed=0):
     Raises:
       ValueError: for a share out of range, or one that leaves a class without an example.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"the share of training examples must lie in (0, 1]. Received: {share!r}")
+    limits.TRAINING_SHARE.check("the share of training examples", share)
     if share == 1:
         return dataset
     _, train = _stratified(dataset.train, share, seed)

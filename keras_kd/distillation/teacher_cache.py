@@ -22,7 +22,7 @@ import numpy as np
 from keras_kd.data.augmentation import normalise
 from keras_kd.distillation import compatibility, logit_file
 from keras_kd.models import folding, inference, outputs, weights
-from keras_kd.utils import files, identity, progress
+from keras_kd.utils import files, identity, limits, progress
 
 VERSION = 1  # of what is stored and how it is computed
 
@@ -99,6 +99,7 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
       ValueError: for a schedule without views, a network whose logits cannot be had, a wrong format, or a
         folder that holds the logits of something else.
     """
+    limits.VIEWS.check("views", schedule.views)
     if schedule.views < 1:
         raise ValueError(f"logits are kept for a number of views >= 1. Received: views={schedule.views}")
     classes = compatibility.check_classes(teacher, "teacher")
@@ -106,6 +107,9 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
     row_format = logit_file.RowFormat(dataset.num_classes, dtype, top_k)
     whose = _CacheKey.of(teacher, dataset, schedule, row_format)
     folder = pathlib.Path(folder) / whose.key
+    size = schedule.views * schedule.count * row_format.row.itemsize
+    stored = sum(path.stat().st_size for path in folder.glob("*"))
+    limits.check_disk(f"the teacher's logits of {schedule.views} views", size - stored, folder)
     neutral = schedule.augmentation.neutral(len(dataset.validation.labels))
     validation = logit_file.LogitFile(folder / "validation", row_format, dataset.validation.images, neutral)
     views = [

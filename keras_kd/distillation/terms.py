@@ -8,13 +8,14 @@ from keras_kd.losses import (
     per_example,
     without_reduction,
 )
+from keras_kd.utils import limits
 
 
 class Term:
     """One of the `terms`: a loss, its weight, and the layers that it looks at."""
 
     def __init__(self, weight, loss):
-        self.weight = float(weight)
+        self.weight = float(limits.TERM_WEIGHT.check("the weight of a term", weight))
         self.loss = loss
         self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
         self.student_layer = getattr(loss, "student_layer_name", None) or "logits"

@@ -17,7 +17,7 @@ from keras_kd.models import cost as cost_module
 from keras_kd.models import serialization, weights
 from keras_kd.models.cost import BYTES
 from keras_kd.training.comparison import NETWORK_FILES
-from keras_kd.utils import files, records, run_dir
+from keras_kd.utils import files, limits, records, run_dir
 
 CARD = "README.md"
 MANIFEST = "export.json"
@@ -225,13 +225,21 @@ class BundleConfig:
     same_class: float = 0.95
 
     def __post_init__(self):
+        if self.batch is not None:
+            limits.IMAGES_AT_A_TIME.check("batch", self.batch)
+        for name, allowed in RANGES.items():
+            allowed.check(name, getattr(self, name))
         for name, known in (("formats", FORMATS), ("kinds", KINDS)):
             given = getattr(self, name)
+            limits.check_each_once(name, given)
             unknown = [each for each in given if each not in known]
             if unknown or not given:
                 raise ValueError(
                     f"{name} are {', '.join(known)}. Received: {', '.join(unknown) or 'nothing'}"
                 )
+
+
+RANGES = {"images": limits.IMAGES, "tolerance": limits.SHARE, "same_class": limits.SHARE}
 
 
 def find_source(path, dataset_name=None, data_dir=None):
@@ -275,6 +283,9 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
       parity.ParityError: if a file differs too much from the model; the folder stays as it was.
     """
     check_target(target, source)
+    if config.batch:
+        size = config.batch * cost_module.cost(source.network).peak("float32")
+        limits.check_memory(f"a batch of {config.batch} images", size)
     digest = weights.digest(source.network)
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)

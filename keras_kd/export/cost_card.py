@@ -14,7 +14,7 @@ from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import convert, session
 from keras_kd.models import cost, folding, registry
 from keras_kd.reporting import html
-from keras_kd.utils import environment, files, progress
+from keras_kd.utils import environment, files, limits, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,13 @@ class CostConfig:
     calls: int = 50
     threads: int = 1
     fold: bool = True
+
+    def __post_init__(self):
+        limits.check_each_once("batches", self.batches)
+        for batch in self.batches:
+            limits.IMAGES_AT_A_TIME.check("batches", batch)
+        limits.CALLS.check("calls", self.calls)
+        limits.THREADS.check("threads", self.threads)
 
 
 _NAME = re.compile(r"(resnet|plain)(\d+)(-unfolded)?")
@@ -56,6 +63,7 @@ def compare_names(names, folder, config, command, check_stop=lambda done: None):
     Returns:
       `(networks, paths)`: `cost_results.NetworkCost`s, and `{name: path}` of what was written.
     """
+    limits.check_each_once("networks", names)
     networks = {name: _network(name, config.fold) for name in names}
     depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in networks)
     groups = [[name for name in networks if _NAME.fullmatch(name)[2] == depth] for depth in depths]
@@ -100,6 +108,8 @@ def _compare(networks, groups, folder, dataset, config, command, check_stop):
         label: NetworkCost.counted(label, cost.cost(each.network), each.accuracy)
         for label, each in networks.items()
     }
+    highest = max(cost.cost(each.network).peak("float32") for each in networks.values())
+    limits.check_memory(f"a batch of {max(config.batches)} images", max(config.batches) * highest)
     with tempfile.TemporaryDirectory() as place:
         converted = {}
         for label, network in networks.items():

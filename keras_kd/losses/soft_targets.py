@@ -4,26 +4,20 @@ Everything is computed in float32 whatever comes in, and nothing is reduced here
 `BatchMean`, so that a loss can be checked by hand and is scaled in one place.
 """
 
-import math
-
 import keras
 from keras import ops
 
 from keras_kd.losses.reduction import BatchMean
-from keras_kd.utils.checks import is_real
+from keras_kd.utils import limits
 
 
 def check_temperature(temperature):
     """Returns `temperature` as a float.
 
     Raises:
-      ValueError: if it is not a finite number > 0.
+      ValueError: if it is not in `limits.TEMPERATURE`.
     """
-    if not is_real(temperature) or not math.isfinite(temperature) or temperature <= 0:
-        raise ValueError(
-            f"temperature must be a finite number > 0, such as 4.0. Received: temperature={temperature!r}"
-        )
-    return float(temperature)
+    return float(limits.TEMPERATURE.check("temperature", temperature))
 
 
 def check_alpha(alpha):
@@ -32,11 +26,7 @@ def check_alpha(alpha):
     Raises:
       ValueError: if it is not a number in [0, 1].
     """
-    if not is_real(alpha) or not 0 <= alpha <= 1:
-        raise ValueError(
-            f"alpha, the weight of the teacher's term, must lie in [0, 1]. Received: alpha={alpha!r}"
-        )
-    return float(alpha)
+    return float(limits.ALPHA.check("alpha", alpha))
 
 
 def soft_target_kl(teacher_logits, student_logits, temperature):

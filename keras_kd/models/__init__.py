@@ -5,20 +5,19 @@
 Builders, weights by name, blocks, folding, cost; nothing here trains.
 """
 
-from keras_kd.models.block_specs import block_plan
-from keras_kd.models.graph import deep_graphs, feature_extractor
-from keras_kd.models.registry import build
-from keras_kd.models.resnet import cifar_resnet, imagenet_resnet, wide_resnet
-from keras_kd.models.serialization import load_model, save_model
+from keras_kd.utils import lazy
 
-__all__ = [
-    "block_plan",
-    "build",
-    "cifar_resnet",
-    "deep_graphs",
-    "feature_extractor",
-    "imagenet_resnet",
-    "load_model",
-    "save_model",
-    "wide_resnet",
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "block_plan": "block_specs",
+        "build": "registry",
+        "cifar_resnet": "resnet",
+        "deep_graphs": "graph",
+        "feature_extractor": "graph",
+        "imagenet_resnet": "resnet",
+        "load_model": "serialization",
+        "save_model": "serialization",
+        "wide_resnet": "resnet",
+    },
+)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_kd.utils import limits
 from keras_kd.utils.checks import is_whole
 
 
@@ -34,14 +35,14 @@ class BlockSpec:
 def cifar_plan(depth, width=16):
     """Depth 6n+2, three stages of n basic blocks. He et al. 2016, section 4.2."""
     n = _blocks_per_stage(depth, 2)
-    width = check_count("width", width)
+    width = limits.WIDTH.check("width", width)
     return _chain("basic", (n, n, n), width, [width, 2 * width, 4 * width])
 
 
 def wide_plan(depth, widen):
     """Depth 6n+4, three stages of n pre-activation blocks. Zagoruyko & Komodakis 2016, table 1."""
     n = _blocks_per_stage(depth, 4)
-    widen = check_count("widen", widen)
+    widen = limits.WIDTH.check("widen", widen)
     return _chain("preactivation", (n, n, n), 16, [16 * widen, 32 * widen, 64 * widen])
 
 
@@ -56,9 +57,9 @@ IMAGENET_STAGES = {
 
 def imagenet_plan(depth, width=64):
     """Depths 18 to 152, four stages. He et al. 2016, table 1."""
-    if depth not in IMAGENET_STAGES:
+    if not is_whole(depth) or depth not in IMAGENET_STAGES:
         raise ValueError(f"depth must be one of {sorted(IMAGENET_STAGES)}. Received: depth={depth!r}")
-    width = check_count("width", width)
+    width = limits.WIDTH.check("width", width)
     unit, counts = IMAGENET_STAGES[depth]
     return _chain(unit, counts, width, [width * 2**stage for stage in range(4)])
 
@@ -78,7 +79,7 @@ def block_plan(family, depth, **size):
       A tuple of `Block`.
 
     Raises:
-      ValueError: for an unknown family or a depth that the family does not have.
+      ValueError: for an unknown family, a depth that the family does not have, or too large a network.
     """
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {sorted(FAMILIES)}. Received: family={family!r}")
@@ -91,14 +92,7 @@ def _blocks_per_stage(depth, rest):
         raise ValueError(
             f"depth must be 6n+{rest} with n >= 1, such as {examples}. Received: depth={depth!r}"
         )
-    return (int(depth) - rest) // 6
-
-
-def check_count(name, value):
-    """Returns `value` as an int; raises a ValueError if it is no whole number >= 1."""
-    if not is_whole(value) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1. Received: {name}={value!r}")
-    return int(value)
+    return (limits.DEPTH.check("depth", depth) - rest) // 6
 
 
 def _chain(unit, counts, in_channels, stage_channels):
@@ -110,4 +104,18 @@ def _chain(unit, counts, in_channels, stage_channels):
             name = f"stage{stage}_block{index}"
             blocks.append(BlockSpec(name, unit, in_channels, channels, out_channels, stride))
             in_channels = out_channels
+    limits.check_parameters(f"a network of {len(blocks)} blocks, {in_channels} channels wide,", _size(blocks))
     return tuple(blocks)
+
+
+def _size(blocks):
+    """About how many parameters the convolutions of blocks have, and those of shortcuts."""
+    found = 0
+    for block in blocks:
+        inner, outer = block.in_channels * block.channels, block.channels * block.out_channels
+        if block.unit == "bottleneck":
+            found += inner + 9 * block.channels**2 + outer
+        else:
+            found += 9 * (inner + outer)
+        found += 0 if block.keeps_shape else block.in_channels * block.out_channels
+    return found

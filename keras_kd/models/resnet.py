@@ -13,8 +13,8 @@ import keras
 from keras import layers, ops
 
 from keras_kd.models import graph
-from keras_kd.models.block_specs import check_count, cifar_plan, imagenet_plan, wide_plan
-from keras_kd.utils.checks import is_real
+from keras_kd.models.block_specs import cifar_plan, imagenet_plan, wide_plan
+from keras_kd.utils import limits
 
 BATCH_NORM_MOMENTUM = 0.9
 
@@ -243,7 +243,7 @@ def wide_resnet(
     Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146.
     """
     plan = wide_plan(depth, widen)
-    dropout = _check_dropout(dropout)
+    dropout = limits.DROPOUT.check("dropout", dropout)
     image = _image_input(input_shape)
     x = _conv(image, 16, 3, 1, "stem_conv")
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
@@ -309,20 +309,14 @@ def _postactivation_body(x, plan, shortcuts, projection, dropout):
         raise ValueError(
             f"projection must be one of {sorted(PROJECTIONS)}. Received: projection={projection!r}"
         )
-    dropout = _check_dropout(dropout)
+    dropout = limits.DROPOUT.check("dropout", dropout)
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
         x = _postactivation_block(x, block, shortcut, projection, dropout)
     return x
 
 
-def _check_dropout(dropout):
-    if not is_real(dropout) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout must lie in [0, 1). Received: dropout={dropout!r}")
-    return float(dropout)
-
-
 def _classifier(image, x, num_classes, name):
-    num_classes = check_count("num_classes", num_classes)
+    num_classes = limits.CLASSES.check("num_classes", num_classes)
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     with graph.deep_graphs():

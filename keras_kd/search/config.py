@@ -2,12 +2,27 @@
 
 import dataclasses
 
+from keras_kd.utils import limits
+
 # What may be searched beside temperature and alpha.
 CHOICES = ("learning_rate", "alpha_epochs", "teacher")
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 
 OBJECTIVES = ("accuracy", "loss")
+
+RANGES = {
+    "trials": limits.TRIALS,
+    "seeds_per_trial": limits.SEEDS,
+    "hyperband_factor": limits.FACTOR,
+}
+
+# What both ends of a range may be.
+BOUNDS = {
+    "temperature": limits.TEMPERATURE,
+    "alpha": limits.ALPHA,
+    "learning_rate": limits.LEARNING_RATE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +57,18 @@ class SearchConfig:
     usual: dict = dataclasses.field(default_factory=lambda: {"temperature": 4.0, "alpha": 0.9})
 
     def __post_init__(self):
+        limits.check_choice("tuner", self.tuner, TUNERS)
+        limits.check_choice("objective", self.objective, OBJECTIVES)
+        for name, allowed in RANGES.items():
+            allowed.check(name, getattr(self, name))
+        for name, allowed in BOUNDS.items():
+            low, high = getattr(self, name)
+            allowed.check(f"{name}_low", low)
+            allowed.check(f"{name}_high", high)
+            if low > high:
+                raise ValueError(f"the bounds of {name} are reversed. Received: {low} to {high}")
+        limits.check_each_once("search", self.searched)
+        limits.check_each_once("teachers", self.teachers)
         unknown = [name for name in self.searched if name not in CHOICES]
         if unknown:
             raise ValueError(f"search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")

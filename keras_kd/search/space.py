@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from keras_kd.losses import check_alpha, check_temperature
+from keras_kd.utils import limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,8 @@ class SearchSpace:
             check_temperature(bound)
         for bound in self.alpha:
             check_alpha(bound)
-        if self.learning_rate and self.learning_rate[0] <= 0:
-            raise ValueError(f"learning_rate must be > 0. Received: {self.learning_rate[0]}")
+        for bound in self.learning_rate or ():
+            limits.LEARNING_RATE.check("learning_rate", bound)
         if self.alpha_epochs and self.alpha_epochs[0] < 1:
             raise ValueError(f"a teacher stays for at least one epoch. Received: {self.alpha_epochs[0]}")
         if len(set(self.teachers)) < len(self.teachers):

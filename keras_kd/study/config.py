@@ -12,6 +12,7 @@ student if not given, and `control` teaches something else in its place (see `de
 import contextlib
 import dataclasses
 import itertools
+import math
 import pathlib
 
 import yaml
@@ -20,6 +21,7 @@ from keras_kd.data import datasets
 from keras_kd.study import design
 from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.training import config
+from keras_kd.utils import limits
 
 # What a run takes from the recipe and each run's seed, not from `recipe`.
 _OF_RUNS = {"seed", "weight_decay", "augmentation"}
@@ -85,7 +87,7 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
     numbers = {name: document.number(top[name]) for name in ("margin", "effect") if name in top}
     return StudyConfig(
         path.stem,
-        " ".join(str(document.value(top["question"])).split()),
+        " ".join(document.text(top["question"]).split()),
         document.claims(top["claims"]),
         dataset or (document.text(top["dataset"]) if "dataset" in top else datasets.DEFAULT),
         settings,
@@ -147,8 +149,8 @@ class _Document:
 
     def text(self, node):
         value = self.value(node)
-        if not isinstance(value, str):
-            raise self.error(node, f"a word is needed here. Received: {value!r}")
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(node, f"a word is needed here. Received: {limits.shown(value)}")
         return value
 
     def mapping(self, node, allowed, kind="entry"):
@@ -184,13 +186,14 @@ class _Document:
         if not isinstance(node, yaml.SequenceNode):
             (count,) = values
             with self.at(node):
-                design.AXES["seed"]("seeds", count)
+                limits.SEEDS.check("seeds", count)
             values = list(range(count))
         for value in values:
             with self.at(node):
                 design.AXES["seed"]("each of the seeds", value)
-        if not values or len(set(values)) < len(values):
-            raise self.error(node, f"seeds must be at least one, each once. Received: {self.value(node)!r}")
+        with self.at(node):
+            limits.SEEDS.check("the number of seeds", len(values))
+            limits.check_each_once("seeds", values)
         return values
 
     def claims(self, node):
@@ -206,9 +209,8 @@ class _Document:
         known = {field.name for field in dataclasses.fields(config.Settings)} - _OF_RUNS
         found = self.mapping(node, known, "setting") if node is not None else {}
         for name, value in found.items():
-            kind = type(getattr(config.Settings, name))
-            if kind in (bool, str) and not isinstance(self.value(value), kind):
-                raise self.error(value, f"{name} must be a {kind.__name__}. Received: {self.value(value)!r}")
+            with self.at(value):  # alone, for its own line
+                config.check_setting(name, self.value(value))
         values = {name: self.value(value) for name, value in found.items()} | given
         with self.at(node or self.root):
             settings = config.Settings(**values)
@@ -230,6 +232,7 @@ class _Document:
 
     def runs(self, top, defaults, settings, seeds):
         teachers = self._teachers(top.get("teachers"))
+        self._check_count(top["runs"], len(seeds))
         found = {}
         for seed in seeds:
             for entry in self.list(top["runs"], "runs"):
@@ -242,6 +245,15 @@ class _Document:
                         found[run.needs] = None
                     found[run] = None
         return tuple(found)
+
+    def _check_count(self, node, seeds):
+        """Raises an error for more runs than a study has, before any is made."""
+        count = 0
+        for entry in self.list(node, "runs"):
+            axes = self.mapping(entry, None)
+            count += seeds * math.prod(len(self.list(axis, name)) for name, axis in axes.items())
+        if count > limits.RUNS:
+            raise self.error(node, f"a study has {limits.RUNS} runs at the most. Received: {count}")
 
     def _teachers(self, node):
         """`{name: (node, {axis: value})}`."""

@@ -4,33 +4,15 @@ import dataclasses
 import functools
 
 from keras_kd.data import augmentation
-from keras_kd.losses import check_alpha, check_temperature
 from keras_kd.models import block_specs, registry
-from keras_kd.utils.checks import is_real, is_whole, plain
+from keras_kd.utils import limits
+from keras_kd.utils.checks import plain
 
 KD = " + KD"
 
 VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}")
 
 CONTROLS = ("smoothing", "shuffled", "untrained")
-
-
-def _number(low, high, open_low=False):
-    def check(name, value):
-        if not is_real(value) or not low <= value <= high or (open_low and value == low):
-            raise ValueError(
-                f"{name} must lie in {'(' if open_low else '['}{low}, {high}]. Received: {value!r}"
-            )
-
-    return check
-
-
-def _whole(low, high=2**31 - 1):
-    def check(name, value):
-        if not is_whole(value) or not low <= value <= high:
-            raise ValueError(f"{name} must be a whole number >= {low} (and < 2**31). Received: {value!r}")
-
-    return check
 
 
 def _one_of(choices):
@@ -45,15 +27,15 @@ def _one_of(choices):
 AXES = {
     "depth": lambda name, value: block_specs.cifar_plan(value),
     "variant": _one_of(VARIANTS),
-    "width": _whole(1),
-    "dropout": _number(0, 0.9),
-    "weight_decay": _number(0, 1),
+    "width": limits.WIDTH.check,
+    "dropout": limits.Range(0, 0.9).check,
+    "weight_decay": limits.Range(0, 1).check,
     "augmentation": _one_of(augmentation.NAMES),
-    "label_fraction": _number(0, 1, open_low=True),
-    "temperature": lambda name, value: check_temperature(value),
-    "alpha": lambda name, value: check_alpha(value),
-    "alpha_epochs": _whole(0),
-    "seed": _whole(0),
+    "label_fraction": limits.TRAINING_SHARE.check,
+    "temperature": limits.TEMPERATURE.check,
+    "alpha": limits.ALPHA.check,
+    "alpha_epochs": limits.ALPHA_EPOCHS.check,
+    "seed": limits.SEED.check,
 }
 
 # What is said of a run in tables and files, beside its seed.
@@ -103,6 +85,7 @@ class Run:
         for name, check in AXES.items():
             check(name, getattr(self, name))
             object.__setattr__(self, name, plain(getattr(self, name)))
+        block_specs.cifar_plan(self.depth, self.width)  # together they may be too large
         if self.is_taught != (self.teacher is not None):
             raise ValueError(
                 f"teacher must be given where the variant ends in {KD!r}, and only there. "

@@ -1,9 +1,9 @@
 """How a network is trained: `Settings`."""
 
 import dataclasses
-import math
 
-from keras_kd.utils.checks import is_real, plain
+from keras_kd.utils import limits
+from keras_kd.utils.checks import plain
 
 # What each may be; the modules that carry them out import these from here, so that a command line, which only
 # names them, need not import Keras.
@@ -90,41 +90,47 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        _check_choice("schedule", self.schedule, SCHEDULES)
-        _check_choice("decay", self.decay, DECAYS)
-        _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("strategy", self.strategy, STRATEGIES)
-        _check_choice("images", self.images, IMAGES)
-        _check_choice("jit_compile", self.jit_compile, JIT)
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
-        for name, low, high in (
-            ("epochs", 1, math.inf),
-            ("batch_size", 1, math.inf),
-            ("warmup_fraction", 0, 1),
-            ("momentum", 0, 1),
-            ("weight_decay", 0, math.inf),
-            ("clip_norm", 0, math.inf),
-            ("replicas", 0, math.inf),
-            ("steps_per_execution", 0, math.inf),
-            ("seed", 0, 2**31 - 1),
-        ):
-            value = getattr(self, name)
-            if not is_real(value) or not low <= value <= high or math.isinf(value):
-                raise ValueError(f"{name} must lie in [{low}, {high}]. Received: {name}={value!r}")
-        for name in ("epochs", "batch_size", "replicas", "steps_per_execution", "seed"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name} must be a whole number. Received: {getattr(self, name)!r}")
+            value = plain(getattr(self, field.name))
+            check_setting(field.name, value)
+            object.__setattr__(self, field.name, value)
         if self.schedule == "step" and self.warmup_fraction >= FIRST_DROP:
             raise ValueError(
                 "the warm-up must end before the step schedule's first drop at half of the steps. "
                 f"Received: warmup_fraction={self.warmup_fraction!r}"
             )
-        if not is_real(self.learning_rate) or not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be > 0. Received: learning_rate={self.learning_rate!r}")
 
 
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {tuple(choices)}. Received: {name}={value!r}")
+# What each of the settings may be.
+CHOICES = {
+    "augmentation": AUGMENTATIONS,
+    "schedule": SCHEDULES,
+    "decay": DECAYS,
+    "strategy": STRATEGIES,
+    "precision": PRECISIONS,
+    "images": IMAGES,
+    "jit_compile": JIT,
+}
+
+RANGES = {
+    "epochs": limits.EPOCHS,
+    "batch_size": limits.BATCH_SIZE,
+    "learning_rate": limits.LEARNING_RATE,
+    "warmup_fraction": limits.SHARE,
+    "momentum": limits.SHARE,
+    "weight_decay": limits.WEIGHT_DECAY,
+    "clip_norm": limits.CLIP_NORM,
+    "replicas": limits.REPLICAS,
+    "steps_per_execution": limits.STEPS_PER_EXECUTION,
+    "seed": limits.SEED,
+}
+
+
+def check_setting(name, value):
+    """Raises a ValueError if a field of `Settings` cannot have a value."""
+    if name in CHOICES:
+        limits.check_choice(name, value, CHOICES[name])
+    elif name in RANGES:
+        RANGES[name].check(name, value)
+    elif not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False. Received: {name}={limits.shown(value)}")

@@ -19,9 +19,9 @@ def dataset(tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "validation"}, "split must be one of .*Received: 'validation'"),
+        ({"split": "validation"}, "split must be one of .*Received: split='validation'"),
         ({"count": 7}, "examples must be 0, or at least 8. Received: 7"),
-        ({"standard_error": 0.0}, "standard_error must be > 0. Received: 0.0"),
+        ({"standard_error": 0.0}, "standard_error must lie in .*Received: standard_error=0.0"),
     ],
 )
 def test_sources_that_cannot_be_are_refused(options, message):

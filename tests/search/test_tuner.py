@@ -38,11 +38,11 @@ def oracle_of(tuner, path, trials=9, space=SPACE, objective="accuracy", epochs=3
     [
         ({"temperature": (4.0, 2.0)}, "bounds of temperature are reversed. Received: 4.0 to 2.0"),
         ({"alpha": (0.9, 0.1)}, "bounds of alpha are reversed"),
-        ({"temperature": (0.0, 2.0)}, "temperature must be"),
+        ({"temperature": (0.0, 2.0)}, "temperature must lie in"),
         ({"alpha": (0.5, 1.5)}, "alpha"),
         ({"alpha": (-0.5, 0.5)}, "alpha"),
         ({"temperature": (1.0, math.inf)}, "bounds of temperature must be finite"),
-        ({"learning_rate": (0.0, 0.1)}, "learning_rate must be > 0"),
+        ({"learning_rate": (0.0, 0.1)}, "learning_rate must lie in"),
         ({"alpha_epochs": (0, 3)}, "at least one epoch"),
         ({"teachers": ("a", "a")}, "the teachers must differ"),
     ],

@@ -104,23 +104,43 @@ def test_the_studies_that_come_along(path):
         ("alpha: [0.5, 0.9]", "alpha_epochs: 4", 11, "alpha_epochs must be below the 4 epochs"),
         ("    teacher: [twin, other]\n", "", 11, "teacher must be given where the variant ends in"),
         ("depth: [14, 20], ", "", 10, "depth is missing"),
-        ("seeds: 2", "seeds: 0", 3, "seeds must be at least one"),
-        ("seeds: 2", "seeds: [1, 1]", 3, "each once"),
+        ("seeds: 2", "seeds: 0", 3, "seeds must be a whole number from 1 to 1000"),
+        ("seeds: 2", "seeds: [1, 1]", 3, "seeds must hold each value once. Received: 1 twice"),
         ("seeds: 2", "seeds: many", 3, "seeds must be a whole number"),
+        ("seeds: 2", "seeds: 1000000000", 3, "seeds must be a whole number from 1 to 1000"),
+        ("seeds: 2", "seeds: .nan", 3, "seeds must be a whole number from 1 to 1000"),
+        ("seeds: 2", f"seeds: {list(range(1001))}", 3, "the number of seeds must be"),
+        (
+            "epochs: 4",
+            'epochs: "1"',
+            4,
+            "epochs must be a whole number from 1 to 1000000. Received: epochs='1'",
+        ),
+        ("epochs: 4", "epochs: 99999999999999999999", 4, "epochs must be a whole number"),
+        ("epochs: 4", "epochs: 4, learning_rate: .inf", 4, "learning_rate must lie in"),
+        ("epochs: 4", "epochs: 4, schedule: [step]", 4, "schedule must be one of"),
+        ("epochs: 4", "epochs: 4, deterministic: 1", 4, "deterministic must be True or False"),
+        ("width: 8}", "width: 100000000}", 5, "width must be a whole number from 1 to 100000"),
+        ("[14, 20]", "[14, 599999999999999999996]", 10, "depth must be a whole number from 1 to 2000"),
+        ("alpha: [0.5, 0.9]", "alpha: [0.5, .nan]", 14, "alpha, the weight of the teacher's term"),
+        ("alpha: [0.5, 0.9]", "temperature: 1.0e+300", 14, "temperature must lie in"),
+        ("seeds: 2", "seeds: 2\ndataset: ''", 4, "a word is needed here"),
+        ("question: Is it so?", "question: 5", 1, "a word is needed here"),
+        ("network: {width: 8}", "margin: .nan", 5, "a share of accuracy between 0 and 1"),
         ("seeds: 2", f"seeds: [1, {2**31}]", 3, "each of the seeds must be a whole number"),
         ("seeds: 2", "seeds: 2\ndataset: [a]", 4, "a word is needed here"),
         ("seeds: 2", "seeds: 2\n[a]: 1", 4, "a word is needed here"),
         ("[C1]", "[C1, C1]", 2, "the claim 'C1' stands here twice"),
         ("[C1]", "[{C1: yes}]", 2, "a word is needed here"),
-        ("epochs: 4", "epochs: 4, deterministic: maybe", 4, "deterministic must be a bool"),
+        ("epochs: 4", "epochs: 4, deterministic: maybe", 4, "deterministic must be True or False"),
         ("epochs: 4", "epochs: 4, strategy: multiworker", 4, "one host each"),
         ("Is it so?", "\x07", 1, "is no YAML text"),
         ("seeds: 2", "seed: 2", 3, "unknown entry 'seed'"),
         ("seeds: 2\n", "", 1, "'seeds' is missing"),
         ("[C1]", "[C9]", 2, "unknown claim 'C9': use of C1"),
-        ("epochs: 4", "epochs: -4", 4, "epochs must lie in"),
+        ("epochs: 4", "epochs: -4", 4, "epochs must be a whole number from 1"),
         ("epochs: 4", "seed: 4", 4, "unknown setting 'seed'"),
-        ("epochs: 4", "epochs: many", 4, "epochs must lie in"),
+        ("epochs: 4", "epochs: many", 4, "epochs must be a whole number from 1"),
         ("width: 8}", "width: [8]}", 5, "width must be a whole number"),
         ("question: Is it so?", "question: [", 3, "is no YAML"),
         ("network: {width: 8}", "margin: 3", 5, "a share of accuracy between 0 and 1"),
@@ -134,6 +154,14 @@ def test_mistakes_are_named_with_their_line(tmp_path, old, new, line, message):
     assert old in GOOD
     with pytest.raises(ValueError, match=rf"mine\.yaml:{line}: .*{re.escape(message)}"):
         read(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_more_runs_than_a_study_has_are_counted_before_one_is_made(tmp_path):
+    many = GOOD.replace("[14, 20]", f"{list(range(8, 6000, 6))}").replace("seeds: 2", "seeds: 100")
+    with pytest.raises(
+        ValueError, match=r"mine\.yaml:\d+: a study has 10000 runs at the most. Received: \d{6}"
+    ):
+        read(tmp_path, many)
 
 
 def test_an_empty_or_absent_file_is_named(tmp_path):

@@ -16,7 +16,7 @@ from keras_kd.analysis.landscape import directions, evaluation, geometry, surfac
 from keras_kd.analysis.landscape.numbers import NetworkCurvature
 from keras_kd.analysis.landscape.results import LandscapeResult, LossLine, NetworkNumbers, PlaneSurface
 from keras_kd.models import weights
-from keras_kd.utils import progress
+from keras_kd.utils import limits, progress
 from keras_kd.utils.files import plain_values
 
 
@@ -53,18 +53,26 @@ class LandscapeConfig:
 
     def __post_init__(self):
         directions.centred_ticks(self.steps, self.span)
-        if not self.step_sizes or min(self.step_sizes) <= 0:
-            raise ValueError(f"step_sizes must be > 0, and one at least. Received: {self.step_sizes}")
-        if self.hessian_steps and (self.hessian_steps < 0 or self.hessian_steps % 2 == 0):
+        limits.check_choice("batch_norm", self.batch_norm, ("keep", "estimate"))
+        if not self.step_sizes:
+            raise ValueError(f"there must be one of step_sizes at least. Received: {self.step_sizes}")
+        for size in self.step_sizes:
+            limits.LEARNING_RATE.check("step_sizes", size)
+        for name, allowed in RANGES.items():
+            allowed.check(name, getattr(self, name))
+        if self.hessian_steps and self.hessian_steps % 2 == 0:
             raise ValueError(
                 f"hessian_steps must be odd, so that the centre is sampled, or 0. Received: "
                 f"{self.hessian_steps}"
             )
-        if self.eigenvalues < 1 or self.trace_samples < 2:
-            raise ValueError(
-                f"there must be at least 1 eigenvalue and 2 trace_samples. Received: "
-                f"eigenvalues={self.eigenvalues}, trace_samples={self.trace_samples}"
-            )
+
+
+RANGES = {
+    "hessian_steps": limits.HESSIAN_STEPS,
+    "eigenvalues": limits.EIGENVALUES,
+    "trace_samples": limits.TRACE_SAMPLES,
+    "seed": limits.SEED,
+}
 
 
 def analyze(

@@ -17,6 +17,8 @@ import keras
 import numpy as np
 
 from keras_kd.models import graph, weights
+from keras_kd.utils import limits
+from keras_kd.utils.checks import is_whole
 
 # Weights that follow from the others and the data: no direction is drawn for them, no distance counts them.
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -261,12 +263,12 @@ def centred_ticks(steps, span):
     Raises:
       ValueError: for an even number of steps, fewer than 3, or a span that is not positive.
     """
-    if steps < 3 or steps % 2 == 0:
+    if not is_whole(steps) or steps < 3 or steps % 2 == 0:
         raise ValueError(
             f"steps must be odd and at least 3, so that the centre is sampled. Received: {steps}"
         )
-    if not 0 < span < np.inf:
-        raise ValueError(f"span must be > 0. Received: {span}")
+    limits.PLANE_STEPS.check("steps", steps)
+    limits.SPAN.check("span", span)
     return np.linspace(-span, span, steps)
 
 

@@ -15,7 +15,7 @@ from keras_kd.analysis.reuse import features, lesion_plan, lesions, metrics, sim
 from keras_kd.analysis.reuse.probes import probe_accuracies
 from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult
 from keras_kd.models import blocks, graph, inference, weights
-from keras_kd.utils import array_store, identity, progress
+from keras_kd.utils import array_store, identity, limits, progress
 from keras_kd.utils.files import plain_values
 
 ARRAYS = "reuse.npz"
@@ -32,6 +32,9 @@ class ReuseConfig:
       probe_examples: training images of the linear classifiers, at the most; 0: no such classifiers.
       batch_size: images at a time; a batch gives one estimate of CKA's terms.
       seed: of lesions and of the choice of the classifiers' images.
+
+    Raises:
+      ValueError: for a value out of range, or a layer that is named twice.
     """
 
     layers: str = "blocks"
@@ -40,6 +43,20 @@ class ReuseConfig:
     probe_examples: int = 2000
     batch_size: int = 256
     seed: int = 0
+
+    def __post_init__(self):
+        limits.check_each_once("layers", self.layers.split(","))
+        for name, allowed in RANGES.items():
+            allowed.check(name, getattr(self, name))
+
+
+RANGES = {
+    "draws": limits.DRAWS,
+    "most": limits.SILENCED,
+    "probe_examples": limits.EXAMPLES,
+    "batch_size": limits.REUSE_BATCH,
+    "seed": limits.SEED,
+}
 
 
 def analyze(
