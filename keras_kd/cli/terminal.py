@@ -23,12 +23,42 @@ def print_comparison(networks, effects):
       networks, effects: as in `result.json`; see `training.comparison.Comparison.to_json`.
     """
     effects_of = {"student_alone": ("drop",), "student_distilled": ("gain", "recovery")}
+    shown = {name: console.percent(effects[name]) for name in ("drop", "gain", "recovery")}
+    if not effects.get("recovery_interval"):
+        shown["recovery"] = "n/a" if effects["drop"] is None else "not defined"
     table = [
-        network_row(label, row) | {name: console.percent(effects[name]) for name in effects_of.get(label, ())}
+        network_row(label, row) | {name: shown[name] for name in effects_of.get(label, ())}
         for label, row in networks.items()
     ]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
     console.print_table("On test, touched once", table, columns)
+    if words := intervals_sentence(effects):
+        print(words)
+
+
+def intervals_sentence(effects):
+    """How sure drop, gain and recovery are, in words; nothing for a result of an earlier version.
+
+    Args:
+      effects: as in `result.json`.
+    """
+    if not effects.get("gain_interval"):
+        return ""
+    parts = [
+        f"{name} {effects[name] * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) points"
+        for name in ("drop", "gain")
+        if effects[name] is not None
+        for low, high in [effects[f"{name}_interval"]]
+    ]
+    if effects["recovery_interval"]:
+        low, high = effects["recovery_interval"]
+        parts.append(f"recovery {effects['recovery']:.2f} ({low:.2f} to {high:.2f})")
+    elif effects["drop"] is not None:
+        parts.append("recovery not defined, as the drop's interval does not lie above 0")
+    return (
+        f"{', '.join(parts)}: 95 % intervals over {effects['test_images']:,} test images; what another seed "
+        f"would change is not in them."
+    )
 
 
 def print_files(files):

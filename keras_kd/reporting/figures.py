@@ -72,7 +72,7 @@ def accuracy_over_depth(found):
 def recovery_over_depth(found):
     """The share of the drop that came back against depth; nothing where there is no drop to recover from."""
     defined = [each for each in found.recoveries if each.recovery.ratio is not None]
-    label = "recovery = gain / drop (bootstrap interval)"
+    label = "recovery = gain / drop (95 % interval)"
     figure = _over_depth(found, defined, lambda each: each.recovery, "ratio", 1, label)
     if figure is not None:
         figure.axes[0].axhline(1, color="black", linewidth=0.8)

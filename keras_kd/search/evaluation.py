@@ -46,17 +46,18 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
 
 def _measure(hypermodel, dataset, seeds, settings, stop):
     """`TestMeasures` of the best setting, whose students are trained already, and of the default one."""
-    measured = {}
+    measured, one = {}, 1 / len(dataset.test.labels)
+    resolutions = {"accuracy": one, "loss": 0.0, "validation_accuracy": 1 / len(dataset.validation.labels)}
     for label, (values, place) in settings.items():
         print(f"{label} setting on test, seeds {', '.join(map(str, seeds))}", flush=True)
         rows = [_measure_seed(hypermodel, dataset, values, seed, place, stop) for seed in seeds]
         estimates = {
-            name: statistics.estimate([getattr(row, name) for row in rows])
-            for name in ("accuracy", "loss", "validation_accuracy")
+            name: statistics.estimate([getattr(row, name) for row in rows], resolution=least)
+            for name, least in resolutions.items()
         }
         measured[label] = SettingMeasures(values, tuple(rows), **estimates)
     pairs = zip(measured["best"].per_seed, measured["default"].per_seed, strict=True)
-    gain = statistics.estimate([best.accuracy - default.accuracy for best, default in pairs])
+    gain = statistics.estimate([best.accuracy - default.accuracy for best, default in pairs], resolution=one)
     return records.finite(TestMeasures(**measured, gain=gain))
 
 

@@ -14,7 +14,7 @@ from keras_kd.models import serialization, weights
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import statistics
+from keras_kd.utils import recovery
 
 TEACHER, BASELINE, ALONE, DISTILLED = "teacher", "baseline", "student_alone", "student_distilled"
 
@@ -48,17 +48,25 @@ class NetworkResult:
 
 @dataclasses.dataclass(frozen=True)
 class Effects:
-    """Differences of test accuracies; None where the student's residual twin is not among the networks.
+    """Differences of test accuracies, and their 95 % intervals over the test images of this one training.
 
     Attributes:
-      drop: twin minus student alone: what the shortcuts are worth.
+      drop: twin minus student alone: what the shortcuts are worth; None where the student's residual twin is
+        not among the networks.
       gain: student distilled minus student alone: what the teacher is worth.
-      recovery: gain / drop; None where there is no drop.
+      recovery: gain / drop; None where the drop's interval does not lie above 0.
+      drop_interval, gain_interval, recovery_interval: `(low, high)`, or None likewise; see
+        `recovery.over_images`.
+      test_images: how many there are.
     """
 
     drop: float | None
     gain: float
     recovery: float | None
+    drop_interval: tuple[float, float] | None
+    gain_interval: tuple[float, float]
+    recovery_interval: tuple[float, float] | None
+    test_images: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,30 +172,36 @@ def compare(
 
 
 def _measured(models, trained, dataset, twin):
-    networks = {}
+    networks, right = {}, {}
     for label, model in models.items():
+        right[label] = evaluation.is_right(model, dataset)
         networks[label] = NetworkResult(
             **evaluation.evaluate(model, dataset, teacher=models[TEACHER]),
             parameters=weights.count_parameters(model, trainable_only=True),
             seconds=trained[label].seconds if label in trained else None,
         )
     history = {label: each.history for label, each in trained.items()}
-    return Comparison(models, networks, effects_of(networks, twin), history)
+    return Comparison(models, networks, effects_of(right, twin), history)
 
 
-def effects_of(networks, twin):
-    """The `Effects` in `{label: NetworkResult}`.
+def effects_of(right, twin):
+    """The `Effects` of networks of one training.
 
     Args:
-      networks: with the labels of `NETWORK_FILES`.
+      right: `{label: bool [n]}`, labels of `NETWORK_FILES`: whether each classifies each image right.
       twin: label of the student's residual twin, which need not be there.
     """
-    alone, distilled = networks[ALONE].accuracy, networks[DISTILLED].accuracy
-    gain = statistics.gain(distilled, alone)
-    if twin not in networks:
-        return Effects(None, gain, None)
-    accuracy = networks[twin].accuracy
-    return Effects(statistics.drop(accuracy, alone), gain, statistics.recovery(accuracy, alone, distilled))
+    found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[DISTILLED])
+    has_twin = twin in right
+    return Effects(
+        drop=found.drop.mean if has_twin else None,
+        gain=found.gain.mean,
+        recovery=found.ratio if found.is_defined else None,
+        drop_interval=(found.drop.low, found.drop.high) if has_twin else None,
+        gain_interval=(found.gain.low, found.gain.high),
+        recovery_interval=(found.low, found.high) if found.is_defined else None,
+        test_images=len(right[ALONE]),
+    )
 
 
 def _write(comparison, folder, dataset, settings, hparams):
@@ -196,7 +210,8 @@ def _write(comparison, folder, dataset, settings, hparams):
         serialization.save_model(model, folder / NETWORK_FILES[label])
     names = {"teacher": comparison.models[TEACHER].name, "student": comparison.models[DISTILLED].name}
     numbers = comparison.to_json()
-    tensorboard.write_run(folder, dataset, settings, hparams | names, numbers["networks"], numbers["effects"])
+    effects = {name: numbers["effects"][name] for name in ("drop", "gain", "recovery")}
+    tensorboard.write_run(folder, dataset, settings, hparams | names, numbers["networks"], effects)
     curves = figures.accuracy_curves(
         comparison.history, {label: row.accuracy for label, row in comparison.networks.items()}
     )

@@ -30,3 +30,9 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
         teacher_classes = inference.logits(teacher, dataset, split, batch_size).argmax(axis=1)
         measured["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_classes))
     return measured
+
+
+def is_right(model, dataset, split="test", batch_size=256):
+    """Whether a network classifies each example of a split right: bool `[n]`; arguments as for `evaluate`."""
+    logits = inference.logits(model, dataset, split, batch_size)
+    return logits.argmax(axis=1) == getattr(dataset, split).labels

@@ -40,7 +40,7 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
-def estimate(values, confidence=0.95):
+def estimate(values, confidence=0.95, resolution=0.0):
     """Mean and Student's t interval.
 
     Assumes values that are independent and near enough to normal for their mean to be so.
@@ -48,6 +48,8 @@ def estimate(values, confidence=0.95):
     Args:
       values: numbers `[n]`, n >= 1.
       confidence: of the interval, in (0, 1).
+      resolution: the least standard deviation that the interval believes in: accuracies are whole numbers of
+        images, and a few equal ones do not show that seeds make no difference.
 
     Returns:
       An `Estimate`.
@@ -60,7 +62,8 @@ def estimate(values, confidence=0.95):
     if count == 1:
         return Estimate(mean, math.nan, math.nan, math.nan, 1)
     deviation = float(values.std(ddof=1))
-    half = stats.t.ppf((1 + confidence) / 2, count - 1) * deviation / math.sqrt(count)
+    spread = max(deviation, resolution)
+    half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * spread / math.sqrt(count)
     return Estimate(mean, mean - half, mean + half, deviation, count)
 
 
@@ -81,32 +84,31 @@ class Comparison:
     smallest_p: float
 
 
-def compare(differences, confidence=0.95, clusters=None):
+def compare(differences, confidence=0.95, resolution=0.0):
     """What paired differences say of their mean.
 
     Args:
       differences: numbers `[n]`.
       confidence: of the interval.
-      clusters: `[n]` labels of pairs that are not independent, such as those of one seed; None: all are.
+      resolution: as for `estimate`.
 
     Returns:
       A `Comparison`.
     """
-    difference = estimate(differences, confidence)
-    p_value, smallest = sign_flip_test(differences, clusters)
+    difference = estimate(differences, confidence, resolution)
+    p_value, smallest = sign_flip_test(differences)
     effect = difference.mean / difference.deviation if difference.deviation > 0 else math.nan
     return Comparison(difference, effect, p_value, smallest)
 
 
-def sign_flip_test(differences, clusters=None, seed=0):
+def sign_flip_test(differences, seed=0):
     """The permutation test of paired differences: under no effect each sign is as likely as the other.
 
-    Exact for up to 16 pairs or clusters, two-sided: five pairs reach 1/16 at best. Beyond that it draws sign
+    Exact for up to 16 pairs, two-sided: five pairs reach 1/16 at best. Beyond that it draws sign
     patterns, the observed one being one of them.
 
     Args:
       differences: numbers `[n]`.
-      clusters: see `compare`: signs flip together within a cluster.
       seed: of the drawn patterns.
 
     Returns:
@@ -115,16 +117,13 @@ def sign_flip_test(differences, clusters=None, seed=0):
     Source: Fisher 1935, The Design of Experiments, section 21; Phipson & Smyth 2010, arXiv:1603.05766.
     """
     values = _checked(differences)
-    labels = np.arange(len(values)) if clusters is None else np.asarray(clusters)
-    sums = np.array([values[labels == label].sum() for label in np.unique(labels)])
-    observed = abs(sums.sum()) - 1e-12 * np.abs(sums).sum()
-    if 2 ** len(sums) <= EXACT_PATTERNS:
-        signs = np.array(list(itertools.product((1, -1), repeat=len(sums))))
-        return float(np.mean(np.abs(signs @ sums) >= observed)), 2.0 ** (1 - len(sums))
-    signs = np.random.default_rng(seed).choice((1, -1), (EXACT_PATTERNS, len(sums)))
-    return (1 + int(np.sum(np.abs(signs @ sums) >= observed))) / (1 + EXACT_PATTERNS), 1 / (
-        1 + EXACT_PATTERNS
-    )
+    observed = abs(values.sum()) - 1e-12 * np.abs(values).sum()
+    if 2 ** len(values) <= EXACT_PATTERNS:
+        signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
+        return float(np.mean(np.abs(signs @ values) >= observed)), 2.0 ** (1 - len(values))
+    signs = np.random.default_rng(seed).choice((1, -1), (EXACT_PATTERNS, len(values)))
+    as_far = int(np.sum(np.abs(signs @ values) >= observed))
+    return (1 + as_far) / (1 + EXACT_PATTERNS), 1 / (1 + EXACT_PATTERNS)
 
 
 def p_greater(differences, bound=0.0, resolution=0.0):
@@ -135,8 +134,7 @@ def p_greater(differences, bound=0.0, resolution=0.0):
     Args:
       differences: numbers `[n]`.
       bound: what the mean is compared with.
-      resolution: the least standard deviation to believe in: accuracies are whole numbers of images, and a
-        few equal ones do not show that seeds make no difference.
+      resolution: as for `estimate`.
 
     Returns:
       The p-value; 1 for fewer than two differences, which decide nothing.
@@ -204,75 +202,21 @@ def seeds_needed(effect, deviation, power=0.8, level=0.05, sides=2):
 
 
 @dataclasses.dataclass(frozen=True)
-class Recovery:
-    """The share of a drop that a teacher brings back, of means over seeds.
-
-    Attributes:
-      ratio: mean gain / mean drop; NaN where the drop is not distinguishable from zero.
-      low, high: ends of its bootstrap interval; NaN likewise.
-      drop, gain: `Estimate`s.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    drop: Estimate
-    gain: Estimate
-
-    @property
-    def is_defined(self):
-        """Whether there is a drop to recover from: its interval lies above zero."""
-        return not math.isnan(self.ratio)
-
-
-def recovery_interval(residual, plain, taught, confidence=0.95, draws=10_000, seed=0):
-    """The share of the drop that the teacher brings back, never as a ratio of noise.
-
-    Args:
-      residual, plain, taught: accuracies `[n]`, paired by seed.
-      confidence: of the intervals.
-      draws: of the bootstrap, which draws seeds, with what belongs to them.
-      seed: of the draws.
-
-    Returns:
-      A `Recovery`.
-
-    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 13.3 (percentiles).
-    """
-    residual, plain, taught = (_checked(values) for values in (residual, plain, taught))
-    drops, gains = residual - plain, taught - plain
-    drop, gain = estimate(drops, confidence), estimate(gains, confidence)
-    if not drop.low > 0:
-        return Recovery(math.nan, math.nan, math.nan, drop, gain)
-    chosen = np.random.default_rng(seed).integers(0, len(drops), (draws, len(drops)))
-    mean_drops, mean_gains = drops[chosen].mean(axis=1), gains[chosen].mean(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(mean_drops > 0, mean_gains / mean_drops, np.inf * np.sign(mean_gains))
-    tail = 100 * (1 - confidence) / 2
-    low, high = np.nanpercentile(ratios, [tail, 100 - tail], method="inverted_cdf")
-    return Recovery(gain.mean / drop.mean, float(low), float(high), drop, gain)
-
-
-@dataclasses.dataclass(frozen=True)
 class Line:
-    """A least-squares line.
+    """A least-squares line, without an interval: points that share something are not independent.
 
     Attributes:
-      slope, low, high: of the line, and its confidence interval.
+      slope: of the line.
       intercept: where the regressor is 0.
       explained: share of the variance, R^2.
-      p_value: two-sided, of a slope of 0.
     """
 
     slope: float
-    low: float
-    high: float
     intercept: float
     explained: float
-    p_value: float
 
 
-def line(x, y, confidence=0.95):
+def line(x, y):
     """Regresses `y` on `x`.
 
     Args:
@@ -285,15 +229,7 @@ def line(x, y, confidence=0.95):
     if len(x) < 3 or np.ptp(x) == 0:
         raise ValueError(f"a line needs three points and an x that varies. Received: x={x.tolist()}")
     fit = stats.linregress(x, y)
-    half = stats.t.ppf((1 + confidence) / 2, len(x) - 2) * fit.stderr
-    return Line(
-        float(fit.slope),
-        float(fit.slope - half),
-        float(fit.slope + half),
-        float(fit.intercept),
-        float(fit.rvalue**2),
-        float(fit.pvalue),
-    )
+    return Line(float(fit.slope), float(fit.intercept), float(fit.rvalue**2))
 
 
 def holm(p_values):
@@ -314,29 +250,3 @@ def _checked(values):
     if not len(values) or not np.isfinite(values).all():
         raise ValueError(f"finite numbers are needed, at least one. Received: {values.tolist()}")
     return values
-
-
-def drop(residual, plain):
-    """What the shortcuts are worth: accuracy of residual(d) minus accuracy of plain(d)."""
-    return residual - plain
-
-
-def gain(taught, alone):
-    """What the teacher is worth: accuracy of the student taught minus that of the student alone."""
-    return taught - alone
-
-
-def recovery(residual, plain, taught):
-    """The share of the drop that the teacher brings back.
-
-    Args:
-      residual: accuracy of residual(d).
-      plain: accuracy of plain(d) trained alone.
-      taught: accuracy of plain(d) with a teacher.
-
-    Returns:
-      gain / drop: 1 is all of it, more is better than the residual network. None where there
-      is no drop to recover.
-    """
-    lost = drop(residual, plain)
-    return gain(taught, plain) / lost if lost > 0 else None

@@ -72,6 +72,8 @@ def test_the_result_says_every_number_of_the_summary(finished):
     accuracy = {label: row["accuracy"] for label, row in networks.items()}
     assert effects["gain"] == pytest.approx(accuracy["student_distilled"] - accuracy["student_alone"])
     assert effects["drop"] == pytest.approx(accuracy["teacher"] - accuracy["student_alone"])
+    assert f"{effects['gain'] * 100:+.1f}" in output
+    assert "95 % intervals over 24 test images" in " ".join(output.split())
     for value in accuracy.values():
         assert f"{value:.1%}" in output
     assert result["export"]["max_logit_difference"] <= 1e-5

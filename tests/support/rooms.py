@@ -23,10 +23,10 @@ CORE_TESTS = [
     "models/test_inference.py",
     "models/test_registry.py",
     "models/test_resnet.py",
-    "study/findings/test_verdicts.py",
     "training/test_checkpointing.py",
     "utils/test_array_store.py",
     "utils/test_files.py",
+    "utils/test_recovery.py",
     "utils/test_run_dir.py",
     "utils/test_statistics.py",
 ]

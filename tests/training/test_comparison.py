@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from keras_kd import training
@@ -48,8 +49,9 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
         assert row.parameters == weights.count_parameters(model, trainable_only=True)
         assert (tmp_path / comparison.NETWORK_FILES[label]).is_file()
     accuracy = {label: row.accuracy for label, row in found.networks.items()}
-    assert found.effects.drop == accuracy["teacher"] - accuracy["student_alone"]
-    assert found.effects.gain == accuracy["student_distilled"] - accuracy["student_alone"]
+    assert found.effects.drop == pytest.approx(accuracy["teacher"] - accuracy["student_alone"])
+    assert found.effects.gain == pytest.approx(accuracy["student_distilled"] - accuracy["student_alone"])
+    assert found.effects.test_images == len(dataset.test.labels)
     assert (tmp_path / "curves.png").is_file()
     plain = json.loads(json.dumps(found.to_json()))
     assert plain["networks"]["teacher"]["accuracy"] == accuracy["teacher"]
@@ -74,20 +76,37 @@ def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
     assert found.networks["teacher"].seconds is None
     assert list(found.history) == ["baseline", "student_alone", "student_distilled"]
     assert asked == list(found.networks)
-    assert (
-        found.effects.drop == found.networks["baseline"].accuracy - found.networks["student_alone"].accuracy
-    )
+    baseline, alone = (found.networks[label].accuracy for label in ("baseline", "student_alone"))
+    assert found.effects.drop == pytest.approx(baseline - alone)
 
 
-def result(accuracy):
-    return comparison.NetworkResult(accuracy, 0.1, 1.0, 10, 1.0)
+def right(count, of=400):
+    """A network that classifies the first images right."""
+    return np.arange(of) < count
 
 
-def test_effects():
-    rows = {"teacher": result(0.9), "student_alone": result(0.5), "student_distilled": result(0.7)}
-    effects = comparison.effects_of(rows, "teacher")
-    assert (effects.drop, effects.gain) == pytest.approx((0.4, 0.2))
-    assert effects.recovery == pytest.approx(0.5)
-    assert comparison.effects_of(rows, "baseline") == comparison.Effects(None, pytest.approx(0.2), None)
-    rows["teacher"] = result(0.4)
-    assert comparison.effects_of(rows, "teacher").recovery is None
+def test_effects_have_intervals_over_the_test_images():
+    found = {"teacher": right(360), "student_alone": right(200), "student_distilled": right(280)}
+    effects = comparison.effects_of(found, "teacher")
+    assert (effects.drop, effects.gain, effects.recovery) == pytest.approx((0.4, 0.2, 0.5))
+    for name in ("drop", "gain", "recovery"):
+        low, high = getattr(effects, f"{name}_interval")
+        assert low < getattr(effects, name) < high
+    assert effects.test_images == 400
+
+
+def test_without_the_twin_there_is_a_gain_alone():
+    found = {"teacher": right(360), "student_alone": right(200), "student_distilled": right(280)}
+    effects = comparison.effects_of(found, "baseline")
+    assert (effects.drop, effects.drop_interval) == (None, None)
+    assert (effects.recovery, effects.recovery_interval) == (None, None)
+    assert effects.gain_interval == comparison.effects_of(found, "teacher").gain_interval
+
+
+@pytest.mark.parametrize("twin", [199, 200, 202])
+def test_a_drop_that_the_images_do_not_show_has_no_recovery(twin):
+    """Two images more are no drop: a ratio would be noise."""
+    found = {"teacher": right(twin), "student_alone": right(200), "student_distilled": right(201)}
+    effects = comparison.effects_of(found, "teacher")
+    assert effects.drop == (twin - 200) / 400
+    assert (effects.recovery, effects.recovery_interval) == (None, None)

@@ -1,6 +1,5 @@
 """Each statistic against SciPy, a closed form, or simulated data whose truth is known."""
 
-import itertools
 import math
 
 import numpy as np
@@ -22,17 +21,23 @@ def test_an_estimate_is_students_interval(rng):
     assert not statistics.estimate([1.0, -1.1, 0.9]).excludes_zero
 
 
+def test_few_equal_accuracies_do_not_show_that_seeds_make_no_difference():
+    """The interval believes in a deviation of one image at the least, as the one-sided test does."""
+    image = 1 / 360
+    found = statistics.estimate([0.975, 0.975, 0.975], resolution=image)
+    half = stats.t.ppf(0.975, 2) * image / math.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((0.975 - half, 0.975 + half))
+    assert found.deviation == 0
+    wide = [0.9, 0.95, 0.97]
+    assert statistics.estimate(wide, resolution=image) == statistics.estimate(wide)
+    differences = [image, image, image]
+    assert not statistics.compare(differences, resolution=image).difference.excludes_zero
+
+
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
 def test_what_is_no_number_is_named(values):
     with pytest.raises(ValueError, match="finite numbers are needed, at least one. Received"):
         statistics.estimate(values)
-
-
-def test_intervals_cover_the_truth_as_often_as_they_say(rng):
-    samples = rng.normal(0.3, 1.0, (2000, 5))
-    found = [statistics.estimate(sample) for sample in samples]
-    covered = np.mean([each.low <= 0.3 <= each.high for each in found])
-    assert covered == pytest.approx(0.95, abs=0.02)
 
 
 def test_the_sign_flip_test_is_scipys_permutation_test(rng):
@@ -49,14 +54,6 @@ def test_the_sign_flip_test_is_scipys_permutation_test(rng):
 def test_five_seeds_reach_a_sixteenth_at_best():
     assert statistics.sign_flip_test([1.0, 2.0, 0.1, 3.0, 0.5]) == (1 / 16, 1 / 16)
     assert statistics.sign_flip_test([0.0, 0.0, 0.0])[0] == 1.0
-
-
-def test_clusters_flip_together():
-    differences, seeds = [1.0, 2.0, -0.5, 1.0, 3.0, 1.0], [0, 0, 1, 1, 2, 2]
-    sums = np.array([3.0, 0.5, 4.0])
-    signs = np.array(list(itertools.product((1, -1), repeat=3)))
-    expected = np.mean(np.abs(signs @ sums) >= 7.5)
-    assert statistics.sign_flip_test(differences, seeds) == (expected, 1 / 4)
 
 
 def test_many_pairs_are_drawn(rng):
@@ -103,40 +100,11 @@ def test_known_numbers_of_seeds():
         statistics.seeds_needed(0.0, 1.0)
 
 
-def test_recovery_is_the_ratio_of_means(rng):
-    residual, plain = np.array([0.95, 0.94, 0.96, 0.95]), np.array([0.90, 0.91, 0.90, 0.89])
-    taught = np.array([0.93, 0.92, 0.93, 0.94])
-    found = statistics.recovery_interval(residual, plain, taught)
-    assert found.ratio == pytest.approx(np.mean(taught - plain) / np.mean(residual - plain))
-    assert found.low < found.ratio < found.high
-    assert found.is_defined
-
-
-def test_recovery_of_no_drop_is_undefined(rng):
-    accuracies = rng.normal(0.9, 0.01, (3, 5))
-    found = statistics.recovery_interval(*accuracies)
-    assert not found.is_defined
-    assert math.isnan(found.low)
-
-
-def test_the_recovery_interval_covers_the_truth(rng):
-    """Drop 4, gain 2, deviation 1: the percentile bootstrap of eight seeds is somewhat too narrow."""
-    covered = []
-    for _ in range(300):
-        drops, gains = rng.normal(4, 1, 8), rng.normal(2, 1, 8)
-        found = statistics.recovery_interval(drops, np.zeros(8), gains, draws=500)
-        covered.append(found.low <= 0.5 <= found.high)
-    assert np.mean(covered) > 0.85
-
-
 def test_a_line_is_scipys(rng):
     x = rng.normal(size=12)
     y = 2 * x + 1 + rng.normal(scale=0.1, size=12)
     found, fit = statistics.line(x, y), stats.linregress(x, y)
-    assert (found.slope, found.intercept, found.p_value) == pytest.approx(
-        (fit.slope, fit.intercept, fit.pvalue)
-    )
-    assert found.low < 2 < found.high
+    assert (found.slope, found.intercept) == pytest.approx((fit.slope, fit.intercept))
     assert found.explained == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
     with pytest.raises(ValueError, match="an x that varies"):
         statistics.line([1, 1, 1], [1, 2, 3])

@@ -153,7 +153,7 @@ def _gains(found):
 
 
 def _recovery(found):
-    """Recovery against depth; where it is undefined it is said, not drawn."""
+    """Recovery against depth; where it is not defined it is said, not drawn."""
     entries = found.recoveries
     if not entries:
         return None
@@ -172,8 +172,8 @@ def _recovery(found):
             },
             error_y={
                 "symmetric": False,
-                "array": [_finite(each.recovery.high, each.recovery.ratio) for each in group],
-                "arrayminus": [-_finite(each.recovery.low, each.recovery.ratio) for each in group],
+                "array": [_reach(each.recovery.ratio, each.recovery.high) for each in group],
+                "arrayminus": [_reach(each.recovery.low, each.recovery.ratio) for each in group],
             },
             hovertemplate="depth %{x}: %{y:.2f}" + html.NAME,
         )
@@ -185,30 +185,25 @@ def _recovery(found):
             each.condition.name,
             points(each.recovery.drop.mean),
             points(each.recovery.gain.mean),
-            plain(each.recovery.ratio) if each.recovery.ratio is not None else "undefined",
+            "not defined" if each.recovery.ratio is None else plain(each.recovery.ratio),
             "n/a"
             if each.recovery.ratio is None
-            else f"{_end(each.recovery.low)} to {_end(each.recovery.high)}",
+            else f"{plain(each.recovery.low)} to {plain(each.recovery.high)}",
         ]
         for each in entries
     ]
     words = (
-        f"The share of the drop (residual minus plain) that the teacher brought back, with the percentile "
-        f"bootstrap's 95 % interval over seeds, which is too narrow for few seeds (in simulations it covers "
-        f"77, 86 and 90 % with 3, 5 and 10). {len(entries) - len(defined)} of {len(entries)} are "
-        f"undefined: there the drop is not distinguishable from zero, and a ratio would be noise."
+        f"The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
+        f"interval over seeds. In {len(entries) - len(defined)} of {len(entries)} it is not defined: there "
+        f"the 95 % interval of the drop does not lie above zero, and a ratio would be noise."
     )
     table = (["taught network", "drop, points", "gain, points", "recovery", "95 % interval"], rows)
     return html.section("recovery", "Recovery against depth", words, figure if defined else None, table)
 
 
-def _end(number):
-    """One end of an interval of a ratio whose denominator may be 0 in a draw."""
-    return "unbounded" if number is None else plain(number)
-
-
-def _finite(end, middle):
-    return 0.0 if end is None else end - middle
+def _reach(low, high):
+    """How far an interval reaches; studies of earlier versions have some without an end."""
+    return 0.0 if None in (low, high) else high - low
 
 
 def _advantage(found):
@@ -243,9 +238,9 @@ def _advantage(found):
             hoverinfo="skip",
         )
         words += (
-            f" Slope through all points {plain(line.slope)} ({plain(line.low)} to "
-            f"{plain(line.high)}), R² {plain(line.explained)}; the student's own luck is in both "
-            f"numbers and lifts it. Within students, where it is not: {plain(within.mean)} "
+            f" Slope through all points {plain(line.slope)}, R² {plain(line.explained)}; the student's own "
+            f"luck is in both numbers and lifts it, and as points share students it has no interval. Within "
+            f"students, where that luck is not: {plain(within.mean)} "
             f"({plain(within.low)} to {plain(within.high)}) points of gain per point of advantage."
         )
     rows = [[each.run, points(each.advantage), points(each.gain)] for each in found.points]

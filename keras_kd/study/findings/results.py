@@ -4,7 +4,8 @@ import dataclasses
 
 from keras_kd.study import design
 from keras_kd.utils import files, records
-from keras_kd.utils.statistics import Comparison, Estimate, Line, Recovery
+from keras_kd.utils.recovery import Recovery
+from keras_kd.utils.statistics import Comparison, Estimate, Line
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_kd.study.findings import pairing, results
 from keras_kd.study.findings.claims import judge
-from keras_kd.utils import files, records, statistics
+from keras_kd.utils import files, records, recovery, statistics
 
 _MEASURED = ("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds")
 
@@ -29,10 +29,11 @@ def summarize(study_records, claims, *, margin, test_examples):
     """
     accuracies = {run: record.result.accuracy for run, record in study_records.items() if record.result}
     paired = pairing.PairedResults(accuracies, margin=margin, resolution=1 / test_examples)
+    resolution = paired.resolution
     judged = judge(claims, paired, failed=len(study_records) - len(accuracies))
     return results.StudySummary(
-        verdicts=tuple(map(_verdict, judged)),
-        conditions=tuple(condition_accuracies(accuracies)),
+        verdicts=tuple(_verdict(each, resolution) for each in judged),
+        conditions=tuple(condition_accuracies(accuracies, resolution)),
         gains=tuple(gains(paired)),
         recoveries=tuple(recoveries(paired)),
         points=tuple(points(paired)),
@@ -42,9 +43,11 @@ def summarize(study_records, claims, *, margin, test_examples):
     )
 
 
-def _verdict(verdict):
+def _verdict(verdict, resolution):
     numbers = tuple(
-        results.LabelledComparison(label, records.finite(statistics.compare(list(group.values()))))
+        results.LabelledComparison(
+            label, records.finite(statistics.compare(list(group.values()), resolution=resolution))
+        )
         for label, group in verdict.evidence.differences.items()
         if group
     )
@@ -83,19 +86,26 @@ def write_csv(rows, path):
     files.write_text(text.getvalue(), path)
 
 
-def condition_accuracies(accuracies):
-    """Each condition's accuracy over its seeds: mean, standard deviation and 95 % interval."""
+def condition_accuracies(accuracies, resolution=0.0):
+    """Each condition's accuracy over its seeds: mean, standard deviation and 95 % interval.
+
+    Args:
+      accuracies: `{study.Run: accuracy}`.
+      resolution: the accuracy that one test image is worth; see `statistics.estimate`.
+    """
     found = {}
     for run, accuracy in accuracies.items():
         found.setdefault(run.condition, []).append((run, accuracy))
     return [
-        results.ConditionAccuracy(condition_of(pairs[0][0]), _estimate([value for _, value in pairs]))
+        results.ConditionAccuracy(
+            condition_of(pairs[0][0]), _estimate([value for _, value in pairs], resolution)
+        )
         for pairs in found.values()
     ]
 
 
-def _estimate(values):
-    return records.finite(statistics.estimate(list(values)))
+def _estimate(values, resolution=0.0):
+    return records.finite(statistics.estimate(list(values), resolution=resolution))
 
 
 def condition_of(run):
@@ -129,7 +139,9 @@ def gains(paired):
             taught |= paired.conditions(controls=controls, leaving=leaving)
     pairs = [(runs[0], paired.gains(runs)) for runs in taught.values()]
     return [
-        results.ConditionGain(condition_of(run), _estimate(group.values())) for run, group in pairs if group
+        results.ConditionGain(condition_of(run), _estimate(group.values(), paired.resolution))
+        for run, group in pairs
+        if group
     ]
 
 
@@ -140,8 +152,8 @@ def recoveries(paired):
         triples = [[paired.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
         whole = [triple for triple in triples if None not in triple]
         if whole:
-            recovery = records.finite(statistics.recovery_interval(*zip(*whole, strict=True)))
-            found.append(results.ConditionRecovery(condition_of(runs[0]), recovery))
+            found_here = recovery.over_seeds(*zip(*whole, strict=True), resolution=paired.resolution)
+            found.append(results.ConditionRecovery(condition_of(runs[0]), records.finite(found_here)))
     return found
 
 

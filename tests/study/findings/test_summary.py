@@ -153,7 +153,7 @@ def test_the_page_says_what_was_found(found, page):
         assert verdict.claim in own
     assert own.index("Verdicts") < own.index("Accuracy against depth") < own.index("Every condition")
     assert "python -m experiments.study --study=tried" in own
-    assert "undefined" in own
+    assert "not defined" in own
     levels = [int(level) for level in re.findall(r"<h(\d)", own)]
     assert levels[0] == 1
     assert levels.count(1) == 1

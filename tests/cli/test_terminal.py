@@ -1,0 +1,57 @@
+"""Results in words."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from keras_kd.cli import terminal
+from keras_kd.training import comparison
+from tests.support import files
+
+FILES = pathlib.Path(files.__path__[0])
+
+
+def row(accuracy):
+    return {"accuracy": accuracy, "loss": 0.1, "agreement": 1.0, "parameters": 10, "seconds": None}
+
+
+def effects(twin, alone, taught, of=400):
+    labels = ("teacher", "student_alone", "student_distilled")
+    right = {label: np.arange(of) < count for label, count in zip(labels, (twin, alone, taught), strict=True)}
+    found = comparison.effects_of(right, "teacher")
+    return {name: getattr(found, name) for name in comparison.Effects.__dataclass_fields__}
+
+
+def test_intervals_stand_beside_what_was_measured():
+    words = terminal.intervals_sentence(effects(360, 200, 280))
+    assert words.startswith("drop +40.0 (+35.")
+    assert "gain +20.0 (" in words
+    assert "recovery 0.50 (0.4" in words
+    assert "over 400 test images" in words
+
+
+def test_a_recovery_of_no_drop_is_not_defined(capsys):
+    networks = {"teacher": row(0.51), "student_alone": row(0.5), "student_distilled": row(0.505)}
+    terminal.print_comparison(networks, effects(204, 200, 202))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "recovery not defined, as the drop's interval does not lie above 0" in printed
+    assert "50.0% │ n" not in printed  # no ratio
+    assert "not defined" in printed
+
+
+def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(capsys):
+    stored = json.loads((FILES / "run_before_rooms" / "result.json").read_text())
+    terminal.print_comparison(stored["networks"], stored["effects"] | {"drop": 0.01, "recovery": 0.7345})
+    printed = capsys.readouterr().out
+    assert "73.5%" not in printed
+    assert "not defined" in printed
+
+
+@pytest.mark.parametrize("name", ["drop", "recovery"])
+def test_without_the_twin_neither_is_told(name):
+    found = effects(360, 200, 280) | dict.fromkeys(
+        ("drop", "drop_interval", "recovery", "recovery_interval"), None
+    )
+    assert name not in terminal.intervals_sentence(found)
