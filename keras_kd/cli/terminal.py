@@ -2,6 +2,7 @@
 
 from keras_kd.cli import console
 from keras_kd.export import cost_report
+from keras_kd.reporting import formatting
 
 
 def network_row(label, row):
@@ -71,7 +72,7 @@ def print_files(files):
             "MB": f"{each.bytes / 1e6:.2f}",
             "logits differ by": f"{each.parity.max_logit_difference:.1e}",
             "same class": console.percent(each.parity.same_class),
-            "accuracy": console.percent(each.parity.accuracy),
+            "accuracy changes by": formatting.points(each.parity.accuracy_change),
         }
         for each in files
     ]

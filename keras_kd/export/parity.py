@@ -24,13 +24,14 @@ class Parity:
       max_logit_difference: the largest difference of two logits, relative to the largest logit where that is
         above 1.
       same_class: share of images of which both say the same class.
-      accuracy: of the file; None without labels.
+      accuracy_change: share of images that the file gets right, minus that of the model: the accuracy itself
+        is told of all test images, by the run. None without labels.
       images: how many were compared.
     """
 
     max_logit_difference: float
     same_class: float
-    accuracy: float | None
+    accuracy_change: float | None
     images: int
 
 
@@ -54,11 +55,12 @@ def compare(logits, expected, labels=None):
     """The `Parity` of logits `[n, classes]` with those of the model; `labels`, int `[n]`, or None."""
     logits = np.asarray(logits, np.float64)
     scale = max(1.0, np.abs(expected).max())
-    classes = logits.argmax(axis=1)
+    classes, of_model = logits.argmax(axis=1), np.asarray(expected).argmax(axis=1)
+    right = None if labels is None else (np.mean(classes == labels), np.mean(of_model == labels))
     return Parity(
         float(np.abs(logits - expected).max() / scale),
-        float(np.mean(classes == expected.argmax(axis=1))),
-        None if labels is None else float(np.mean(classes == labels)),
+        float(np.mean(classes == of_model)),
+        right and float(right[0] - right[1]),
         len(classes),
     )
 

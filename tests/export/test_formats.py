@@ -169,7 +169,7 @@ def test_parity_is_measured_and_checked():
     expected = np.array([[4.0, 0.0], [0.0, 2.0], [1.0, 0.9]])
     logits = expected + np.array([[0.0, 0.4], [0.0, 0.0], [0.0, 0.2]])
     found = parity.compare(logits, expected, np.array([0, 0, 1]))
-    assert found == parity.Parity(pytest.approx(0.1), pytest.approx(2 / 3), pytest.approx(2 / 3), 3)
+    assert found == parity.Parity(pytest.approx(0.1), pytest.approx(2 / 3), pytest.approx(1 / 3), 3)
     parity.check(found, "a.onnx", tolerance=0.11, same_class=0.6)
     with pytest.raises(parity.ParityError, match="a.onnx does not compute .*differ by 0.1 .*0.05 is allowed"):
         parity.check(found, "a.onnx", tolerance=0.05)
