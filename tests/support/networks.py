@@ -1,5 +1,7 @@
 """Small networks, and their weights compared."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -57,3 +59,18 @@ def resnet8(seed=0, **options):
     """The smallest residual network, for 8x8 colour images of 4 classes."""
     keras.utils.set_random_seed(seed)
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **options)
+
+
+def one_block(seed=0, shortcuts=True, dropout=0.0):
+    """As `resnet8`, with one block in place of three: the quickest to train with all kinds of weights."""
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((8, 8, 3))
+    conv = functools.partial(keras.layers.Conv2D, 4, 3, padding="same", use_bias=False)
+    stem = keras.layers.BatchNormalization(name="stem_bn")(conv(strides=2, name="stem_conv")(images))
+    x = keras.layers.ReLU(name="stem_relu")(stem)
+    x = keras.layers.BatchNormalization(name="stage1_block1_bn1")(conv(name="stage1_block1_conv1")(x))
+    x = keras.layers.Add(name="stage1_block1_add")([x, stem]) if shortcuts else x
+    x = keras.layers.ReLU(name="stage1_block1_out")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    x = keras.layers.Dropout(dropout, name="head_dropout")(x) if dropout else x
+    return keras.Model(images, keras.layers.Dense(4, name="logits")(x))

@@ -9,7 +9,7 @@ from keras_kd import training
 from keras_kd.data import datasets
 from keras_kd.models import weights
 from keras_kd.training import comparison
-from tests.support.networks import resnet8, same, weights_of
+from tests.support.networks import one_block, same, weights_of
 
 SETTINGS = training.Settings(epochs=2, batch_size=24, strategy="none")
 
@@ -21,9 +21,9 @@ def dataset(npz):
 
 def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
     found = training.compare(
-        resnet8(seed=1),
-        resnet8(seed=2, shortcuts=False),
-        resnet8(seed=2, shortcuts=False),
+        one_block(seed=1),
+        one_block(seed=2, shortcuts=False),
+        one_block(seed=2, shortcuts=False),
         dataset,
         SETTINGS,
         baseline="teacher",
@@ -32,9 +32,9 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
         folder=tmp_path,
     )
     teacher, alone, distilled = (
-        resnet8(seed=1),
-        resnet8(seed=2, shortcuts=False),
-        resnet8(seed=2, shortcuts=False),
+        one_block(seed=1),
+        one_block(seed=2, shortcuts=False),
+        one_block(seed=2, shortcuts=False),
     )
     training.train(teacher, dataset, SETTINGS)
     training.train(alone, dataset, SETTINGS)
@@ -59,17 +59,17 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
 
 
 def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
-    teacher = resnet8(seed=1)
+    teacher = one_block(seed=1)
     before = weights_of(teacher)
     asked = []
     found = training.compare(
         teacher,
-        resnet8(seed=2, shortcuts=False),
-        resnet8(seed=2, shortcuts=False),
+        one_block(seed=2, shortcuts=False),
+        one_block(seed=2, shortcuts=False),
         dataset,
         SETTINGS,
         train_teacher=False,
-        baseline=resnet8(seed=2),
+        baseline=one_block(seed=2),
         callbacks=lambda label, network: asked.append(label) or (),
     )
     assert same(before, weights_of(teacher))

@@ -1,6 +1,7 @@
 """A training that is stopped anywhere and started again ends as if it had not been stopped."""
 
 import dataclasses
+import functools
 import os
 import signal
 
@@ -8,10 +9,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-import keras_kd
 from keras_kd.data import datasets
 from keras_kd.training import callbacks, config, trainer
-from tests.support.networks import same, weights_of
+from tests.support.networks import one_block, same, weights_of
 
 SETTINGS = config.Settings(
     epochs=5, batch_size=24, learning_rate=0.1, strategy="none", warmup_fraction=0.1, deterministic=True
@@ -28,9 +28,7 @@ def dataset(npz):
     return datasets.load(npz)
 
 
-def network(seed=0, **kwargs):
-    keras.utils.set_random_seed(seed)
-    return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, dropout=0.3, **kwargs)
+network = functools.partial(one_block, dropout=0.3)
 
 
 class Killed(BaseException):

@@ -11,8 +11,8 @@ from keras_kd.distillation import teacher_cache
 from keras_kd.training import callbacks, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
-from tests.support.networks import resnet8 as network
-from tests.support.networks import same, weights_of
+from tests.support.networks import one_block as network
+from tests.support.networks import resnet8, same, weights_of
 
 FAST = config.Settings(
     epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
@@ -25,7 +25,7 @@ def dataset(npz):
 
 
 def test_training_learns_what_can_be_learnt(dataset, tmp_path):
-    model = network()
+    model = resnet8()
     settings = dataclasses.replace(FAST, epochs=12)
     trained = trainer.train(model, dataset, settings, folder=tmp_path, label="net")
     assert evaluation.evaluate(model, dataset)["accuracy"] > 0.9
@@ -285,7 +285,7 @@ def test_an_execution_does_not_reach_into_the_next_epoch(dataset):
 
 
 def test_terms_on_layers_see_images_on_the_host(dataset, monkeypatch):
-    terms = [keras.distillation.FeatureDistillation("mse", "stage3_block1_out", "stage3_block1_out")]
+    terms = [keras.distillation.FeatureDistillation("mse", "stage1_block1_out", "stage1_block1_out")]
     pair = network(seed=1), network(seed=2)
     history = trainer.distill(*pair, dataset, FAST, terms=terms).history
     monkeypatch.setattr(backend, "has_accelerator", lambda: True)
