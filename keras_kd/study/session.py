@@ -7,7 +7,7 @@ import pathlib
 
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, runner, worker
-from keras_kd.study.findings import analyses, summary
+from keras_kd.study.findings import analyses, charts, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
@@ -133,11 +133,9 @@ def _absolute(path):
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
     summary.write_csv(result.summary.rows, folder / "results.csv")
-    for name, draw in figures.STUDY.items():
-        figure = draw(result.summary)
-        if figure is not None:
-            figures.write_png(figure, folder / "pictures" / f"{name}.png")
-            tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
+    for name, figure in charts.pictures(result.summary).items():
+        figures.write_png(figure, folder / "pictures" / f"{name}.png")
+        tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
     study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
     files.write_json(result.to_json(), folder / "result.json")
 

@@ -1,4 +1,6 @@
-"""Curves on a page and as a picture."""
+"""Charts on a page and as a picture: both show the same numbers."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from keras_kd.reporting import charts, figures
 
 CURVES = [
     charts.Curve("a", 0, [1, 2, 3], [0.1, None, 10.0], ["one", "two", "three"]),
-    charts.Curve("b", 1, [1, 3], [1.0, 2.0], ["one", "three"], dashed=True),
+    charts.Curve("b", 1, [1, 3], [1.0, 2.0], ["one", "three"], "dot"),
 ]
 
 
@@ -43,3 +45,133 @@ def test_a_section_says_what_it_is_of():
     found = charts.section(chart(charts.Panel("x", "y", CURVES)), "depth 20", "reuse")
     assert (found["id"], found["title"], found["words"]) == ("reuse-name", "Title: depth 20", "Words.")
     assert found["table"] == {"columns": ["x"], "rows": [["1"]]}
+
+
+def lists(values):
+    """NumPy's and Plotly's numbers as lists, with None for NaN."""
+    return [None if value is None or value != value else float(value) for value in values]
+
+
+@pytest.mark.parametrize("is_horizontal", [False, True])
+def test_error_bars_reach_to_the_same_ends(is_horizontal):
+    """By hand: 2 lies in [1.5, 4]; the ends about 3 are not known."""
+    curve = charts.Curve(None, 0, [0, 1], [2.0, 3.0], ["p", "q"], "none", low=[1.5, None], high=[4.0, None])
+    panel = charts.Panel("x", "y", [curve], categories=["c", "d"], is_horizontal=is_horizontal)
+    (trace,) = charts.to_plotly(chart(panel)).data
+    error = trace.error_x if is_horizontal else trace.error_y
+    assert (list(error.array), list(error.arrayminus)) == ([2.0, 0.0], [0.5, 0.0])
+    assert list(trace.y if is_horizontal else trace.x) == ["c", "d"]
+    assert list(trace.customdata) == ["p: 2 (1.5 to 4)", "q: 3"]
+    assert (trace.showlegend, trace.mode) == (False, "markers")
+    figure = charts.to_matplotlib(chart(panel))
+    (axis,) = figure.axes
+    ends = axis.collections[0].get_segments()[0]
+    assert sorted(ends[:, 0 if is_horizontal else 1]) == [1.5, 4.0]
+    own = axis.yaxis if is_horizontal else axis.xaxis
+    assert [label.get_text() for label in own.get_ticklabels()] == ["c", "d"]
+    assert not figure.legends
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_band_is_drawn_where_all_ends_are_known(known):
+    low, high = [0.5, 1.0 if known else None], [1.5, 3.0]
+    curve = charts.Curve("a", 1, [1, 2], [1.0, 2.0], ["p", "q"], low=low, high=high, is_band=True)
+    described = chart(charts.Panel("x", "y", [curve]))
+    traces = charts.to_plotly(described).data
+    assert [trace.fill for trace in traces] == (["toself", None] if known else [None])
+    if known:
+        assert list(traces[0].y) == [1.5, 3.0, 1.0, 0.5]
+        assert traces[0].legendgroup == traces[1].legendgroup == "a"  # they are hidden together
+    assert len(charts.to_matplotlib(described).axes[0].collections) == known
+
+
+def test_bars_stand_side_by_side_and_may_lack():
+    bars = [charts.Bars("a", 0, [1.0, None]), charts.Bars("b", 1, [2.0, 3.0])]
+    described = chart(charts.Panel("x", "y", bars=bars, categories=["c", "d"]))
+    traces, drawn = charts.to_plotly(described).data, charts.to_matplotlib(described)
+    assert [list(trace.x) for trace in traces] == [["c", "d"]] * 2
+    heights = [[patch.get_height() for patch in group] for group in drawn.axes[0].containers]
+    assert [lists(trace.y) for trace in traces] == [lists(each) for each in heights] == [[1, None], [2, 3]]
+    places = [patch.get_x() for group in drawn.axes[0].containers for patch in group]
+    assert len(set(places)) == 4
+    (legend,) = drawn.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+
+
+def test_a_matrix_has_its_first_row_on_top_and_holes():
+    panels = [
+        charts.HeatmapPanel(str(i), [[0.0, 0.5], [None, 2.0]], ["r", "s"], ["c", "d"]) for i in range(4)
+    ]
+    described = charts.Chart("n", "T", "W.", panels, colours=charts.ColourScale("CKA", 0.0, 1.0, "magma"))
+    figure = charts.to_plotly(described)
+    assert described.grid == (2, 3)
+    for trace in figure.data:
+        assert [lists(row) for row in trace.z] == [[0.0, 0.5], [None, 1.0]]
+        assert (list(trace.y), list(trace.x)) == (["r", "s"], ["c", "d"])
+    assert [trace.showscale for trace in figure.data] == [True, False, False, False]
+    assert figure.layout.yaxis.autorange == "reversed"
+    drawn = charts.to_matplotlib(described)
+    images = [image for axis in drawn.axes for image in axis.images]
+    assert len(images) == 4
+    assert images[0].get_clim() == (0.0, 1.0)
+    assert [lists(row) for row in images[0].get_array().filled(np.nan)] == [[0.0, 0.5], [None, 1.0]]
+
+
+def test_a_surface_is_turned_on_a_page_and_a_map_in_the_file():
+    values = [[1e-6, 1.0, 100.0], [None, 10.0, 100.0]]
+    panel = charts.ContourPanel("p", "b", "a", [0, 1, 2], [5, 6], values, {"m": (1, 5)}, [(0, 5), (2, 6)])
+    colours = charts.ColourScale("loss", 1e-4, 100.0, is_logarithmic=True)
+    surface = charts.Chart("n", "T", "W.", [panel], colours=colours, is_surface=True)
+    heights = [[-4.0, 0.0, 2.0], [None, 1.0, 2.0]]
+    (trace,) = charts.to_plotly(surface).data
+    assert [lists(row) for row in trace.z] == heights
+    assert trace.customdata[0][0] == 1e-6  # the number itself, not where it is drawn
+    assert "plotly_relayout" in charts.section(surface)["html"]
+    contours, path, marks = charts.to_plotly(dataclasses.replace(surface, is_surface=False)).data
+    assert [lists(row) for row in contours.z] == heights
+    assert (list(path.x), list(path.y)) == ([0, 2], [5, 6])
+    assert (list(marks.x), list(marks.y), list(marks.text)) == ([1], [5], ["m"])
+    axis = charts.to_matplotlib(surface).axes[0]
+    assert [list(line.get_xdata()) for line in axis.lines] == [[0, 2], [1]]
+    assert axis.texts[0].get_text() == "m"
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.0, 3.0), (0.0, 0.0)])
+def test_colours_of_equal_values_have_a_range(low, high):
+    assert charts.ColourScale("v", low, high).ends == (low - 0.5, high + 0.5)
+
+
+def test_lines_across_are_named_where_they_have_a_name():
+    panel = charts.Panel("x", "y", CURVES[:1], levels=[(1, "all of it"), (0, None)])
+    layout = charts.to_plotly(chart(panel)).layout
+    assert [shape.y0 for shape in layout.shapes] == [1, 0]
+    assert [note.text for note in layout.annotations] == ["all of it"]
+    lines = charts.to_matplotlib(chart(panel)).axes[0].lines
+    assert [line.get_ydata()[0] for line in lines[1:]] == [1, 0]
+
+
+def test_a_chart_without_panels_is_words_and_a_table():
+    found = charts.section(chart())
+    assert (found["id"], found["title"], found["html"]) == ("name", "Title", None)
+    assert found["table"]["rows"] == [["1"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"line": "wavy"}, "line must be one of solid, .* Received: 'wavy'"),
+        ({"y": [1.0]}, r"a curve's lists must have one length. Received: \[1, 3\]"),
+        ({"low": [1.0]}, r"one length. Received: \[1, 3\]"),
+    ],
+)
+def test_a_curve_that_cannot_be_drawn_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CURVES[0], **fields)
+
+
+def test_many_networks_are_told_apart():
+    curves = [charts.Curve("a", number, [1], [1.0]) for number in range(60)]
+    traces = charts.to_plotly(chart(charts.Panel("x", "y", curves))).data
+    assert len({(trace.marker.color, trace.marker.symbol) for trace in traces}) == 60
+    lines = charts.to_matplotlib(chart(charts.Panel("x", "y", curves))).axes[0].lines
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 60

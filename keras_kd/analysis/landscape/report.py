@@ -5,12 +5,10 @@ A group is a `results.GroupResult` of a `LandscapeResult`.
 """
 
 import numpy as np
-import plotly.subplots
-from matplotlib import ticker
 
 from keras_kd.analysis.landscape.results import LandscapeResult
 from keras_kd.analysis.reports import AnalysisReport
-from keras_kd.reporting import charts, figures, formatting, html
+from keras_kd.reporting import charts, formatting, html
 
 # The numbers of a network, in the order of tables.
 _MEASURES = {
@@ -39,28 +37,6 @@ _WORDS = (
 _FLOOR = 1e-4
 
 
-# Turns all scenes of a picture with the one that is turned.
-_TURN_TOGETHER = """
-const plot = document.getElementById('{plot_id}');
-let turning = false;
-plot.on('plotly_relayout', change => {
-  const key = Object.keys(change).find(name => /^scene\\d*\\.camera$/.test(name));
-  if (!key || turning) return;
-  turning = true;
-  const scenes = Object.keys(plot._fullLayout || {}).filter(name => /^scene\\d*$/.test(name));
-  const update = {};
-  scenes.forEach(name => { update[name + '.camera'] = change[key]; });
-  Plotly.relayout(plot, update).then(() => { turning = false; });
-});
-"""
-
-
-def log_loss(losses):
-    """log10 of losses, with what is below the floor on it and None, or a hole, as NaN."""
-    values = np.array(losses, dtype=float)
-    return np.log10(np.maximum(values, _FLOOR, where=np.isfinite(values), out=np.full(values.shape, np.nan)))
-
-
 def sections(group, name):
     """The sections of a page about one group.
 
@@ -71,30 +47,15 @@ def sections(group, name):
     Returns:
       A list; see `html.section`.
     """
-    around, through, trajectories = (
-        group.result.planes_of(kind) for kind in ("around", "through", "trajectory")
-    )
-    found = [
-        _surfaces(around, f"{name}-around", f"The surface around each network: {group.name}", _AROUND),
-        _surfaces(through, f"{name}-through", f"The plane through all three: {group.name}", _THROUGH),
-        _contours(through, f"{name}-map", f"The same plane as a map: {group.name}", _MAP),
-        _contours(
-            trajectories, f"{name}-ways", f"The trajectory of each training: {group.name}", _TRAJECTORY
-        ),
-        *(charts.section(chart, group.name, name) for chart in charts_of(group)),
-        _left_out(group, f"{name}-left-out"),
-    ]
-    return [section for section in found if section]
+    drawn = [*surfaces_of(group).values(), *maps_of(group).values(), *charts_of(group)]
+    left_out = _left_out(group, f"{name}-left-out")
+    return [charts.section(chart, group.name, name) for chart in drawn] + ([left_out] if left_out else [])
 
 
 def overview(group, name):
     """The sections of a study's page about one of its groups; few, as browsers draw few scenes at a time."""
-    around, through = (group.result.planes_of(kind) for kind in ("around", "through"))
-    found = [
-        _surfaces(around, f"{name}-around", f"The surface around each network: {group.name}", _AROUND),
-        _contours(through, f"{name}-map", f"The plane through all three: {group.name}", f"{_THROUGH} {_MAP}"),
-    ]
-    return [section for section in found if section]
+    drawn = [surfaces_of(group).get("around"), maps_of(group, _ALONE).get("through")]
+    return [charts.section(chart, group.name, name) for chart in drawn if chart]
 
 
 _AROUND = (
@@ -109,6 +70,9 @@ _THROUGH = (
 
 _MAP = "Distances are Euclidean, in weights. The crosses are the networks."
 
+# The map where no surface stands beside it.
+_ALONE = ("map", "The plane through all three", f"{_THROUGH} {_MAP}")
+
 _TRAJECTORY = (
     "The plane in which the training moved most (PCA of its snapshots), with its trajectory from the start "
     "to the end. BatchNorm's statistics are measured again at each point. What of the trajectory the plane "
@@ -116,11 +80,89 @@ _TRAJECTORY = (
 )
 
 
-def _range(planes):
-    heights = np.concatenate([log_loss(plane.loss).reshape(-1) for plane in planes])
-    finite = heights[np.isfinite(heights)]
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+def surfaces_of(group):
+    """`{kind of planes: Chart}`: the losses as surfaces."""
+    described = {
+        "around": ("around", "The surface around each network", _AROUND),
+        "through": ("through", "The plane through all three", _THROUGH),
+    }
+    return _charts_of_planes(group, described, is_surface=True)
+
+
+def maps_of(group, through=None):
+    """`{kind of planes: Chart}`: the losses as maps, with networks and trajectories on them.
+
+    Args:
+      group: see above.
+      through: name, title and words of the plane through all three; None: as stands beside its surface.
+    """
+    described = {
+        "through": through or ("map", "The same plane as a map", _MAP),
+        "trajectory": ("ways", "The trajectory of each training", _TRAJECTORY),
+    }
+    return _charts_of_planes(group, described)
+
+
+def _charts_of_planes(group, described, is_surface=False):
+    found = {kind: group.result.planes_of(kind) for kind in described}
+    return {
+        kind: _chart_of_planes(planes, *described[kind], is_surface)
+        for kind, planes in found.items()
+        if planes
+    }
+
+
+def _chart_of_planes(planes, name, title, words, is_surface):
+    explained = [
+        f"{heading}: {', '.join(f'{share:.0%}' for share in plane.explained)}"
+        for heading, plane in zip(_titles(planes), planes, strict=True)
+        if plane.explained
+    ]
+    words += f" Variance along the two axes: {'; '.join(explained)}." if explained else ""
+    panels = [_panel(plane, heading) for heading, plane in zip(_titles(planes), planes, strict=True)]
+    return charts.Chart(
+        name,
+        title,
+        _caption(words, planes),
+        panels,
+        _roughness_table(planes) if is_surface else None,
+        _colours(planes),
+        columns=len(panels),
+        is_surface=is_surface,
+    )
+
+
+def _panel(plane, title):
+    """A plane as a map: its coordinate b goes to the right, a upwards."""
+    return charts.ContourPanel(
+        title,
+        "b",
+        "a",
+        plane.ticks[1],
+        plane.ticks[0],
+        plane.loss,
+        {label: (b, a) for label, (a, b) in plane.marks.items()},
+        [(b, a) for a, b in plane.trajectory or ()],
+    )
+
+
+def _roughness_table(planes):
+    rows = [
+        [
+            heading,
+            *(formatting.plain(getattr(plane.roughness, key)) for key in ("not_convex", "ratio")),
+            plane.roughness.holes,
+        ]
+        for heading, plane in zip(_titles(planes), planes, strict=True)
+    ]
+    return ["surface", "share not convex", "|smallest / largest| curvature", "holes"], rows
+
+
+def _colours(planes):
+    losses = np.concatenate([np.ravel(np.array(plane.loss, float)) for plane in planes])
+    losses = np.maximum(losses[np.isfinite(losses)], _FLOOR)
+    low, high = (float(losses.min()), float(losses.max())) if len(losses) else (1.0, 10.0)
+    return charts.ColourScale("loss", low, high, is_logarithmic=True)
 
 
 def _caption(words, planes):
@@ -144,93 +186,6 @@ def _caption(words, planes):
 
 def _titles(planes):
     return [f"as {plane.reader}" if plane.kind == "through" else plane.reader for plane in planes]
-
-
-def _surfaces(planes, name, title, words):
-    if not planes:
-        return None
-    figure = plotly.subplots.make_subplots(
-        1, len(planes), specs=[[{"type": "surface"}] * len(planes)], subplot_titles=_titles(planes)
-    )
-    low, high = _range(planes)
-    for number, plane in enumerate(planes, 1):
-        figure.add_surface(
-            x=plane.ticks[1],
-            y=plane.ticks[0],
-            z=log_loss(plane.loss),
-            customdata=np.array(plane.loss, float),
-            hovertemplate="loss %{customdata:.3g}<extra></extra>",
-            cmin=low,
-            cmax=high,
-            colorscale="Viridis",
-            showscale=number == len(planes),
-            colorbar={"title": "log10 loss"},
-            row=1,
-            col=number,
-        )
-    axes = {"xaxis_title": "b", "yaxis_title": "a", "zaxis_title": "log10 loss", "zaxis_range": [low, high]}
-    figure.update_scenes(**axes, aspectmode="cube", camera_eye={"x": 1.85, "y": 1.85, "z": 1.1})
-    figure.update_layout(height=480, margin={"l": 0, "r": 0, "t": 60, "b": 0}, template="plotly_white")
-    rows = [
-        [
-            heading,
-            *(formatting.plain(getattr(plane.roughness, key)) for key in ("not_convex", "ratio")),
-            plane.roughness.holes,
-        ]
-        for heading, plane in zip(_titles(planes), planes, strict=True)
-    ]
-    table = (["surface", "share not convex", "|smallest / largest| curvature", "holes"], rows)
-    return html.section(name, title, _caption(words, planes), figure, table, script=_TURN_TOGETHER)
-
-
-def _contours(planes, name, title, words):
-    if not planes:
-        return None
-    figure = plotly.subplots.make_subplots(1, len(planes), subplot_titles=_titles(planes))
-    low, high = _range(planes)
-    for number, plane in enumerate(planes, 1):
-        place = {"row": 1, "col": number}
-        figure.add_contour(
-            x=plane.ticks[1],
-            y=plane.ticks[0],
-            z=log_loss(plane.loss),
-            zmin=low,
-            zmax=high,
-            colorscale="Viridis",
-            showscale=number == len(planes),
-            colorbar={"title": "log10 loss"},
-            hovertemplate="%{x:.2f}, %{y:.2f}: log10 loss %{z:.2f}<extra></extra>",
-            **place,
-        )
-        _add_trajectory(figure, plane, place)
-    figure.update_layout(height=480, margin={"l": 50, "r": 10, "t": 60, "b": 40}, template="plotly_white")
-    explained = [
-        f"{heading}: {', '.join(f'{share:.0%}' for share in plane.explained)}"
-        for heading, plane in zip(_titles(planes), planes, strict=True)
-        if plane.explained
-    ]
-    words += f" Variance along the two axes: {'; '.join(explained)}." if explained else ""
-    return html.section(name, title, _caption(words, planes), figure)
-
-
-def _add_trajectory(figure, plane, place):
-    """The trajectory of a training over a map, and the networks on it."""
-    if plane.trajectory:
-        a, b = zip(*plane.trajectory, strict=True)
-        style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
-        figure.add_scatter(x=b, y=a, mode="lines+markers", hoverinfo="skip", **style, **place)
-    figure.add_scatter(
-        x=[mark[1] for mark in plane.marks.values()],
-        y=[mark[0] for mark in plane.marks.values()],
-        text=list(plane.marks),
-        mode="markers+text",
-        textposition="top center",
-        textfont={"color": "white"},
-        marker={"symbol": "x", "color": "white", "size": 9},
-        showlegend=False,
-        hovertemplate="%{text}<extra></extra>",
-        **place,
-    )
 
 
 def _left_out(group, name):
@@ -257,8 +212,8 @@ def _lines(lines):
             between = " to ".join(line.between)
             places = [f"{share:.2f} of the way" for share in line.fractions]
             losses = line.loss[batch_norm]
-            dashed = batch_norm == "keep"
-            curves.append(charts.Curve(f"{between}, {kind}", number, line.fractions, losses, places, dashed))
+            style = "dot" if batch_norm == "keep" else "solid"
+            curves.append(charts.Curve(f"{between}, {kind}", number, line.fractions, losses, places, style))
             rows.append([between, kind, formatting.number(line.barrier[batch_norm]), line.holes[batch_norm]])
     words = (
         "The barrier is how far the loss rises above the straight line between the two networks' losses "
@@ -309,32 +264,10 @@ def _steps(networks):
 
 def pictures(group):
     """`{name: matplotlib figure}`: maps of the planes, and the curves."""
+    planes = surfaces_of(group) | maps_of(group)
     files = {"around": "around", "through": "through", "trajectory": "way"}
-    planes = {name: group.result.planes_of(kind) for kind, name in files.items()}
-    found = {name: _maps(each) for name, each in planes.items() if each}
+    found = {name: charts.to_matplotlib(planes[kind]) for kind, name in files.items() if kind in planes}
     return found | {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
-
-
-def _maps(planes):
-    figure = figures.blank(4.2 * len(planes) + 0.8, 4.0)
-    axes = figure.subplots(1, len(planes), squeeze=False)[0]
-    low, high = _range(planes)
-    levels = np.linspace(low, high, 21)
-    for axis, plane, title in zip(axes, planes, _titles(planes), strict=True):
-        heights = np.ma.masked_invalid(log_loss(plane.loss))
-        drawn = axis.contourf(plane.ticks[1], plane.ticks[0], heights, levels=levels, extend="both")
-        axis.set_facecolor("lightgrey")  # holes
-        if plane.trajectory:
-            a, b = zip(*plane.trajectory, strict=True)
-            axis.plot(b, a, "o-", color="white", markersize=3, linewidth=1)
-        for label, (a, b) in plane.marks.items():
-            axis.plot(b, a, "x", color="white")
-            axis.annotate(
-                label, (b, a), (0, 5), textcoords="offset points", color="white", ha="center", fontsize=8
-            )
-        axis.set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=axes, label="log10 loss", ticks=ticker.MaxNLocator(6))
-    return figure
 
 
 REPORT = AnalysisReport(

@@ -1,7 +1,7 @@
 """Feature reuse as pictures: similarity of layers, lesions, branches, probes, ranks and spectra; as sections
 of a page and as PNG.
 
-A group is a `results.GroupResult` of a `ReuseResult`. Curves are `charts`.
+A group is a `results.GroupResult` of a `ReuseResult`.
 """
 
 import itertools
@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_kd.analysis.reports import AnalysisReport
 from keras_kd.analysis.reuse.results import ReuseResult
-from keras_kd.reporting import charts, figures, formatting, html
+from keras_kd.reporting import charts, formatting
 
 # The numbers of a network, in the order of tables.
 _MEASURES = {
@@ -43,22 +43,18 @@ def sections(group, name):
     Returns:
       A list; see `html.section`.
     """
-    lines = [charts.section(chart, group.name, name) for chart in charts_of(group)]
-    return [*overview(group, name), *lines]
+    return [charts.section(chart, group.name, name) for chart in charts_of(group)]
 
 
 def overview(group, name):
     """The sections of a study's page about one of its groups; arguments and result as for `sections`."""
-    return [section for section in (_similarity(group, name), _lesions(group, name)) if section]
+    drawn = [_similarity(group), _lesions(group)]
+    return [charts.section(chart, group.name, name) for chart in drawn if chart]
 
 
 def pictures(group):
     """`{name: matplotlib figure}`: all that the page shows."""
-    found = {"cka": _similarity_picture(group.result.cka)}
-    networks = _silenced_networks(group)
-    if networks:
-        found["lesions"] = _lesion_picture(networks)
-    return found | {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
+    return {chart.name: charts.to_matplotlib(chart) for chart in charts_of(group)}
 
 
 def remarks(group):
@@ -77,7 +73,7 @@ def _with(group, key):
     return [(number, each) for number, each in enumerate(group.result.networks) if getattr(each, key)]
 
 
-def _similarity(group, name):
+def _similarity(group):
     pairs = group.result.cka
     words = (
         "Linear CKA, unbiased over minibatches (Kornblith et al. 2019, Nguyen et al. 2021), of every layer "
@@ -89,56 +85,9 @@ def _similarity(group, name):
         ["networks", "mean along the diagonal"],
         [[_pair(p), formatting.number(_diagonal(p))] for p in pairs],
     )
-    title = f"Which layers are alike: {group.name}"
-    return html.section(f"{name}-cka", title, words, _heatmaps(pairs), table)
-
-
-def _heatmaps(pairs):
-    rows, columns = _grid(pairs)
-    figure = html.figure(None, None).set_subplots(
-        rows,
-        columns,
-        subplot_titles=[_pair(pair) for pair in pairs],
-        horizontal_spacing=0.09,
-        vertical_spacing=0.12,
-    )
-    for number, pair in enumerate(pairs):
-        figure.add_heatmap(
-            z=pair.values,
-            x=pair.layers_y,
-            y=pair.layers_x,
-            zmin=0,
-            zmax=1,
-            colorscale="Magma",
-            showscale=not number,
-            colorbar={"title": "CKA"},
-            hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
-            row=number // columns + 1,
-            col=number % columns + 1,
-        )
-    figure.update_xaxes(showticklabels=False)
-    figure.update_yaxes(showticklabels=False, autorange="reversed")
-    figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 60, "b": 20})
-    return figure
-
-
-def _similarity_picture(pairs):
-    rows, columns = _grid(pairs)
-    figure = figures.blank(3.4 * columns + 0.6, 3.4 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, pair in zip(axes, pairs, strict=False):
-        drawn = axis.imshow(np.array(pair.values, float), vmin=0, vmax=1, cmap="magma", aspect="auto")
-        axis.set_title(_pair(pair), fontsize=9)
-        axis.set(xticks=[], yticks=[])
-    for axis in axes[len(pairs) :]:
-        axis.set_axis_off()
-    figure.colorbar(drawn, ax=axes, label="CKA")
-    return figure
-
-
-def _grid(pairs):
-    columns = min(3, len(pairs))
-    return -(-len(pairs) // columns), columns
+    panels = [charts.HeatmapPanel(_pair(pair), pair.values, pair.layers_x, pair.layers_y) for pair in pairs]
+    colours = charts.ColourScale("CKA", 0.0, 1.0, "magma")
+    return charts.Chart("cka", "Which layers are alike", words, panels, table, colours)
 
 
 def _pair(pair):
@@ -154,35 +103,29 @@ def _silenced_networks(group):
     return [(number, each) for number, each in _with(group, "lesions") if each.lesions.single]
 
 
-def _bars(networks):
-    """`[(label, colour, {block: accuracy in %})]`."""
-    for number, network in networks:
-        label = f"{network.label} (intact {100 * network.accuracy:.1f} %)"
-        single = network.lesions.single
-        yield label, charts.colour_of(number), {block: 100 * value for block, value in single.items()}
-
-
-def _lesions(group, name):
+def _lesions(group):
     networks = _silenced_networks(group)
     if not networks:
         return None
-    figure = html.figure("block that is silenced", "accuracy, %")
-    for label, colour, bars in _bars(networks):
-        figure.add_bar(
-            x=list(bars),
-            y=list(bars.values()),
-            name=label,
-            marker_color=colour,
-            hovertemplate="%{x}: %{y:.1f} %" + html.NAME,
+    blocks = _longest_first(network.lesions.single for _, network in networks)
+    bars = [
+        charts.Bars(
+            f"{network.label} (intact {100 * network.accuracy:.1f} %)",
+            number,
+            [
+                None if accuracy is None else 100 * accuracy
+                for accuracy in map(network.lesions.single.get, blocks)
+            ],
         )
-    figure.update_layout(barmode="group")
+        for number, network in networks
+    ]
     rows = [
-        [block, *(formatting.percent(network.lesions.single[block]) for _, network in networks)]
-        for block in networks[0][1].lesions.single
+        [block, *(formatting.percent(network.lesions.single.get(block)) for _, network in networks)]
+        for block in blocks
     ]
     table = (["silenced", *(network.label for _, network in networks)], rows)
-    title = f"One block silenced: {group.name}"
-    return html.section(f"{name}-lesions", title, _lesion_words(networks), figure, table)
+    panel = charts.Panel("block that is silenced", "accuracy, %", bars=bars, categories=blocks)
+    return charts.Chart("lesions", "One block silenced", _lesion_words(networks), [panel], table)
 
 
 def _lesion_words(networks):
@@ -197,21 +140,6 @@ def _lesion_words(networks):
             f"the shape; they are left out for all networks."
         )
     return words
-
-
-def _lesion_picture(networks):
-    blocks = list(networks[0][1].lesions.single)
-    figure = figures.blank(max(6, 0.5 * len(blocks) + 2), 4)
-    axis = figure.subplots()
-    width = 0.8 / len(networks)
-    for place, (label, colour, bars) in enumerate(_bars(networks)):
-        left = np.arange(len(blocks)) + (place - (len(networks) - 1) / 2) * width
-        axis.bar(left, list(bars.values()), width, color=colour, label=label)
-    axis.set_xticks(np.arange(len(blocks)), blocks, rotation=90, fontsize=8)
-    axis.set_ylabel("accuracy with this block silenced, %")
-    axis.grid(alpha=0.3, axis="y")
-    axis.legend(fontsize=8)
-    return figure
 
 
 def charts_of(group):
@@ -240,7 +168,7 @@ def _draws(number, network, kind):
         counts,
         [100 * mean for mean in means],
         [f"{count} {kind}" for count in counts],
-        dashed=kind == "swapped",
+        line="dot" if kind == "swapped" else "solid",
     )
 
 
@@ -332,7 +260,7 @@ def _falling(number, network):
     )
 
 
-_CHARTS = (_many_lesions, _branches, _probes, _ranks, _spectra)
+_CHARTS = (_similarity, _lesions, _many_lesions, _branches, _probes, _ranks, _spectra)
 
 
 REPORT = AnalysisReport(

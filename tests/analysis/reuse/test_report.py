@@ -51,9 +51,9 @@ TWINS = group(network("plain", blocks=(BLOCKS[0], BLOCKS[2])), network("residual
 def test_each_picture_of_curves_has_the_numbers_of_the_page():
     pictures = reuse_report.pictures(TWINS)
     described = reuse_report.charts_of(TWINS)
-    assert [chart.name for chart in described] == ["many", "branches", "probes", "ranks", "spectra"]
-    assert list(pictures) == ["cka", "lesions", *(chart.name for chart in described)]
-    for chart in described:
+    names = ["cka", "lesions", "many", "branches", "probes", "ranks", "spectra"]
+    assert list(pictures) == [chart.name for chart in described] == names
+    for chart in described[2:]:
         touched = charts.to_plotly(chart).data
         drawn = [line for axis in pictures[chart.name].axes for line in axis.lines]
         assert len(touched) == len(drawn) == sum(len(panel.curves) for panel in chart.panels)
@@ -65,17 +65,30 @@ def test_each_picture_of_curves_has_the_numbers_of_the_page():
         assert figures.pixels(pictures[chart.name]).std() > 5
 
 
+def chart_of(name):
+    (chart,) = (chart for chart in reuse_report.charts_of(TWINS) if chart.name == name)
+    return chart
+
+
+def test_bars_of_silenced_blocks_are_those_of_the_table():
+    chart = chart_of("lesions")
+    (panel,) = chart.panels
+    assert panel.categories == [row[0] for row in chart.table[1]] == [BLOCKS[0], BLOCKS[2]]
+    for place, bars in enumerate(panel.bars, 1):
+        assert [f"{height:.1f}" for height in bars.heights] == [row[place] for row in chart.table[1]]
+
+
 def test_several_lesions_begin_with_none_and_swaps_are_dashed():
-    (panel,) = reuse_report.charts_of(TWINS)[0].panels
+    (panel,) = chart_of("many").panels
     silenced, swapped = panel.curves[:2]
-    assert (silenced.label, silenced.x, silenced.dashed) == ("plain, silenced", [0, 1, 2], False)
+    assert (silenced.label, silenced.x, silenced.line) == ("plain, silenced", [0, 1, 2], "solid")
     np.testing.assert_allclose(silenced.y, [90, 50, 20])
-    assert (swapped.label, swapped.x, swapped.dashed) == ("plain, swapped", [0, 1], True)
+    assert (swapped.label, swapped.x, swapped.line) == ("plain, swapped", [0, 1], "dot")
     np.testing.assert_allclose(swapped.y, [90, 60])
 
 
 def test_blocks_that_one_network_lacks_leave_their_place_free():
-    ratios, cosines = reuse_report.charts_of(TWINS)[1].panels
+    ratios, cosines = chart_of("branches").panels
     assert [curve.x for curve in ratios.curves] == [[1, 3], [1, 2, 3]]
     assert ratios.curves[0].places == [BLOCKS[0], BLOCKS[2]]
     np.testing.assert_allclose(cosines.curves[1].y, [0, -0.1, -0.2])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_kd.reporting import figures
+from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings import summary
 from keras_kd.study.findings.results import StudyResult, VerdictSummary
@@ -116,11 +117,40 @@ def test_the_table_has_a_row_a_run(found, tmp_path):
 
 
 def test_pictures_are_drawn_or_left_out(found):
-    for draw in figures.STUDY.values():
-        assert figures.pixels(draw(found)).std() > 10
+    pictures = study_charts.pictures(found)
+    names = ["accuracy_over_depth", "gains", "recovery_over_depth", "gain_over_advantage"]
+    assert list(pictures) == names
+    for figure in pictures.values():
+        assert figures.pixels(figure).std() > 10
     one_depth = {run: record for run, record in records().items() if not run.is_taught and run.depth == 20}
     empty = found_of(one_depth).summary
-    assert [draw(empty) for draw in figures.STUDY.values()] == [None] * len(figures.STUDY)
+    assert study_charts.pictures(empty) == {}
+    assert [chart.name for chart in study_charts.described(empty)] == ["accuracy", "curves"]
+
+
+def test_what_is_drawn_is_what_was_found(found):
+    described = {chart.name: chart for chart in study_charts.described(found)}
+    assert list(described) == ["accuracy", "gains", "recovery", "advantage", "curves"]
+    (panel,) = described["accuracy"].panels
+    (curve,) = (curve for curve in panel.curves if curve.label == "plain, w8")
+    estimate = statistics.estimate(100 * np.array(accuracies("p32w8")))
+    assert (curve.x, curve.has_band) == ([20, 32], True)
+    assert (curve.y[1], curve.low[1], curve.high[1]) == pytest.approx(
+        (estimate.mean, estimate.low, estimate.high)
+    )
+    (panel,) = described["recovery"].panels
+    defined = [each.recovery for each in found.recoveries if each.recovery.ratio is not None]
+    assert [curve.y for curve in panel.curves] == [[each.ratio] for each in defined]
+    assert [curve.low for curve in panel.curves] == [[each.low] for each in defined]
+    (panel,) = described["gains"].panels
+    (curve,) = panel.curves
+    assert panel.categories == [each.condition.name for each in found.gains]
+    assert curve.y == pytest.approx([100 * each.gain.mean for each in found.gains])
+    (panel,) = described["advantage"].panels
+    *clouds, line = panel.curves
+    assert sum(len(curve.x) for curve in clouds) == len(found.points)
+    fit = np.polyfit(*np.transpose([(each.advantage, each.gain) for each in found.points]), 1)
+    assert line.y == pytest.approx(100 * np.polyval(fit, np.array(line.x) / 100))
 
 
 def test_a_study_in_which_all_failed_still_has_a_page(tmp_path):

@@ -1,0 +1,230 @@
+"""A study's findings as charts, for its page and as pictures; each takes a `results.StudySummary`."""
+
+from keras_kd.reporting import charts
+from keras_kd.reporting.figures import COLOURS
+from keras_kd.reporting.formatting import percent, plain, points
+
+
+def accuracy(found):
+    """Accuracy against depth, a line with its band for each kind of network."""
+    if not found.conditions:
+        return None
+    curves = []
+    for number, (label, group) in enumerate(_by_label(found.conditions).items()):
+        group = sorted(group, key=lambda each: each.condition.depth)
+        estimates = [each.accuracy for each in group]
+        curves.append(
+            charts.Curve(
+                label,
+                number,
+                *_over_depth(group, [each.mean for each in estimates], scale=100),
+                low=_percents(each.low for each in estimates),
+                high=_percents(each.high for each in estimates),
+                is_band=True,
+            )
+        )
+    best = max(found.conditions, key=lambda each: each.accuracy.mean)
+    words = (
+        f"Mean over seeds, with the 95 % interval as a band. The most accurate condition is "
+        f"{best.condition.label} at depth {best.condition.depth}, {percent(best.accuracy.mean)} %."
+    )
+    panel = charts.Panel(
+        "depth, layers", "test accuracy, % (mean, 95 % interval)", curves, x_ticks=found.depths
+    )
+    return charts.Chart("accuracy", "Accuracy against depth", words, [panel])
+
+
+def gains(found):
+    """What each teacher gave, in each condition."""
+    if not found.gains:
+        return None
+    values = [each.gain for each in found.gains]
+    names = [each.condition.name for each in found.gains]
+    curve = charts.Curve(
+        None,
+        0,
+        list(range(len(names))),
+        _percents(value.mean for value in values),
+        [each.condition.label for each in found.gains],
+        "none",
+        low=_percents(value.low for value in values),
+        high=_percents(value.high for value in values),
+    )
+    rows = [
+        [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
+        for name, v in zip(names, values, strict=True)
+    ]
+    words = (
+        "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
+        "on the same batches. kd-X names the teacher: r residual, p plain, then depth and width; T "
+        "temperature, a alpha, k the epoch after which the teacher leaves."
+    )
+    panel = charts.Panel(
+        None,
+        "gain over the same network alone, points (95 % interval)",
+        [curve],
+        categories=names,
+        levels=[(0, None)],
+        is_horizontal=True,
+    )
+    table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
+    return charts.Chart("gains", "What each teacher gave", words, [panel], table)
+
+
+def recovery(found):
+    """Recovery against depth; where it is not defined it is said, not drawn."""
+    entries = found.recoveries
+    if not entries:
+        return None
+    defined = [each for each in entries if each.recovery.ratio is not None]
+    curves = []
+    for number, (label, group) in enumerate(_by_label(defined).items()):
+        group = sorted(group, key=lambda each: each.condition.depth)
+        ratios = [each.recovery for each in group]
+        curves.append(
+            charts.Curve(
+                label,
+                number,
+                *_over_depth(group, [each.ratio for each in ratios]),
+                low=[each.low for each in ratios],
+                high=[each.high for each in ratios],
+            )
+        )
+    panel = charts.Panel(
+        "depth, layers",
+        "recovery = gain / drop (95 % interval)",
+        curves,
+        x_ticks=found.depths,
+        levels=[(1, "all of the drop"), (0, None)],
+    )
+    words = (
+        f"The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
+        f"interval over seeds. In {len(entries) - len(defined)} of {len(entries)} it is not defined: there "
+        f"the 95 % interval of the drop does not lie above zero, and a ratio would be noise."
+    )
+    table = (
+        ["taught network", "drop, points", "gain, points", "recovery", "95 % interval"],
+        [_recovery_row(each.condition.name, each.recovery) for each in entries],
+    )
+    return charts.Chart("recovery", "Recovery against depth", words, [panel] if defined else [], table)
+
+
+def _recovery_row(name, found):
+    is_defined = found.ratio is not None
+    return [
+        name,
+        points(found.drop.mean),
+        points(found.gain.mean),
+        plain(found.ratio) if is_defined else "not defined",
+        f"{plain(found.low)} to {plain(found.high)}" if is_defined else "n/a",
+    ]
+
+
+def advantage(found):
+    """Gain against the teacher's advantage, each run a point."""
+    if not found.points:
+        return None
+    curves = [
+        charts.Curve(
+            label,
+            number,
+            _percents(each.advantage for each in group),
+            _percents(each.gain for each in group),
+            [f"{each.run}, advantage {100 * each.advantage:.1f}, gain" for each in group],
+            "none",
+        )
+        for number, (label, group) in enumerate(_by_label(found.points).items())
+    ]
+    words = "Each point is one taught run; both numbers are differences from the same network alone."
+    if found.slope:
+        curves.append(_least_squares(found))
+        words += _slope_words(found.slope)
+    rows = [[each.run, points(each.advantage), points(each.gain)] for each in found.points]
+    table = (["run", "teacher's advantage, points", "gain, points"], rows)
+    panel = charts.Panel("teacher's advantage over the student alone, points", "gain, points", curves)
+    return charts.Chart("advantage", "Gain against the teacher's advantage", words, [panel], table)
+
+
+def _least_squares(found):
+    line = found.slope.all_points
+    ends = [end(each.advantage for each in found.points) for end in (min, max)]
+    values = _percents(line.intercept + line.slope * x for x in ends)
+    return charts.Curve("least squares", None, _percents(ends), values, line="dash")
+
+
+def _slope_words(slope):
+    line, within = slope.all_points, slope.within_students
+    return (
+        f" Slope through all points {plain(line.slope)}, R² {plain(line.explained)}; the student's own "
+        f"luck is in both numbers and lifts it, and as points share students it has no interval. Within "
+        f"students, where that luck is not: {plain(within.mean)} "
+        f"({plain(within.low)} to {plain(within.high)}) points of gain per point of advantage."
+    )
+
+
+def training_curves(found):
+    """Validation accuracy over the epochs."""
+    if not found.curves:
+        return None
+    curves = []
+    for number, each in enumerate(found.curves):
+        epochs = list(range(1, len(each.accuracy) + 1))
+        style = charts.LINES[number // len(COLOURS) % 4]
+        places = [f"epoch {epoch}" for epoch in epochs]
+        values = _percents(each.accuracy)
+        name = each.condition.name
+        curves.append(charts.Curve(name, number, epochs, values, places, style, has_markers=False))
+    words = "Click a name to hide its curve, click it twice to see it alone."
+    marks = [1, *range(5, max(len(each.accuracy) for each in found.curves) + 1, 5)]
+    rows = [
+        [each.condition.name, *(percent(dict(enumerate(each.accuracy, 1)).get(mark)) for mark in marks)]
+        for each in found.curves
+    ]
+    table = (["network", *(f"epoch {mark}" for mark in marks)], rows)
+    panel = charts.Panel("epoch", "validation accuracy, % (mean over seeds)", curves)
+    return charts.Chart("curves", "Training curves", words, [panel], table)
+
+
+def _by_label(entries):
+    """`{label of the condition: [entries]}`, in order."""
+    found = {}
+    for entry in entries:
+        found.setdefault(entry.condition.label, []).append(entry)
+    return found
+
+
+def _over_depth(entries, values, scale=1):
+    """`(x, y, places)` of a curve."""
+    depths = [each.condition.depth for each in entries]
+    return depths, [scale * value for value in values], [f"depth {depth}" for depth in depths]
+
+
+def _percents(values):
+    return [None if value is None else 100 * value for value in values]
+
+
+CHARTS = (accuracy, gains, recovery, advantage, training_curves)
+
+
+def described(found):
+    """The `charts.Chart`s for which a study has numbers, in the order of its page."""
+    return [chart for describe in CHARTS for chart in [describe(found)] if chart]
+
+
+# A line over depth is none with one depth alone, and a cloud of points says nothing without its line.
+_PICTURES = {
+    "accuracy_over_depth": (accuracy, lambda found: len(found.depths) > 1),
+    "gains": (gains, lambda found: True),
+    "recovery_over_depth": (recovery, lambda found: len(found.depths) > 1),
+    "gain_over_advantage": (advantage, lambda found: found.slope is not None),
+}
+
+
+def pictures(found):
+    """`{name: matplotlib figure}`, of what there is to see."""
+    drawn = {}
+    for name, (describe, is_worth_it) in _PICTURES.items():
+        chart = describe(found) if is_worth_it(found) else None
+        if chart and chart.panels:
+            drawn[name] = charts.to_matplotlib(chart)
+    return drawn
