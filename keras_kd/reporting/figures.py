@@ -54,7 +54,7 @@ def accuracy_curves(histories, test_accuracies):
     return figure
 
 
-# Okabe & Ito's colours, told apart by most eyes, and markers for those that cannot.
+# Okabe & Ito's colours, told apart by most eyes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7000")
 
 
