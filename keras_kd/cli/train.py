@@ -67,7 +67,7 @@ def _train(model, dataset, settings, folder, values):
     if not strategy.is_chief(settings):
         return None
     row = training.evaluate(model, dataset) | {
-        "parameters": weights.count_parameters(model, trainable_only=True),
+        "parameters": weights.count_parameters(model),
         "seconds": trained.seconds,
     }
     serialization.save_model(model, folder / "model.keras")

@@ -159,6 +159,7 @@ def write_card(source, folder):
         digest=manifest.digest,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
+        not_counted=cost.not_counted,
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(measured) if measured.is_file() else None,
         recipe=_recipe(source),

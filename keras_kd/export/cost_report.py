@@ -17,7 +17,9 @@ def rows(networks):
     """
     told = [
         ("parameters, million", [f"{network.parameters / 1e6:.2f}" for network in networks]),
-        ("multiply-adds, million", [f"{network.multiply_adds / 1e6:,.1f}" for network in networks]),
+        ("statistics, thousand", [f"{network.statistics / 1e3:,.1f}" for network in networks]),
+        ("multiply-adds, million", [_multiply_adds(network) for network in networks]),
+        ("without", [_without(network.not_counted) for network in networks]),
         *(
             (
                 f"peak of feature maps, {dtype}, kB",
@@ -26,8 +28,11 @@ def rows(networks):
             for dtype in BYTES
         ),
         ("highest at", [network.peak_at for network in networks]),
-        ("of that waiting for a later operation", [f"{network.held_at_peak:.0%}" for network in networks]),
-        ("waiting, over all operations", [f"{network.held:.0%}" for network in networks]),
+        (
+            "of that waiting for a later operation",
+            [f"{network.retained_at_peak:.0%}" for network in networks],
+        ),
+        ("waiting, over all operations", [f"{network.retained:.0%}" for network in networks]),
         *(
             (
                 f"LiteRT's arena, {dtype}, kB",
@@ -40,6 +45,20 @@ def rows(networks):
     ]
     kept = [[name, *texts] for name, texts in told if set(texts) != {"n/a"}]
     return ["", *(network.label for network in networks)], kept
+
+
+def _multiply_adds(network):
+    """With a sign where some are not known."""
+    return f"{'> ' if network.not_counted else ''}{network.multiply_adds / 1e6:,.1f}"
+
+
+# So many operations whose multiply-adds are not known are named in a table.
+_NAMED = 3
+
+
+def _without(names):
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more if names else "n/a"
 
 
 def kilobytes(count):
@@ -73,16 +92,20 @@ def _milliseconds(found):
 
 
 _TABLE_WORDS = (
-    "One image. Multiply-adds of convolutions and dense layers. The peak is that of the graph: what an "
-    "operation reads and writes, what waits for a later one, and the image. LiteRT's arenas were "
+    "One image. Parameters are what training finds, frozen or not; statistics, such as BatchNorm's, are "
+    "stored beside them. Multiply-adds of convolutions, products of matrices, attention and recurrent "
+    "layers; where a layer's number is not known, the sum is without it, and the layer is named. The peak is "
+    "that of the graph: what an operation reads and writes, what waits for a later one, and the image. "
+    "LiteRT's arenas were "
     "measured with its reference kernels, which compute in no memory of their own; uint8 is its full integer "
     "file."
 )
 
 _MEMORY_WORDS = (
     "Feature maps in memory while each operation runs, one image, float32. Shaded is what the operation "
-    "neither reads nor writes and a later one needs: what shortcuts hold. Without them a feature map is free "
-    "as soon as the next one is there. What a runtime needs to compute in, and the weights, are not counted."
+    "neither reads nor writes and a later one needs: what shortcuts retain. Without them a feature map is "
+    "free as soon as the next one is there. What a runtime needs to compute in, and the weights, are not "
+    "counted."
 )
 
 
@@ -114,12 +137,12 @@ def memory(networks):
     figure = html.figure("operation, in order", "feature maps in memory, kB")
     order = [name for name, _, _ in max(networks, key=lambda network: len(network.moments)).moments]
     for network, colour in zip(networks, figures.COLOURS, strict=False):
-        names, used, held = (list(column) for column in zip(*network.moments, strict=True))
+        names, used, retained = (list(column) for column in zip(*network.moments, strict=True))
         x = [order.index(name) if name in order else number for number, name in enumerate(names)]
         bytes_used = np.array(used) * BYTES["float32"] / KILOBYTE
-        bytes_live = bytes_used + np.array(held) * BYTES["float32"] / KILOBYTE
+        bytes_live = bytes_used + np.array(retained) * BYTES["float32"] / KILOBYTE
         line = {"color": colour, "shape": "hvh"}
-        if any(held):
+        if any(retained):
             hidden = {"showlegend": False, "hoverinfo": "skip"}
             figure.add_scatter(
                 x=x, y=bytes_used, line=line | {"width": 1, "dash": "dot"}, mode="lines", **hidden
@@ -130,7 +153,7 @@ def memory(networks):
             name=network.label,
             mode="lines",
             line=line,
-            fill="tonexty" if any(held) else None,
+            fill="tonexty" if any(retained) else None,
             customdata=names,
             hovertemplate="%{customdata}: %{y:,.1f} kB" + html.NAME,
         )

@@ -6,6 +6,9 @@ from keras_kd.export.latency import Latency
 from keras_kd.models.cost import BYTES
 from keras_kd.utils import files, records
 
+# In JSON, as earlier versions wrote them.
+_NAMES = {"retained_at_peak": "held_at_peak", "retained": "held"}
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkCost:
@@ -13,12 +16,12 @@ class NetworkCost:
 
     Attributes:
       label: of the network.
-      parameters, multiply_adds: see `models.cost.Cost`, like all that is counted.
+      parameters, multiply_adds, statistics, not_counted: see `models.cost.Cost`, like all that is counted.
       peak: `{dtype: bytes}` of feature maps at once.
       peak_at: name of the layer that needs them.
-      held_at_peak, held: shares of feature maps that wait for a later operation: there, and over all.
+      retained_at_peak, retained: shares of feature maps that wait for a later operation: there, and over all.
       image: numbers in an image.
-      moments: `[name, used, held]` of each operation; see `models.cost.MemoryStep`.
+      moments: `[name, used, retained]` of each operation; see `models.cost.MemoryStep`.
       accuracy: on test, in [0, 1]; None if unknown.
       arena: `{dtype: bytes}` that LiteRT has taken.
       files: `{format: bytes}`.
@@ -30,10 +33,12 @@ class NetworkCost:
     multiply_adds: int
     peak: dict[str, int]
     peak_at: str
-    held_at_peak: float
-    held: float
+    retained_at_peak: float
+    retained: float
     image: int
     moments: list
+    statistics: int = 0
+    not_counted: tuple[str, ...] = ()
     accuracy: float | None = None
     arena: dict = dataclasses.field(default_factory=dict)
     files: dict = dataclasses.field(default_factory=dict)
@@ -48,12 +53,21 @@ class NetworkCost:
             multiply_adds=cost.multiply_adds,
             peak={dtype: cost.peak(dtype) for dtype in BYTES},
             peak_at=cost.highest.name,
-            held_at_peak=cost.held_at_peak,
-            held=cost.held,
+            retained_at_peak=cost.retained_at_peak,
+            retained=cost.retained,
             image=cost.image,
-            moments=[[moment.name, moment.used, moment.held] for moment in cost.moments],
+            moments=[[moment.name, moment.used, moment.retained] for moment in cost.moments],
+            statistics=cost.statistics,
+            not_counted=cost.not_counted,
             accuracy=accuracy,
         )
+
+    def to_json(self):
+        return files.plain_values(records.json_values(self, _NAMES))
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values, _NAMES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +88,8 @@ class CostCard:
     networks: tuple[NetworkCost, ...]
 
     def to_json(self):
-        return files.plain_values(self)
+        values = records.json_values(self)
+        return files.plain_values(values | {"networks": [each.to_json() for each in self.networks]})
 
     @classmethod
     def from_json(cls, values):

@@ -8,11 +8,10 @@ import keras
 import numpy as np
 
 from keras_kd.export import parity, signature
+from keras_kd.models.graph import UNKNOWN_SIZE
 from keras_kd.utils import files
 
 PARITY_TOLERANCE = 1e-5
-
-UNKNOWN_SIZE = 32  # where a model leaves a size open
 
 
 def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):

@@ -76,5 +76,5 @@ def _has_shortcuts(network):
 def _same_graph(one, other):
     """Whether both cost the same, step by step; what Keras calls operations without names differs."""
     first, second = cost.cost(one), cost.cost(other)
-    steps = [[(moment.used, moment.held) for moment in cost.moments] for cost in (first, second)]
+    steps = [[(moment.used, moment.retained) for moment in cost.moments] for cost in (first, second)]
     return steps[0] == steps[1] and first.parameters == second.parameters

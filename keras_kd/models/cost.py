@@ -2,7 +2,7 @@
 
     card = cost(model)
     card.multiply_adds, card.peak("float32"), card.peak("uint8")
-    [moment.held for moment in card.moments]  # what shortcuts keep in memory, step by step
+    [moment.retained for moment in card.moments]  # what shortcuts keep in memory, step by step
 
 All is computed from the graph, for one image; nothing runs.
 """
@@ -12,7 +12,8 @@ import math
 
 import keras
 
-from keras_kd.models.graph import deep_graphs, inputs_of
+from keras_kd.models import multiply_adds, weights
+from keras_kd.models.operations import IMAGE, list_operations
 
 BYTES = {"float32": 4, "uint8": 1}
 
@@ -37,38 +38,6 @@ _IN_PLACE = (
     keras.layers.LeakyReLU,
 )
 
-_CONVOLUTIONS = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Op:
-    """One operation of a network.
-
-    Attributes:
-      name: of the layer.
-      layer: the `keras.layers.Layer`; None for an operation that is none.
-      reads: names of the feature maps that it needs.
-      writes: name of the one that it makes.
-      shape: of that, without the batch.
-    """
-
-    name: str
-    layer: keras.layers.Layer | None
-    reads: tuple
-    writes: str
-    shape: tuple
-
-    @property
-    def elements(self):
-        """Numbers in what it writes."""
-        return math.prod(self.shape)
-
 
 @dataclasses.dataclass(frozen=True)
 class MemoryStep:
@@ -77,16 +46,16 @@ class MemoryStep:
     Attributes:
       name: of the layer.
       used: in what it reads and writes.
-      held: in all else, which waits for a later operation: what shortcuts keep. 0 in a chain.
+      retained: in all else, which waits for a later operation: what shortcuts keep. 0 in a chain.
     """
 
     name: str
     used: int
-    held: int
+    retained: int
 
     @property
     def live(self):
-        return self.used + self.held
+        return self.used + self.retained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,20 +63,25 @@ class Cost:
     """What one image costs.
 
     Attributes:
-      parameters: numbers that are trained: kernels, biases, BatchNorm's scales and offsets.
-      multiply_adds: of convolutions and dense layers; what else there is, is not counted.
+      parameters, statistics: numbers that training finds, and others; see `weights.count_parameters`.
+      multiply_adds: of convolutions, products of matrices, attention and recurrent layers; what works on each
+        number alone (activations, normalisation, sums, pooling) has none.
+      not_counted: names of operations that have some, or may have, and whose number is not known:
+        multiply_adds is without them.
       image: numbers in the input, which the runtime keeps, as raw bytes, as long as it runs; in no moment.
-      moments: a `Moment` for each operation that takes memory, in the order of the model.
+      moments: a `MemoryStep` for each operation that takes memory, in the order of the model.
     """
 
     parameters: int
+    statistics: int
     multiply_adds: int
+    not_counted: tuple
     image: int
     moments: tuple
 
     @property
     def highest(self):
-        """The first `Moment` of the highest memory."""
+        """The first `MemoryStep` of the highest memory."""
         return max(self.moments, key=lambda moment: moment.live)
 
     def peak(self, dtype):
@@ -115,14 +89,14 @@ class Cost:
         return self.highest.live * BYTES[dtype] + self.image
 
     @property
-    def held_at_peak(self):
+    def retained_at_peak(self):
         """Share of the feature maps at the highest moment that waits for a later operation."""
-        return self.highest.held / self.highest.live
+        return self.highest.retained / self.highest.live
 
     @property
-    def held(self):
+    def retained(self):
         """Share of all feature maps, summed over the operations, that waits for a later one."""
-        return sum(moment.held for moment in self.moments) / sum(moment.live for moment in self.moments)
+        return sum(moment.retained for moment in self.moments) / sum(moment.live for moment in self.moments)
 
 
 def cost(model):
@@ -144,121 +118,25 @@ def cost(model):
     """
     plan = list_operations(model)
     (shape,) = (tuple(tensor.shape[1:]) for tensor in model.inputs)
+    counts = {step.name: multiply_adds.count(step) for step in plan}
     return Cost(
-        parameters=parameters(model),
-        multiply_adds=sum(multiply_adds(step) for step in plan),
+        parameters=weights.count_parameters(model),
+        statistics=weights.count_parameters(model, trained=False),
+        multiply_adds=sum(count or 0 for count in counts.values()),
+        not_counted=tuple(f"{step.name} ({step.kind})" for step in plan if counts[step.name] is None),
         image=math.prod(shape),
         moments=tuple(liveness(plan)),
     )
 
 
-def parameters(model):
-    """Numbers that training finds, whether or not they are frozen now; statistics of BatchNorm are none."""
-    return sum(
-        math.prod(weight.shape)
-        for weight in model.weights
-        if not weight.path.endswith(("moving_mean", "moving_variance"))
-    )
-
-
-def multiply_adds(step):
-    """Multiplications, each with an addition, of a convolution or dense layer; 0 of others.
-
-    Every weight of a kernel meets every position of the output once; of a transposed convolution, of the
-    input.
-    """
-    layer = step.layer
-    if isinstance(layer, _CONVOLUTIONS):
-        return math.prod(layer.kernel.shape) * math.prod(_positions(layer, step.shape))
-    if isinstance(layer, keras.layers.Dense):
-        return math.prod(layer.kernel.shape) * math.prod(step.shape[:-1])
-    return 0
-
-
-def _positions(layer, shape):
-    return shape[:-1] if layer.data_format == "channels_last" else shape[1:]
-
-
-def list_operations(model):
-    """The operations of a network in order, models inside it opened; see `cost` for arguments and errors."""
-    if not getattr(model, "inputs", None):
-        raise ValueError(
-            f"only functional and sequential models that are built have a graph. "
-            f"Received: model={model.name!r} of type {type(model).__name__}"
-        )
-    if len(model.inputs) != 1 or None in model.inputs[0].shape[1:]:
-        raise ValueError(
-            f"the model must have one input of known size. Received: {model.name!r} with inputs of shapes "
-            f"{[tuple(tensor.shape) for tensor in model.inputs]}; build it for the size that you run"
-        )
-    found = []
-    _walk(model, [IMAGE], "", found)
-    return found
-
-
-IMAGE = "image"
-
-
-def _walk(model, given, prefix, found):
-    """Adds a model's operations; returns the names of its outputs."""
-    with deep_graphs():
-        graph = keras.Model(inputs_of(model), model.outputs)
-    config = graph.get_config()
-    layers = {layer.name: layer for layer in graph.layers}
-    shapes = _shapes(config) | dict(
-        zip(_names(config["output_layers"]), map(_shape, graph.outputs), strict=True)
-    )
-    names = dict(zip(_names(config["input_layers"]), given, strict=True))
-    for operation in config["layers"]:
-        name, calls = operation["name"], operation["inbound_nodes"]
-        if not calls:
-            continue  # an input
-        if len(calls) > 1:
-            raise ValueError(
-                f"layer {name!r} is called {len(calls)} times: memory is told for layers that are called once"
-            )
-        reads = tuple(names[source] for source in _names(calls))
-        layer = layers.get(name)
-        if isinstance(layer, keras.Model):
-            (names[name],) = _walk(layer, reads, f"{prefix}{name}/", found)
-        else:
-            names[name] = f"{prefix}{name}"
-            found.append(Op(names[name], layer, reads, names[name], shapes[name]))
-    return [names[name] for name in _names(config["output_layers"])]
-
-
-def _shape(tensor):
-    return tuple(tensor.shape[1:])
-
-
-def _shapes(node):
-    """`{operation: shape}` of all tensors that a functional model's configuration mentions."""
-    if isinstance(node, dict) and "keras_history" in node:
-        return {node["keras_history"][0]: tuple(node["shape"][1:])}
-    parts = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
-    return {name: shape for part in parts for name, shape in _shapes(part).items()}
-
-
-def _names(node):
-    """Names of the operations whose outputs a call, or a list of outputs, in such a configuration takes."""
-    if isinstance(node, dict):
-        history = node.get("keras_history")
-        return [history[0]] if history else [name for part in node.values() for name in _names(part)]
-    if isinstance(node, (list, tuple)):
-        if len(node) == 3 and isinstance(node[0], str):  # the form of inputs and outputs
-            return [node[0]]
-        return [name for part in node for name in _names(part)]
-    return []
-
-
 def liveness(plan):
-    """What lies in memory at each operation: a list of `Moment`, in order.
+    """What lies in memory at each operation: a list of `MemoryStep`, in order.
 
     Args:
-      plan: `Step`s in the order in which they run, the last one's output being the result.
+      plan: `operations.Operation`s in the order in which they run, the last one's output being the result.
 
     Returns:
-      One `Moment` for each operation that is not written over what it reads; see `cost` for the rules.
+      One `MemoryStep` for each operation that is not written over what it reads; see `cost` for the rules.
     """
     last_read = {name: place for place, step in enumerate(plan) for name in step.reads}
     last_read[plan[-1].writes] = len(plan)

@@ -3,9 +3,7 @@
 import keras
 import numpy as np
 
-from keras_kd.models.graph import deep_graphs, inputs_of
-
-UNKNOWN_SIZE = 32  # where a model leaves a size open
+from keras_kd.models.graph import UNKNOWN_SIZE, deep_graphs, inputs_of
 
 TOLERANCE = 1e-2  # of the largest output: what rounding may do in bfloat16
 

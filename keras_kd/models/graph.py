@@ -5,6 +5,9 @@ import sys
 
 import keras
 
+# What stands for a size that a model leaves open, where it is tried on numbers.
+UNKNOWN_SIZE = 32
+
 
 @contextlib.contextmanager
 def deep_graphs(limit=20000):

@@ -9,9 +9,6 @@ from keras import ops
 
 from keras_kd.models import graph
 
-# Where a model leaves a size open, an example has this one.
-UNKNOWN_SIZE = 32
-
 # Activations at the end of a network whose values are probabilities: of classes, or each on its own.
 _OF_CLASSES = ("softmax", "sparsemax")
 _INDEPENDENT = ("sigmoid", "hard_sigmoid")
@@ -82,11 +79,11 @@ def ends_in(model):
 
 
 def example(model, rows=1, seed=None):
-    """A batch of ones (of noise if `seed` is given) for a built model; open sizes are `UNKNOWN_SIZE`."""
+    """A batch of ones (of noise if `seed` is given) for a built model; open sizes are `graph.UNKNOWN_SIZE`."""
     random = None if seed is None else np.random.default_rng(seed)
 
     def values(shape, dtype="float32"):
-        shape = [rows, *(size or UNKNOWN_SIZE for size in shape[1:])]
+        shape = [rows, *(size or graph.UNKNOWN_SIZE for size in shape[1:])]
         return ops.cast(np.ones(shape) if random is None else random.normal(size=shape), dtype)
 
     if not getattr(model, "inputs", None):

@@ -13,6 +13,9 @@ from keras_kd.models import graph
 # Ends of the paths of what BatchNorm measures of the data.
 STATISTICS = ("moving_mean", "moving_variance")
 
+# Further names of weights that no training finds: those of Normalization and SpectralNormalization.
+_NEVER_TRAINED = (*STATISTICS, "mean", "variance", "count", "vector_u")
+
 
 def read_variables(variables):
     """`{name: array}` of Keras variables; the names begin with the place, since paths may repeat."""
@@ -22,21 +25,33 @@ def read_variables(variables):
     }
 
 
-def count_parameters(model, trainable_only=False):
-    """How many numbers a network holds.
+def count_parameters(model, trained=True):
+    """How many numbers a network holds: the one count of parameters, which papers give.
 
     Args:
       model: a built `keras.Model`.
-      trainable_only: whether only those count that training changes, as papers count.
+      trained: whether to count what training finds, whether or not it is frozen now (kernels, biases, scales
+        and offsets of a normalisation), or all else that the network stores (statistics of the data).
 
     Returns:
-      A whole number; moving statistics of BatchNorm and the like never count.
+      A whole number; both counts together are `model.count_params()`.
     """
-    if trainable_only:
-        counted = model.trainable_weights
-    else:
-        counted = [weight for weight in model.weights if not weight.path.endswith(STATISTICS)]
-    return sum(math.prod(weight.shape) for weight in counted)
+    layers = [part for layer in graph.all_layers(model) for part in _with_wrapped(layer)]
+    frozen = {id(weight) for layer in layers if not layer.trainable for weight in layer.weights}
+
+    def is_trained(weight):
+        may_be = id(weight) in frozen and weight.path.split("/")[-1] not in _NEVER_TRAINED
+        return weight.trainable or may_be
+
+    return sum(math.prod(weight.shape) for weight in model.weights if is_trained(weight) == trained)
+
+
+def _with_wrapped(layer):
+    """A layer, and those that it wraps, which may be frozen alone."""
+    yield layer
+    for name in ("layer", "forward_layer", "backward_layer"):
+        if isinstance(getattr(layer, name, None), keras.Layer):
+            yield from _with_wrapped(getattr(layer, name))
 
 
 def digest(model):

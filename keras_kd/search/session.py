@@ -202,7 +202,7 @@ class SearchSession:
         if self._config.teachers or pathlib.Path(self.teacher_file).is_file():
             return
         network = self._networks.new_teacher()
-        count = weights.count_parameters(network, trainable_only=True)
+        count = weights.count_parameters(network)
         print(f"teacher: {network.name}, {count:,} parameters", flush=True)
         trainer.train(
             network,

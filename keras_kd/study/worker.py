@@ -83,7 +83,7 @@ class RunTrainer:
         return RunResult(
             **evaluation.evaluate(network, dataset, teacher=teacher),
             validation_accuracy=trained.history["val_accuracy"][-1],
-            parameters=weights.count_parameters(network, trainable_only=True),
+            parameters=weights.count_parameters(network),
             start=start,
             seconds=trained.seconds,
             history=trained.history,

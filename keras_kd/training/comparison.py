@@ -35,7 +35,7 @@ class NetworkResult:
       accuracy: share of examples, in [0, 1].
       loss: mean cross-entropy, in nats.
       agreement: share of examples for which it names the teacher's class.
-      parameters: trainable ones.
+      parameters: see `models.weights.count_parameters`.
       seconds: of its training; None if it was trained before.
     """
 
@@ -154,7 +154,7 @@ def compare(
     }
     trained = {}
     for label, model in models.items():
-        count = weights.count_parameters(model, trainable_only=True)
+        count = weights.count_parameters(model)
         print(f"{label}: {model.name}, {count:,} parameters", flush=True)
         options = {"folder": folder, "label": label, "callbacks": callbacks(label, model)}
         if label == DISTILLED:
@@ -177,7 +177,7 @@ def _measured(models, trained, dataset, twin):
         right[label] = evaluation.is_right(model, dataset)
         networks[label] = NetworkResult(
             **evaluation.evaluate(model, dataset, teacher=models[TEACHER]),
-            parameters=weights.count_parameters(model, trainable_only=True),
+            parameters=weights.count_parameters(model),
             seconds=trained[label].seconds if label in trained else None,
         )
     history = {label: each.history for label, each in trained.items()}

@@ -110,3 +110,17 @@ def test_a_browser_draws_the_page(tmp_path):
     assert all(found["drawn"])
     assert found["rows"] == len(cost_report.rows(twins())[1])
     assert found["overflow"] <= 0
+
+
+def test_what_is_not_counted_is_named_in_the_table():
+    image = keras.Input((4, 4, 1))
+    squared = layers.Lambda(lambda x: x @ x, output_shape=(4, 4, 2), name="mine")(conv(2, "a")(image))
+    found = cost.cost(keras.Model(image, layers.BatchNormalization()(conv(1, "d")(squared))))
+    unknown = NetworkCost.counted("unknown", found)
+    table = {name: texts for name, *texts in cost_report.rows([unknown, twins()[0]])[1]}
+    assert table["multiply-adds, million"] == ["> 0.0", "0.0"]
+    assert table["without"] == ["mine (Lambda)", "n/a"]
+    assert table["statistics, thousand"] == ["0.0", "0.0"]
+    many = dataclasses.replace(unknown, not_counted=tuple("abcdef"))
+    assert ["without", "a, b, c and 3 more"] in cost_report.rows([many])[1]
+    assert "without" not in dict(map(tuple, (row[:2] for row in cost_report.rows(twins())[1])))
