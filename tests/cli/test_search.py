@@ -1,72 +1,42 @@
-"""`search` as a person types it: what it prints, leaves, refuses, and survives."""
+"""`search` as a person types it: what it prints, leaves and refuses."""
 
-import json
-import os
 import pathlib
 import re
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import time
 
-import numpy as np
+import keras
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tests.support.arrays import tiny_arrays
 from tests.support.browser import CHROMIUM, probed
 from tests.support.commands import call
-from tests.support.processes import ROOT, error_line, run_python
+from tests.support.processes import error_line, free_port
+from tests.support.searches import SEARCH, TRIALS, finished_search, search_folder
+from tests.support.searches import search_result as result
 
-SIZES = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
-RECIPE = ("--epochs=2", "--batch_size=24", "--strategy=none", "--deterministic")
-FLAGS_OF_ALL = ("--dataset=tiny.npz", "--out=runs/mine", "--trials=3", *RECIPE, *SIZES)
-COMMAND = ("-m", "experiments.search", *FLAGS_OF_ALL)
-TRIALS = 3
+pytestmark = pytest.mark.last  # operations stay deterministic, and XLA is off
 
 
-def script(*flags, cwd, **environment):
-    return run_python(*COMMAND, *flags, cwd=cwd, **environment)
-
-
-def folder(tmp_path_factory, name):
-    cwd = tmp_path_factory.mktemp(name)
-    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
-    return cwd
+def script(*flags, cwd):
+    return call("search", *SEARCH, *flags, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder in which a search has run; `(cwd, output, errors)`."""
-    cwd = folder(tmp_path_factory, "finished")
-    status, output, errors = script(cwd=cwd)
-    assert status == 0, errors[-3000:]
-    return cwd, output, errors
-
-
-def result(cwd, name="mine"):
-    return json.loads((cwd / "runs" / name / "result.json").read_text())
-
-
-def outcome(cwd, name="mine"):
-    """What must not depend on how a search went: all of its numbers but times."""
-    found = result(cwd, name)
-    trials = [{key: value for key, value in trial.items() if key != "seconds"} for trial in found["trials"]]
-    return {"trials": trials, "best": found["best"]["trial"], "test": found["test"]}
+    return finished_search(tmp_path_factory)
 
 
 def test_it_says_what_it_will_do_each_trial_and_what_it_found(finished):
     _, output, errors = finished
-    assert "random: 3 trials of up to 2 epochs, seeds 0, 1, judged by validation accuracy" in output
+    assert f"random: {TRIALS} trials of up to 2 epochs, seeds 0, 1, judged by validation accuracy" in output
     assert "temperature 1 to 16; alpha 0 to 1" in output
     for number in range(1, TRIALS + 1):
-        line = rf"\[{number}/3.*\] trial {number - 1}: temperature [\d.]+, alpha [\d.]+, 2 epochs: [\d.]+% on"
-        assert re.search(line, errors), errors
+        line = rf"\[{number}/{TRIALS}.*\] trial {number - 1}: temperature [\d.]+, alpha [\d.]+, 2 epochs: "
+        assert re.search(line + r"[\d.]+% on", errors), errors
     for row in (r"best: temperature", r"default: temperature 4, alpha 0.9", "gain, paired by seed"):
         assert re.search(rf"│ {row}", output), output
 
@@ -103,7 +73,7 @@ def test_scores_are_means_over_seeds_and_the_best_has_the_best(finished):
 
 def test_the_flagfile_repeats_the_best_run(finished):
     cwd, _, _ = finished
-    status, _, errors = run_python("-m", "experiments.distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
     assert status == 0, errors[-3000:]
     again = result(cwd, "mine-best")
     first = result(cwd)["test"]["best"]["per_seed"][0]
@@ -150,9 +120,7 @@ def test_the_page_is_drawn(finished, tmp_path):
 @pytest.mark.slow
 def test_its_own_flagfile_repeats_it(finished):
     cwd, _, _ = finished
-    status, output, errors = run_python(
-        "-m", "experiments.search", "--flagfile=runs/mine/flags.cfg", "--out=runs/mine", cwd=cwd
-    )
+    status, output, errors = call("search", "--flagfile=runs/mine/flags.cfg", "--out=runs/mine", cwd=cwd)
     assert status == 0, errors
     assert "is finished, this is its result" in output
 
@@ -177,8 +145,8 @@ def test_a_finished_search_shows_its_tables_again(finished):
         ),
         (["--alpha_low=0.9", "--alpha_high=0.1"], "bounds of alpha are reversed"),
         (["--temperature_low=0"], "temperature"),
-        (["--alpha_high=1.5"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
-        (["--alpha=2"], "the weight of the teacher's term must lie in [0, 1]"),
+        (["--alpha_high=1.5"], "alpha_high, the weight of the teacher's term, must lie in [0, 1]"),
+        (["--alpha=2"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
         (["--search=depth"], "search takes learning_rate, alpha_epochs, teacher. Received: depth"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
@@ -197,23 +165,21 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--dataset=none.npz"], "none.npz"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(finished, flags, message, tmp_path):
-    shutil.copy(finished[0] / "tiny.npz", tmp_path)
+def test_bad_input_is_one_line_and_writes_nothing(npz, flags, message, tmp_path):
     assert message in refused(tmp_path, *flags)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.npz"]
 
 
 def refused(cwd, *flags):
-    """The line in which the command ends with these flags, in this process."""
-    given = [flag for flag in FLAGS_OF_ALL if flag != "--deterministic"]  # it would hold for this process
-    status, _, errors = call("search", *given, *flags, cwd=cwd)
+    """The line in which the command ends with these flags."""
+    status, _, errors = script(*flags, cwd=cwd)
     assert status == 1
     return error_line(errors)
 
 
 def test_another_space_in_the_same_folder_is_refused_by_name(finished):
     before = (finished[0] / "runs" / "mine" / "result.json").read_bytes()
-    line = refused(finished[0], "--deterministic", "--temperature_high=8", "--search=learning_rate")
+    line = refused(finished[0], "--temperature_high=8", "--search=learning_rate")
     assert "--temperature_high was 16.0 and is 8.0" in line
     assert "--search was not given and is learning_rate" in line
     assert "--overwrite" in line
@@ -231,93 +197,12 @@ def test_incomplete_variables_and_a_chief_that_does_not_answer(monkeypatch, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-# --------------------------------------------------------------------------- what it survives
-
-
-def start(cwd, *flags, output=subprocess.DEVNULL, **environment):
-    return subprocess.Popen(
-        [sys.executable, *COMMAND, *flags],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=output,
-        stderr=subprocess.STDOUT if output != subprocess.DEVNULL else output,
-    )
-
-
-def wait_for(pattern, cwd, process, seconds=120):
-    """Until a file is there, or the process has ended."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        found = sorted(cwd.glob(pattern))
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{pattern} did not come")
-
-
-@pytest.mark.slow
-def test_kills_in_the_middle_of_trials_change_nothing_but_times(finished, tmp_path_factory):
-    cwd = folder(tmp_path_factory, "killed")
-    # In the first trial's first seed, and in the last trial.
-    for pattern in ("runs/mine/trials/0/seed-0/log.txt", "runs/mine/results/1.json"):
-        process = start(cwd)
-        wait_for(pattern, cwd, process)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    status, _, errors = script(cwd=cwd)
-    assert status == 0, errors[-3000:]
-    assert "[3/3" in errors
-    assert "trial 0" not in errors  # it was kept
-    assert outcome(cwd) == outcome(finished[0])
-
-
-@pytest.mark.slow
-def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished, tmp_path_factory):
-    cwd = folder(tmp_path_factory, "workers")
-    where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
-    flags = ("--worker_silence=4", "--chief_patience=60")
-    processes = {}
-    for name in ("chief", "a", "b"):
-        with (cwd / f"{name}.txt").open("w") as output:
-            processes[name] = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
-    wait_for("runs/mine/trials/0/seed-0", cwd, processes["chief"])
-    wait_for("runs/mine/trials/1/seed-0", cwd, processes["chief"])
-    processes["a"].send_signal(signal.SIGKILL)
-    statuses = {name: process.wait(timeout=240) for name, process in processes.items()}
-    said = {name: (cwd / f"{name}.txt").read_text() for name in processes}
-    assert statuses == {"chief": 0, "a": -signal.SIGKILL, "b": 0}, said
-    assert re.search(r"worker a has been silent for 4 s: trial [01] goes to another", said["chief"])
-    assert "[3/3" in said["chief"]
-    assert "worker b is done" in said["b"]
-    assert outcome(cwd) == outcome(finished[0])
-
-
-@pytest.mark.slow
-def test_a_chief_without_workers_gives_up_and_a_worker_without_its_chief_too(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "alone")
-    where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
-    status, _, errors = script("--worker_patience=1", cwd=cwd, KERASTUNER_TUNER_ID="chief", **where)
-    assert status == 75, errors
-    assert "no worker for 1 s, with 0 trials done: the same command" in errors
-    chief = start(cwd, KERASTUNER_TUNER_ID="chief", **where)
-    with (cwd / "a.txt").open("w") as output:
-        flags = ("--chief_patience=60",)
-        worker = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID="a", **where)
-        wait_for("runs/mine/trials/0/seed-0", cwd, worker)
-        chief.send_signal(signal.SIGKILL)
-        assert worker.wait(timeout=60) == 75
-    assert re.search(r"the chief at 127.0.0.1:\d+ is gone: the same command", (cwd / "a.txt").read_text())
-    chief.wait()
+# --------------------------------------------------------------------------- searches of other kinds
 
 
 @pytest.mark.slow
 def test_failed_trials_are_named_the_status_says_so_and_they_are_tried_again(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "failing")
+    cwd = search_folder(tmp_path_factory, "failing")
     # A rate at which the loss is no number any more, in a grid of which one half is harmless.
     flags = ("--tuner=grid", "--trials=2", "--alpha_low=0.5", "--alpha_high=0.5", "--clip_norm=0")
     flags += ("--temperature_high=1", "--search=learning_rate", "--learning_rate_high=1e30")
@@ -342,9 +227,7 @@ def test_failed_trials_are_named_the_status_says_so_and_they_are_tried_again(tmp
 
 @pytest.mark.slow
 def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "more")
-    import keras
-
+    cwd = search_folder(tmp_path_factory, "more")
     for name, units in (("small", 4), ("large", 16)):
         inputs = keras.Input((8, 8, 3))
         outputs = keras.layers.Dense(4)(keras.layers.Dense(units, "relu")(keras.layers.Flatten()(inputs)))
@@ -355,17 +238,8 @@ def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp
     found = result(cwd)
     assert list(found["space"]) == ["temperature", "alpha", "learning_rate", "alpha_epochs", "teacher"]
     assert len(found["trials"]) == 2
-    status, _, errors = run_python("-m", "experiments.distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
     assert status == 0, errors[-3000:]
     first = found["test"]["best"]["per_seed"][0]
     assert result(cwd, "mine-best")["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
     assert pathlib.Path(found["best"]["values"]["teacher"]).name in output
-
-
-@pytest.mark.slow
-def test_replicas_within_a_search(tmp_path_factory):
-    cwd = folder(tmp_path_factory, "replicas")
-    flags = ("--strategy=mirrored", "--replicas=2", "--trials=1", "--seeds_per_trial=1", "--epochs=1")
-    status, output, errors = script(*flags, cwd=cwd)
-    assert status == 0, errors[-3000:]
-    assert "best: temperature" in output

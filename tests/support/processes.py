@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -29,3 +30,9 @@ def error_line(stderr):
     assert len(lines) == 1, stderr
     assert not re.search("Traceback", stderr), stderr
     return lines[0]
+
+
+def free_port():
+    """A port of this machine that nothing listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

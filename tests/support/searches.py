@@ -1,0 +1,35 @@
+"""Searches as they are typed, small enough for a test."""
+
+import json
+
+import numpy as np
+
+from tests.support.arrays import tiny_arrays
+from tests.support.commands import call
+
+SIZES = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
+TRIALS = 2
+SEARCH = (
+    *("--dataset=tiny.npz", "--out=runs/mine", f"--trials={TRIALS}"),
+    *("--epochs=2", "--batch_size=24", "--strategy=none", "--deterministic"),
+    *SIZES,
+)
+
+
+def search_folder(tmp_path_factory, name):
+    """A folder with the dataset `tiny.npz`."""
+    cwd = tmp_path_factory.mktemp(name)
+    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
+    return cwd
+
+
+def finished_search(tmp_path_factory):
+    """A folder in which a search has run in this process; `(cwd, output, errors)`."""
+    cwd = search_folder(tmp_path_factory, "finished")
+    status, output, errors = call("search", *SEARCH, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    return cwd, output, errors
+
+
+def search_result(cwd, name="mine"):
+    return json.loads((cwd / "runs" / name / "result.json").read_text())
