@@ -1,9 +1,11 @@
-"""How BatchNorm computes while a network trains: over all replicas, or in one pass over memory.
+"""How BatchNorm computes while a network trains: over all replicas, in one pass over memory, counted.
 
-Both are lent to the layers of any network and taken back: nothing of it is saved with the network.
+All of it is lent to the layers of any network and taken back: nothing of it is saved with the network.
 """
 
 import contextlib
+import dataclasses
+import functools
 
 import keras
 
@@ -47,6 +49,62 @@ def fused_batch_norm(model):
     finally:
         for layer in borrowed:
             del layer.call
+
+
+@dataclasses.dataclass
+class Updates:
+    """How a BatchNorm's moving averages are updated in one pass in training mode.
+
+    Attributes:
+      momentum: with which.
+      count: how often: once for each call.
+    """
+
+    momentum: float
+    count: int = 0
+
+
+@contextlib.contextmanager
+def counted_updates(layers):
+    """Counts the updates of BatchNorm's moving averages while it lasts.
+
+    A layer of momentum 1, which learns nothing of the data, has `SLOWEST` meanwhile.
+
+    Args:
+      layers: `keras.layers.BatchNormalization`s.
+
+    Yields:
+      A list of `Updates`, one for each layer, which counts the calls.
+    """
+    found = [Updates(min(layer.momentum, SLOWEST)) for layer in layers]
+    borrowed = [(layer, layer.momentum, vars(layer).get("call")) for layer in layers]
+    try:
+        for layer, updates in zip(layers, found, strict=True):
+            layer.momentum = updates.momentum
+            layer.call = _counting_call(layer, updates)
+        yield found
+    finally:
+        for layer, momentum, call in borrowed:
+            layer.momentum = momentum
+            if call is None:
+                del layer.call
+            else:
+                layer.call = call
+
+
+# Of several calls the averages are about even, and what is left of 0 is far from rounding.
+SLOWEST = 0.9999
+
+
+def _counting_call(layer, updates):
+    as_defined = layer.call
+
+    @functools.wraps(as_defined)
+    def call(inputs, training=None, mask=None):
+        updates.count += bool(training)
+        return as_defined(inputs, training=training, mask=mask)
+
+    return call
 
 
 def _norms(model):

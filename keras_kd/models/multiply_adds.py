@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from keras_kd.models.operations import Shape, list_operations
+from keras_kd.models.outputs import WithoutActivation
 
 
 def count(operation):
@@ -215,7 +216,7 @@ def _model(model, shape):
 
 
 def _wrapped(layer, args, kwargs, output):
-    """A wrapper that changes its layer's kernel in training alone."""
+    """A wrapper that changes its layer's activation, or in training alone its kernel."""
     return count_layer(layer.layer, args, kwargs, output)
 
 
@@ -246,7 +247,7 @@ RULES = {
         ("SpectralNormalization", _wrapped),
     )
     for kind in _classes(names)
-}
+} | {WithoutActivation: _wrapped}
 
 # Work on each number alone, only move numbers, or do nothing in inference.
 ELEMENTWISE_LAYERS = _classes(

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.models import graph
+from keras_kd.models.graph import UNKNOWN_SIZE
 
 # Activations at the end of a network whose values are probabilities: of classes, or each on its own.
 _OF_CLASSES = ("softmax", "sparsemax")
@@ -79,11 +80,11 @@ def ends_in(model):
 
 
 def example(model, rows=1, seed=None):
-    """A batch of ones (of noise if `seed` is given) for a built model; open sizes are `graph.UNKNOWN_SIZE`."""
+    """A batch of ones (of noise if `seed` is given) for a built model; its open sizes are `UNKNOWN_SIZE`."""
     random = None if seed is None else np.random.default_rng(seed)
 
     def values(shape, dtype="float32"):
-        shape = [rows, *(size or graph.UNKNOWN_SIZE for size in shape[1:])]
+        shape = [rows, *(size or UNKNOWN_SIZE for size in shape[1:])]
         return ops.cast(np.ones(shape) if random is None else random.normal(size=shape), dtype)
 
     if not getattr(model, "inputs", None):

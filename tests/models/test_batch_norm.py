@@ -115,3 +115,19 @@ def test_what_fused_batch_norm_cannot_do_stays(rng):
     with batch_norm.fused_batch_norm(dense), batch_norm.fused_batch_norm(synchronised):
         np.testing.assert_array_equal(dense(x, training=True), expected)
         assert all("call" not in vars(layer) for layer in synchronised.layers)
+
+
+def test_updates_are_counted_and_the_layers_come_back():
+    norms = [keras.layers.BatchNormalization(momentum=momentum) for momentum in (0.9, 1.0)]
+    x = np.ones((4, 3), "float32")
+    norms[1](x)
+    with batch_norm.counted_updates(norms) as (first, second):
+        for training in (True, True, False, None):
+            norms[0](x, training=training)
+        assert norms[1].momentum == second.momentum == batch_norm.SLOWEST
+    assert (first.count, second.count, first.momentum) == (2, 0, 0.9)
+    assert [norm.momentum for norm in norms] == [0.9, 1.0]
+    assert not any("call" in vars(norm) for norm in norms)
+    with pytest.raises(RuntimeError), batch_norm.counted_updates(norms):
+        raise RuntimeError
+    assert not any("call" in vars(norm) for norm in norms)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_kd.models import cost, multiply_adds
+from keras_kd.models import cost, multiply_adds, outputs
 
 IMAGE, VOLUME, SEQUENCE = (8, 6, 4), (5, 4, 3, 2), (7, 4)
 
@@ -79,6 +79,7 @@ BY_HAND = [
     ((2, *VOLUME), layers.ConvLSTM3D(3, 2), 2 * 24 * 4 * 3 * 8 * (2 + 3), False),
     (IMAGE, layers.SpectralNormalization(layers.Conv2D(5, 3)), 24 * 5 * 9 * 4, False),
     (SEQUENCE, lambda x: layers.ReversibleEmbedding(11, 4)(x, reverse=True), 7 * 4 * 11, False),
+    (IMAGE, outputs.WithoutActivation(layers.Conv2D(5, 3, activation="softmax")), 24 * 5 * 9 * 4, True),
     (SEQUENCE, lambda x: ops.matmul(x, ops.transpose(x, (0, 2, 1))), 7 * 7 * 4, False),
 ]
 

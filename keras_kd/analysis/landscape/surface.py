@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.models import graph, outputs, weights
-from keras_kd.models.batch_norm import fused_batch_norm
+from keras_kd.models.batch_norm import counted_updates, fused_batch_norm
 from keras_kd.utils import backend, identity
 
 BATCH_NORM = ("keep", "estimate")
@@ -196,12 +196,12 @@ class LossSurface:
         start = {path: ops.zeros_like(weights[path]) for pair in paths for path in pair}
 
         def of_batch(batch):
-            _, updated = self._call(weights | start, batch, training=True)
+            with counted_updates(self._layers) as updates:
+                _, updated = self._call(weights | start, batch, training=True)
             updated = dict(zip([v.path for v in self.model.non_trainable_variables], updated, strict=True))
-            # From 0 a moving average comes to 1 - momentum of what the batch has.
             return [
-                [updated[path] / (1.0 - layer.momentum) for path in pair]
-                for layer, pair in zip(self._layers, paths, strict=True)
+                [_average(updated[path], each, weights[path]) for path in pair]
+                for each, pair in zip(updates, paths, strict=True)
             ]
 
         found = {}
@@ -212,6 +212,12 @@ class LossSurface:
             found[mean_path] = mean
             found[variance_path] = ops.mean(variances + ops.square(means - mean), axis=0)
         return found
+
+
+def _average(moved, updates, before):
+    """What a moving average has seen that came from 0 to `moved` in some updates; as it was without any."""
+    reached = 1.0 - updates.momentum**updates.count  # share of what it has seen, 0 being the rest
+    return moved / reached if updates.count else before
 
 
 def _fused(model):

@@ -124,6 +124,42 @@ def test_eigenvalues_of_a_known_spectrum(matrix):
     )
 
 
+def close_ones(rng):
+    """Half of the largest in a bulk just below the first."""
+    return np.concatenate([np.linspace(0, 0.1, 500), 1 - np.geomspace(1e-4, 0.5, 50)])
+
+
+SPECTRA = {
+    "close": close_ones,
+    "far from zero": lambda rng: -np.linspace(5, 10, 300),
+    "even": lambda rng: np.linspace(-1, 1, 500),
+    "a bulk and three": lambda rng: np.concatenate([0.01 * rng.exponential(1, 1000), [1, 0.9, 0.5]]),
+    "mostly negative": lambda rng: np.concatenate([-np.linspace(1, 10, 300), [0.05, 0.04, 0.01]]),
+    "of random matrices": lambda rng: np.linalg.svd(rng.normal(size=(200, 400)) / 20)[1] ** 2,
+}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_eigenvalues_are_right_to_one_percent(rng, spectrum, count):
+    values = SPECTRA[spectrum](rng)
+    for seed in range(3):
+        found = curvature.largest_eigenvalues(lambda v: values * v, len(values), count, seed=seed)
+        np.testing.assert_allclose(found, np.sort(values)[::-1][:count], rtol=0.01)
+    smallest, largest = curvature.extreme_eigenvalues(lambda v: values * v, len(values))
+    bound = 0.01 * np.abs(values).max()
+    assert (smallest, largest) == pytest.approx((values.min(), values.max()), abs=bound)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_negative_definite_matrix_has_eigenvalues(count):
+    """Those next to 0 are right to 1 % of the largest magnitude, which is the other end's."""
+    values = -np.geomspace(1e-3, 10, 600)
+    found = curvature.largest_eigenvalues(lambda v: values * v, 600, count)
+    np.testing.assert_allclose(found, np.sort(values)[::-1][:count], atol=0.1)
+    assert (np.diff(found) <= 0).all()
+
+
 def test_a_smallest_eigenvalue_of_zero_is_found(data):
     """Where an error is a share of it, none is small enough."""
     x, _ = data

@@ -97,6 +97,38 @@ def test_in_one_batch_a_deep_network_is_measured_as_in_training(network, data):
     np.testing.assert_allclose(height.at(point), measured(network, point, x, y, training=True), rtol=1e-3)
 
 
+def twice_normed(momentum, times=2):
+    """One BatchNorm that sees the pixels, and then 1, 2, ... more than their multiples."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(image)
+    norm = keras.layers.BatchNormalization(momentum=momentum, name="norm")
+    seen = [norm((call + 1.0) * x + call) for call in range(times)]
+    return keras.Model(image, keras.layers.Dense(4, name="head")(keras.layers.Concatenate()(seen)))
+
+
+@pytest.mark.parametrize("batch_size", [48, 16])
+@pytest.mark.parametrize(("momentum", "times"), [(0.9, 2), (0.5, 3), (0.0, 2), (0.99, 4), (1.0, 2), (1.0, 1)])
+def test_a_layer_that_is_called_several_times_has_the_average_of_what_it_sees(
+    data, momentum, times, batch_size
+):
+    """As its moving averages have it in the end: each call's statistics, the last one's weighing most."""
+    x, y = data
+    network = twice_normed(momentum, times)
+    point = weights.weights_of(network)
+    found = surface.LossSurface(network, x, y, batch_norm="estimate", batch_size=batch_size).at(point)
+    flat = x.reshape(48, -1).astype(np.float64)
+    shares = [momentum ** (times - 1 - call) for call in range(times)]
+    batches = flat.reshape(48 // batch_size, batch_size, -1)
+    inputs = [[(call + 1.0) * batch + call for call in range(times)] for batch in batches]
+    means = np.array([np.average([each.mean(0) for each in seen], axis=0, weights=shares) for seen in inputs])
+    inner = np.array([np.average([each.var(0) for each in seen], axis=0, weights=shares) for seen in inputs])
+    mean, variance = means.mean(0), inner.mean(0) + means.var(0)
+    wanted = point | {"norm/moving_mean": mean, "norm/moving_variance": variance}
+    np.testing.assert_allclose(found, measured(network, wanted, x, y), rtol=2e-3)
+    assert network.get_layer("norm").momentum == momentum
+    assert "call" not in vars(network.get_layer("norm"))
+
+
 def test_frozen_statistics_stay(data):
     x, y = data
     network = normed()
