@@ -13,7 +13,7 @@ class RunResult:
       accuracy, loss: on test, once, after the last epoch; the loss in nats.
       agreement: share of test examples for which network and teacher name the same class; None without one.
       validation_accuracy: after the last epoch.
-      parameters: how many are trained.
+      parameters: see `models.weights.count_parameters`.
       start: digest of the initial weights; see `weights.digest`.
       seconds: that the training took.
       history: `{metric: [value per epoch]}`.
