@@ -12,7 +12,7 @@ one without shortcuts share these names, so weights, taps and lesions go by name
 import keras
 from keras import layers, ops
 
-from keras_kd.models import graph
+from keras_kd.models import graph, initializers
 from keras_kd.models.block_specs import cifar_plan, imagenet_plan, wide_plan
 from keras_kd.utils import limits
 
@@ -23,20 +23,20 @@ BATCH_NORM_EPSILON = 1e-5
 SMALLEST_IMAGE = 8
 
 
-def _conv(x, channels, size, stride, name):
+def convolution(x, channels, size, stride, name, initializer="he"):
     return layers.Conv2D(
         channels,
         size,
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer="he_normal",
+        kernel_initializer=initializers.make(initializer),
         data_format="channels_last",
         name=name,
     )(x)
 
 
-def _bn(x, name):
+def batch_norm(x, name):
     return layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
@@ -53,36 +53,36 @@ def _dropout(x, rate, name):
     return layers.Dropout(rate, name=name)(x) if rate else x
 
 
-def _basic_unit(x, block, dropout):
+def _basic_unit(x, block, dropout, initializer):
     """conv3-BN-ReLU-conv3-BN. He et al. 2016, figure 5 (left)."""
-    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv1")
-    x = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    x = convolution(x, block.channels, 3, block.stride, f"{block.name}_conv1", initializer)
+    x = _relu(batch_norm(x, f"{block.name}_bn1"), f"{block.name}_relu1")
     x = _dropout(x, dropout, f"{block.name}_dropout")
-    x = _conv(x, block.out_channels, 3, 1, f"{block.name}_conv2")
-    return _bn(x, f"{block.name}_bn2")
+    x = convolution(x, block.out_channels, 3, 1, f"{block.name}_conv2", initializer)
+    return batch_norm(x, f"{block.name}_bn2")
 
 
-def _bottleneck_unit(x, block, dropout):
+def _bottleneck_unit(x, block, dropout, initializer):
     """conv1-conv3-conv1, each with BN. He et al. 2016, figure 5 (right).
 
     The stride sits on the 3x3 convolution, as in all current implementations ("v1.5"); the
     paper has it on the first 1x1. Parameters and shapes are the same.
     """
-    x = _conv(x, block.channels, 1, 1, f"{block.name}_conv1")
-    x = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
-    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv2")
-    x = _relu(_bn(x, f"{block.name}_bn2"), f"{block.name}_relu2")
+    x = convolution(x, block.channels, 1, 1, f"{block.name}_conv1", initializer)
+    x = _relu(batch_norm(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    x = convolution(x, block.channels, 3, block.stride, f"{block.name}_conv2", initializer)
+    x = _relu(batch_norm(x, f"{block.name}_bn2"), f"{block.name}_relu2")
     x = _dropout(x, dropout, f"{block.name}_dropout")
-    x = _conv(x, block.out_channels, 1, 1, f"{block.name}_conv3")
-    return _bn(x, f"{block.name}_bn3")
+    x = convolution(x, block.out_channels, 1, 1, f"{block.name}_conv3", initializer)
+    return batch_norm(x, f"{block.name}_bn3")
 
 
-def _preactivation_unit(x, block, dropout):
+def _preactivation_unit(x, block, dropout, initializer):
     """conv3-BN-ReLU-(dropout)-conv3 on an activated input. Zagoruyko & Komodakis 2016, figure 1."""
-    x = _conv(x, block.channels, 3, block.stride, f"{block.name}_conv1")
-    x = _relu(_bn(x, f"{block.name}_bn2"), f"{block.name}_relu2")
+    x = convolution(x, block.channels, 3, block.stride, f"{block.name}_conv1", initializer)
+    x = _relu(batch_norm(x, f"{block.name}_bn2"), f"{block.name}_relu2")
     x = _dropout(x, dropout, f"{block.name}_dropout")
-    return _conv(x, block.out_channels, 3, 1, f"{block.name}_conv2")
+    return convolution(x, block.out_channels, 3, 1, f"{block.name}_conv2", initializer)
 
 
 def _pad_shortcut(x, block):
@@ -97,8 +97,8 @@ def _pad_shortcut(x, block):
 
 def _conv_shortcut(x, block):
     """Option B: 1x1 convolution and BN."""
-    x = _conv(x, block.out_channels, 1, block.stride, f"{block.name}_shortcut_conv")
-    return _bn(x, f"{block.name}_shortcut_bn")
+    x = convolution(x, block.out_channels, 1, block.stride, f"{block.name}_shortcut_conv")
+    return batch_norm(x, f"{block.name}_shortcut_bn")
 
 
 PROJECTIONS = {"pad": _pad_shortcut, "conv": _conv_shortcut}
@@ -106,23 +106,23 @@ PROJECTIONS = {"pad": _pad_shortcut, "conv": _conv_shortcut}
 UNITS = {"basic": _basic_unit, "bottleneck": _bottleneck_unit}
 
 
-def _postactivation_block(x, block, shortcut, projection, dropout):
-    branch = UNITS[block.unit](x, block, dropout)
+def _postactivation_block(x, block, shortcut, projection, dropout, initializer):
+    branch = UNITS[block.unit](x, block, dropout, initializer)
     if shortcut:
         skip = x if block.keeps_shape else PROJECTIONS[projection](x, block)
         branch = layers.Add(name=f"{block.name}_add")([skip, branch])
     return _relu(branch, f"{block.name}_out")
 
 
-def _preactivation_block(x, block, shortcut, dropout):
-    activated = _relu(_bn(x, f"{block.name}_bn1"), f"{block.name}_relu1")
-    branch = _preactivation_unit(activated, block, dropout)
+def _preactivation_block(x, block, shortcut, dropout, initializer):
+    activated = _relu(batch_norm(x, f"{block.name}_bn1"), f"{block.name}_relu1")
+    branch = _preactivation_unit(activated, block, dropout, initializer)
     if not shortcut:
         return branch
     skip = x
     if not block.keeps_shape:
         name = f"{block.name}_shortcut_conv"
-        skip = _conv(activated, block.out_channels, 1, block.stride, name)
+        skip = convolution(activated, block.out_channels, 1, block.stride, name)
     return layers.Add(name=f"{block.name}_add")([skip, branch])
 
 
@@ -135,6 +135,7 @@ def cifar_resnet(
     shortcuts=True,
     projection="pad",
     dropout=0.0,
+    initializer="he",
     name=None,
 ):
     """The ResNet for small images.
@@ -149,6 +150,8 @@ def cifar_resnet(
         (option A, no parameters: the networks with and without shortcuts then have the same
         weights, name for name) and "conv" is a 1x1 convolution with BN (option B).
       dropout: rate between the convolutions of a block.
+      initializer: of the convolutions of blocks: "he", or for networks without shortcuts
+        "delta_orthogonal" or "dirac" (see `initializers`).
       name: of the model.
 
     Returns:
@@ -163,7 +166,7 @@ def cifar_resnet(
     plan = cifar_plan(depth, width)
     image = _image_input(input_shape)
     x = _stem_conv(image, int(width), 3, 1)
-    x = _postactivation_body(x, plan, shortcuts, projection, dropout)
+    x = _postactivation_body(x, plan, shortcuts, projection, dropout, initializer)
     return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
 
 
@@ -176,6 +179,7 @@ def imagenet_resnet(
     shortcuts=True,
     projection="conv",
     stem="imagenet",
+    initializer="he",
     name=None,
 ):
     """The ResNet for large images.
@@ -189,6 +193,7 @@ def imagenet_resnet(
       projection: "conv" (option B) or "pad" (option A, no parameters), as in `cifar_resnet`.
       stem: "imagenet" (7x7 convolution of stride 2, then 3x3 max pooling of stride 2) or
         "cifar" (3x3 convolution of stride 1).
+      initializer: as in `cifar_resnet`.
       name: of the model.
 
     Returns:
@@ -205,7 +210,7 @@ def imagenet_resnet(
         raise ValueError(f"stem must be one of {sorted(STEMS)}. Received: stem={stem!r}")
     image = _image_input(input_shape)
     x = STEMS[stem](image, int(width))
-    x = _postactivation_body(x, plan, shortcuts, projection, dropout=0.0)
+    x = _postactivation_body(x, plan, shortcuts, projection, 0.0, initializer)
     return _classifier(image, x, num_classes, name or _default_name("resnet", depth, shortcuts))
 
 
@@ -217,6 +222,7 @@ def wide_resnet(
     *,
     shortcuts=True,
     dropout=0.0,
+    initializer="he",
     name=None,
 ):
     """The wide ResNet with pre-activation blocks.
@@ -231,6 +237,8 @@ def wide_resnet(
       num_classes: number of logits.
       shortcuts: True, False, or one bool per block (see `block_plan("wide", depth, widen=k)`).
       dropout: rate between the convolutions of a block.
+      initializer: of the convolutions of blocks: "he", or for networks without shortcuts
+        "delta_orthogonal" or "dirac" (see `initializers`).
       name: of the model.
 
     Returns:
@@ -245,10 +253,10 @@ def wide_resnet(
     plan = wide_plan(depth, widen)
     dropout = limits.DROPOUT.check("dropout", dropout)
     image = _image_input(input_shape)
-    x = _conv(image, 16, 3, 1, "stem_conv")
+    x = convolution(image, 16, 3, 1, "stem_conv")
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
-        x = _preactivation_block(x, block, shortcut, dropout)
-    x = _relu(_bn(x, "head_bn"), "head_relu")
+        x = _preactivation_block(x, block, shortcut, dropout, initializer)
+    x = _relu(batch_norm(x, "head_bn"), "head_relu")
     default_name = _default_name("wide_resnet", f"{depth}_{widen}", shortcuts)
     return _classifier(image, x, num_classes, name or default_name)
 
@@ -293,7 +301,7 @@ def _image_input(input_shape):
 
 
 def _stem_conv(x, width, size, stride):
-    return _relu(_bn(_conv(x, width, size, stride, "stem_conv"), "stem_bn"), "stem_relu")
+    return _relu(batch_norm(convolution(x, width, size, stride, "stem_conv"), "stem_bn"), "stem_relu")
 
 
 def _imagenet_stem(x, width):
@@ -304,14 +312,14 @@ def _imagenet_stem(x, width):
 STEMS = {"cifar": lambda x, width: _stem_conv(x, width, 3, 1), "imagenet": _imagenet_stem}
 
 
-def _postactivation_body(x, plan, shortcuts, projection, dropout):
+def _postactivation_body(x, plan, shortcuts, projection, dropout, initializer):
     if projection not in PROJECTIONS:
         raise ValueError(
             f"projection must be one of {sorted(PROJECTIONS)}. Received: projection={projection!r}"
         )
     dropout = limits.DROPOUT.check("dropout", dropout)
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
-        x = _postactivation_block(x, block, shortcut, projection, dropout)
+        x = _postactivation_block(x, block, shortcut, projection, dropout, initializer)
     return x
 
 

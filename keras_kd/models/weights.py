@@ -109,6 +109,14 @@ def copy_weights(source, target):
         weight.assign(ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
 
 
+def copy_common(source, target):
+    """Copies to `target` the weights of the names and shapes that both have; the others stay."""
+    given = {weight.path: weight for weight in source.weights}
+    for weight in target.weights:
+        if weight.path in given and given[weight.path].shape == weight.shape:
+            weight.assign(ops.convert_to_numpy(given[weight.path]))  # a copy: JAX would share the buffer
+
+
 def weights_of(model):
     """Copies of a model's weights by name, `{path: array}`, without the states of random layers.
 

@@ -20,6 +20,7 @@ from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, Progr
 from keras_kd.training.distributed.strategy import is_chief, prepare, scope
 from keras_kd.training.fit import fit
 from keras_kd.training.inputs import batch_schedule, feed, images_on_device, training_data
+from keras_kd.training.without_shortcuts import WithoutShortcuts
 from keras_kd.utils import backend
 
 
@@ -36,7 +37,7 @@ class Trained:
     seconds: float
 
 
-def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
+def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label=None, callbacks=()):
     """Trains a network on the labels alone.
 
     Called again with the same folder it goes on after the last epoch that was saved there.
@@ -45,6 +46,8 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       model: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `Settings`.
+      shortcut_removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`: another network is trained
+        in the place of `model`, which has no shortcuts and gets what is left of it; None trains it as it is.
       folder: of the run: gets `log.txt`, `tensorboard/LABEL/` and `checkpoints/LABEL.*.npz`.
         None writes nothing and goes on from nothing.
       label: what the network is called there; its own name if None.
@@ -61,9 +64,18 @@ def train(model, dataset, settings, *, folder=None, label=None, callbacks=()):
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     data = training_data(dataset, settings)
-    (fed,) = feed([outputs.with_logits(model)], data, settings)
+    network, watchers = _in_place_of(model, shortcut_removal, data, settings)
+    (fed,) = feed([outputs.with_logits(network)], data, settings)
     training = _Training(
-        fed, model, data, settings, folder=folder, label=label, callbacks=callbacks, identity={}
+        fed,
+        network,
+        data,
+        settings,
+        folder=folder,
+        label=label or model.name,
+        callbacks=callbacks,
+        watchers=watchers,
+        identity={},
     )
     return training.run()
 
@@ -78,6 +90,7 @@ def distill(
     alpha=0.9,
     terms=(),
     teacher_logits=None,
+    shortcut_removal=None,
     folder=None,
     label=None,
     callbacks=(),
@@ -89,7 +102,7 @@ def distill(
     Args:
       teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
       student: another; it is trained in place.
-      dataset, settings, folder, label, callbacks: as for `train`.
+      dataset, settings, shortcut_removal, folder, label, callbacks: as for `train`.
       temperature, alpha, terms: as for `keras_kd.Distiller`.
       teacher_logits: what `teacher_cache.cache_logits` returned for this teacher, dataset, augmentation and
         seed: the teacher is not asked again, and epoch e shows view e mod `teacher_logits.views`. None asks
@@ -108,9 +121,10 @@ def distill(
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
     settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
+    network, watchers = _in_place_of(student, shortcut_removal, data, settings, teacher)
     with scope(settings):
         fed_teacher, fed_student = feed(
-            [_asked(teacher, teacher_logits, terms), outputs.with_logits(student)], data, settings
+            [_asked(teacher, teacher_logits, terms), outputs.with_logits(network)], data, settings
         )
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     identity = {
@@ -123,9 +137,29 @@ def distill(
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
     }
     training = _Training(
-        distiller, student, data, settings, folder=folder, label=label, callbacks=callbacks, identity=identity
+        distiller,
+        network,
+        data,
+        settings,
+        folder=folder,
+        label=label or student.name,
+        callbacks=callbacks,
+        watchers=watchers,
+        identity=identity,
     )
     return training.run()
+
+
+def _in_place_of(student, removal, data, settings, teacher=None):
+    """The network that is trained, and the callbacks that bring what is left of it to the student."""
+    if removal is None:
+        return student, []
+    steps = settings.epochs * data.schedule.steps
+    with scope(settings):
+        network = removal.start(student, steps, teacher)
+        if network is student:
+            return student, []
+        return network, [WithoutShortcuts(removal, network, student, data.dataset)]
 
 
 def _asked(teacher, teacher_logits, terms):
@@ -153,14 +187,15 @@ def _for_terms(settings, terms):
 class _Training:
     """One network's training: `model` is `network` itself or a Distiller around it."""
 
-    def __init__(self, model, network, data, settings, *, folder, label, callbacks, identity):
+    def __init__(self, model, network, data, settings, *, folder, label, callbacks, watchers, identity):
         self._model = model
         self._network = network
         self._data = data
         self._settings = settings
         self._folder = None if folder is None else pathlib.Path(folder)
-        self._label = label or network.name
+        self._label = label
         self._callbacks = list(callbacks)
+        self._watchers = watchers
         self._is_chief = is_chief(settings)
         if settings.strategy == "multiworker":
             from keras_kd.training.distributed import loop
@@ -193,7 +228,7 @@ class _Training:
         """Trains on from where the checkpoints say; returns a `Trained`."""
         strategy = prepare(self._settings)
         bar = ProgressBar(self._label)
-        watchers = [*self._observers(), bar] if self._is_chief else []
+        observers = [*self._observers(), bar] if self._is_chief else []
         with contextlib.ExitStack() as stack:
             stack.callback(bar.stop)
             stack.enter_context(strategy.scope())
@@ -206,7 +241,7 @@ class _Training:
                 stack.enter_context(optimizers.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()
             guards = [StopOnDivergence(self._label), LogSettings()]
-            self._fit([*guards, *watchers, *self._callbacks, self._checkpoint])
+            self._fit([*guards, *self._watchers, *observers, *self._callbacks, self._checkpoint])
         return Trained(self._checkpoint.history, self._checkpoint.seconds)
 
     def _compile(self):

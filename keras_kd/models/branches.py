@@ -1,0 +1,140 @@
+"""Branches beside each 3x3 convolution that train with it and fold into it: RepVGG's way without shortcuts.
+
+branched = with_branches(plain)  # train it
+merge_branches(branched, plain)  # plain computes the same, in its own layers
+"""
+
+import numpy as np
+from keras import layers, ops
+
+from keras_kd.models import fading, rebuilding, resnet, weights
+
+
+def with_branches(model, pointwise=False):
+    """A network with an identity and BatchNorm beside each 3x3 convolution that keeps the shape.
+
+    They are added behind the convolution's own BatchNorm, before the ReLU.
+
+    Args:
+      model: a network of `keras_kd.models` without shortcuts.
+      pointwise: whether each 3x3 convolution also gets a 1x1 convolution with BatchNorm beside it.
+
+    Returns:
+      A new `keras.Model` with copies of the weights.
+
+    Raises:
+      ValueError: for a network without such blocks, or whose convolutions have no BatchNorm behind them, into
+        whose bias a branch could fold (pre-activation blocks).
+
+    Source: Ding et al. 2021, arXiv:2101.03697, section 3.2.
+    """
+    norms = {norm: conv for conv, norm in branched_pairs(model).items()}
+    inputs = {}
+
+    def call(layer, *args, **kwargs):
+        if layer.name in norms.values():
+            inputs[layer.name] = args[0]
+        found = layer(*args, **kwargs)
+        if layer.name not in norms:
+            return found
+        conv = norms[layer.name]
+        return layers.Add(name=f"{conv}_sum")([found, *_branches(inputs[conv], found, conv, pointwise)])
+
+    return rebuilding.rebuild(model, call)
+
+
+def _branches(x, main, conv, pointwise):
+    stride = -(-x.shape[1] // main.shape[1])
+    found = []
+    if x.shape[1:] == main.shape[1:]:
+        found.append(resnet.batch_norm(x, f"{conv}_identity_bn"))
+    if pointwise:
+        beside = resnet.convolution(x, main.shape[-1], 1, stride, f"{conv}_pointwise")
+        found.append(resnet.batch_norm(beside, f"{conv}_pointwise_bn"))
+    return found
+
+
+def branched_pairs(model):
+    """`{3x3 convolution: the BatchNorm behind it}`, names of the layers that get branches."""
+    blocks = fading.plain_blocks(model)
+    if not all(block.activated for block in blocks):
+        raise ValueError(
+            f"branches cannot be merged in {model.name!r}: in pre-activation blocks no BatchNorm follows the "
+            f"second convolution, so a plain network has no bias to merge them into. Take cifar_resnet or "
+            f"imagenet_resnet, or another way to remove shortcuts"
+        )
+    names = {layer.name for layer in model.layers}
+    pairs = {}
+    for block in blocks:
+        for number in (1, 2, 3):
+            conv, norm = f"{block.name}_conv{number}", f"{block.name}_bn{number}"
+            if conv in names and model.get_layer(conv).kernel.shape[:2] == (3, 3):
+                pairs[conv] = norm
+    return pairs
+
+
+def merge_branches(branched, plain):
+    """Folds the branches of a network into the convolutions and BatchNorms of its plain twin.
+
+    The kernel becomes the sum of all that the branches do, BatchNorm's scales included; its BatchNorm then
+    only adds the bias.
+
+    Args:
+      branched: of `with_branches(plain)`, trained.
+      plain: gets the weights.
+
+    Source: Ding et al. 2021, arXiv:2101.03697, section 3.3.
+    """
+    weights.copy_common(branched, plain)
+    names = {layer.name for layer in branched.layers}
+    for conv, norm in branched_pairs(plain).items():
+        beside = [name for name in (f"{conv}_identity_bn", f"{conv}_pointwise_bn") if name in names]
+        if beside:
+            kernel, bias = _merged(branched, conv, norm, beside)
+            plain.get_layer(conv).kernel.assign(kernel)
+            _only_add(plain.get_layer(norm), bias)
+
+
+def _merged(network, conv, norm, beside):
+    """Kernel and bias of all branches together, float64."""
+    layer = network.get_layer(conv)
+    kernel = _values(layer.kernel)
+    scale, bias = _scale_and_shift(network.get_layer(norm))
+    merged = kernel * scale
+    for name in beside:
+        factor, shift = _scale_and_shift(network.get_layer(name))
+        if name.endswith("_identity_bn"):
+            merged[1, 1] += np.diag(factor)
+        else:
+            merged[_tap(layer)] += _values(network.get_layer(f"{conv}_pointwise").kernel)[0, 0] * factor
+        bias = bias + shift
+    return merged, bias
+
+
+def _tap(layer):
+    """Which tap of a 3x3 kernel a 1x1 convolution of the same stride reads.
+
+    "same" pads by one before the image, but by none where a stride of 2 meets an even size.
+    """
+    return tuple(
+        0 if stride > 1 and size % 2 == 0 else 1
+        for stride, size in zip(layer.strides, layer.input.shape[1:3], strict=True)
+    )
+
+
+def _scale_and_shift(norm):
+    """What BatchNorm multiplies a channel by in inference, and adds to it, float64."""
+    mean, variance = _values(norm.moving_mean), _values(norm.moving_variance)
+    scale = _values(norm.gamma) / np.sqrt(variance + norm.epsilon)
+    return scale, _values(norm.beta) - mean * scale
+
+
+def _only_add(norm, bias):
+    norm.moving_mean.assign(np.zeros_like(bias))
+    norm.moving_variance.assign(np.ones_like(bias))
+    norm.gamma.assign(np.full_like(bias, np.sqrt(1 + norm.epsilon)))
+    norm.beta.assign(bias)
+
+
+def _values(weight):
+    return ops.convert_to_numpy(weight).astype(np.float64)

@@ -1,0 +1,60 @@
+"""What a network in training would be without its shortcuts, epoch by epoch."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.data import augmentation
+from keras_kd.models import outputs
+from keras_kd.utils import backend
+
+GATE = "gate"
+
+# Validation accuracy of the network that would be left now.
+ACCURACY = "val_accuracy_without_shortcuts"
+
+
+class WithoutShortcuts(keras.callbacks.Callback):
+    """Writes what is left of a network into the student after each epoch, and logs how good that is.
+
+    Stands before the callbacks that read logs or the student's weights. Where the network has a gate, it adds
+    to the logs `gate`, how much of the shortcuts is left, and `val_accuracy_without_shortcuts`.
+
+    Args:
+      removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`.
+      network: what is trained, of `removal.start`.
+      student: gets what is left.
+      dataset: a `keras_kd.data.Dataset`.
+      batch_size: validation examples at a time, at the most.
+    """
+
+    def __init__(self, removal, network, student, dataset, batch_size=256):
+        super().__init__()
+        self._removal, self._network, self._student = removal, network, student
+        self._dataset = dataset
+        self._batch_size = batch_size
+        scores = outputs.with_logits(student)
+        self._variables = (scores.trainable_variables, scores.non_trainable_variables)
+        self._forward = backend.compile_function(
+            lambda state, images: scores.stateless_call(*state, images, training=False)[0]
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._removal.finish(self._network, self._student)
+        if self._removal.changes_function:
+            logs[GATE] = self._removal.gate(self._network)
+            logs[ACCURACY] = self._accuracy() if logs[GATE] else logs["val_accuracy"]
+
+    def on_train_end(self, logs=None):
+        self._removal.finish(self._network, self._student)  # also where every epoch was trained before
+
+    def _accuracy(self):
+        split = self._dataset.validation
+        state = [[ops.convert_to_tensor(variable) for variable in each] for each in self._variables]
+        parts = np.array_split(split.images, -(-len(split.images) // self._batch_size))
+        classes = [self._classes(state, part) for part in parts]
+        return float(np.mean(np.concatenate(classes) == split.labels))
+
+    def _classes(self, state, images):
+        images = augmentation.normalise(images, self._dataset.mean, self._dataset.std)
+        return ops.convert_to_numpy(self._forward(state, images)).argmax(axis=1)

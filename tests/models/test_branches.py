@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_kd
+from keras_kd.models import branches, weights
+from tests.support.networks import shaken
+
+
+def cifar(size, **options):
+    return keras_kd.cifar_resnet(14, (size, size, 3), 4, width=4, shortcuts=False, **options)
+
+
+def bottleneck(size):
+    return keras_kd.imagenet_resnet(50, (size, size, 3), 4, width=2, shortcuts=False, stem="cifar")
+
+
+def answers(network, size):
+    images = np.random.default_rng(0).normal(size=(4, size, size, 3)).astype("float32")
+    return ops.convert_to_numpy(network(images, training=False))
+
+
+@pytest.mark.parametrize("size", [8, 9, 11])
+@pytest.mark.parametrize("pointwise", [False, True])
+def test_the_plain_network_computes_what_the_branches_did(size, pointwise):
+    plain = cifar(size)
+    before = [(weight.path, weight.shape) for weight in plain.weights]
+    branched = shaken(branches.with_branches(plain, pointwise))
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, size), answers(branched, size), rtol=1e-4, atol=1e-4)
+    assert [(weight.path, weight.shape) for weight in plain.weights] == before
+    assert weights.structure(plain) == weights.structure(cifar(size))
+
+
+def test_bottlenecks_have_branches_beside_their_3x3_convolutions():
+    plain = bottleneck(8)
+    branched = shaken(branches.with_branches(plain))
+    beside = {layer.name for layer in branched.layers if layer.name.endswith("_identity_bn")}
+    assert "stage1_block1_conv2_identity_bn" in beside
+    assert not any("conv1" in name or "conv3" in name for name in beside)
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, 8), answers(branched, 8), rtol=1e-4, atol=1e-4)
+
+
+def test_one_branched_convolution_is_the_sum_of_its_parts(rng):
+    """Against NumPy, in float64: convolution by its definition, BatchNorm in inference."""
+    plain = cifar(8)
+    branched = shaken(branches.with_branches(plain, pointwise=True))
+    taps = ("stage1_block1_conv1", "stage1_block1_conv1_sum")
+    x = rng.normal(size=(2, 8, 8, 4))
+
+    def value(name, part):
+        return ops.convert_to_numpy(getattr(branched.get_layer(name), part)).astype(np.float64)
+
+    def normed(z, name):
+        norm = branched.get_layer(name)
+        spread = np.sqrt(value(name, "moving_variance") + norm.epsilon)
+        return value(name, "gamma") * (z - value(name, "moving_mean")) / spread + value(name, "beta")
+
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    kernel = value(taps[0], "kernel")
+    main = sum(padded[:, i : i + 8, j : j + 8] @ kernel[i, j] for i in range(3) for j in range(3))
+    expected = normed(main, "stage1_block1_bn1") + normed(x, "stage1_block1_conv1_identity_bn")
+    pointwise = value("stage1_block1_conv1_pointwise", "kernel")[0, 0]
+    expected += normed(x @ pointwise, "stage1_block1_conv1_pointwise_bn")
+    branches.merge_branches(branched, plain)
+    merged = ops.convert_to_numpy(plain.get_layer(taps[0])(x.astype("float32")))
+    found = ops.convert_to_numpy(plain.get_layer("stage1_block1_bn1")(merged, training=False))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_preactivation_blocks_are_refused():
+    with pytest.raises(ValueError, match="cannot be merged in .*pre-activation.*Take cifar_resnet"):
+        branches.with_branches(keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=False))

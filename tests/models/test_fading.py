@@ -1,0 +1,109 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_kd
+from keras_kd.models import fading, weights
+from tests.support.networks import shaken
+
+SHAPE = (8, 8, 3)
+
+
+def cifar(shortcuts):
+    return keras_kd.cifar_resnet(14, SHAPE, 4, width=4, shortcuts=shortcuts)
+
+
+def bottleneck(shortcuts):
+    return keras_kd.imagenet_resnet(
+        50, SHAPE, 4, width=2, shortcuts=shortcuts, projection="pad", stem="cifar"
+    )
+
+
+def wide(shortcuts):
+    return keras_kd.wide_resnet(10, 1, SHAPE, 4, shortcuts=shortcuts)
+
+
+def images(rows=4):
+    return np.random.default_rng(0).normal(size=(rows, *SHAPE)).astype("float32")
+
+
+def answers(network):
+    return ops.convert_to_numpy(network(images(), training=False))
+
+
+@pytest.mark.parametrize("build", [cifar, bottleneck])
+def test_open_gates_are_the_residual_network_and_closed_ones_the_plain_one(build):
+    plain = shaken(build(False))
+    residual = build(True)
+    weights.copy_weights(plain, residual)
+    count = len(fading.plain_blocks(plain))
+    faded = fading.with_fading_shortcuts(plain, [(1, 1)] * count)
+    np.testing.assert_allclose(answers(faded), answers(residual), atol=1e-4)
+    for shortcut in fading.fading_shortcuts(faded):
+        shortcut.step.assign(1)
+    np.testing.assert_allclose(answers(faded), answers(plain), atol=1e-4)
+
+
+@pytest.mark.parametrize("build", [cifar, bottleneck, wide])
+def test_what_is_left_is_the_plain_network_weight_for_weight(build):
+    plain = shaken(build(False))
+    spans = [(0, 0)] * len(fading.plain_blocks(plain))
+    left = fading.remove_shortcuts(fading.with_fading_shortcuts(plain, spans))
+    assert [weight.path for weight in left.weights] == [weight.path for weight in plain.weights]
+    assert weights.structure(left) == weights.structure(plain)
+    assert weights.digest(left) == weights.digest(plain)
+    np.testing.assert_allclose(answers(left), answers(plain), atol=1e-5)
+
+
+def test_the_shortcuts_of_a_residual_network_are_removed_with_their_projections():
+    residual = shaken(keras_kd.imagenet_resnet(18, SHAPE, 4, width=4, stem="cifar"))
+    plain = keras_kd.imagenet_resnet(18, SHAPE, 4, width=4, stem="cifar", shortcuts=False)
+    left = fading.remove_shortcuts(residual, name=plain.name)
+    weights.copy_common(residual, plain)
+    assert weights.structure(left) == weights.structure(plain)
+    np.testing.assert_allclose(answers(left), answers(plain), atol=1e-5)
+
+
+@pytest.mark.parametrize("curve", fading.CURVES)
+def test_a_gate_follows_its_curve_and_counts_training_alone(curve):
+    shortcut = fading.FadingShortcut(2, 6, curve)
+    skip, branch = np.full((2, 4, 4, 3), 3.0, "float32"), np.ones((2, 4, 4, 3), "float32")
+    found = []
+    for _ in range(8):
+        shortcut([skip, branch], training=False)
+        found.append(float(np.mean(shortcut([skip, branch], training=True))))
+    done = np.clip((np.arange(8) - 2) / 4, 0, 1)
+    gates = 1 - done if curve == "linear" else (1 + np.cos(np.pi * done)) / 2
+    np.testing.assert_allclose(found, 1 + 3 * gates, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_a_skip_is_subsampled_and_gets_zero_channels(size, rng):
+    skip = rng.normal(size=(2, size, size, 3)).astype("float32")
+    half = -(-size // 2)
+    branch = rng.normal(size=(2, half, half, 5)).astype("float32")
+    found = ops.convert_to_numpy(fading.FadingShortcut(9, 9)([skip, branch]))
+    expected = branch.copy()
+    expected[..., :3] += skip[:, ::2, ::2]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_fading_network_is_saved_with_its_gates(tmp_path):
+    plain = cifar(False)
+    faded = fading.with_fading_shortcuts(plain, [(0, 10)] * 6)
+    faded(images(), training=True)
+    faded.save(tmp_path / "faded.keras")
+    read = keras.saving.load_model(tmp_path / "faded.keras")
+    assert [int(each.step) for each in fading.fading_shortcuts(read)] == [1] * 6
+    np.testing.assert_array_equal(answers(read), answers(faded))
+
+
+def test_what_has_no_blocks_is_refused():
+    with pytest.raises(ValueError, match="no shortcut to lose.*shortcuts=False"):
+        fading.with_fading_shortcuts(cifar(True), [])
+    flat = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    with pytest.raises(ValueError, match="no blocks of keras_kd.models"):
+        fading.remove_shortcuts(flat)
+    with pytest.raises(ValueError, match="before it closes. Received: first=3, last=2"):
+        fading.FadingShortcut(3, 2)

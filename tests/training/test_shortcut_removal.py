@@ -1,0 +1,152 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from keras_kd.data import datasets
+from keras_kd.distillation import shortcut_removal
+from keras_kd.models import fading, weights
+from keras_kd.training import Settings, evaluation, trainer
+from tests.support.networks import same, weights_of
+
+SETTINGS = Settings(epochs=3, batch_size=24, warmup_fraction=0.0, precision="float32")
+
+
+@pytest.fixture
+def dataset(npz):
+    return datasets.load(npz)
+
+
+def network(seed, shortcuts):
+    keras.utils.set_random_seed(seed)
+    return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, shortcuts=shortcuts)
+
+
+REMOVALS = ["none", "fade:fade_end=0.7", "layerwise", "merge", "merge:merge_pointwise=True"]
+
+
+@pytest.mark.parametrize("spec", REMOVALS)
+def test_the_student_is_what_is_left(dataset, spec):
+    teacher, student = network(1, True), network(2, False)
+    before, structure = weights_of(teacher), weights.structure(student)
+    trained = trainer.distill(
+        teacher, student, dataset, SETTINGS, shortcut_removal=shortcut_removal.parse_spec(spec)
+    )
+    assert same(weights_of(teacher), before)
+    assert weights.structure(student) == structure
+    found = evaluation.evaluate(student, dataset, "validation")["accuracy"]
+    assert found == pytest.approx(trained.history["val_accuracy"][-1])
+
+
+def test_none_is_a_training_without_any(dataset):
+    students = [network(2, False), network(2, False)]
+    for student, removal in zip(students, (None, shortcut_removal.NoRemoval()), strict=True):
+        trainer.train(student, dataset, SETTINGS, shortcut_removal=removal)
+    assert same(*map(weights_of, students))
+
+
+def test_the_logs_tell_the_gate_and_what_would_be_left(dataset):
+    student = network(2, False)
+    fade = shortcut_removal.make("fade", fade_end=0.7, fade_curve="linear")
+    history = trainer.train(student, dataset, SETTINGS, shortcut_removal=fade).history
+    steps = 72 // 24 * 3
+    done = np.array([3, 6, 9]) / round(0.7 * steps)
+    np.testing.assert_allclose(history["gate"], np.maximum(1 - done, 0), atol=1e-6)
+    accuracies = history["val_accuracy_without_shortcuts"]
+    assert accuracies[-1] == history["val_accuracy"][-1]
+
+
+def test_with_an_open_gate_it_trains_like_the_residual_twin(dataset):
+    plain, residual = network(2, False), network(2, True)
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    late = shortcut_removal.make("fade", fade_start=1.0, fade_end=1.0)
+    trainer.train(plain, dataset, settings, shortcut_removal=late)
+    trainer.train(residual, dataset, settings)
+    found = weights.weights_of(plain)
+    for path, value in weights.weights_of(residual).items():
+        np.testing.assert_allclose(found[path], value, rtol=1e-3, atol=1e-5, err_msg=path)
+
+
+def test_layerwise_begins_with_the_teachers_weights(dataset):
+    teacher, student = network(1, True), network(2, False)
+    removal = shortcut_removal.make("layerwise")
+    started = removal.start(student, 9, teacher)
+    found, given = weights.weights_of(started), weights.weights_of(teacher)
+    assert all(np.array_equal(found[path], value) for path, value in given.items())
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    fading.fading_shortcuts(started)[0].step.assign(-1)  # the first shortcut is cut at once
+    np.testing.assert_allclose(started(images), teacher(images), atol=1e-4)
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ends the training before an epoch; None: never."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("spec", ["fade:fade_end=0.7", "merge"])
+def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
+    def trained(folder, stop_at=None):
+        student = network(2, False)
+        removal = shortcut_removal.parse_spec(spec)
+        options = {"shortcut_removal": removal, "folder": folder, "callbacks": [StopAt(stop_at)]}
+        trainer.distill(network(1, True), student, dataset, SETTINGS, **options)
+        return weights_of(student)
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", stop_at=2)
+    assert same(trained(tmp_path / "cut"), whole)
+    assert same(trained(tmp_path / "cut"), whole)  # where nothing is left to train
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("fade:fade_start=0.8:fade_end=0.2", "fade_end must not lie before fade_start"),
+        ("fade:fade_end=1.5", r"fade_end must lie in \[0, 1\]"),
+        ("fade:fade_curve=sine", "fade_curve must be one of"),
+        ("fade:fade_order=last_first", "fade_order must be one of"),
+        ("fade:merge_pointwise=True", "has no option 'merge_pointwise': it has fade_start"),
+        ("fad", "unknown shortcut_removal 'fad': did you mean 'fade'"),
+        ("fade:0.5", "NAME:OPTION=VALUE"),
+        ("none:fade_end=0.5", "has no option 'fade_end': it has none"),
+    ],
+)
+def test_wrong_specs_are_named(spec, message):
+    with pytest.raises(ValueError, match=message):
+        shortcut_removal.parse_spec(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", ["none", "fade", "fade:fade_end=0.6:fade_order=input_first", "merge:merge_pointwise=True"]
+)
+def test_a_spec_round_trips(spec):
+    assert shortcut_removal.format_spec(shortcut_removal.parse_spec(spec)) == spec
+
+
+def test_blocks_fade_one_after_the_other_from_the_input():
+    removal = shortcut_removal.make("fade", fade_start=0.1, fade_end=0.7, fade_order="input_first")
+    assert removal.spans(3, 100) == [(10, 30), (30, 50), (50, 70)]
+    assert shortcut_removal.make("layerwise", fade_end=0.8).spans(3, 100) == [(0, 0), (40, 40), (80, 80)]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        (lambda: None, "starts from a residual teacher. Received: teacher=None"),
+        (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=8), "differ in .*conv"),
+        (lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4), "needs a teacher with the student's blocks"),
+    ],
+)
+def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):
+    with pytest.raises(ValueError, match=message):
+        shortcut_removal.make("layerwise").start(network(2, False), 9, teacher())
