@@ -68,6 +68,7 @@ def whole(low, high, about=""):
 
 SHARE = Range(0, 1)
 SEED = whole(0, 2**31 - 1)
+SEED_OF_DRAWS = whole(0, 2**32 - 1)  # a seed that NumPy made of several
 
 # Of a training.
 EPOCHS = whole(1, 1_000_000)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from keras_kd import analysis
 from keras_kd.analysis import inputs
 from keras_kd.data import datasets
+from keras_kd.utils import limits
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import mlp
 
@@ -51,3 +53,11 @@ def test_draws_differ_between_seeds_of_a_study():
     groups = [inputs.NetworkGroup("g", {}, {}, seed) for seed in (0, 1)]
     assert groups[0].seed_of_draws(5) != groups[1].seed_of_draws(5)
     assert groups[0].seed_of_draws(5) == np.random.SeedSequence([5, 0]).generate_state(1)[0]
+
+
+@pytest.mark.parametrize("config", [analysis.landscape.LandscapeConfig, analysis.reuse.ReuseConfig])
+def test_every_seed_of_draws_is_one_that_analyses_take(config):
+    """Half of them are above the seeds that a person may give."""
+    seeds = [inputs.NetworkGroup("g", {}, {}, seed).seed_of_draws(0) for seed in range(20)]
+    assert max(seeds) > limits.SEED.high
+    assert [config(seed=seed).seed for seed in seeds] == seeds

@@ -71,7 +71,7 @@ RANGES = {
     "hessian_steps": limits.HESSIAN_STEPS,
     "eigenvalues": limits.EIGENVALUES,
     "trace_samples": limits.TRACE_SAMPLES,
-    "seed": limits.SEED,
+    "seed": limits.SEED_OF_DRAWS,
 }
 
 

@@ -55,7 +55,7 @@ RANGES = {
     "most": limits.SILENCED,
     "probe_examples": limits.EXAMPLES,
     "batch_size": limits.REUSE_BATCH,
-    "seed": limits.SEED,
+    "seed": limits.SEED_OF_DRAWS,
 }
 
 
