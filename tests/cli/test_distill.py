@@ -12,23 +12,31 @@ from keras_kd.data import tfds
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call as script
 from tests.support.processes import ROOT, error_line
+from tests.support.runs import DISTILL, EPOCHS, SEED, SIZES, finished_run
 
 FILES = ROOT / "tests" / "support" / "files"
 
 SMALL = ("--epochs=1", "--batch_size=24", "--strategy=none")
-NETWORKS = ("--teacher_depth=8", "--teacher_width=4", "--student_depth=8", "--student_width=4")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder in which the main job has run once on a small .npz."""
-    cwd = tmp_path_factory.mktemp("work")
-    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
-    status, output, errors = script(
-        "distill", "--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, cwd=cwd
-    )
+    """A folder in which the main job has run on a small .npz, and what it printed."""
+    return finished_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def repeated(finished):
+    """The run was repeated by its flagfile, in a folder of the same last name; its export before."""
+    cwd, _ = finished
+    before = (cwd / SERVED).read_bytes()
+    flags = ("--flagfile=runs/first/flags.cfg", "--out=elsewhere/first")
+    status, output, errors = script("distill", *flags, cwd=cwd)
     assert status == 0, errors
-    return cwd, output
+    return output, before
+
+
+SERVED = "runs/first/saved_model/saved_model.pb"
 
 
 def test_the_main_job_prints_one_table_and_its_paths(finished):
@@ -59,9 +67,10 @@ def test_the_run_folder_is_whole(finished):
     }
     assert {path.name for path in run.iterdir()} == names | {"curves.png", ".lock"}
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert len((run / "log.txt").read_text().splitlines()) == 3
+    assert len((run / "log.txt").read_text().splitlines()) == 3 * EPOCHS
     labels = {"teacher", "student_alone", "student_distilled"}
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {f"{label}.1.npz" for label in labels}
+    kept = {path.name for path in (run / "checkpoints").iterdir()}
+    assert kept == {f"{label}.{place}.npz" for label in labels for place in (0, 1)}
     assert (run / "saved_model" / "saved_model.pb").is_file()
 
 
@@ -80,22 +89,28 @@ def test_the_result_says_every_number_of_the_summary(finished):
     assert result["export"]["same_class"] == 1
     assert result["dataset"]["examples"] == {"train": 72, "validation": 8, "test": 24}
     assert len(result["dataset"]["fingerprint"]) == 16
-    assert result["settings"]["epochs"] == 1
+    assert result["settings"]["epochs"] == EPOCHS
     assert result["versions"]["keras"] == keras.__version__
-    assert (result["temperature"], result["seed"]) == (4.0, 0)
+    assert (result["temperature"], result["seed"]) == (4.0, SEED)
 
 
-def test_the_flagfile_repeats_the_run(finished):
+def test_the_flagfile_repeats_the_run(finished, repeated):
     cwd, _ = finished
-    status, _, errors = script("distill", "--flagfile=runs/first/flags.cfg", "--out=runs/again", cwd=cwd)
-    assert status == 0, errors
     first, again = (
-        json.loads((cwd / "runs" / name / "result.json").read_text()) for name in ("first", "again")
+        json.loads((cwd / folder / "first" / "result.json").read_text()) for folder in ("runs", "elsewhere")
     )
     assert first["settings"] == again["settings"]
     for label, row in first["networks"].items():
         assert again["networks"][label]["accuracy"] == row["accuracy"]
         assert again["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
+
+
+def test_runs_of_one_name_in_two_folders_do_not_meet(finished, repeated):
+    cwd, _ = finished
+    output, before = repeated
+    assert "elsewhere/first/saved_model" in output
+    assert (cwd / "elsewhere" / "first" / "saved_model" / "saved_model.pb").is_file()
+    assert (cwd / SERVED).read_bytes() == before
 
 
 def test_a_trained_network_is_a_teacher(finished):
@@ -104,13 +119,13 @@ def test_a_trained_network_is_a_teacher(finished):
         "train",
         "--dataset=tiny.npz",
         "--out=runs/teacher",
-        "--student_depth=14",
+        "--student_depth=8",
         "--student_width=4",
         *SMALL,
         cwd=cwd,
     )
     assert status == 0, errors
-    assert re.search(r"resnet14 +│ +[\d.]+%", output)
+    assert re.search(r"resnet8 +│ +[\d.]+%", output)
     status, output, errors = script(
         "distill",
         "--dataset=tiny.npz",
@@ -119,7 +134,7 @@ def test_a_trained_network_is_a_teacher(finished):
         "--student_shortcuts=1,0,0",
         "--baseline",
         *SMALL,
-        *NETWORKS,
+        *SIZES,
         cwd=cwd,
     )
     assert status == 0, errors
@@ -138,9 +153,7 @@ def test_a_finished_run_shows_its_table_again(finished):
     cwd, output = finished
     run = cwd / "runs" / "first"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    status, again, errors = script(
-        "distill", "--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, cwd=cwd
-    )
+    status, again, errors = script("distill", *DISTILL, cwd=cwd)
     assert status == 0, errors
     assert again.splitlines()[0] == "runs/first is finished, this is its result (--overwrite starts anew)"
     table = output[output.index("On test") :]
@@ -150,11 +163,11 @@ def test_a_finished_run_shows_its_table_again(finished):
 
 def test_other_flags_on_the_same_folder_are_refused_by_name(finished):
     cwd, _ = finished
-    again = ("--dataset=tiny.npz", "--out=runs/first", *SMALL, *NETWORKS, "--seed=3", "--alpha=0.5")
+    again = (*DISTILL, "--seed=3", "--alpha=0.5")
     before = (cwd / "runs" / "first" / "result.json").read_bytes()
     status, _, errors = script("distill", *again, cwd=cwd)
     assert status == 1
-    assert "--alpha was 0.9 and is 0.5; --seed was 0 and is 3" in error_line(errors)
+    assert f"--alpha was 0.9 and is 0.5; --seed was {SEED} and is 3" in error_line(errors)
     assert "--overwrite" in error_line(errors)
     assert (cwd / "runs" / "first" / "result.json").read_bytes() == before
 
@@ -176,23 +189,10 @@ def test_overwriting_starts_anew(finished):
     assert not (cwd / "runs" / "copy" / "student.keras").exists()
 
 
-def test_runs_of_one_name_in_two_folders_do_not_meet(finished):
-    cwd, _ = finished
-    served = cwd / "runs" / "first" / "saved_model" / "saved_model.pb"
-    before = served.read_bytes()
-    status, output, errors = script(
-        "distill", "--dataset=tiny.npz", "--out=elsewhere/first", *SMALL, *NETWORKS, cwd=cwd
-    )
-    assert status == 0, errors
-    assert "elsewhere/first/saved_model" in output
-    assert (cwd / "elsewhere" / "first" / "saved_model" / "saved_model.pb").is_file()
-    assert served.read_bytes() == before
-
-
 @pytest.mark.slow
 def test_exports_in_one_folder_are_named_by_the_paths_of_their_runs(finished):
     cwd, _ = finished
-    there = ("--dataset=tiny.npz", "--saved_models=served", *SMALL, *NETWORKS)
+    there = ("--dataset=tiny.npz", "--saved_models=served", *SMALL, *SIZES)
     for out in ("a/run", "b/run"):
         status, output, errors = script("distill", *there, f"--out={out}", cwd=cwd)
         assert status == 0, errors
@@ -240,9 +240,7 @@ def test_a_run_of_flags_with_older_names_is_known_again(finished):
     shutil.copytree(cwd / "runs" / "first", cwd / "runs" / "older")
     flagfile = cwd / "runs" / "older" / "flags.cfg"
     flagfile.write_text(flagfile.read_text().replace("--alpha_epochs", "--mentor_epochs"))
-    status, again, errors = script(
-        "distill", "--dataset=tiny.npz", "--out=runs/older", *SMALL, *NETWORKS, cwd=cwd
-    )
+    status, again, errors = script("distill", *DISTILL, "--out=runs/older", cwd=cwd)
     assert status == 0, errors
     assert output[output.index("On test") : output.index("run  ")] in again
 
@@ -307,7 +305,7 @@ def listing(folder):
 def test_bad_flags_end_in_one_line_and_write_nothing(bad_files, case):
     bad, message = BAD_FLAGS[case]
     before = listing(bad_files)
-    flags = ["--dataset=tiny.npz", "--out=run", *SMALL, *NETWORKS, *bad]
+    flags = ["--dataset=tiny.npz", "--out=run", *SMALL, *SIZES, *bad]
     status, _, errors = script("distill", *flags, cwd=bad_files)
     assert status == 1
     assert re.search(message, error_line(errors)), errors
@@ -316,7 +314,7 @@ def test_bad_flags_end_in_one_line_and_write_nothing(bad_files, case):
 
 def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monkeypatch):
     monkeypatch.setattr(tfds, "_answers", lambda host, port: False)
-    flags = ["--dataset=mnist", "--data_dir=data", "--out=run", *SMALL, *NETWORKS]
+    flags = ["--dataset=mnist", "--data_dir=data", "--out=run", *SMALL, *SIZES]
     status, _, errors = script("distill", *flags, cwd=bad_files)
     assert status == 1
     assert "cannot be downloaded from here" in error_line(errors)

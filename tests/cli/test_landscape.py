@@ -5,16 +5,15 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_kd.analysis import landscape
 from keras_kd.cli import landscape as command
-from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 from tests.support.processes import error_line
+from tests.support.runs import SEED, finished_run
 
 SMALL = ("--steps=3", "--hessian_steps=1", "--eigenvalues=1", "--trace_samples=2", "--examples=24")
 
@@ -26,12 +25,7 @@ def script(*arguments, cwd):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder in which the main job and this command have run; `(cwd, output)`."""
-    cwd = tmp_path_factory.mktemp("work")
-    np.savez(cwd / "tiny.npz", **tiny_arrays(np.random.default_rng(0)))
-    sizes = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
-    recipe = ("--epochs=3", "--batch_size=24", "--strategy=none", "--seed=2")
-    status, _, errors = call("distill", "--dataset=tiny.npz", "--out=runs/first", *recipe, *sizes, cwd=cwd)
-    assert status == 0, errors
+    cwd, _ = finished_run(tmp_path_factory)
     status, output, errors = script(cwd=cwd)
     assert status == 0, errors
     return cwd, output
@@ -61,7 +55,7 @@ def test_every_array_is_stored(finished):
     assert names >= set(kinds)
     result = json.loads((cwd / "runs" / "first" / "landscape" / "result.json").read_text())
     (group,) = result["groups"]
-    assert (group["seed"], result["dataset"]) == (2, "tiny.npz")
+    assert (group["seed"], result["dataset"]) == (SEED, "tiny.npz")
     assert [plane["kind"] for plane in group["planes"]] == ["around"] * 3 + ["through"] * 2 + ["way"] * 3
 
 
@@ -82,7 +76,7 @@ def test_finished_work_is_not_done_again(finished):
         (["--steps=5"], "was begun with other flags: --steps was 3 and is 5"),
         (["--hessian_steps=2", "--out=x"], "hessian_steps must be odd, so that the centre"),
         (["--run=runs/none"], "runs/none holds no finished run of train, distill or study"),
-        (["--run="], "--run must name the folder of a run"),
+        (["--run="], "run is empty: give it a value"),
         (["--examples=2", "--out=x"], "--examples must be 0, or at least 8. Received: --examples=2"),
         (["--depths=20"], "depths and seeds choose among the networks of a study"),
         (["--out=runs/first", "--overwrite"], "runs/first holds the run that is analyzed"),
