@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_kd.distillation import compatibility
+from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.terms import named_terms
 from keras_kd.losses import (
     BatchMean,
@@ -18,8 +19,10 @@ from keras_kd.losses import (
     label_loss,
     replica_share,
     soft_targets_for,
+    weigh_replicas,
 )
-from keras_kd.models import graph, outputs
+from keras_kd.models import outputs
+from keras_kd.utils import strategies
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -73,7 +76,9 @@ class Distiller(keras.Model):
     """
 
     def __init__(self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), name="distiller"):
-        super().__init__(name=name, dtype=_training_policy(student), autocast=False)
+        super().__init__(name=name, dtype=training_policy(student), autocast=False)
+        if keras.backend.backend() == "tensorflow":
+            strategies.check_only(self.distribute_strategy)
         self.soft_targets = SoftTargets(temperature)
         self.alpha = alpha if isinstance(alpha, Schedule) else check_alpha(alpha)
         self.teacher = teacher
@@ -85,8 +90,8 @@ class Distiller(keras.Model):
             compatibility.check_pair(teacher, student, independent=True)
         for term in self.terms.values():
             term.check(teacher, student)
-        self._ask_teacher = teacher and _Forward(teacher, [t.teacher_layer for t in self.terms.values()])
-        self._ask_student = _Forward(student, [t.student_layer for t in self.terms.values()])
+        self._ask_teacher = teacher and Forward(teacher, [t.teacher_layer for t in self.terms.values()])
+        self._ask_student = Forward(student, [t.student_layer for t in self.terms.values()])
         self._means = {
             name: keras.metrics.Mean(name=name)
             for name in ("hard_loss", "soft_loss", *self.terms, "agreement")
@@ -185,7 +190,7 @@ class Distiller(keras.Model):
         share = replica_share()
         # Before the teacher is called: what it adds as a loss of its own is not the student's.
         regularisers = [ops.sum(loss) * share for loss in self.losses]
-        labels, given = _split(y)
+        labels, given = split_labels(y)
         if self.teacher is None and given is None:
             raise ValueError(
                 'without a teacher its logits must come with the labels, as {"labels": ..., '
@@ -193,8 +198,8 @@ class Distiller(keras.Model):
             )
         asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
         answer = self._ask_teacher(x, False) if asks else given
-        teacher = keras.tree.map_structure(ops.stop_gradient, _outputs(answer))
-        student = _outputs(y_pred)
+        teacher = keras.tree.map_structure(ops.stop_gradient, as_outputs(answer))
+        student = as_outputs(y_pred)
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
         self.soft_targets.check_outputs(student["logits"].shape[-1])
 
@@ -209,6 +214,10 @@ class Distiller(keras.Model):
             loss += (1 - alpha) * parts["hard_loss"]
         for name, term in self.terms.items():
             loss += term.weight * parts[name]
+        if training and self._reduce.reduction != "sum":
+            rows = ops.shape(student["logits"])[0]
+            is_weighted = self._reduce.reduction == "mean_with_sample_weight" and sample_weight is not None
+            loss = weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
         return sum(regularisers, loss)
 
     def _reduced_terms(self, y, teacher, student, sample_weight):
@@ -229,7 +238,19 @@ class Distiller(keras.Model):
         self._means["agreement"].update_state(same_class)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, _split(y)[0], _outputs(y_pred)["logits"], sample_weight)
+        return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)
+
+    def fit(self, *args, **kwargs):
+        """Trains the student: see `keras.Model.fit`."""
+        try:
+            return super().fit(*args, **kwargs)
+        except ValueError as error:
+            if "`class_weight` is only supported" not in str(error):
+                raise
+            raise ValueError(
+                "class_weight cannot be used where the labels bring the teacher's logits along: give "
+                "sample_weight instead, for each example the weight of its class"
+            ) from error
 
     def predict(self, x, *args, **kwargs):
         """The student's logits: see `keras.Model.predict`."""
@@ -273,38 +294,3 @@ class Distiller(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
-
-
-class _Forward:
-    """Asks a model for its logits and the outputs of some layers in one pass.
-
-    Not a Keras object, so that the model's layers are not tracked twice.
-    """
-
-    def __init__(self, model, names):
-        layer_names = sorted(set(names) - {"logits"})
-        self._model = outputs.with_logits(model, independent=True)
-        if layer_names:
-            taps = graph.feature_extractor(model, layer_names).output
-            self._model = keras.Model(graph.inputs_of(model), taps | {"logits": self._model.outputs[0]})
-
-    def __call__(self, inputs, training):
-        return self._model(inputs, training=training)
-
-
-def _outputs(output):
-    return output if isinstance(output, dict) else {"logits": output}
-
-
-def _split(y):
-    """The labels, and the teacher's logits where they come along, else None."""
-    if isinstance(y, dict) and "teacher_logits" in y:
-        return y.get("labels"), y["teacher_logits"]
-    return y, None
-
-
-def _training_policy(student):
-    """float16 needs the loss scaled, also where only the layers know, as after loading."""
-    if any(layer.compute_dtype == "float16" for layer in graph.all_layers(student)):
-        return "mixed_float16"
-    return student.dtype_policy

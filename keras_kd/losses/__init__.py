@@ -15,6 +15,7 @@ from keras_kd.losses.reduction import (
     label_loss,
     per_example,
     replica_share,
+    weigh_replicas,
     without_reduction,
 )
 from keras_kd.losses.soft_targets import (
@@ -43,5 +44,6 @@ __all__ = [
     "replica_share",
     "soft_target_kl",
     "soft_targets_for",
+    "weigh_replicas",
     "without_reduction",
 ]

@@ -29,6 +29,39 @@ def replica_share():
     return BatchMean()(one, one)
 
 
+def weigh_replicas(loss, count):
+    """Lets each example of the global batch weigh the same, where replicas have unequal shares of it.
+
+    Keras takes the mean over each replica's examples and then that of the replicas: of 5 and 4 examples
+    each of the 4 would weigh more.
+
+    Args:
+      loss: scalar, a mean over this replica's examples divided by the number of replicas.
+      count: of this replica's examples, or the sum of their weights.
+
+    Returns:
+      The same value, which Keras's logs weigh by the number of examples themselves; its gradient is that of
+      the mean over the global batch.
+    """
+    share = _share_of_batch(ops.cast(count, "float32"))
+    if share is None:
+        return loss
+    return ops.stop_gradient(loss) + share * (loss - ops.stop_gradient(loss))
+
+
+def _share_of_batch(count):
+    """This replica's count over the mean count of all; None where there is one replica."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return None
+    total = replica.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return tf.math.divide_no_nan(count * replica.num_replicas_in_sync, total)
+
+
 def per_example(term, teacher_outputs, student_outputs):
     """Asks any `keras.distillation.DistillationLoss` for one value per example.
 

@@ -17,7 +17,7 @@ from keras_kd.distillation.distiller import Distiller
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, optimizers
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
-from keras_kd.training.distributed.strategy import is_chief, prepare, scope
+from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
 from keras_kd.training.inputs import batch_schedule, feed, images_on_device, training_data
 from keras_kd.training.without_shortcuts import WithoutShortcuts
@@ -197,6 +197,7 @@ class _Training:
         self._callbacks = list(callbacks)
         self._watchers = watchers
         self._is_chief = is_chief(settings)
+        check_made_here(network, settings)
         if settings.strategy == "multiworker":
             from keras_kd.training.distributed import loop
 

@@ -658,6 +658,19 @@ def test_given_logits_train_like_the_teacher(data, with_teacher):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_class_weight_beside_given_logits_is_answered_in_our_words(data, as_dataset):
+    x, y = data
+    given = {"labels": y, "teacher_logits": np.zeros((48, 4), "float32")}
+    distiller = keras_kd.Distiller(None, mlp())
+    distiller.compile("sgd", sparse_ce())
+    arguments = (x, given)
+    if as_dataset:
+        arguments = (pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((x, given)).batch(16),)
+    with pytest.raises(ValueError, match="class_weight cannot be used .* give sample_weight instead"):
+        distiller.fit(*arguments, class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}, shuffle=False, verbose=0)
+
+
 def test_given_logits_spare_the_teacher(data):
     x, y = data
     teacher, spy = spied(1)

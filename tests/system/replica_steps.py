@@ -1,6 +1,6 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
-python -m tests.system.replica_steps N OUT.npz [batch_norm]
+python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven]
 """
 
 import sys
@@ -64,6 +64,9 @@ with strategy.scope():
 with synchronized_batch_norm(distiller.student, replicas):
     batches = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(16, drop_remainder=True)
     history = distiller.fit(batches, epochs=1, shuffle=False, verbose=0).history
+    if "uneven" in sys.argv:  # the last batch has 9: 5 and 4
+        batches = tf.data.Dataset.from_tensor_slices((x[:41], y[:41], weight[:41])).batch(16)
+        history = distiller.fit(batches, epochs=2, shuffle=False, verbose=0).history
 evaluated = distiller.evaluate(
     tf.data.Dataset.from_tensor_slices((x[:63], y[:63])).batch(28), verbose=0, return_dict=True
 )

@@ -35,6 +35,15 @@ def test_replicas_step_like_one_device(tmp_path, options):
 
 
 @pytest.mark.slow
+def test_examples_of_an_uneven_batch_weigh_the_same(tmp_path):
+    """Of 9 examples one replica has 5 and the other 4; each would weigh 1/10 or 1/8."""
+    one, two = (trained(n, tmp_path / f"{n}.npz", "batch_norm", "uneven") for n in (1, 2))
+    for name, value in one.items():
+        difference = np.linalg.norm(two[name] - value) / (np.linalg.norm(value) or 1)
+        assert difference < 1e-5, f"{name}: {difference:.1e}"
+
+
+@pytest.mark.slow
 def test_whole_runs_on_1_2_and_4_replicas_are_the_same(tmp_path):
     """Synchronised BatchNorm, clipping, augmentation; 14 validation and 23 test images do not divide.
 
@@ -58,6 +67,27 @@ def test_whole_runs_on_1_2_and_4_replicas_are_the_same(tmp_path):
             assert several["networks"][label]["accuracy"] == row["accuracy"]
             assert several["networks"][label]["agreement"] == row["agreement"]
             assert several["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
+
+
+TWO_STRATEGIES = """
+import keras, tensorflow as tf
+import keras_kd
+from tests.support.networks import mlp
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 4)
+for devices in (["CPU:0", "CPU:1"], ["CPU:0", "CPU:1"], ["CPU:2", "CPU:3"]):
+    with tf.distribute.MirroredStrategy(devices).scope():
+        keras_kd.Distiller(mlp(), mlp())
+    print(devices)
+"""
+
+
+@pytest.mark.slow
+def test_a_second_strategy_of_the_callers_is_told_before_it_aborts_the_first():
+    status, output, errors = run_python("-c", TWO_STRATEGIES)
+    assert (status, output.count("CPU:1")) == (1, 2)
+    assert "has a strategy on CPU:0, CPU:1" in errors.splitlines()[-1]
+    assert "another on CPU:2, CPU:3" in errors.splitlines()[-1]
 
 
 def whole_run(folder, replicas, options):

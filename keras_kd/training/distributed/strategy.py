@@ -1,6 +1,6 @@
 """Where a network is trained: one device, several replicas of one machine, or several hosts.
 
-with devices.scope(settings):
+with strategy.scope(settings):
     student = keras_kd.cifar_resnet(32, shortcuts=False)
 
 `settings` is a `keras_kd.training.config.Settings`. With another backend than TensorFlow there is one
@@ -15,7 +15,7 @@ import threading
 import keras
 
 from keras_kd.training.distributed import watchdog
-from keras_kd.utils import backend
+from keras_kd.utils import backend, strategies
 
 
 @contextlib.contextmanager
@@ -79,26 +79,62 @@ def _one_device(settings):
     return _OneDevice()
 
 
-@functools.cache
 def _strategy(name, replicas):
-    """One object per process and name: two strategies in one process break collectives."""
+    """One object per process and set of devices: see `strategies`."""
     import tensorflow as tf
 
-    if name == "none" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
-        if replicas > 1:
-            raise ValueError(
-                f"several replicas need strategy='mirrored'. Received: strategy={name!r}, replicas={replicas}"
-            )
-        return tf.distribute.get_strategy()
     if name == "multiworker":
         if replicas:
             raise ValueError(
                 f"on several hosts each has as many replicas as GPUs, or one. Received: replicas={replicas}"
             )
         return _several_hosts()
-    return tf.distribute.MirroredStrategy(_devices(replicas))
+    if tf.distribute.has_strategy():
+        return _of_open_scope(tf.distribute.get_strategy(), name, replicas)
+    if name == "none" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
+        if replicas > 1:
+            raise ValueError(
+                f"several replicas need strategy='mirrored'. Received: strategy={name!r}, replicas={replicas}"
+            )
+        return tf.distribute.get_strategy()
+    devices = tuple(_devices(replicas))
+    if devices not in strategies.USED:
+        strategies.check_devices(devices)
+        strategies.USED[devices] = tf.distribute.MirroredStrategy(list(devices))
+    return strategies.USED[devices]
 
 
+def _of_open_scope(current, name, replicas):
+    """The strategy in whose scope this is called: ours, or the caller's in its place."""
+    import tensorflow as tf
+
+    is_asked_for = name != "none" and replicas in (0, current.num_replicas_in_sync)
+    if not is_asked_for or not isinstance(current, tf.distribute.MirroredStrategy):
+        raise ValueError(
+            f"this is called inside the scope of a {type(current).__name__} on "
+            f"{', '.join(strategies.devices_of(current))}: leave it, or ask for 'mirrored' of as many "
+            f"replicas. Received: strategy={name!r}, replicas={replicas}"
+        )
+    strategies.check_only(current)
+    return strategies.USED.setdefault(strategies.devices_of(current), current)
+
+
+def check_made_here(network, settings):
+    """Raises a ValueError if a network was made under another strategy than it is to be trained under."""
+    if not backend.on_tensorflow():
+        return
+    made, needed = network.distribute_strategy, prepare(settings)
+    is_default = type(made).__name__.startswith("_Default")
+    if made is needed or (is_default and needed.num_replicas_in_sync == 1):
+        return
+    raise ValueError(
+        f"{network.name!r} was made under {'no strategy' if is_default else f'a {type(made).__name__}'} "
+        f"of the caller's: make it inside `with strategy.scope(settings)`, which hands out one for each set "
+        f"of devices"
+    )
+
+
+@functools.cache
 def _several_hosts():
     import tensorflow as tf
 
@@ -108,7 +144,7 @@ def _several_hosts():
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise ValueError(
-            f"TensorFlow has run already: call devices.prepare(settings) before all else ({error})"
+            f"TensorFlow has run already: call strategy.prepare(settings) before all else ({error})"
         ) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # TensorFlow has put its own in the place, which ignores it
@@ -141,23 +177,23 @@ def leave(failed=False):
 
 
 def _devices(replicas):
-    """Names of the devices that the replicas of this machine run on; None: all GPUs."""
+    """Names of the devices that the replicas of this machine run on."""
     import tensorflow as tf
 
     gpus = len(tf.config.list_physical_devices("GPU"))
     if replicas > gpus > 0:
         raise ValueError(f"this machine has {gpus} GPUs. Received: replicas={replicas}")
     if gpus:
-        return [f"GPU:{i}" for i in range(replicas)] or None
+        return [f"GPU:{i}" for i in range(replicas or gpus)]
     cpus = max(replicas, 1)
     try:
         tf.config.set_logical_device_configuration(
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * cpus
         )
     except RuntimeError as error:
-        if len(tf.config.list_logical_devices("CPU")) != cpus:
+        if len(tf.config.list_logical_devices("CPU")) < cpus:
             raise ValueError(
                 f"TensorFlow has run already, so the CPU cannot be divided any more: call "
-                f"devices.prepare(settings) first. Received: replicas={replicas}"
+                f"strategy.prepare(settings) first, in a process of its own. Received: replicas={replicas}"
             ) from error
     return [f"CPU:{i}" for i in range(cpus)]

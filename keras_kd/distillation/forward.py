@@ -1,0 +1,45 @@
+"""What a Distiller gives its networks and gets from them."""
+
+import keras
+
+from keras_kd.models import graph, outputs
+
+
+class Forward:
+    """Asks a model for its logits and the outputs of some layers in one pass.
+
+    Not a Keras object, so that the model's layers are not tracked twice.
+
+    Args:
+      model: a `keras.Model`.
+      names: of its layers, or "logits".
+    """
+
+    def __init__(self, model, names):
+        layer_names = sorted(set(names) - {"logits"})
+        self._model = outputs.with_logits(model, independent=True)
+        if layer_names:
+            taps = graph.feature_extractor(model, layer_names).output
+            self._model = keras.Model(graph.inputs_of(model), taps | {"logits": self._model.outputs[0]})
+
+    def __call__(self, inputs, training):
+        return self._model(inputs, training=training)
+
+
+def as_outputs(output):
+    """`{"logits": ...}`, and the outputs of layers if there are any."""
+    return output if isinstance(output, dict) else {"logits": output}
+
+
+def split_labels(y):
+    """The labels, and the teacher's logits where they come along, else None."""
+    if isinstance(y, dict) and "teacher_logits" in y:
+        return y.get("labels"), y["teacher_logits"]
+    return y, None
+
+
+def training_policy(student):
+    """float16 needs the loss scaled, also where only the layers know, as after loading."""
+    if any(layer.compute_dtype == "float16" for layer in graph.all_layers(student)):
+        return "mixed_float16"
+    return student.dtype_policy
