@@ -35,6 +35,7 @@ def check(values):
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, terminal
+    from keras_kd.training import comparison
     from keras_kd.training.distributed import strategy
 
     settings = flags.settings_of(values)
@@ -49,7 +50,8 @@ def main(values):
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
-    terminal.print_comparison(result["networks"], result["effects"])
+    measured = comparison.Comparison.from_json(result)
+    terminal.print_comparison(measured.networks, measured.effects)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),

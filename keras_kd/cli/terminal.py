@@ -6,14 +6,14 @@ from keras_kd.reporting import formatting
 
 
 def network_row(label, row):
-    """One network's measures, `{name: number}`, as a row for `console.print_table`."""
+    """One network's `comparison.NetworkResult` as a row for `console.print_table`."""
     return {
         "network": label.replace("_", " "),
-        "test accuracy": console.percent(row["accuracy"]),
-        "test loss": f"{row['loss']:.3f}",
-        "agreement": console.percent(row.get("agreement")),
-        "parameters": f"{row['parameters']:,}",
-        "seconds": "-" if row["seconds"] is None else f"{row['seconds']:.0f}",
+        "test accuracy": console.percent(row.accuracy),
+        "test loss": f"{row.loss:.3f}",
+        "agreement": console.percent(row.agreement),
+        "parameters": f"{row.parameters:,}",
+        "seconds": "-" if row.seconds is None else f"{row.seconds:.0f}",
     }
 
 
@@ -21,12 +21,12 @@ def print_comparison(networks, effects):
     """The table at the end of a distillation.
 
     Args:
-      networks, effects: as in `result.json`; see `training.comparison.Comparison.to_json`.
+      networks, effects: of a `comparison.Comparison`.
     """
     effects_of = {"student_alone": ("drop",), "student_distilled": ("gain", "recovery")}
-    shown = {name: console.percent(effects[name]) for name in ("drop", "gain", "recovery")}
-    if not effects.get("recovery_interval"):
-        shown["recovery"] = "n/a" if effects["drop"] is None else "not defined"
+    shown = {name: console.percent(getattr(effects, name)) for name in ("drop", "gain", "recovery")}
+    if not effects.recovery_interval:
+        shown["recovery"] = "n/a" if effects.drop is None else "not defined"
     table = [
         network_row(label, row) | {name: shown[name] for name in effects_of.get(label, ())}
         for label, row in networks.items()
@@ -41,23 +41,26 @@ def intervals_sentence(effects):
     """How sure drop, gain and recovery are, in words; nothing for a result of an earlier version.
 
     Args:
-      effects: as in `result.json`.
+      effects: a `comparison.Effects`.
     """
-    if not effects.get("gain_interval"):
+    if not effects.gain_interval:
         return ""
     parts = [
-        f"{name} {effects[name] * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) points"
-        for name in ("drop", "gain")
-        if effects[name] is not None
-        for low, high in [effects[f"{name}_interval"]]
+        f"{name} {difference * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) points"
+        for name, difference, interval in (
+            ("drop", effects.drop, effects.drop_interval),
+            ("gain", effects.gain, effects.gain_interval),
+        )
+        if difference is not None
+        for low, high in [interval]
     ]
-    if effects["recovery_interval"]:
-        low, high = effects["recovery_interval"]
-        parts.append(f"recovery {effects['recovery']:.2f} ({low:.2f} to {high:.2f})")
-    elif effects["drop"] is not None:
+    if effects.recovery_interval:
+        low, high = effects.recovery_interval
+        parts.append(f"recovery {effects.recovery:.2f} ({low:.2f} to {high:.2f})")
+    elif effects.drop is not None:
         parts.append("recovery not defined, as the drop's interval does not lie above 0")
     return (
-        f"{', '.join(parts)}: 95 % intervals over {effects['test_images']:,} test images; what another seed "
+        f"{', '.join(parts)}: 95 % intervals over {effects.test_images:,} test images; what another seed "
         f"would change is not in them."
     )
 

@@ -26,6 +26,7 @@ def check(values):
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, terminal
+    from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
 
     settings = flags.settings_of(values)
@@ -40,9 +41,8 @@ def main(values):
         if result is None:
             return
     columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
-    console.print_table(
-        "On test, touched once", [terminal.network_row(result["network"], result["measured"])], columns
-    )
+    row = NetworkResult.from_json(result["measured"])
+    console.print_table("On test, touched once", [terminal.network_row(result["network"], row)], columns)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
@@ -58,6 +58,7 @@ def _train(model, dataset, settings, folder, values):
     from keras_kd.models import serialization, weights
     from keras_kd.reporting import tensorboard
     from keras_kd.training import description
+    from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
 
     callbacks = runs.callbacks(values, folder, settings)
@@ -66,10 +67,11 @@ def _train(model, dataset, settings, folder, values):
     )
     if not strategy.is_chief(settings):
         return None
-    row = training.evaluate(model, dataset) | {
-        "parameters": weights.count_parameters(model),
-        "seconds": trained.seconds,
-    }
+    row = NetworkResult(
+        **training.evaluate(model, dataset),
+        parameters=weights.count_parameters(model),
+        seconds=trained.seconds,
+    ).to_json()
     serialization.save_model(model, folder / "model.keras")
     tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
     described = description.describe(dataset, settings)

@@ -14,7 +14,7 @@ from keras_kd.models import serialization, weights
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import recovery
+from keras_kd.utils import records, recovery
 
 TEACHER, BASELINE, ALONE, DISTILLED = "teacher", "baseline", "student_alone", "student_distilled"
 
@@ -27,23 +27,31 @@ NETWORK_FILES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkResult:
     """One network, measured on test.
 
     Attributes:
       accuracy: share of examples, in [0, 1].
       loss: mean cross-entropy, in nats.
-      agreement: share of examples for which it names the teacher's class.
+      agreement: share of examples for which it names the teacher's class; None without a teacher.
       parameters: see `models.weights.count_parameters`.
       seconds: of its training; None if it was trained before.
     """
 
     accuracy: float
     loss: float
-    agreement: float
+    agreement: float | None = None
     parameters: int
     seconds: float | None
+
+    def to_json(self):
+        values = records.json_values(self)
+        return {name: value for name, value in values.items() if name != "agreement" or value is not None}
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,17 +64,17 @@ class Effects:
       gain: student distilled minus student alone: what the teacher is worth.
       recovery: gain / drop; None where the drop's interval does not lie above 0.
       drop_interval, gain_interval, recovery_interval: `(low, high)`, or None likewise; see
-        `recovery.over_images`.
+        `recovery.over_images`. All are None in results of earlier versions.
       test_images: how many there are.
     """
 
     drop: float | None
     gain: float
     recovery: float | None
-    drop_interval: tuple[float, float] | None
-    gain_interval: tuple[float, float]
-    recovery_interval: tuple[float, float] | None
-    test_images: int
+    drop_interval: tuple[float, float] | None = None
+    gain_interval: tuple[float, float] | None = None
+    recovery_interval: tuple[float, float] | None = None
+    test_images: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Comparison:
     """What `compare` returns.
 
     Attributes:
-      models: `{label: keras.Model}`, trained.
+      models: `{label: keras.Model}`, trained; empty where the rest was read from a file.
       networks: `{label: NetworkResult}`.
       effects: an `Effects`.
       history: `{label: {metric: [value per epoch]}}` of those that were trained here.
@@ -88,10 +96,15 @@ class Comparison:
     def to_json(self):
         """The numbers as plain values: `networks`, `effects` and `history`."""
         return {
-            "networks": {label: dataclasses.asdict(row) for label, row in self.networks.items()},
+            "networks": {label: row.to_json() for label, row in self.networks.items()},
             "effects": dataclasses.asdict(self.effects),
             "history": self.history,
         }
+
+    @classmethod
+    def from_json(cls, values):
+        """The numbers of a run's `result.json`, without models."""
+        return records.from_json(cls, values | {"models": {}})
 
 
 def compare(

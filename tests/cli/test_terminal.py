@@ -1,5 +1,6 @@
 """Results in words."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -14,14 +15,13 @@ FILES = pathlib.Path(files.__path__[0])
 
 
 def row(accuracy):
-    return {"accuracy": accuracy, "loss": 0.1, "agreement": 1.0, "parameters": 10, "seconds": None}
+    return comparison.NetworkResult(accuracy=accuracy, loss=0.1, agreement=1.0, parameters=10, seconds=None)
 
 
 def effects(twin, alone, taught, of=400):
     labels = ("teacher", "student_alone", "student_distilled")
     right = {label: np.arange(of) < count for label, count in zip(labels, (twin, alone, taught), strict=True)}
-    found = comparison.effects_of(right, "teacher")
-    return {name: getattr(found, name) for name in comparison.Effects.__dataclass_fields__}
+    return comparison.effects_of(right, "teacher")
 
 
 def test_intervals_stand_beside_what_was_measured():
@@ -43,7 +43,8 @@ def test_a_recovery_of_no_drop_is_not_defined(capsys):
 
 def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(capsys):
     stored = json.loads((FILES / "run_before_rooms" / "result.json").read_text())
-    terminal.print_comparison(stored["networks"], stored["effects"] | {"drop": 0.01, "recovery": 0.7345})
+    read = comparison.Comparison.from_json(stored)
+    terminal.print_comparison(read.networks, dataclasses.replace(read.effects, drop=0.01, recovery=0.7345))
     printed = capsys.readouterr().out
     assert "73.5%" not in printed
     assert "not defined" in printed
@@ -51,7 +52,15 @@ def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(cap
 
 @pytest.mark.parametrize("name", ["drop", "recovery"])
 def test_without_the_twin_neither_is_told(name):
-    found = effects(360, 200, 280) | dict.fromkeys(
-        ("drop", "drop_interval", "recovery", "recovery_interval"), None
-    )
+    none = dict.fromkeys(("drop", "drop_interval", "recovery", "recovery_interval"))
+    found = dataclasses.replace(effects(360, 200, 280), **none)
     assert name not in terminal.intervals_sentence(found)
+
+
+def test_numbers_come_back_from_json():
+    networks = {"teacher": row(0.9), "student_alone": dataclasses.replace(row(0.5), agreement=None)}
+    found = comparison.Comparison({}, networks, effects(360, 200, 280), {"teacher": {"loss": [0.5, 0.25]}})
+    values = json.loads(json.dumps(found.to_json()))
+    assert list(values["networks"]["teacher"]) == ["accuracy", "loss", "agreement", "parameters", "seconds"]
+    assert "agreement" not in values["networks"]["student_alone"]
+    assert comparison.Comparison.from_json(values) == found
