@@ -9,7 +9,11 @@ import pathlib
 import tempfile
 import warnings
 
-from keras_kd.export import parity, signature
+import keras
+from keras import ops
+
+from keras_kd.export import conversion, parity, signature
+from keras_kd.models import graph
 from keras_kd.utils import files, optional
 
 KINDS = ("float32", "dynamic_range", "full_integer")
@@ -32,12 +36,12 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
         maps; None: `CALIBRATION_IMAGES` training images of the dataset.
 
     Raises:
+      MissingPackageError: without LiteRT.
       ValueError: for an unknown kind, or "full_integer" with neither a dataset nor images.
+      conversion.ConversionError: for a network that LiteRT has no operations for; the message names one.
 
     Source: Jacob et al. 2018, arXiv:1712.05877 (integers).
     """
-    import tensorflow as tf
-
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
     if kind == "full_integer" and calibration is None:
@@ -47,7 +51,31 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
             )
         calibration = parity.spread(dataset.train, CALIBRATION_IMAGES)[0]
     network = signature.serving_network(model)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    options = {"dataset": dataset, "kind": kind, "batch": batch, "calibration": calibration}
+    try:
+        content = _converted(network, **options)
+    except conversion.ConversionError:
+        if not any(hasattr(layer, "unroll") for layer in graph.all_parts(network)):
+            raise
+        with conversion.lent(
+            network, "unroll", lambda layer: True
+        ):  # loops of any number of images have no form
+            content = _converted(network, **options)
+    with files.replacing(path) as part:
+        part.write_bytes(content)
+        conversion.check_runs(session, part, network, dataset, "LiteRT")
+
+
+def _converted(network, *, dataset, kind, batch, calibration):
+    """The content of a file; arguments as for `convert`."""
+    import tensorflow as tf
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        conversion.converting(network, "LiteRT"),
+        conversion.lent(network, "activation", _other_form),
+    ):
         warnings.simplefilter("ignore")  # its calibrator runs the interpreter that LiteRT replaces
         pixels = "float32" if kind == "full_integer" else "uint8"
         signature.write_graph(network, f"{folder}/graph", dataset, batch=batch, dtype=pixels)
@@ -58,9 +86,17 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
             converter.representative_dataset = lambda: _each(calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
-        content = converter.convert()
-    with files.replacing(path) as part:
-        part.write_bytes(content)
+        return converter.convert()
+
+
+def _other_form(layer):
+    """An activation that LiteRT can compute, in the place of one that overflows there."""
+    return _softplus if layer.activation is keras.activations.softplus else None
+
+
+def _softplus(x):
+    """log(1 + exp(x)) without the exponential of a large number."""
+    return ops.relu(x) + ops.log(1.0 + ops.exp(-ops.abs(x)))
 
 
 def _each(images):

@@ -7,6 +7,9 @@ logits = session("student.onnx")(images)
 import logging
 import pathlib
 
+import numpy as np
+
+from keras_kd.export import conversion
 from keras_kd.export.signature import image_shape, in_batches, serving, serving_network
 from keras_kd.utils import files, optional
 
@@ -23,7 +26,8 @@ def convert(model, path, *, dataset=None, batch=None):
       batch: number of images at a time; None: any.
 
     Raises:
-      MissingPackageError: without tf2onnx.
+      MissingPackageError: without tf2onnx or onnxruntime.
+      conversion.ConversionError: for a network that ONNX has no operations for; the message names one.
     """
     import tensorflow as tf
 
@@ -32,9 +36,57 @@ def convert(model, path, *, dataset=None, batch=None):
     network = serving_network(model)
     signature = [tf.TensorSpec((batch, *image_shape(network, dataset)), tf.uint8, name="image")]
     function = tf.function(serving(network, dataset), input_signature=signature)
-    graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    with conversion.converting(network, "ONNX"), conversion.inlined_functions():
+        graph, _ = tf2onnx.convert.from_function(
+            function, input_signature=signature, opset=OPSET, custom_op_handlers=dict(_OTHER_FORMS)
+        )
+        _store_constants(graph.graph, function.get_concrete_function())
     with files.replacing(path) as part:
         part.write_bytes(graph.SerializeToString())
+        conversion.check_runs(session, part, network, dataset, "ONNX Runtime")
+
+
+def _store_constants(graph, function):
+    """Keeps in the file the constants that the function holds from outside, such as given moments.
+
+    The converter makes inputs of them.
+    """
+    from onnx import numpy_helper
+
+    captured = {inner.name: outer for outer, inner in function.graph.captures}
+    for given in [each for each in graph.input if each.name in captured]:
+        graph.initializer.append(numpy_helper.from_array(captured[given.name].numpy(), given.name))
+        graph.input.remove(given)
+
+
+def _one_minus_erf(ctx, node, name, args):
+    return _with_one(ctx, node, "Erf", lambda one, erf: [one, erf])
+
+
+def _exp_minus_one(ctx, node, name, args):
+    return _with_one(ctx, node, "Exp", lambda one, exp: [exp, one])
+
+
+def _with_one(ctx, node, operation, operands):
+    """The difference of 1 and an operation that ONNX has, in the place of one that it has not."""
+    shape, dtype = ctx.get_shape(node.output[0]), ctx.get_dtype(node.output[0])
+    known = ctx.make_node(
+        operation, node.input, name=f"{node.name}/{operation}", shapes=[shape], dtypes=[dtype]
+    )
+    one = ctx.make_const(f"{node.name}/one", np.ones((), np.float32))
+    ctx.remove_node(node.name)
+    return ctx.make_node(
+        "Sub",
+        operands(one.output[0], known.output[0]),
+        name=node.name,
+        outputs=node.output,
+        shapes=[shape],
+        dtypes=[dtype],
+    )
+
+
+# TensorFlow's operations that ONNX lacks: exact GELU has the first, CELU the other.
+_OTHER_FORMS = {"Erfc": (_one_minus_erf, []), "Expm1": (_exp_minus_one, [])}
 
 
 def session(path, threads=1):

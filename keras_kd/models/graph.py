@@ -63,3 +63,15 @@ def all_layers(model):
     for layer in getattr(model, "layers", ()):
         yield layer
         yield from all_layers(layer)
+
+
+def all_parts(model):
+    """The layers of a model as `all_layers`, and those that they wrap, such as the two of `Bidirectional`."""
+    return [part for layer in all_layers(model) for part in _with_wrapped(layer)]
+
+
+def _with_wrapped(layer):
+    yield layer
+    for name in ("layer", "forward_layer", "backward_layer"):
+        if isinstance(getattr(layer, name, None), keras.Layer):
+            yield from _with_wrapped(getattr(layer, name))

@@ -36,22 +36,14 @@ def count_parameters(model, trained=True):
     Returns:
       A whole number; both counts together are `model.count_params()`.
     """
-    layers = [part for layer in graph.all_layers(model) for part in _with_wrapped(layer)]
-    frozen = {id(weight) for layer in layers if not layer.trainable for weight in layer.weights}
+    parts = graph.all_parts(model)
+    frozen = {id(weight) for part in parts if not part.trainable for weight in part.weights}
 
     def is_trained(weight):
         may_be = id(weight) in frozen and weight.path.split("/")[-1] not in _NEVER_TRAINED
         return weight.trainable or may_be
 
     return sum(math.prod(weight.shape) for weight in model.weights if is_trained(weight) == trained)
-
-
-def _with_wrapped(layer):
-    """A layer, and those that it wraps, which may be frozen alone."""
-    yield layer
-    for name in ("layer", "forward_layer", "backward_layer"):
-        if isinstance(getattr(layer, name, None), keras.Layer):
-            yield from _with_wrapped(getattr(layer, name))
 
 
 def digest(model):
