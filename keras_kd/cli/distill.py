@@ -21,6 +21,7 @@ def define_flags(values):
     flags.Group(values, "student").switch(
         "baseline", False, "Also train the student's residual twin where the teacher is not that."
     )
+    flags.define_shortcut_removal(values)
     flags.define_settings(values)
     flags.define_snapshots(values)
     flags.define_saved_models(values)
@@ -39,19 +40,19 @@ def main(values):
     from keras_kd.training.distributed import strategy
 
     settings = flags.settings_of(values)
+    removal = flags.shortcut_removal_of(values)
     run = runs.open_run(values, "distill")
     result = runs.finished(run, values)
     if result is None:
         target = runs.export_target(values, run)
         strategy.prepare(settings)
         dataset = runs.load_dataset(values)
-        networks = runs.new_networks(values, dataset, settings)
-        work = functools.partial(_distil, networks, dataset, settings, run.path, target, values)
+        networks = runs.new_networks(values, dataset, settings, removal)
+        work = functools.partial(_distil, networks, removal, dataset, settings, run.path, target, values)
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
-    measured = comparison.Comparison.from_json(result)
-    terminal.print_comparison(measured.networks, measured.effects)
+    terminal.print_comparison(comparison.Comparison.from_json(result))
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
@@ -61,15 +62,16 @@ def main(values):
     )
 
 
-def _distil(networks, dataset, settings, folder, target, values):
+def _distil(networks, removal, dataset, settings, folder, target, values):
     """The result, of several hosts on the chief alone."""
     from keras_kd import training
     from keras_kd.cli import runs
+    from keras_kd.distillation import shortcut_removal
     from keras_kd.export import export_saved_model
     from keras_kd.training import description
     from keras_kd.utils import backend
 
-    teacher, alone, distilled, baseline = networks
+    teacher, alone, distilled, removed, baseline = networks
     comparison = training.compare(
         teacher,
         alone,
@@ -79,6 +81,8 @@ def _distil(networks, dataset, settings, folder, target, values):
         train_teacher=not values.teacher,
         teacher_accuracy=runs.recorded_accuracy(values.teacher),
         baseline=baseline,
+        student_removed=removed,
+        shortcut_removal=removal,
         temperature=values.temperature,
         alpha=values.alpha,
         alpha_epochs=values.alpha_epochs,
@@ -90,10 +94,11 @@ def _distil(networks, dataset, settings, folder, target, values):
         return None
     parity = None
     if backend.on_tensorflow():
-        parity = export_saved_model(distilled, target, dataset=dataset, run=folder)
+        parity = export_saved_model(removed or distilled, target, dataset=dataset, run=folder)
     return {
         **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
         **{"teacher": teacher.name, "student": distilled.name},
+        "shortcut_removal": shortcut_removal.format_spec(removal),
         **comparison.to_json(),
         "export": parity,
         **description.describe(dataset, settings),

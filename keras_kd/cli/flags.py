@@ -32,6 +32,12 @@ NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
 COMMON = "common"  # title of the first group
 
+# Of `distillation.shortcut_removal`, which takes seconds to import.
+SHORTCUT_REMOVALS = ("none", "fade", "layerwise", "merge")
+FADE_CURVES = ("cosine", "linear")
+FADE_ORDERS = ("together", "input_first")
+_REMOVAL_OPTIONS = ("fade_start", "fade_end", "fade_curve", "fade_order", "merge_pointwise")
+
 
 class Group:
     """Defines flags under one title of `--help`.
@@ -164,6 +170,30 @@ def define_teacher(values):
     cache.text("teacher_logits", "runs/teacher_logits", "Where its logits are kept, for all runs.")
     cache.choice("teacher_dtype", "float16", ("float16", "float32"), "Of these logits.")
     cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", limits.TOP_K)
+
+
+def define_shortcut_removal(values):
+    """How a student loses its shortcuts while it is distilled."""
+    removal = Group(values, "shortcut removal")
+    words = "How one more student loses its shortcuts; none if not given."
+    removal.choice("shortcut_removal", None, SHORTCUT_REMOVALS, words)
+    removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
+    removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)
+    removal.choice("fade_curve", None, FADE_CURVES, "How they close between.")
+    removal.choice("fade_order", None, FADE_ORDERS, "Of the blocks.")
+    removal.switch("merge_pointwise", None, "Also merge a 1x1 convolution beside each.")
+
+
+def shortcut_removal_of(values):
+    """The `ShortcutRemoval` that flags ask for.
+
+    Raises:
+      ValueError: for an option that the way does not have, or that contradicts another.
+    """
+    from keras_kd.distillation import shortcut_removal
+
+    options = {name: values[name].value for name in _REMOVAL_OPTIONS if values[name].value is not None}
+    return shortcut_removal.make(values.shortcut_removal or "none", **options)
 
 
 def define_snapshots(values):

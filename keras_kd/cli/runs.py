@@ -170,8 +170,12 @@ def _network(dataset, settings, depth, width, shortcuts):
         return registry.build(spec, dataset.image_shape, dataset.num_classes)
 
 
-def new_networks(values, dataset, settings):
-    """`(teacher, student_alone, student_distilled, baseline)` as `training.compare` takes them.
+def new_networks(values, dataset, settings, removal):
+    """Teacher, student alone, distilled, with `removal`, and baseline, as `training.compare` takes them.
+
+    Args:
+      values, dataset, settings: as for `new_student`.
+      removal: a `ShortcutRemoval`; by that of name "none" there is no `student_removed`.
 
     Raises:
       ValueError: if teacher and student do not fit.
@@ -184,7 +188,10 @@ def new_networks(values, dataset, settings):
         baseline = new_student(values, dataset, settings, shortcuts=True)
     alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
     compatibility.check_pair(teacher, distilled)
-    return teacher, alone, distilled, baseline
+    removed = None if removal.name == "none" else new_student(values, dataset, settings)
+    if removed is not None:
+        removal.check(removed, teacher)
+    return teacher, alone, distilled, removed, baseline
 
 
 def _teacher_is_twin(values):

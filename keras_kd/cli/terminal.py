@@ -17,24 +17,32 @@ def network_row(label, row):
     }
 
 
-def print_comparison(networks, effects):
+def print_comparison(comparison):
     """The table at the end of a distillation.
 
     Args:
-      networks, effects: of a `comparison.Comparison`.
+      comparison: a `training.comparison.Comparison`.
     """
-    effects_of = {"student_alone": ("drop",), "student_distilled": ("gain", "recovery")}
-    shown = {name: console.percent(getattr(effects, name)) for name in ("drop", "gain", "recovery")}
-    if not effects.recovery_interval:
-        shown["recovery"] = "n/a" if effects.drop is None else "not defined"
-    table = [
-        network_row(label, row) | {name: shown[name] for name in effects_of.get(label, ())}
-        for label, row in networks.items()
-    ]
+    networks, effects = comparison.networks, comparison.effects
+    told = {"student_distilled": effects}
+    if comparison.removal_effects:
+        told[list(networks)[-1]] = comparison.removal_effects
+    shown = {
+        label: {name: _shown(each, name) for name in ("gain", "recovery")} for label, each in told.items()
+    }
+    shown["student_alone"] = {"drop": console.percent(effects.drop)}
+    table = [network_row(label, row) | shown.get(label, {}) for label, row in networks.items()]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
     console.print_table("On test, touched once", table, columns)
-    if words := intervals_sentence(effects):
-        print(words)
+    for label, each in told.items():
+        if words := intervals_sentence(each):
+            print(f"{label.replace('_', ' ')}: {words}" if len(told) > 1 else words)
+
+
+def _shown(effects, name):
+    if name == "recovery" and not effects.recovery_interval:
+        return "n/a" if effects.drop is None else "not defined"
+    return console.percent(getattr(effects, name))
 
 
 def intervals_sentence(effects):

@@ -10,6 +10,7 @@ import pathlib
 import keras
 
 from keras_kd.distillation import compatibility, schedules
+from keras_kd.distillation.shortcut_removal import REMOVALS, NoRemoval
 from keras_kd.models import serialization, weights
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
@@ -24,6 +25,7 @@ NETWORK_FILES = {
     BASELINE: "baseline.keras",
     ALONE: "student_alone.keras",
     DISTILLED: "student.keras",
+    **{f"student_{name}": f"student_{name}.keras" for name in REMOVALS if name != NoRemoval.name},
 }
 
 
@@ -85,6 +87,8 @@ class Comparison:
       models: `{label: keras.Model}`, trained; empty where the rest was read from a file.
       networks: `{label: NetworkResult}`.
       effects: an `Effects`.
+      removal_effects: the same of the student that lost its shortcuts in training, in place of the one that
+        was distilled without any; None where there is none.
       history: `{label: {metric: [value per epoch]}}` of those that were trained here.
     """
 
@@ -92,12 +96,14 @@ class Comparison:
     networks: dict[str, NetworkResult]
     effects: Effects
     history: dict[str, dict[str, list[float]]]
+    removal_effects: Effects | None = None
 
     def to_json(self):
-        """The numbers as plain values: `networks`, `effects` and `history`."""
+        """The numbers as plain values: `networks`, `effects`, `removal_effects` and `history`."""
         return {
             "networks": {label: row.to_json() for label, row in self.networks.items()},
             "effects": dataclasses.asdict(self.effects),
+            "removal_effects": self.removal_effects and dataclasses.asdict(self.removal_effects),
             "history": self.history,
         }
 
@@ -117,6 +123,8 @@ def compare(
     train_teacher=True,
     teacher_accuracy=None,
     baseline=None,
+    student_removed=None,
+    shortcut_removal=None,
     temperature=4.0,
     alpha=0.9,
     alpha_epochs=0,
@@ -138,6 +146,8 @@ def compare(
       teacher_accuracy: on test, in [0, 1], that was noted when such a teacher was trained, or None.
       baseline: the student's residual twin, which drop and recovery refer to: "teacher" if the teacher is it,
         an untrained `keras.Model`, or None.
+      student_removed: a third like those two, which is distilled by `shortcut_removal`; None: there is none.
+      shortcut_removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`.
       temperature, alpha, terms: as for `keras_kd.Distiller`.
       alpha_epochs: alpha falls to 0 after so many epochs; 0: it stays.
       teacher_logits: a function from the trained teacher to its `TeacherTargets` (such as cached logits), or
@@ -156,6 +166,11 @@ def compare(
         models[BASELINE] = baseline
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, models[DISTILLED])
+    removals = {DISTILLED: None}
+    if student_removed is not None:
+        shortcut_removal.check(student_removed, teacher)
+        label = f"student_{shortcut_removal.name}"
+        models[label], removals[label] = student_removed, shortcut_removal
     if not train_teacher:
         accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
@@ -170,8 +185,9 @@ def compare(
         count = weights.count_parameters(model)
         print(f"{label}: {model.name}, {count:,} parameters", flush=True)
         options = {"folder": folder, "label": label, "callbacks": callbacks(label, model)}
-        if label == DISTILLED:
-            options |= distillation | {"teacher_logits": teacher_logits and teacher_logits(teacher)}
+        if label in removals:
+            options |= distillation | {"shortcut_removal": removals[label]}
+            options["teacher_logits"] = teacher_logits and teacher_logits(teacher)
             trained[label] = trainer.distill(teacher, model, dataset, settings, **options)
         elif label != TEACHER or train_teacher:
             trained[label] = trainer.train(model, dataset, settings, **options)
@@ -194,17 +210,20 @@ def _measured(models, trained, dataset, twin):
             seconds=trained[label].seconds if label in trained else None,
         )
     history = {label: each.history for label, each in trained.items()}
-    return Comparison(models, networks, effects_of(right, twin), history)
+    removed = [label for label in models if label not in (TEACHER, BASELINE, ALONE, DISTILLED)]
+    effects = [effects_of(right, twin, label) for label in (DISTILLED, *removed)]
+    return Comparison(models, networks, effects[0], history, *effects[1:])
 
 
-def effects_of(right, twin):
+def effects_of(right, twin, distilled=DISTILLED):
     """The `Effects` of networks of one training.
 
     Args:
       right: `{label: bool [n]}`, labels of `NETWORK_FILES`: whether each classifies each image right.
       twin: label of the student's residual twin, which need not be there.
+      distilled: label of the student whose gain and recovery are meant.
     """
-    found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[DISTILLED])
+    found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[distilled])
     has_twin = twin in right
     return Effects(
         drop=found.drop.mean if has_twin else None,

@@ -34,7 +34,7 @@ def test_intervals_stand_beside_what_was_measured():
 
 def test_a_recovery_of_no_drop_is_not_defined(capsys):
     networks = {"teacher": row(0.51), "student_alone": row(0.5), "student_distilled": row(0.505)}
-    terminal.print_comparison(networks, effects(204, 200, 202))
+    terminal.print_comparison(comparison.Comparison({}, networks, effects(204, 200, 202), {}))
     printed = " ".join(capsys.readouterr().out.split())
     assert "recovery not defined, as the drop's interval does not lie above 0" in printed
     assert "50.0% │ n" not in printed  # no ratio
@@ -44,7 +44,8 @@ def test_a_recovery_of_no_drop_is_not_defined(capsys):
 def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(capsys):
     stored = json.loads((FILES / "run_before_rooms" / "result.json").read_text())
     read = comparison.Comparison.from_json(stored)
-    terminal.print_comparison(read.networks, dataclasses.replace(read.effects, drop=0.01, recovery=0.7345))
+    effects_now = dataclasses.replace(read.effects, drop=0.01, recovery=0.7345)
+    terminal.print_comparison(dataclasses.replace(read, effects=effects_now))
     printed = capsys.readouterr().out
     assert "73.5%" not in printed
     assert "not defined" in printed

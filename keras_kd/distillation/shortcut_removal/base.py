@@ -17,6 +17,10 @@ class ShortcutRemoval(abc.ABC):
     name: ClassVar[str]
     changes_function: ClassVar[bool] = False
 
+    def check(self, student, teacher=None):
+        """Raises the ValueError of `start`, before anything is trained; arguments as there."""
+        self.start(student, 1, teacher)
+
     @abc.abstractmethod
     def start(self, student, steps, teacher=None):
         """The network that is trained in the student's place.
