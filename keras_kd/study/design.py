@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 from keras_kd.data import augmentation
+from keras_kd.distillation import shortcut_removal
 from keras_kd.models import block_specs, registry
 from keras_kd.utils import limits
 from keras_kd.utils.checks import plain
@@ -35,6 +36,7 @@ AXES = {
     "temperature": limits.TEMPERATURE.check,
     "alpha": limits.ALPHA.check,
     "alpha_epochs": limits.ALPHA_EPOCHS.check,
+    "shortcut_removal": lambda name, value: shortcut_removal.parse_spec(value),
     "seed": limits.SEED.check,
 }
 
@@ -62,6 +64,7 @@ class Run:
       teacher: a `Teacher`, where the variant has one.
       temperature, alpha: as for `keras_kd.Distiller`.
       alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
+      shortcut_removal: how the student loses its shortcuts, as `shortcut_removal.parse_spec` reads it.
       seed: of the initial weights and the batches.
 
     Raises:
@@ -79,6 +82,7 @@ class Run:
     temperature: float = 4.0
     alpha: float = 0.9
     alpha_epochs: int = 0
+    shortcut_removal: str = "none"
     seed: int = 0
 
     def __post_init__(self):
@@ -91,11 +95,31 @@ class Run:
                 f"teacher must be given where the variant ends in {KD!r}, and only there. "
                 f"Received: variant={self.variant!r}, teacher={self.teacher!r}"
             )
+        self._check_removal()
         for name in ("dropout", "weight_decay", "label_fraction", "temperature", "alpha"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if not self.is_taught:  # so that what does not matter makes no difference
             for name in ("temperature", "alpha", "alpha_epochs"):
                 object.__setattr__(self, name, type(self).__dataclass_fields__[name].default)
+
+    def _check_removal(self):
+        removal = shortcut_removal.parse_spec(self.shortcut_removal)
+        object.__setattr__(self, "shortcut_removal", shortcut_removal.format_spec(removal))
+        if self.loses_shortcuts and self.has_shortcuts:
+            raise ValueError(
+                f"shortcut_removal is for plain networks. Received: "
+                f"shortcut_removal={self.shortcut_removal!r}, variant={self.variant!r}"
+            )
+        if removal.needs_teacher and not self.is_taught:
+            raise ValueError(
+                f"shortcut_removal={removal.name!r} starts from a residual teacher. "
+                f"Received: variant={self.variant!r}"
+            )
+
+    @property
+    def loses_shortcuts(self):
+        """Whether it has shortcuts, or branches in their place, that are gone when it is trained."""
+        return self.shortcut_removal != shortcut_removal.NoRemoval.name
 
     @property
     def is_taught(self):
@@ -128,6 +152,8 @@ class Run:
             value = getattr(self, name)
             if value != type(self).__dataclass_fields__[name].default:
                 text += f"-{short}{value:g}"
+        if self.loses_shortcuts:
+            text += "-" + self.shortcut_removal.replace(":", "-").replace("=", "")
         return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
 
     @functools.cached_property
@@ -145,8 +171,9 @@ class Run:
 
     @functools.cached_property
     def alone(self):
-        """The same network, trained on labels alone."""
-        return dataclasses.replace(self, variant=self.variant.removesuffix(KD), teacher=None)
+        """The same network, trained on labels alone, and as it is from the first step."""
+        variant = self.variant.removesuffix(KD)
+        return dataclasses.replace(self, variant=variant, teacher=None, shortcut_removal="none")
 
     @functools.cached_property
     def baseline(self):

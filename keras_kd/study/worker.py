@@ -10,7 +10,7 @@ import functools
 import keras
 
 from keras_kd.data import datasets
-from keras_kd.distillation import controls, schedules, teacher_cache
+from keras_kd.distillation import controls, schedules, shortcut_removal, teacher_cache
 from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, trainer
@@ -78,7 +78,14 @@ class RunTrainer:
                 teacher = teacher_network(run, dataset, settings, study_folder)
                 trained = self._teach(teacher, network, run, dataset, settings, study_folder)
             else:
-                trained = trainer.train(network, dataset, settings, folder=folder, label="network")
+                trained = trainer.train(
+                    network,
+                    dataset,
+                    settings,
+                    shortcut_removal=shortcut_removal.parse_spec(run.shortcut_removal),
+                    folder=folder,
+                    label="network",
+                )
         serialization.save_model(network, folder / MODEL)
         return RunResult(
             **evaluation.evaluate(network, dataset, teacher=teacher),
@@ -116,6 +123,7 @@ class RunTrainer:
             teacher_logits=controls.control_targets(
                 run.teacher.control, kept, dataset, temperature=run.temperature, seed=run.seed
             ),
+            shortcut_removal=shortcut_removal.parse_spec(run.shortcut_removal),
             folder=study_folder / "runs" / run.key,
             label="network",
         )

@@ -74,7 +74,9 @@ def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_come_along(path):
     grid = config.read_config(path)
-    assert len(grid.seeds) == {"smoke": 2, "depth_cifar10": 3}.get(path.stem, 5)
+    assert len(grid.seeds) == {"smoke": 2, "depth_cifar10": 3, "routes_cifar10": 3, "routes_digits": 10}.get(
+        path.stem, 5
+    )
     comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert (
         f"python -m experiments.study{'' if path.stem == 'smoke' else f' --study={path.stem}'}" in comment[0]
@@ -130,6 +132,13 @@ def test_the_studies_that_come_along(path):
         ("seeds: 2", f"seeds: [1, {2**31}]", 3, "each of the seeds must be a whole number"),
         ("seeds: 2", "seeds: 2\ndataset: [a]", 4, "a word is needed here"),
         ("seeds: 2", "seeds: 2\n[a]: 1", 4, "a word is needed here"),
+        ("[14, 20], ", "[14, 20], shortcut_removal: fade, ", 10, "shortcut_removal is for plain networks"),
+        (
+            "alpha: [0.5, 0.9]",
+            "shortcut_removal: fad",
+            14,
+            "unknown shortcut_removal 'fad': did you mean",
+        ),
         ("[C1]", "[C1, C1]", 2, "the claim 'C1' stands here twice"),
         ("[C1]", "[{C1: yes}]", 2, "a word is needed here"),
         ("epochs: 4", "epochs: 4, deterministic: maybe", 4, "deterministic must be True or False"),

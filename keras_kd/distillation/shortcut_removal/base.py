@@ -12,10 +12,12 @@ class ShortcutRemoval(abc.ABC):
     Attributes:
       name: by which flags, study files and results call it.
       changes_function: whether the network in training computes something else than what is left of it.
+      needs_teacher: whether it starts from a teacher.
     """
 
     name: ClassVar[str]
     changes_function: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False
 
     def check(self, student, teacher=None):
         """Raises the ValueError of `start`, before anything is trained; arguments as there."""

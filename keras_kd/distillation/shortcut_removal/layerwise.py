@@ -21,6 +21,7 @@ class Layerwise(Fade):
     fade_end: float = 0.6
 
     name = "layerwise"
+    needs_teacher = True
 
     def spans(self, blocks, steps):
         cuts = np.round(np.linspace(self.fade_start, self.fade_end, blocks) * steps)

@@ -38,9 +38,10 @@ def twin_triplets(rows):
       rows: the study's `RunRow`s.
 
     Returns:
-      A list, by depth, width, settings and seed. Controls, and teachers that leave early, are left out.
+      A list, by depth, width, settings and seed. Controls, teachers that leave early, and students that
+      lose their shortcuts in training are left out.
     """
-    done = [row for row in rows if row.is_done]
+    done = [row for row in rows if row.is_done and row.axes.get("shortcut_removal", "none") == "none"]
     taught = [row for row in done if _with_twins(row, done)]
     order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [

@@ -12,20 +12,24 @@ class PairedResults:
       accuracies: `{study.Run: accuracy on test}`, of the runs that did not fail.
       margin: a difference in accuracy that counts as none.
       resolution: the accuracy that one test image is worth; see `statistics.p_greater`.
+      validation: `{study.Run: accuracy on validation}`, for what is chosen.
     """
 
-    def __init__(self, accuracies, *, margin=0.01, resolution=0.0):
+    def __init__(self, accuracies, *, margin=0.01, resolution=0.0, validation=None):
         self.accuracies = accuracies
+        self.validation = validation or {}
         self.margin = margin
         self.resolution = resolution
 
-    def conditions(self, *, variant=None, controls=False, leaving=False):
+    def conditions(self, *, variant=None, controls=False, leaving=False, removal=False):
         """Taught runs as `{condition: [runs, one per seed]}`, in order.
 
         Args:
           variant: "residual + KD", "plain + KD", or None: both.
           controls: whether to give those that a control teaches, or those that a teacher does.
           leaving: whether to give those whose teacher leaves early, or those where it stays.
+          removal: whether to give those that lose their shortcuts in training, or those that never had any or
+            keep them.
         """
         found = {}
         for run in self.accuracies:
@@ -34,6 +38,7 @@ class PairedResults:
                 and variant in (None, run.variant)
                 and controls == (run.teacher.control is not None)
                 and leaving == (run.alpha_epochs > 0)
+                and removal == run.loses_shortcuts
             ):
                 found.setdefault(run.condition, []).append(run)
         return found

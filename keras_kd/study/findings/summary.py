@@ -5,6 +5,7 @@ found = summarize(records, study.claims, margin=study.margin, test_examples=360)
 
 import csv
 import io
+import itertools
 
 import numpy as np
 
@@ -28,7 +29,14 @@ def summarize(study_records, claims, *, margin, test_examples):
       A `results.StudySummary`.
     """
     accuracies = {run: record.result.accuracy for run, record in study_records.items() if record.result}
-    paired = pairing.PairedResults(accuracies, margin=margin, resolution=1 / test_examples)
+    paired = pairing.PairedResults(
+        accuracies,
+        margin=margin,
+        resolution=1 / test_examples,
+        validation={
+            run: record.result.validation_accuracy for run, record in study_records.items() if record.result
+        },
+    )
     resolution = paired.resolution
     judged = judge(claims, paired, failed=len(study_records) - len(accuracies))
     return results.StudySummary(
@@ -134,9 +142,8 @@ def label(run):
 def gains(paired):
     """What each taught condition gained over the same network alone, controls and early leavers included."""
     taught = {}
-    for controls in (False, True):
-        for leaving in (False, True):
-            taught |= paired.conditions(controls=controls, leaving=leaving)
+    for controls, leaving, removal in itertools.product((False, True), repeat=3):
+        taught |= paired.conditions(controls=controls, leaving=leaving, removal=removal)
     pairs = [(runs[0], paired.gains(runs)) for runs in taught.values()]
     return [
         results.ConditionGain(condition_of(run), _estimate(group.values(), paired.resolution))
@@ -148,7 +155,8 @@ def gains(paired):
 def recoveries(paired):
     """For each plain network with a teacher that stays: drop, gain, the share of the drop that came back."""
     found = []
-    for runs in paired.conditions(variant="plain + KD").values():
+    plain = [paired.conditions(variant="plain + KD", removal=removal) for removal in (False, True)]
+    for runs in itertools.chain(*(conditions.values() for conditions in plain)):
         triples = [[paired.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
         whole = [triple for triple in triples if None not in triple]
         if whole:

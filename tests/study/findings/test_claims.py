@@ -121,6 +121,15 @@ def controlled(gain, **controls):
     return truth | {plain(20, Teacher(network, name)): 0.85 + value for name, value in controls.items()}
 
 
+def faded(differences):
+    """Residual networks, and students that lost their shortcuts, which differ so much from them."""
+    truth = {}
+    for depth, difference in zip((20, 32, 44, 56), differences, strict=False):
+        twin = residual(depth)
+        truth |= {twin: 0.95, plain(depth, Teacher(twin), shortcut_removal="fade"): 0.95 + difference}
+    return truth
+
+
 # A study in which the claim is false, though only just: there it must rarely be called supported.
 FALSE = {
     "C1": over_depth([0.0, 0.0, -0.01, -0.01]),
@@ -133,6 +142,7 @@ FALSE = {
     "C4": by_advantage(0.5),
     "C4, teachers that hardly differ": by_advantage(0.6, (0.95, 0.955, 0.96)),
     "C4, teachers that do not differ": by_advantage(1.0, (0.95, 0.95, 0.95)),
+    "R1": faded([0.02, 0.02, -0.01]),
     "H1": early(0.05, 0.5),
     "H1, no gain": early(0.0, 0.0),
     "H2": regularised(0.02, 0.02, 0.02, 0.0),
@@ -148,6 +158,7 @@ TRUE = {
     "C2, hardly inferior": inferior([-0.02, 0.02], (-0.05, -0.005)),
     "C3": over_depth([0.0]),
     "C4": by_advantage(0.5),
+    "R1": faded([-0.01] * 4),
     "H1": early(0.05, 0.5),
     "H2": regularised(0.02, 0.02, 0.02, 0.02),
     "H3": regularised(0.02, 0.02, 0.02, 0.02),
@@ -160,6 +171,7 @@ CLEAR = {
     "C2": (inferior([0.04, 0.04]), inferior([-0.04, -0.04])),
     "C3": (over_depth([-0.05], drop=0.1), over_depth([-0.14], drop=0.1)),
     "C4": (by_advantage(0.0), by_advantage(1.0)),
+    "R1": (faded([0.02] * 2), faded([-0.05] * 2)),
     "H1": (early(0.08, 1.0), early(0.08, 0.0)),
     "H2": (regularised(0.0, 0.0, 0.06, 0.0), regularised(0.06, 0.0, 0.0, 0.0)),
     "H3": (regularised(0, 0, 0, 0, 0.05), regularised(0, 0.05, 0, 0, -0.05)),
@@ -324,3 +336,21 @@ def test_differences_pair_what_shares_a_seed():
 def test_rules_name_the_margin(rng):
     (verdict,) = claims.judge(["C1"], simulated(over_depth([0.0]), rng, margin=0.02))
     assert "less than 2 points below" in verdict.rule
+
+
+def test_the_shortcut_removal_is_chosen_on_validation():
+    twin = residual(20)
+    ways = [plain(20, Teacher(twin), shortcut_removal=spec) for spec in ("fade", "merge")]
+    runs = [at(run, seed) for seed in SEEDS for run in (twin, *ways)]
+    accuracies = {run: {"none": 0.95, "fade": 0.99, "merge": 0.90}[run.shortcut_removal] for run in runs}
+    validation = {run: 0.9 + (run.shortcut_removal == "merge") * 0.01 for run in runs}
+    (verdict,) = claims.judge(["R1"], PairedResults(accuracies, validation=validation))
+    assert verdict.verdict == claims.NOT_SUPPORTED
+    assert list(verdict.evidence.differences) == ["depth 20, merge, minus its residual baseline"]
+
+
+def test_students_that_lose_shortcuts_are_no_cases_of_the_other_claims():
+    results = PairedResults(faded([0.1]) | {plain(20): 0.8})
+    for name in claims.CLAIMS:
+        if name != "R1":
+            assert claims.CLAIMS[name].test(results).missing

@@ -49,6 +49,7 @@ def test_files_have_the_names_of_earlier_versions(result):
     columns = [
         *("variant", "teacher", "teacher_control", "depth", "width", "dropout", "weight_decay"),
         *("augmentation", "label_fraction", "temperature", "alpha", "alpha_epochs"),
+        "shortcut_removal",
     ]
     assert list(values["cells"][0]) == ["cell", *columns, "label", "accuracy"]
     assert list(values["gains"][0]) == ["cell", *columns, "label", "gain"]
