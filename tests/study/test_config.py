@@ -74,9 +74,8 @@ def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_come_along(path):
     grid = config.read_config(path)
-    assert len(grid.seeds) == {"smoke": 2, "depth_cifar10": 3, "routes_cifar10": 3, "routes_digits": 10}.get(
-        path.stem, 5
-    )
+    others = {"smoke": 2, "depth_cifar10": 3, "routes_cifar10": 3, "routes_digits": 10}
+    assert len(grid.seeds) == others.get(path.stem, 5)
     comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert (
         f"python -m experiments.study{'' if path.stem == 'smoke' else f' --study={path.stem}'}" in comment[0]
