@@ -42,12 +42,11 @@ def check(values):
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, search_display, search_runs
-    from keras_kd.search import oracles, results, session, workers
-    from keras_kd.training.distributed import strategy
+    from keras_kd.search import results, session, workers
 
     config, settings = flags.search_of(values), flags.settings_of(values)
     worker = workers.worker_config()
-    epochs = session.plan(config, settings)
+    session.plan(config, settings)  # raises for what cannot work, before anything is written
     run = runs.open_run(values, "search", changeable=CHANGEABLE)
     is_worker = worker and not worker.is_chief
     if is_worker and values.overwrite:
@@ -59,18 +58,7 @@ def main(values):
             search_runs.join(values, run, worker, config, settings)
         return
     if result is None:
-        if worker:
-            workers.check_free(worker)
-        strategy.prepare(settings)
-        own = search_runs.open_session(values, run, config, settings)
-        own.check_networks()
-        objective = oracles.OBJECTIVES[config.objective][0]
-        seeds = config.seeds(settings.seed)
-        search_display.print_plan(config.tuner, own.space, epochs, seeds, objective)
-        with run.claimed(values.overwrite):
-            result = search_runs.conduct(values, own, search_display.Display(len(epochs), objective), worker)
-            search_runs.write_best(values, run, own, settings, result)
-            run.finish(result.to_json())
+        result = search_runs.search(values, run, worker, config, settings)
     search_display.print_findings(result)
     console.print_paths(
         run=run.path,

@@ -26,16 +26,29 @@ def open_session(values, run, config, settings):
     return session.SearchSession(config, settings, dataset, networks, run.path, console.stop_signal())
 
 
-def conduct(values, own, display, worker):
-    """Searches; returns the `SearchResult`."""
-    return own.run(
-        display,
-        command=main.command_line(),
-        worker=worker,
-        silence=values.worker_silence,
-        patience=values.worker_patience,
-        retry_failed=values.retry_failed,
-    )
+def search(values, run, worker, config, settings):
+    """Searches alone or as the chief, in the run's folder; returns the `SearchResult`."""
+    if worker:
+        workers.check_free(worker)
+    strategy.prepare(settings)
+    own = open_session(values, run, config, settings)
+    own.check_networks()
+    epochs = session.plan(config, settings)
+    objective = oracles.OBJECTIVES[config.objective][0]
+    seeds = config.seeds(settings.seed)
+    search_display.print_plan(config.tuner, own.space, epochs, seeds, objective)
+    with run.claimed(values.overwrite):
+        result = own.run(
+            search_display.Display(len(epochs), objective),
+            command=main.command_line(),
+            worker=worker,
+            silence=values.worker_silence,
+            patience=values.worker_patience,
+            retry_failed=values.retry_failed,
+        )
+        write_best(values, run, own, settings, result)
+        run.finish(result.to_json())
+    return result
 
 
 def join(values, run, worker, config, settings):

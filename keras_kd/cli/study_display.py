@@ -16,24 +16,23 @@ from keras_kd.utils import progress, statistics
 DEVIATIONS = (0.005, 0.01, 0.02)
 
 
-def print_plan(grid):
-    """Says what will be trained, and how many seeds the verdicts need."""
-    conditions = {run.condition for run in grid.runs}
-    print(f"{grid.name}: {grid.question}")
-    print(
-        f"{len(grid.runs)} runs: {len(conditions)} conditions with {len(grid.seeds)} seeds, on {grid.dataset}"
-    )
-    level = claims.LEVEL / len(grid.claims)
+def print_plan(study):
+    """Says what a `config.StudyConfig` trains, and how many seeds its verdicts need."""
+    conditions = {run.condition for run in study.runs}
+    print(f"{study.name}: {study.question}")
+    counts = f"{len(study.runs)} runs: {len(conditions)} conditions with {len(study.seeds)} seeds"
+    print(f"{counts}, on {study.dataset}")
+    level = claims.LEVEL / len(study.claims)
     rows = [
         {
             "if it varies between seeds by": points(deviation),
-            "seeds needed": seeds_needed(grid.effect, deviation, level),
-            "here": str(len(grid.seeds)),
+            "seeds needed": seeds_needed(study.effect, deviation, level),
+            "here": str(len(study.seeds)),
         }
         for deviation in DEVIATIONS
     ]
     print(
-        f"A comparison finds a paired difference of {points(grid.effect)} in four of five studies with so "
+        f"A comparison finds a paired difference of {points(study.effect)} in four of five studies with so "
         f"many seeds (level {100 * level:.2g} %; claims that join several comparisons need more):"
     )
     console.print_table("Seeds", rows, list(rows[0]))

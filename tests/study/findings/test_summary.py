@@ -70,6 +70,14 @@ def test_files_have_the_names_of_earlier_versions(result):
     ]
 
 
+def test_results_of_earlier_versions_are_read(result):
+    """They said more of the line, and did not yet say whether the study grew."""
+    values = result.to_json()
+    values["slope"]["all_points"] |= {"low": 0.0, "high": 0.5, "p_value": 0.05}
+    del values["grew"]
+    assert StudyResult.from_json(json.loads(json.dumps(values))) == result
+
+
 def test_conditions_are_means_over_seeds(found):
     (one,) = (each for each in found.conditions if each.condition.name == "r32w8")
     values = accuracies("r32w8")
