@@ -11,7 +11,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.export import bundle, formats, parity, saved_model, twins
+from keras_kd.export import bundle, cost_card, formats, parity, saved_model, twins
 from keras_kd.models import cost, serialization
 from keras_kd.utils import files
 from tests.support.arrays import tiny_arrays
@@ -59,7 +59,9 @@ def cwd(tmp_path_factory):
 def shipped(cwd):
     """What one command prints."""
     flags = (MODEL, "--cost", "--calls=5", "--batches=1,4", "--same_class=0.5")
-    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost_card, "set_threads", lambda threads: None)  # this process has long run TensorFlow
+        status, output, errors = call("export", *flags, cwd=cwd)
     assert status == 0, errors[-3000:]
     return output
 
@@ -331,6 +333,14 @@ def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
     assert saved > kept / 2  # biases, in their place, take a quarter
     assert abs(unfolded["files"]["LiteRT"] / folded["files"]["LiteRT"] - 1) < 0.02
     assert found["machine"]["cores"] >= 1
+
+
+def test_costs_are_measured_where_nothing_has_run_before(cwd):
+    keras.ops.convert_to_tensor(1.0)
+    status, _, errors = call("export", "--cost", "--networks=plain8", cwd=cwd)
+    assert status == 1
+    assert "measure costs in a process of its own" in error_line(errors)
+    assert not (cwd / "costs").exists()
 
 
 def test_batches_are_whole_numbers(cwd):

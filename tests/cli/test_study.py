@@ -22,7 +22,7 @@ def script(*flags, cwd):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     cwd = study_folder(tmp_path_factory, "finished")
-    status, output, errors = script("--jobs=2", cwd=cwd)
+    status, output, errors = script(cwd=cwd)
     assert status == 0, errors
     return cwd, output, errors
 
@@ -45,7 +45,7 @@ def test_its_folder_is_whole(finished):
     assert len(paths) == 6
     found = json.loads((cwd / paths["result"]).read_text())
     assert [verdict["claim"] for verdict in found["verdicts"]] == ["C1", "C3"]
-    assert found["command"] == " ".join(["keras-kd study", *COMMAND, "--jobs=2"])
+    assert found["command"] == " ".join(["keras-kd study", *COMMAND])
     assert found["dataset"]["examples"]["test"] == 24
     assert {"keras", "tensorflow", "scipy"} <= found["versions"].keys()
     rows = study_table(cwd)
@@ -80,7 +80,7 @@ def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_p
     cwd = tmp_path / "copy"
     shutil.copytree(finished[0], cwd)
     before = study_table(cwd)
-    assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "--jobs=2\n--study=mine.yaml\n"
+    assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "--study=mine.yaml\n"
     flags = ("--flagfile=runs/mine/flags.cfg", "--out=runs/mine", "--jobs=2", "--seeds=3")
     status, output, errors = call("study", *flags, cwd=cwd)
     assert status == 0, errors

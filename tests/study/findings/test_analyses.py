@@ -30,7 +30,7 @@ def groups(tmp_path_factory):
     images = np.asarray(augmentation.normalise(dataset.train.images[:24], dataset.mean, dataset.std))
     labels = dataset.train.labels[:24]
     networks = trio()
-    config = analysis.landscape.LandscapeConfig(steps=5, hessian_steps=0, eigenvalues=2, trace_samples=2)
+    config = analysis.landscape.LandscapeConfig(steps=3, hessian_steps=0, eigenvalues=2, trace_samples=2)
     landscape = with_trajectory_and_hole(analysis.landscape.analyze(networks, images, labels, config, folder))
     config = analysis.reuse.ReuseConfig(draws=2, most=2, probe_examples=24, batch_size=12)
     reuse = analysis.reuse.analyze(networks, dataset, images, labels, config)
