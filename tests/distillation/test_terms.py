@@ -1,69 +1,68 @@
+"""Further losses beside the labels' and the teacher's."""
+
+import functools
+
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
 
-from keras_kd import Distiller
-from tests.support.networks import sparse_ce
+from keras_kd import Distiller, losses
+from keras_kd.models import graph
+from tests.support.distillers import compiled, evaluated, fitted
+from tests.support.networks import mlp, one_block, weights_of
+from tests.support.reference import reference_kl
 
-
-def convolutional(channels, size=3, name=None):
-    image = keras.Input((8, 8, 1))
-    x = layers.Conv2D(channels, size, name="features")(image)
-    return keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)), name=name)
+resnet = functools.partial(one_block, channels=1)
 
 
-def features(loss):
-    return keras.distillation.FeatureDistillation(loss, "features", "features")
-
-
-class Attention(keras.distillation.DistillationLoss):
-    """Compares maps of any number of channels."""
-
-    teacher_layer_name = student_layer_name = "features"
-
-    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
-        teacher, student = (ops.mean(ops.square(x), axis=-1) for x in (teacher_outputs, student_outputs))
-        return ops.mean(ops.square(teacher - student))
-
-    def validate_model_compatibility(self, teacher, student):
-        pass
-
-
-@pytest.mark.parametrize("loss", ["mse", "cosine_similarity", keras.losses.MeanAbsoluteError()])
-@pytest.mark.parametrize(("channels", "size"), [(6, 3), (1, 3), (4, 5)])
-def test_features_of_unequal_shapes_are_refused_with_both_layers(loss, channels, size):
-    """One channel would be repeated without a word."""
-    message = (
-        r"FeatureDistillation cannot compare the output of 'features' \(teacher\) with that of 'features' "
-        r"\(student\).*Received: shapes \(None, 6, 6, 4\) and "
+def test_feature_terms_are_the_reference_and_run_on_the_same_pass(data):
+    x, y = data
+    teacher, student = resnet(seed=1), resnet(seed=2, shortcuts=False)
+    term = keras.distillation.FeatureDistillation(
+        keras.losses.MeanSquaredError(), "stage1_block1_out", "stage1_block1_bn1"
     )
-    with pytest.raises(ValueError, match=message):
-        Distiller(convolutional(4), convolutional(channels, size), terms=[features(loss)])
+    distiller = compiled(teacher, student, alpha=0.5, terms=[term, (2.0, losses.SoftTargets(1.0))])
+    measured = evaluated(distiller, x, y)
+    t = graph.feature_extractor(teacher, ["stage1_block1_out"]).predict(x, verbose=0)
+    s = graph.feature_extractor(student, ["stage1_block1_bn1"]).predict(x, verbose=0)
+    features = np.mean((t["stage1_block1_out"].astype(np.float64) - s["stage1_block1_bn1"]) ** 2)
+    second = reference_kl(t["logits"], s["logits"], 1.0).mean()
+    assert measured["feature_distillation_loss"] == pytest.approx(features, rel=1e-5)
+    assert measured["soft_targets_loss"] == pytest.approx(second, rel=1e-4)
+    mixed = 0.5 * measured["hard_loss"] + 0.5 * measured["soft_loss"]
+    assert measured["loss"] == pytest.approx(mixed + features + 2 * second, rel=1e-5)
 
 
-def test_a_loss_that_takes_unequal_shapes_may_have_them(rng):
-    distiller = Distiller(convolutional(4), convolutional(6), terms=[Attention()])
-    distiller.compile("sgd", sparse_ce())
-    x, y = rng.normal(size=(4, 8, 8, 1)).astype("float32"), np.arange(4)
-    assert np.isfinite(distiller.evaluate(x, y, verbose=0, return_dict=True)["attention_loss"])
+def test_a_feature_term_does_not_move_batch_norm_twice(data):
+    x, y = data
+    students = [resnet(seed=2) for _ in range(2)]
+    term = keras.distillation.FeatureDistillation("mse", "head_pool", "head_pool")
+    for student, terms in zip(students, ((), ((0.0, term),)), strict=True):
+        fitted(compiled(resnet(seed=1), student, terms=terms, optimizer=keras.optimizers.SGD(0.0)), x, y)
+    for a, b in zip(*map(weights_of, students), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_a_loss_of_ones_own_that_cannot_take_them_is_named():
-    with pytest.raises(
-        ValueError, match=r"Attention cannot compare .*\(None, 6, 6, 4\) and \(None, 4, 4, 4\)"
-    ):
-        Distiller(convolutional(4), convolutional(4, 5), terms=[Attention()])
+def test_terms_of_one_class_get_names_of_their_own():
+    terms = [keras.distillation.FeatureDistillation("mse", name, name) for name in ("head_pool", "stem_relu")]
+    distiller = Distiller(resnet(), resnet(), terms=terms)
+    assert list(distiller.terms) == ["feature_distillation_loss", "feature_distillation_2_loss"]
 
 
-def test_open_sizes_fit():
-    image = keras.Input((None, None, 1))
-    x = layers.Conv2D(4, 3, name="features")(image)
-    open_size = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
-    Distiller(open_size, convolutional(4), terms=[features("mse")])
+class Hard(keras.distillation.DistillationLoss):
+    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+        return keras.ops.mean(0 * student_outputs) + 100.0
 
 
-@pytest.mark.parametrize("weight", [float("nan"), float("inf"), "1", None])
-def test_a_weight_that_is_no_number_is_refused(weight):
-    with pytest.raises(ValueError, match="the weight of a term must lie in"):
-        Distiller(convolutional(4), convolutional(4), terms=[(weight, features("mse"))])
+def test_a_term_cannot_take_the_name_of_the_losses_themselves(data):
+    x, y = data
+    without = evaluated(compiled(mlp(seed=1), mlp(seed=2)), x, y)
+    measured = evaluated(compiled(mlp(seed=1), mlp(seed=2), terms=[Hard()]), x, y)
+    assert measured["hard_2_loss"] == pytest.approx(100)
+    assert measured["hard_loss"] == pytest.approx(without["hard_loss"])
+    assert measured["loss"] == pytest.approx(without["loss"] + 100, rel=1e-6)
+
+
+def test_what_is_no_term_is_refused():
+    with pytest.raises(ValueError, match=r"keras\.distillation\.DistillationLoss.*Received: 'mse'"):
+        Distiller(mlp(), mlp(), terms=["mse"])

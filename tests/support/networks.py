@@ -61,10 +61,10 @@ def resnet8(seed=0, **options):
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **options)
 
 
-def one_block(seed=0, shortcuts=True, dropout=0.0):
+def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3):
     """As `resnet8`, with one block in place of three: the quickest to train with all kinds of weights."""
     keras.utils.set_random_seed(seed)
-    images = keras.Input((8, 8, 3))
+    images = keras.Input((8, 8, channels))
     conv = functools.partial(keras.layers.Conv2D, 4, 3, padding="same", use_bias=False)
     stem = keras.layers.BatchNormalization(name="stem_bn")(conv(strides=2, name="stem_conv")(images))
     x = keras.layers.ReLU(name="stem_relu")(stem)

@@ -1,0 +1,126 @@
+"""What happens to the teacher and the student: how often they run, what changes."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from tests.support.distillers import Subclassed, compiled, evaluated, fitted, spied
+from tests.support.networks import mlp, one_block, same, weights_of
+
+IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+resnet = functools.partial(one_block, channels=1)
+
+
+@pytest.mark.parametrize("terms", [(), (keras.distillation.FeatureDistillation("mse", "hidden", "hidden"),)])
+def test_each_network_runs_once_a_step(data, terms):
+    x, y = data
+    (teacher, teacher_spy), (student, student_spy) = spied(1), spied(2)
+    distiller = compiled(teacher, student, terms=terms, run_eagerly=True)
+    fitted(distiller, x, y, validation_data=(x, y))  # the first time Keras also looks at the shapes
+    for spy in (teacher_spy, student_spy):
+        spy.modes.clear()
+    fitted(distiller, x, y, epochs=2)
+    assert [bool(mode) for mode in teacher_spy.modes] == [False] * 6
+    assert [bool(mode) for mode in student_spy.modes] == [True] * 6
+    for spy in (teacher_spy, student_spy):
+        spy.modes.clear()
+    evaluated(distiller, x, y, batch_size=16)
+    assert [bool(mode) for mode in teacher_spy.modes + student_spy.modes] == [False] * 6
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="of TensorFlow's functions")
+def test_a_step_is_traced_once(data):
+    """Twice, if its first call made the optimizer's variables."""
+    x, y = data
+    (teacher, _), (student, spy) = spied(1), spied(2)
+    spy.modes.clear()
+    fitted(compiled(teacher, student, optimizer=keras.optimizers.SGD(0.1, momentum=0.9)), x, y, epochs=2)
+    assert [mode for mode in spy.modes if mode] == [True]
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_the_teacher_stays_as_it_was(data, trainable):
+    x, y = data
+    teacher, student = resnet(seed=1), resnet(seed=2, shortcuts=False)
+    teacher.trainable = trainable
+    teacher.get_layer("stage1_block1_conv1").trainable = False
+    flags = [weight.trainable for weight in teacher.weights]
+    before, started = weights_of(teacher), weights_of(student)
+    fitted(compiled(teacher, student), x, y, epochs=2, validation_data=(x, y))
+    assert same(before, weights_of(teacher))
+    assert flags == [weight.trainable for weight in teacher.weights]
+    assert not any(np.array_equal(a, b) for a, b in zip(started, weights_of(student), strict=True))
+
+
+def test_a_frozen_layer_of_the_student_stays_frozen(data):
+    x, y = data
+    student = mlp(seed=2)
+    student.layers[1].trainable = False
+    before = weights_of(student)
+    fitted(compiled(mlp(seed=1), student), x, y)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, weights_of(student), strict=True)]
+    assert changed == [False, False, True, True]
+
+
+def test_evaluate_and_predict_change_no_weight(data):
+    x, y = data
+    student = resnet(seed=2, shortcuts=False)
+    distiller = compiled(
+        resnet(seed=1),
+        student,
+        terms=[keras.distillation.FeatureDistillation("mse", "head_pool", "head_pool")],
+    )
+    fitted(distiller, x, y)
+    before = weights_of(distiller)
+    evaluated(distiller, x, y)
+    logits = distiller.predict(x, verbose=0)
+    assert same(before, weights_of(distiller))
+    np.testing.assert_array_equal(logits, student.predict(x, verbose=0))
+    np.testing.assert_allclose(distiller.predict(x, 8, verbose=0), logits, atol=1e-5)
+    np.testing.assert_allclose(distiller.predict_on_batch(x), logits, atol=1e-5)
+
+
+def test_the_student_is_the_callers_model(data):
+    x, _y = data
+    student = resnet(seed=2)
+    distiller = compiled(resnet(seed=1), student)
+    assert distiller.student is student
+    assert {id(w) for w in distiller.trainable_weights} == {id(w) for w in student.trainable_weights}
+    assert len(distiller.variables) == len(distiller.trainable_variables) + len(
+        distiller.non_trainable_variables
+    )
+    np.testing.assert_array_equal(distiller(x), student(x))
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_subclassed_networks_are_teachers_and_students(data, built, tmp_path):
+    x, y = data
+    teacher, student = Subclassed(), Subclassed()
+    if built:
+        teacher(x), student(x)
+    distiller = compiled(teacher, student)
+    before = evaluated(distiller, x, y)
+    fitted(distiller, x, y, epochs=5)
+    assert evaluated(distiller, x, y)["soft_loss"] < before["soft_loss"]
+    distiller.save(tmp_path / "distiller.keras")
+    loaded = keras.saving.load_model(tmp_path / "distiller.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), distiller.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_keras_application_is_a_teacher(rng):
+    x, y = rng.normal(size=(8, 32, 32, 3)).astype("float32"), rng.integers(0, 4, 8)
+    teacher = keras.applications.MobileNetV2(
+        (32, 32, 3), alpha=0.35, weights=None, classes=4, classifier_activation=None
+    )
+    before = weights_of(teacher)
+    student = keras_kd.cifar_resnet(8, (32, 32, 3), 4, width=4, shortcuts=False)
+    history = fitted(compiled(teacher, student), x, y, batch_size=8)
+    logits = teacher.predict(x, verbose=0)
+    assert same(before, weights_of(teacher))
+    assert history["soft_loss"][0] > 0
+    assert np.abs(logits).max() > 0

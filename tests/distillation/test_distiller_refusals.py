@@ -1,0 +1,71 @@
+"""What a Distiller refuses, and in which words."""
+
+import keras
+import pytest
+from keras import layers
+
+from keras_kd import Distiller
+from tests.support.distillers import Subclassed, compiled, evaluated, fitted, image_classifier
+from tests.support.networks import mlp, sparse_ce
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Distiller(mlp(), mlp(), temperature=0), "temperature must be .*Received: temperature=0"),
+        (lambda: Distiller(mlp(), mlp(), temperature=float("nan")), "Received: temperature=nan"),
+        (lambda: Distiller(mlp(), mlp(), alpha=1.5), "alpha.*Received: alpha=1.5"),
+        (lambda: Distiller(mlp(), mlp(), alpha=float("nan")), "alpha.*Received: alpha=nan"),
+        (lambda: Distiller(mlp(classes=3), mlp()), r"same classes.*3 \(teacher\) and 4 \(student\)"),
+        (lambda: Distiller(image_classifier(shape=(9, 8, 1)), mlp()), r"same inputs.*\(None, 9, 8, 1\)"),
+    ],
+)
+def test_wrong_arguments_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_networks_that_end_in_softmax_are_distilled_by_their_logits(data):
+    x, y = data
+    teacher, student = mlp(), mlp()
+    ended = [
+        keras.Sequential([keras.Input((8, 8, 1)), each, layers.Softmax()]) for each in (teacher, student)
+    ]
+    expected, found = (evaluated(compiled(*pair), x, y) for pair in ((teacher, student), ended))
+    assert found == expected
+
+
+def test_a_term_on_a_layer_of_a_network_that_ends_in_softmax(data):
+    x, y = data
+    teacher, student = mlp(), mlp()
+    term = keras.distillation.FeatureDistillation("mse", teacher.layers[1].name, student.layers[1].name)
+    ended = [keras.Model(each.inputs[0], layers.Softmax()(each.outputs[0])) for each in (teacher, student)]
+    pairs = ((teacher, student), ended)
+    expected, found = (evaluated(compiled(*pair, terms=[term]), x, y) for pair in pairs)
+    assert found == expected
+
+
+def test_a_subclassed_network_that_returns_probabilities_is_refused(data):
+    subclassed = Subclassed(activation="softmax")
+    subclassed(data[0])
+    with pytest.raises(ValueError, match="teacher .* returns probabilities .* logits cannot be had"):
+        Distiller(subclassed, mlp())
+
+
+def test_class_counts_of_unbuilt_networks_are_compared_at_the_first_batch(data):
+    x, y = data
+    with pytest.raises(ValueError, match="same classes"):
+        fitted(compiled(Subclassed(3), Subclassed(4)), x, y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": None}, "needs a loss"),
+        ({"loss": sparse_ce(), "loss_weights": [1.0]}, "loss_weights"),
+        ({"loss": "sparse_categorical_crossentropy"}, "takes probabilities"),
+    ],
+)
+def test_compile_names_what_is_wrong(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Distiller(mlp(), mlp()).compile("sgd", **arguments)
