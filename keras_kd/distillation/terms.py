@@ -69,7 +69,9 @@ def _name(loss):
 
 def _shapes(model, layer):
     """The shape of a layer's output, batch included, or a structure of such; None if it is not known."""
-    if layer == "logits":
+    if layer == "logits" and isinstance(model, keras.Sequential):  # its `output` is there once it was called
+        (output,) = getattr(model, "outputs", None) or (None,)
+    elif layer == "logits":
         output = model.output if getattr(model, "inputs", None) else None
     else:
         output = model.get_layer(layer).output

@@ -12,7 +12,7 @@ from tests.support.networks import mlp, sparse_ce
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Distiller(mlp(), mlp(), temperature=0), "temperature must be .*Received: temperature=0"),
+        (lambda: Distiller(mlp(), mlp(), temperature=0), "temperature must lie in .*Received: temperature=0"),
         (lambda: Distiller(mlp(), mlp(), temperature=float("nan")), "Received: temperature=nan"),
         (lambda: Distiller(mlp(), mlp(), alpha=1.5), "alpha.*Received: alpha=1.5"),
         (lambda: Distiller(mlp(), mlp(), alpha=float("nan")), "alpha.*Received: alpha=nan"),

@@ -66,3 +66,9 @@ def test_a_term_cannot_take_the_name_of_the_losses_themselves(data):
 def test_what_is_no_term_is_refused():
     with pytest.raises(ValueError, match=r"keras\.distillation\.DistillationLoss.*Received: 'mse'"):
         Distiller(mlp(), mlp(), terms=["mse"])
+
+
+@pytest.mark.parametrize("layer", [keras.Input((8, 8, 1)), keras.layers.Flatten()], ids=["built", "unbuilt"])
+def test_a_network_that_was_never_called_has_terms_too(layer):
+    networks = [keras.Sequential([layer, keras.layers.Flatten(), keras.layers.Dense(4)]) for _ in "ab"]
+    assert list(Distiller(*networks, terms=[losses.SoftTargets(2.0)]).terms) == ["soft_targets_loss"]
