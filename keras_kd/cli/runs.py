@@ -1,5 +1,6 @@
 """The run that flags name: opened, finished once, and what every result says."""
 
+import json
 import os
 import pathlib
 
@@ -159,8 +160,14 @@ def new_teacher(values, dataset, settings):
 
 def recorded_accuracy(path):
     """Test accuracy of a network that the run beside its file measured; None without a file or such a run."""
-    result = path and run_dir.RunDir(pathlib.Path(path).parent, {}).result()
-    return bundle.accuracy(result, pathlib.Path(path).name) if result else None
+    if not path:
+        return None
+    path = pathlib.Path(path)
+    try:
+        result = json.loads((path.parent / run_dir.RESULT).read_text(encoding="utf-8"))
+        return bundle.accuracy(result, path.name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # it lies in no run's folder, and nothing is known
 
 
 def _network(dataset, settings, depth, width, shortcuts):

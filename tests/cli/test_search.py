@@ -205,7 +205,7 @@ def test_failed_trials_are_named_the_status_says_so_and_they_are_tried_again(tmp
     cwd = search_folder(tmp_path_factory, "failing")
     # A rate at which the loss is no number any more, in a grid of which one half is harmless.
     flags = ("--tuner=grid", "--trials=2", "--alpha_low=0.5", "--alpha_high=0.5", "--clip_norm=0")
-    flags += ("--temperature_high=1", "--search=learning_rate", "--learning_rate_high=1e30")
+    flags += ("--temperature_high=1", "--search=learning_rate", "--learning_rate_high=1000")
     flags += ("--seeds_per_trial=1", "--warmup_fraction=0")
     status, output, errors = script(*flags, cwd=cwd)
     assert status == 1, output + errors

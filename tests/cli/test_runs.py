@@ -1,0 +1,26 @@
+"""What the commands know of a network by the run that its file lies in."""
+
+import json
+
+import pytest
+
+from keras_kd.cli import runs
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[]", "3", "{}", '{"networks": []}', '{"networks": {"teacher": {}}}']
+)
+def test_a_network_in_a_folder_that_is_no_run_has_no_recorded_accuracy(text, tmp_path):
+    (tmp_path / "notes.txt").write_text("other files lie here too")
+    if text is not None:
+        (tmp_path / "result.json").write_text(text)
+    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras")) is None
+
+
+def test_the_accuracy_that_a_run_measured_is_known(tmp_path):
+    result = {"networks": {"teacher": {"accuracy": 0.75}, "student_distilled": {"accuracy": 0.5}}}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras")) == 0.75
+    assert runs.recorded_accuracy(str(tmp_path / "student.keras")) == 0.5
+    assert runs.recorded_accuracy(str(tmp_path / "mine.keras")) is None
+    assert runs.recorded_accuracy(None) is None
