@@ -31,9 +31,13 @@ def bernoulli_kl(teacher_logits, student_logits, temperature):
 
 
 def _no_and_yes(logits):
-    """`[batch, outputs]` to `[batch, outputs, 2]`: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z))."""
+    """`[batch, outputs]` to `[batch, outputs, 2]`: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
+
+    Or of (-z, 0), so that a logit may be infinite on either side.
+    """
     logits = ops.cast(logits, "float32")
-    return ops.stack([ops.zeros_like(logits), logits], axis=-1)
+    is_yes, zeros = logits > 0, ops.zeros_like(logits)
+    return ops.stack([ops.where(is_yes, -logits, zeros), ops.where(is_yes, zeros, logits)], axis=-1)
 
 
 def decision_agreement(teacher_logits, student_logits):

@@ -11,7 +11,7 @@ import keras
 
 from keras_kd.distillation import compatibility, schedules
 from keras_kd.distillation.shortcut_removal import REMOVALS, NoRemoval
-from keras_kd.models import serialization, weights
+from keras_kd.models import inference, serialization, weights
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
 from keras_kd.training.distributed import strategy
@@ -201,11 +201,12 @@ def compare(
 
 
 def _measured(models, trained, dataset, twin):
-    networks, right = {}, {}
+    networks, labels = {}, dataset.test.labels
+    logits = {label: inference.logits(model, dataset, "test") for label, model in models.items()}
+    right = {label: answers.argmax(axis=1) == labels for label, answers in logits.items()}
     for label, model in models.items():
-        right[label] = evaluation.is_right(model, dataset)
         networks[label] = NetworkResult(
-            **evaluation.evaluate(model, dataset, teacher=models[TEACHER]),
+            **evaluation.measures(logits[label], labels, logits[TEACHER]),
             parameters=weights.count_parameters(model),
             seconds=trained[label].seconds if label in trained else None,
         )

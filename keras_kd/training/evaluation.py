@@ -19,20 +19,20 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
       `{"accuracy": ..., "loss": ...}`, the mean cross-entropy in nats, and with a teacher
       `"agreement"`, the share of examples for which both name the same class.
     """
-    logits = inference.logits(model, dataset, split, batch_size)
-    labels = getattr(dataset, split).labels
+    logits, teacher_logits = (
+        None if network is None else inference.logits(network, dataset, split, batch_size)
+        for network in (model, teacher)
+    )
+    return measures(logits, getattr(dataset, split).labels, teacher_logits)
+
+
+def measures(logits, labels, teacher_logits=None):
+    """What `evaluate` returns, from logits float `[n, classes]` and labels int `[n]`."""
     log_probabilities = inference.log_probabilities(logits)
-    measured = {
+    found = {
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
         "loss": float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),
     }
-    if teacher is not None:
-        teacher_classes = inference.logits(teacher, dataset, split, batch_size).argmax(axis=1)
-        measured["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_classes))
-    return measured
-
-
-def is_right(model, dataset, split="test", batch_size=256):
-    """Whether a network classifies each example of a split right: bool `[n]`; arguments as for `evaluate`."""
-    logits = inference.logits(model, dataset, split, batch_size)
-    return logits.argmax(axis=1) == getattr(dataset, split).labels
+    if teacher_logits is not None:
+        found["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_logits.argmax(axis=1)))
+    return found

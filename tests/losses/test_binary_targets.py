@@ -37,6 +37,14 @@ def test_kl_is_the_float64_reference(rng, outputs, temperature, scale):
     np.testing.assert_allclose(value, reference(teacher, student, temperature), rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("teacher", "student"), [(np.inf, 1.0), (-np.inf, 1.0), (np.inf, -3.0), (1e30, 0.0)])
+def test_an_output_that_the_teacher_is_sure_of_costs_its_logarithm(teacher, student):
+    """log(1 + exp(-z / T)) where it says yes, and of -z where no."""
+    z = student if teacher > 0 else -student
+    found = losses.bernoulli_kl([[teacher]], [[student]], 2.0)
+    assert float(found[0]) == pytest.approx(4 * np.log1p(np.exp(-z / 2)), rel=1e-5)
+
+
 def test_one_output_is_two_classes(rng):
     teacher, student = rng.normal(size=(2, 8, 1)).astype("float32")
     classes = [np.concatenate([np.full_like(z, 7.0), z + 7], axis=1) for z in (teacher, student)]
