@@ -22,6 +22,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
+        "filelock>=4.0",
         "importlib_resources>=6.0",  # tensorflow-datasets imports it without declaring it
         "jinja2>=3.1",
         "keras>=3.15",
