@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
 import pathlib
 import re
 from typing import Any
@@ -32,23 +31,26 @@ GROUP = "group.json"
 
 
 @contextlib.contextmanager
-def claimed(folder, run, settings, overwrite=False):
+def claimed(folder, run, settings, overwrite=False, name=None):
     """The folder of an analysis, this process's own; work goes on where an earlier process stopped.
 
     Args:
       folder: for what is found.
       run: folder of the run whose networks are analyzed.
       settings: `{name: text}`: what the analysis is asked to do.
-      overwrite: whether to delete what is there already.
+      overwrite: whether this analysis of this run makes room for a new one if it is there already.
+      name: of the analysis.
 
     Raises:
-      ValueError: if the folder holds the run itself, was begun with other settings, or another process has
-        it.
+      ValueError: if the folder holds the run itself or something else, was begun with other settings, or
+        another process has it.
     """
     folder = pathlib.Path(folder)
-    if pathlib.Path(run).resolve().is_relative_to(folder.resolve()):
+    of_run = pathlib.Path(run).resolve()
+    if of_run.is_relative_to(folder.resolve()):
         raise ValueError(f"{folder} holds the run that is analyzed: choose another folder")
-    own = run_dir.RunDir(folder, settings, CHANGEABLE)
+    same = () if folder.resolve().is_relative_to(of_run) else ("run",)
+    own = run_dir.RunDir(folder, settings, CHANGEABLE, command=name, same=same)
     with own.claimed(overwrite):
         yield own.path
 
@@ -80,7 +82,8 @@ def _analyze_once(group, folder, result_type, analyze):
     path = folder / GROUP
     fingerprints = {label: _file_digest(file) for label, file in group.files.items()}
     if path.is_file():
-        stored = GroupResult.from_json(json.loads(path.read_text(encoding="utf-8")), result_type)
+        with files.interpreting(path):
+            stored = GroupResult.from_json(files.read_json(path), result_type)
         identity.check_identity(folder, stored.files, fingerprints)
         return stored
     keras.backend.clear_session()  # else the graphs of all groups stay in memory

@@ -64,7 +64,7 @@ def analyze(values, name, config, analyze_group, check_inputs):
     source = inputs.ExampleSource(load_dataset, values.split, values.examples, values.standard_error)
     check_inputs(groups, source, config)
     folder = pathlib.Path(values.out or pathlib.Path(values.run) / name)
-    with session.claimed(folder, values.run, flags.as_text(values), values.overwrite):
+    with session.claimed(folder, values.run, flags.as_text(values), values.overwrite, name):
         with progress.ProgressReporter(console.stop_signal().check) as shown:
             found = session.analyze_groups(
                 groups,

@@ -1,6 +1,5 @@
 """The run that flags name: opened, finished once, and what every result says."""
 
-import json
 import os
 import pathlib
 
@@ -14,7 +13,7 @@ from keras_kd.models import registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, progress, run_dir
+from keras_kd.utils import backend, files, folders, progress, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -56,18 +55,21 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
     earlier = flags.RENAMED | dict.fromkeys(flags.NOT_OF_THE_RUN)
     given = flags.as_text(values, only_given)
-    run = run_dir.RunDir(path, given, changeable, renamed=earlier, implied=flags.IMPLIED)
-    if not values.overwrite:
-        run.check_flags()
-    _check_parent(run.path)
+    run_dir.check_text(str(path), "--out")
+    same = (command if command in values else "dataset",)
+    about = {"renamed": earlier, "implied": flags.IMPLIED, "command": command, "same": same}
+    run = run_dir.RunDir(path, given, changeable, **about)
+    (run.check_overwritable if values.overwrite else run.check_flags)()
+    check_place(run.path)
     return run
 
 
-def _check_parent(path, flag="--out"):
-    """Raises a ValueError if a folder cannot be made at `path`."""
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(f"cannot write to {parent}: choose another {flag} than {path}")
+def check_place(path, flag="--out"):
+    """Raises a ValueError if a folder cannot be made, or written to, at `path`; leaves nothing behind."""
+    try:
+        folders.check_writable(path)
+    except ValueError as error:
+        raise ValueError(f"{error}: choose another {flag} than {path}") from error
 
 
 def export_target(values, run):
@@ -78,10 +80,16 @@ def export_target(values, run):
 
     Raises:
       FileExistsError: if something else than a SavedModel is there.
-      ValueError: if another run made what is there.
+      ValueError: if another run made what is there, or nothing can be written there.
     """
     if not values.saved_models:
         return run.path / SAVED_MODEL
+    run_dir.check_text(values.saved_models, "--saved_models")
+    if pathlib.Path(values.saved_models).resolve().is_relative_to(run.path.resolve()):
+        raise ValueError(
+            f"--saved_models={values.saved_models} lies in the run's own folder {run.path}: "
+            f"choose one outside, or leave it away"
+        )
     parts = pathlib.Path(os.path.relpath(run.path)).parts
     target = pathlib.Path(values.saved_models) / "-".join(part for part in parts if part != os.pardir)
     saved_model.check_target(target)
@@ -90,7 +98,7 @@ def export_target(values, run):
             f"{target} is of another run ({saved_model.made_by(target) or 'which is not known'}): "
             f"choose another --saved_models than {values.saved_models}"
         )
-    _check_parent(target, "--saved_models")
+    check_place(target, "--saved_models")
     return target
 
 
@@ -158,14 +166,13 @@ def new_teacher(values, dataset, settings):
         return serialization.load_model(values.teacher)
 
 
-def recorded_accuracy(path):
+def recorded_accuracy(path, network):
     """Test accuracy of a network that the run beside its file measured; None without a file or such a run."""
     if not path:
         return None
     path = pathlib.Path(path)
     try:
-        result = json.loads((path.parent / run_dir.RESULT).read_text(encoding="utf-8"))
-        return bundle.accuracy(result, path.name)
+        return bundle.accuracy(files.read_json(path.parent / run_dir.RESULT), path.name, network)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it lies in no run's folder, and nothing is known
 
@@ -218,6 +225,7 @@ def cached_logits(values, dataset, settings, views=None):
     views = values.teacher_views if views is None else views
     if not views:
         return None
+    check_place(pathlib.Path(values.teacher_logits), "--teacher_logits")
     return lambda teacher: cache_logits(
         teacher,
         dataset,

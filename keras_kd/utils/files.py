@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import pathlib
-import shutil
 import zipfile
 
 import numpy as np
@@ -61,9 +61,24 @@ def read_arrays(path):
             return dict(arrays)
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # whatever the readers of a damaged file stumble over
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: is not a whole .npz file ({reason[:200]})") from error
+
+
+def sha256(paths, folder):
+    """SHA-256 of files and of their names in a folder, as text.
+
+    Args:
+      paths: of the files, in the order in which they count.
+      folder: that holds them.
+    """
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        found.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return found.hexdigest()
 
 
 def plain_values(value):
@@ -80,21 +95,79 @@ def plain_values(value):
 
 
 def write_json(values, path):
-    """Writes JSON, atomically; keys keep their order."""
+    """Writes JSON, atomically; keys keep their order. A dict also gets its own checksum, for `read_json`."""
+    if isinstance(values, dict):
+        values = values | {_CHECKSUM: _checksum(values)}
     write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", path)
+
+
+_CHECKSUM = "checksum"
+
+
+def _checksum(values):
+    plain = json.loads(json.dumps(values, allow_nan=False))
+    return "sha256:" + hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+class DamagedFileError(ValueError):
+    """A file is not what was written there.
+
+    Attributes:
+      path: of the file, which stays as it is.
+      reason: what is wrong with it.
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(path, reason)  # with which another process makes it again
+        self.path = path
+        self.reason = " ".join(str(reason).split())[:200]
+
+    def __str__(self):
+        return (
+            f"{self.path} is damaged ({self.reason}): put a whole copy in its place, or delete it, so that "
+            f"the command that wrote it makes it again"
+        )
+
+
+def read_json(path, needed=()):
+    """The dict in a file that `write_json` wrote.
+
+    Args:
+      path: of the file.
+      needed: names that must be there.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      DamagedFileError: if it is not JSON, holds no dict, lacks a name, or was changed since it was written.
+    """
+    path = pathlib.Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(path, "it is empty" if not path.stat().st_size else error) from error
+    if not isinstance(values, dict):
+        raise DamagedFileError(path, f"it holds a {type(values).__name__}, not names and values")
+    if _CHECKSUM in values and values.pop(_CHECKSUM) != _checksum(values):
+        raise DamagedFileError(path, "its checksum is wrong")
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise DamagedFileError(path, f"it has no {missing[0]!r}")
+    return values
+
+
+@contextlib.contextmanager
+def interpreting(path):
+    """What goes wrong in the block with values of a file is told as that file's damage."""
+    try:
+        yield
+    except DamagedFileError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedFileError(path, f"it does not say what it should, {reason}") from error
 
 
 def write_text(text, path):
     """Writes a text file, atomically; its folder is made."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def replace_folder(part, path):
-    """Puts the finished folder `part` in the place of `path`, which may exist."""
-    old = path.with_name(f".old-{path.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        os.replace(path, old)
-    os.replace(part, path)
-    shutil.rmtree(old, ignore_errors=True)

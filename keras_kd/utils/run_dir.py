@@ -9,15 +9,10 @@ if result is None:
 """
 
 import contextlib
-import fcntl
-import json
-import os
 import pathlib
-import shutil
-import socket
-import time
+import unicodedata
 
-from keras_kd.utils import files, identity
+from keras_kd.utils import files, folders, identity, locks, progress
 
 FLAGFILE = "flags.cfg"
 
@@ -31,7 +26,12 @@ TRAJECTORY = "trajectory"
 
 _LOCK = ".lock"
 
-LOOK_AGAIN = 0.5  # seconds
+_OWN = (_LOCK, f"{_LOCK}.owner")
+
+# Where an overwritten run waits for the new one to be whole; the second while it is moved there.
+_OVERWRITTEN, _MOVING = "overwritten-", ".overwritten"
+
+_MADE_BY = "# keras-kd "  # first line of the flags, before the command's name
 
 
 class RunDir:
@@ -44,17 +44,23 @@ class RunDir:
       renamed: `{name: name now}` of flags that earlier versions wrote down; None for one that does not count.
       implied: `{name: other name}` of flags that earlier versions did not have: the other one's value was
         theirs.
+      command: whose run it is; None of those that are part of another one.
+      same: names of flags that a run must share with the one it overwrites.
 
     Raises:
-      ValueError: if the path holds something else, or a run with other flags.
+      ValueError: if the path holds something else, or a flag has a line break or the like.
     """
 
-    def __init__(self, path, flags, changeable=(), renamed=None, implied=None):
+    def __init__(self, path, flags, changeable=(), renamed=None, implied=None, command=None, same=()):
         self.path = pathlib.Path(path)
         self.flags = flags
         self._changeable = changeable
         self._renamed = renamed or {}
         self._implied = implied or {}
+        self._command = command
+        self._same = same
+        for name, value in flags.items():
+            check_text(value, f"flag {name!r}")
         if not self.path.name:
             raise ValueError(f"a run needs a folder of its own. Received: {str(path)!r}")
         if self.path.exists() and not self._is_run():
@@ -65,23 +71,35 @@ class RunDir:
         if not self.path.is_dir():
             return False
         names = {entry.name for entry in self.path.iterdir()}
-        return FLAGFILE in names or names <= {_LOCK, f".part-{FLAGFILE}"}
+        others = {name for name in names if not name.startswith((_OVERWRITTEN, _MOVING))}
+        return FLAGFILE in names or others <= {*_OWN, f".part-{FLAGFILE}"}
 
     @property
     def begun(self):
         """Whether an earlier process began this run."""
         return (self.path / FLAGFILE).is_file()
 
-    def check_flags(self):
-        """Raises a ValueError that names the flags with which the run was begun and is not now."""
-        if not self.begun:
-            return
-        lines = (self.path / FLAGFILE).read_text(encoding="utf-8").splitlines()
+    def _read_flags(self):
+        """`(command, {name: text})` as they were written down."""
+        path = self.path / FLAGFILE
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+        except ValueError as error:
+            raise files.DamagedFileError(path, "it is no text") from error
+        made_by = lines[0].removeprefix(_MADE_BY) if lines[0].startswith(_MADE_BY) else None
         begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
         begun = {self._renamed.get(name, name): value for name, value in begun.items()}
         begun.pop(None, None)
         earlier = {name: begun[source] for name, source in self._implied.items() if source in begun}
-        begun = earlier | begun
+        return made_by, earlier | begun
+
+    def check_flags(self):
+        """Raises a ValueError that names the flags with which the run was begun and is not now."""
+        if not self.begun:
+            return
+        made_by, begun = self._read_flags()
+        if made_by not in (None, self._command):
+            raise ValueError(f"{self.path} is a run of {made_by}: choose another folder")
         changes = [
             f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
             for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))
@@ -91,71 +109,111 @@ class RunDir:
             changes = f"{'; '.join(changes)}: give those to go on"
             raise identity.IdentityMismatchError(self.path, changes, "was begun with other flags")
 
+    def check_overwritable(self):
+        """Raises a ValueError if what is there was not made by this command for the same thing."""
+        if not self.begun:
+            return
+        made_by, begun = self._read_flags()
+        if self._command and made_by != self._command:
+            whose = f"is a run of {made_by}" if made_by else "does not say which command made it"
+            raise ValueError(f"{self.path} {whose}: it is not overwritten, move it away yourself")
+        others = [name for name in self._same if begun.get(name) != self.flags.get(name)]
+        if others:
+            was, now = (flags.get(others[0], "not given") for flags in (begun, self.flags))
+            raise ValueError(
+                f"{self.path} is of --{others[0]}={was}, and not of {now}: it is not overwritten, move it "
+                f"away yourself"
+            )
+
     def result(self):
-        """What a finished run measured, else None."""
+        """What a finished run measured, else None.
+
+        Raises:
+          DamagedFileError: if its file is not what was written.
+        """
         path = self.path / RESULT
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return files.read_json(path) if path.is_file() else None
 
     @contextlib.contextmanager
     def claimed(self, overwrite=False, patience=0.0):
         """Makes the folder this process's own, until it ends in whatever way.
 
         Args:
-          overwrite: whether to delete what an earlier process left there.
+          overwrite: whether what an earlier process left there makes room. It is moved to `overwritten-1`
+            in the folder, and deleted when the new run is whole, as far as that has made it again.
           patience: seconds to wait for another process that has it.
 
         Raises:
-          ValueError: if another process has it, if its flags are others, or if it cannot be made.
+          ValueError: if another process has it, if its flags are others, if it cannot be made, or if it is
+            to be overwritten and something else than this command made it.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / _LOCK).open("a+", encoding="utf-8")
-        except OSError as error:
-            raise ValueError(
-                f"cannot write to {error.filename} ({error.strerror}): choose another folder"
-            ) from error
-        with lock:
-            self._take(lock, patience)
+        with locks.held(self.path / _LOCK, patience=patience):
+            self._put_back()
             if overwrite:
-                self._empty()
+                self.check_overwritable()
+                self._set_aside()
             self.check_flags()
             if not self.begun or self._changeable:
                 lines = [f"--{name}={value}\n" for name, value in sorted(self.flags.items())]
-                files.write_text("".join(lines), self.path / FLAGFILE)
+                made_by = [f"{_MADE_BY}{self._command}\n"] if self._command else []
+                files.write_text("".join([*made_by, *lines]), self.path / FLAGFILE)
             yield
+            if (self.path / RESULT).is_file():
+                self._drop_overwritten()
 
-    def _take(self, lock, patience):
-        """The system gives the lock back when the process ends, even when it is killed."""
-        while not _locked(lock):
-            if patience > 0:
-                time.sleep(LOOK_AGAIN)
-                patience -= LOOK_AGAIN
-                continue
-            lock.seek(0)
-            owner = lock.read().strip() or "another process"
-            raise ValueError(f"{self.path} is in use by {owner}: wait for it, or choose another folder")
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-
-    def _empty(self):
-        """The result first and the flags last: what a kill leaves is an unfinished run."""
+    def _entries(self, folder):
+        """What a run consists of: the result first and the flags last."""
         order = {RESULT: 0, FLAGFILE: 2}
-        for entry in sorted(self.path.iterdir(), key=lambda entry: order.get(entry.name, 1)):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name != _LOCK:
-                entry.unlink()
+        kept = (*_OWN, _MOVING)
+        entries = [e for e in folder.iterdir() if e.name not in kept and not e.name.startswith(_OVERWRITTEN)]
+        return sorted(entries, key=lambda entry: order.get(entry.name, 1))
+
+    def _set_aside(self):
+        """A kill on the way leaves an unfinished run, and `_put_back` undoes it."""
+        entries = self._entries(self.path)
+        if not entries:
+            return
+        moving = self.path / _MOVING
+        moving.mkdir()
+        for entry in entries:
+            entry.rename(moving / entry.name)
+        numbers = [int(name) for name in self._overwritten() if name.isdigit()]
+        aside = self.path / f"{_OVERWRITTEN}{max(numbers, default=0) + 1}"
+        moving.rename(aside)
+        progress.say(f"what was there is in {aside} until this run is finished")
+
+    def _put_back(self):
+        """What a process was killed over while it moved it."""
+        moving = self.path / _MOVING
+        if moving.is_dir():
+            for entry in reversed(self._entries(moving)):
+                entry.rename(self.path / entry.name)
+            moving.rmdir()
+
+    def _overwritten(self):
+        """`{number: folder}` of what waits for a new run."""
+        found = self.path.glob(f"{_OVERWRITTEN}*")
+        return {path.name.removeprefix(_OVERWRITTEN): path for path in sorted(found)}
+
+    def _drop_overwritten(self):
+        """Deletes what the new run has made again; what it has not may be somebody else's, and stays."""
+        for aside in self._overwritten().values():
+            for entry in list(aside.iterdir()):
+                if entry.name.startswith(".part-") or (self.path / entry.name).exists():
+                    folders.remove(entry)
+            kept = ", ".join(sorted(entry.name for entry in aside.iterdir()))
+            if kept:
+                progress.say(f"{aside} keeps what this run has not made again: {kept}")
+            else:
+                aside.rmdir()
 
     def finish(self, result):
         """Writes `result.json`, atomically and last: it says that the run is whole."""
         files.write_json(result, self.path / RESULT)
 
 
-def _locked(file):
-    """Takes the lock of a file; False if another process has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def check_text(text, what):
+    """Raises a ValueError if a name or a path has a line break or another character that no line can hold."""
+    bad = next((each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if bad is not None:
+        raise ValueError(f"{what} has a line break or control character in it ({bad!r}). Received: {text!r}")

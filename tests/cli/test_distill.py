@@ -175,18 +175,22 @@ def test_other_flags_on_the_same_folder_are_refused_by_name(finished):
 def test_overwriting_starts_anew(finished):
     cwd, _ = finished
     shutil.copytree(cwd / "runs" / "first", cwd / "runs" / "copy")
-    status, _, errors = script(
-        "train",
-        "--dataset=tiny.npz",
-        "--out=runs/copy",
-        "--student_depth=8",
-        "--student_width=4",
-        *SMALL,
-        "--overwrite",
-        cwd=cwd,
-    )
+    flags = ("--dataset=tiny.npz", "--out=runs/copy", *SMALL, "--overwrite")
+    before = sorted(path.name for path in (cwd / "runs" / "copy").iterdir())
+    status, _, errors = script("train", *flags, "--student_depth=8", "--student_width=4", cwd=cwd)
+    assert status == 1
+    assert "runs/copy is a run of distill: it is not overwritten" in error_line(errors)
+    status, _, errors = script("landscape", "--run=runs/first", "--out=runs/copy", "--overwrite", cwd=cwd)
+    assert status == 1
+    assert "runs/copy is a run of distill: it is not overwritten" in error_line(errors)
+    assert sorted(path.name for path in (cwd / "runs" / "copy").iterdir()) == before
+    (cwd / "runs" / "copy" / "student.keras").write_text("old")
+    same = ("--flagfile=runs/first/flags.cfg", "--out=runs/copy", "--overwrite")
+    status, output, errors = script("distill", *same, cwd=cwd)
     assert status == 0, errors
-    assert not (cwd / "runs" / "copy" / "student.keras").exists()
+    assert "what was there is in runs/copy/overwritten-1 until this run is finished" in output
+    assert sorted(path.name for path in (cwd / "runs" / "copy").iterdir()) == before
+    assert (cwd / "runs" / "copy" / "student.keras").read_bytes() != b"old"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from keras_kd.utils import run_dir
+from keras_kd.utils import files, run_dir
 from tests.support.processes import ROOT
 
 FLAGS = {"epochs": "3", "baseline": "False"}
@@ -45,43 +45,129 @@ def test_other_flags_are_named(tmp_path):
     other.check_flags()
 
 
-def test_overwriting_leaves_nothing(tmp_path):
-    run = run_dir.RunDir(tmp_path / "run", FLAGS)
+def train_run(tmp_path, **options):
+    return run_dir.RunDir(tmp_path / "run", FLAGS, command="train", **options)
+
+
+def names(path):
+    return {entry.name for entry in path.iterdir()} - {".lock", ".lock.owner"}
+
+
+def test_what_is_overwritten_waits_until_the_new_run_is_whole(tmp_path):
+    run = train_run(tmp_path)
     with run.claimed():
         (run.path / "checkpoints").mkdir()
         (run.path / "checkpoints" / "net.0.npz").touch()
-        run.finish({})
+        run.finish({"first": 1})
     with run.claimed():
-        assert run.result() == {}
-    with run.claimed(overwrite=True):
-        assert {path.name for path in run.path.iterdir()} == {"flags.cfg", ".lock"}
+        assert run.result() == {"first": 1}
+    aside = run.path / "overwritten-1"
+    with contextlib.suppress(KeyboardInterrupt), run.claimed(overwrite=True):
+        assert names(run.path) == {"flags.cfg", "overwritten-1"}
+        raise KeyboardInterrupt
+    assert names(aside) == {"checkpoints", "flags.cfg", "result.json"}
+    with run.claimed():
+        (run.path / "checkpoints").mkdir()
+        run.finish({"second": 2})
+    assert names(run.path) == {"flags.cfg", "checkpoints", "result.json"}
 
 
-@pytest.mark.parametrize("deletions", range(5))
-def test_overwriting_may_be_killed_at_any_file(tmp_path, monkeypatch, deletions):
-    """What is left is a run that can be overwritten again, and never one that looks finished."""
-    run = run_dir.RunDir(tmp_path / "run", FLAGS)
+def test_what_the_new_run_does_not_make_is_kept(tmp_path, capsys):
+    run = train_run(tmp_path)
+    with run.claimed():
+        (run.path / "notes.txt").write_text("mine")
+        (run.path / "landscape").mkdir()
+        run.finish({})
+    for number in (1, 2):
+        with run.claimed(overwrite=True):
+            (run.path / "notes.txt" if number == 2 else run.path / "other").write_text("new")
+            run.finish({})
+    assert names(run.path / "overwritten-1") == {"landscape"}
+    assert names(run.path / "overwritten-2") == {"other"}
+    assert (
+        "overwritten-1 keeps what this run has not made again: landscape, notes.txt"
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("renames", range(7))
+def test_overwriting_may_be_killed_at_any_step(tmp_path, monkeypatch, renames):
+    """The next command finds the old run as it was, or a new one that is begun."""
+    run = train_run(tmp_path)
     with run.claimed():
         for name in ("a.keras", "z.keras", "log.txt"):
-            (run.path / name).touch()
-        run.finish({})
-    left = [deletions]
+            (run.path / name).write_text("old")
+        run.finish({"old": 1})
+    left = [renames]
 
-    def unlink(path, delete=pathlib.Path.unlink):
+    def rename(path, target, move=pathlib.Path.rename):
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        delete(path)
+        return move(path, target)
 
-    monkeypatch.setattr(pathlib.Path, "unlink", unlink)
+    monkeypatch.setattr(pathlib.Path, "rename", rename)
     with contextlib.suppress(KeyboardInterrupt), run.claimed(overwrite=True):
         pass
     monkeypatch.undo()
-    again = run_dir.RunDir(tmp_path / "run", FLAGS)
-    assert again.begun
-    assert (again.result() is None) == (deletions > 0)
+    again = train_run(tmp_path)
+    with again.claimed():
+        if renames < 6:
+            assert again.result() == {"old": 1}
+            assert all((run.path / name).read_text() == "old" for name in ("a.keras", "z.keras", "log.txt"))
+        else:
+            assert again.result() is None
+            assert (run.path / "overwritten-1" / "a.keras").read_text() == "old"
     with again.claimed(overwrite=True):
         assert again.result() is None
+
+
+def test_only_what_the_same_command_made_of_the_same_thing_is_overwritten(tmp_path):
+    flags = {"dataset": "digits", "epochs": "3"}
+    path = tmp_path / "run"
+    run = run_dir.RunDir(path, flags, command="distill", same=("dataset",))
+    with run.claimed():
+        run.finish({"kept": 1})
+    others = [
+        ("landscape", "digits", "is a run of distill: it is not overwritten"),
+        ("train", "digits", "is a run of distill: it is not overwritten"),
+        ("distill", "cifar10", "is of --dataset=digits, and not of cifar10: it is not overwritten"),
+    ]
+    for command, dataset, message in others:
+        other = run_dir.RunDir(path, flags | {"dataset": dataset}, command=command, same=("dataset",))
+        with pytest.raises(ValueError, match=message), other.claimed(overwrite=True):
+            pass
+    with pytest.raises(ValueError, match="is a run of distill: choose another folder"):
+        run_dir.RunDir(path, flags, command="train").check_flags()
+    (path / "flags.cfg").write_text("--dataset=digits\n--epochs=3\n")
+    with pytest.raises(ValueError, match="does not say which command made it"), run.claimed(overwrite=True):
+        pass
+    run.check_flags()
+    assert run.result() == {"kept": 1}
+    assert names(path) == {"flags.cfg", "result.json"}
+
+
+@pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\x00b", "\x1b[2J", "a\x85b", "a\u2028b", "a\udcffb"])
+def test_a_flag_that_no_line_can_hold_is_refused(tmp_path, bad):
+    with pytest.raises(ValueError, match="has a line break or control character in it"):
+        run_dir.RunDir(tmp_path / "run", {"dataset": bad})
+
+
+@pytest.mark.parametrize("name", ["a b", "ä=ö", "--x", "#", "日本", "a\u00a0b"])
+def test_any_other_name_comes_back(tmp_path, name):
+    with run_dir.RunDir(tmp_path / "run", {"dataset": name}, command="train").claimed():
+        pass
+    run_dir.RunDir(tmp_path / "run", {"dataset": name}, command="train").check_flags()
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"{}x", b"3", b"\xff\x00", b"[" * 100_000])
+def test_a_result_that_is_not_whole_is_named(tmp_path, content):
+    run = train_run(tmp_path)
+    with run.claimed():
+        run.finish({"a": 1})
+    (run.path / "result.json").write_bytes(content)
+    with pytest.raises(files.DamagedFileError, match=r"run/result\.json is damaged .*delete it"):
+        run.result()
 
 
 @pytest.mark.parametrize("name", ["a folder", "a file"])
@@ -110,7 +196,7 @@ def test_a_run_killed_before_its_first_file_is_a_run(tmp_path):
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     script = f"""
 import time
-from keras_kd.utils import run_dir
+from keras_kd.utils import files, run_dir
 with run_dir.RunDir({str(tmp_path / "run")!r}, {FLAGS!r}).claimed():
     print("mine", flush=True)
     time.sleep(600)
@@ -137,7 +223,7 @@ with run_dir.RunDir({str(tmp_path / "run")!r}, {FLAGS!r}).claimed():
         owner.stdout.close()
     with run.claimed():
         run.finish({"mine": "now"})
-    assert json.loads((run.path / "result.json").read_text()) == {"mine": "now"}
+    assert json.loads((run.path / "result.json").read_text())["mine"] == "now"
 
 
 def test_a_patient_process_waits_for_the_other(tmp_path):
