@@ -1,7 +1,6 @@
 """Logits in a file of rows, each block with its checksum."""
 
 import dataclasses
-import json
 import os
 import warnings
 import zlib
@@ -127,7 +126,7 @@ class LogitFile:
         self._checksums = {
             str(start): written[str(start)]
             for start, stop in self._blocks
-            if str(start) in written and zlib.crc32(rows[start:stop].tobytes()) == written[str(start)]
+            if str(start) in written and self._checksum(start, rows[start:stop]) == written[str(start)]
         }
         damaged = len(written) - len(self._checksums)
         if damaged:
@@ -140,14 +139,19 @@ class LogitFile:
             return {}
         size = len(self._images) * self._format.row.itemsize
         try:
-            sums = dict(json.loads(self._sums.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
+            sums = files.read_json(self._sums)
+        except files.DamagedFileError:
             self._warn("the checksums cannot be read")
             return {}
         if not self._rows.exists() or self._rows.stat().st_size != size:
             self._warn(f"the file has not its {size} bytes")
             return {}
         return sums
+
+    def _checksum(self, start, rows):
+        """Of a block in its place: the same rows elsewhere, or of another view or folder, have another."""
+        place = f"{self._rows.parent.name}/{self._rows.name} {start}"
+        return zlib.crc32(rows.tobytes(), zlib.crc32(place.encode()))
 
     def _warn(self, damage):
         warnings.warn(f"{self._rows} is damaged ({damage}): those logits are computed again", stacklevel=5)
@@ -159,17 +163,17 @@ class LogitFile:
 
     def write(self, start, logits):
         """Writes a block, then its checksum; an error leaves the other blocks as they were."""
-        rows = self._format.encode(logits).tobytes()
+        rows = self._format.encode(logits)
         try:
             self._rows.touch()  # others may have the file in memory: it is never cut to nothing
             with self._rows.open("r+b") as file:
                 file.truncate(len(self._images) * self._format.row.itemsize)
                 file.seek(start * self._format.row.itemsize)
-                file.write(rows)
+                file.write(rows.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             error.filename = error.filename or str(self._rows)
             raise
-        self._checksums[str(start)] = zlib.crc32(rows)
+        self._checksums[str(start)] = self._checksum(start, rows)
         files.write_json(self._checksums, self._sums)

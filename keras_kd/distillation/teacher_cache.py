@@ -10,9 +10,9 @@ same image: the consistent teacher of Beyer et al. 2022, arXiv:2106.05237.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
+import math
 import pathlib
 import zlib
 
@@ -22,9 +22,9 @@ import numpy as np
 from keras_kd.data.augmentation import normalise
 from keras_kd.distillation import compatibility, logit_file
 from keras_kd.models import folding, inference, outputs, weights
-from keras_kd.utils import files, identity, limits, progress
+from keras_kd.utils import files, identity, limits, locks, progress
 
-VERSION = 1  # of what is stored and how it is computed
+VERSION = 2  # of what is stored and how it is computed
 
 PROBES = 4  # images about which a teacher is asked to know it again
 
@@ -171,8 +171,10 @@ class _CacheKey:
         if not path.exists():
             return False
         try:
-            found = _CacheKey(**json.loads(path.read_text(encoding="utf-8")))
+            found = _CacheKey(**files.read_json(path))
             self.compare(found)
+        except files.DamagedFileError:
+            raise
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: {error}: delete {folder}") from error
         return True
@@ -193,13 +195,12 @@ class _CacheKey:
 @contextlib.contextmanager
 def _alone_in(folder):
     """Waits until no other process computes in the folder; the system ends the wait when one dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(locks.held(folder / ".lock"))
+        except locks.InUseError:
             progress.say(f"waiting for another process that fills {folder}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(locks.held(folder / ".lock", patience=math.inf))
         yield
 
 

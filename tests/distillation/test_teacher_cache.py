@@ -1,6 +1,5 @@
 import dataclasses
 import fcntl
-import json
 import re
 import threading
 
@@ -11,6 +10,7 @@ import pytest
 from keras_kd.data import augmentation, datasets, sampling
 from keras_kd.distillation import logit_file, teacher_cache
 from keras_kd.models import inference
+from keras_kd.utils import files
 from tests.support.networks import mlp
 
 CLASSES = 4
@@ -142,6 +142,8 @@ def test_a_half_filled_folder_is_filled_on(tmp_path, dataset, plan, asked, monke
         ("view-0001.rows", lambda data: b"", 72),
         ("view-0001.json", lambda data: data[: len(data) // 2], 72),
         ("validation.json", lambda data: b"[1]", 8),
+        ("validation.json", lambda data: b"[" * 100_000, 8),
+        ("view-0002.json", lambda data: b'{"0": "x", "9": null}', 72),
     ],
 )
 def test_damage_is_found_and_mended(tmp_path, dataset, plan, asked, name, damage, again):
@@ -155,19 +157,36 @@ def test_damage_is_found_and_mended(tmp_path, dataset, plan, asked, name, damage
     np.testing.assert_array_equal(kept.train(1, np.arange(72)), whole)
 
 
+@pytest.mark.parametrize("source", ["view-0000", "another teacher's view-0001"])
+def test_the_logits_of_another_view_or_teacher_are_no_copy_of_these(tmp_path, dataset, plan, asked, source):
+    whole = teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path).train(1, np.arange(72))
+    teacher_cache.cache_logits(mlp(seed=1), dataset, plan, tmp_path / "other")
+    path = kept_files(tmp_path, "view-0001.rows")
+    other = (
+        kept_files(tmp_path / "other", path.name) if "another" in source else path.with_name("view-0000.rows")
+    )
+    for suffix in (".rows", ".json"):
+        path.with_suffix(suffix).write_bytes(other.with_suffix(suffix).read_bytes())
+    before = sum(asked)
+    with pytest.warns(UserWarning, match="blocks are not what was written"):
+        kept = teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path)
+    assert sum(asked) - before == 72
+    np.testing.assert_array_equal(kept.train(1, np.arange(72)), whole)
+
+
 def test_logits_of_something_else_are_refused(tmp_path, dataset, plan, asked):
     kept = teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path)
     kept.check(mlp(), dataset, plan)
     with pytest.raises(ValueError, match=r"logits of something else: moves was .*, seed was 3 and is 4"):
         kept.check(mlp(), dataset, dataclasses.replace(plan, seed=4))
     path = kept_files(tmp_path, "identity.json")
-    stored = json.loads(path.read_text())
-    path.write_text(json.dumps(stored | {"identity": stored["identity"] | {"teacher": "another"}}))
+    stored = files.read_json(path)
+    files.write_json(stored | {"identity": stored["identity"] | {"teacher": "another"}}, path)
     with pytest.raises(ValueError, match=r"something else: teacher was 'another' and is '\w+': delete"):
         teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path)
     for damage in ("{", "[]", "{}"):
         path.write_text(damage)
-        with pytest.raises(ValueError, match=r"identity.json: .*: delete"):
+        with pytest.raises(ValueError, match=r"identity.json.*delete"):
             teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path)
     assert sum(asked) == 3 * 72 + 8
 
