@@ -38,6 +38,7 @@ def main(values):
     from keras_kd.cli import console, runs, terminal
     from keras_kd.training import comparison
     from keras_kd.training.distributed import strategy
+    from keras_kd.utils import files
 
     settings = flags.settings_of(values)
     removal = flags.shortcut_removal_of(values)
@@ -52,7 +53,9 @@ def main(values):
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
-    terminal.print_comparison(comparison.Comparison.from_json(result))
+    with files.interpreting(run.path / "result.json"):
+        measured = comparison.Comparison.from_json(result)
+    terminal.print_comparison(measured)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
@@ -68,7 +71,9 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
     from keras_kd.cli import runs
     from keras_kd.distillation import shortcut_removal
     from keras_kd.export import export_saved_model
+    from keras_kd.models import weights
     from keras_kd.training import description
+    from keras_kd.training.comparison import NETWORK_FILES
     from keras_kd.utils import backend
 
     teacher, alone, distilled, removed, baseline = networks
@@ -79,7 +84,7 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
         dataset,
         settings,
         train_teacher=not values.teacher,
-        teacher_accuracy=runs.recorded_accuracy(values.teacher),
+        teacher_accuracy=runs.recorded_accuracy(values.teacher, teacher),
         baseline=baseline,
         student_removed=removed,
         shortcut_removal=removal,
@@ -100,6 +105,9 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
         **{"teacher": teacher.name, "student": distilled.name},
         "shortcut_removal": shortcut_removal.format_spec(removal),
         **comparison.to_json(),
+        "fingerprints": {
+            NETWORK_FILES[label]: weights.fingerprint(network) for label, network in comparison.models.items()
+        },
         "export": parity,
         **description.describe(dataset, settings),
     }

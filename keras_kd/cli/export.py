@@ -33,7 +33,7 @@ def main(values):
     from keras_kd.cli import console, terminal
     from keras_kd.cli.main import command_line
     from keras_kd.export import bundle, cost_card
-    from keras_kd.utils import backend, optional
+    from keras_kd.utils import backend, folders, optional
 
     if not backend.on_tensorflow():
         raise ValueError("files are written with the TensorFlow backend: give it without KERAS_BACKEND")
@@ -69,5 +69,6 @@ def main(values):
     if values.cost:
         networks, paths = cost_card.compare_twins(source, target, **asked)
         terminal.print_costs(networks, costs.threads)
-        bundle.write_card(source, target)
+        with folders.alone_in(target, cost_card.PATIENCE):
+            bundle.write_card(source, target)
     console.print_paths(folder=target, card=target / bundle.CARD, **paths)

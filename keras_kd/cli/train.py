@@ -28,6 +28,7 @@ def main(values):
     from keras_kd.cli import console, runs, terminal
     from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
+    from keras_kd.utils import files
 
     settings = flags.settings_of(values)
     run = runs.open_run(values, "train")
@@ -41,8 +42,9 @@ def main(values):
         if result is None:
             return
     columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
-    row = NetworkResult.from_json(result["measured"])
-    console.print_table("On test, touched once", [terminal.network_row(result["network"], row)], columns)
+    with files.interpreting(run.path / "result.json"):
+        row = terminal.network_row(result["network"], NetworkResult.from_json(result["measured"]))
+    console.print_table("On test, touched once", [row], columns)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
@@ -60,6 +62,7 @@ def _train(model, dataset, settings, folder, values):
     from keras_kd.training import description
     from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
+    from keras_kd.utils import run_dir
 
     callbacks = runs.callbacks(values, folder, settings)
     trained = training.train(
@@ -72,7 +75,14 @@ def _train(model, dataset, settings, folder, values):
         parameters=weights.count_parameters(model),
         seconds=trained.seconds,
     ).to_json()
-    serialization.save_model(model, folder / "model.keras")
+    serialization.save_model(model, folder / run_dir.MODEL)
     tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
     described = description.describe(dataset, settings)
-    return {"network": model.name, "measured": row, "history": trained.history, **described}
+    fingerprints = {run_dir.MODEL: weights.fingerprint(model)}
+    return {
+        "network": model.name,
+        "measured": row,
+        "fingerprints": fingerprints,
+        "history": trained.history,
+        **described,
+    }

@@ -1,11 +1,10 @@
 """Files to deploy: what each format writes, how it is compared with its model, the card beside them."""
 
-import contextlib
 import dataclasses
-import json
 import pathlib
 import shutil
 import time
+import warnings
 
 import keras
 
@@ -17,7 +16,7 @@ from keras_kd.models import cost as cost_module
 from keras_kd.models import serialization, weights
 from keras_kd.models.cost import BYTES
 from keras_kd.training.comparison import NETWORK_FILES
-from keras_kd.utils import files, limits, records, run_dir
+from keras_kd.utils import files, folders, limits, records, run_dir
 
 CARD = "README.md"
 MANIFEST = "export.json"
@@ -117,11 +116,21 @@ def run_of(source):
 def begin(target, part, digest):
     """Makes the folder `part` with what `target` has of the same network; returns its `ExportedFile`s."""
     kept = _manifest(target)
-    if kept and kept.digest == digest:
-        shutil.copytree(target, part)
-        return [each for each in kept.files if (part / each.file).is_file()]
-    part.mkdir(parents=True)
-    return []
+    if not kept or kept.digest != digest:
+        part.mkdir(parents=True)
+        return []
+    if (target / COSTS).is_file():
+        files.read_json(target / COSTS)  # it goes into the card: damage is told before anything is written
+    shutil.copytree(target, part)
+    whole = [each for each in kept.files if each.is_in(part)]
+    for each in kept.files:
+        if each not in whole:
+            warnings.warn(
+                f"{target / each.file} is not the file that was compared with the model: the card does not "
+                f"list it, write it again",
+                stacklevel=2,
+            )
+    return whole
 
 
 def _manifest(folder):
@@ -130,8 +139,9 @@ def _manifest(folder):
     if not path.is_file():
         return None
     try:
-        return Manifest.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+        with files.interpreting(path):
+            return Manifest.from_json(files.read_json(path))
+    except files.DamagedFileError as error:
         raise ValueError(
             f"{path} is damaged or of an older version: delete {folder}, and write it again"
         ) from error
@@ -146,7 +156,11 @@ def write_manifest(source, folder, manifest):
 def write_card(source, folder):
     """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
     manifest = _manifest(folder)
+    if manifest.digest != weights.digest(source.network):
+        raise ValueError(f"{folder} holds the files of another network now: write them again")
     cost, measured = cost_module.cost(source.network), folder / COSTS
+    listed = [file for file in manifest.files if file.is_in(folder)]
+    others = {path.name for path in folder.glob("model*")} - {file.file for file in listed}
     model_card.write(
         folder / CARD,
         name=source.name,
@@ -154,7 +168,8 @@ def write_card(source, folder):
         classes=source.dataset.num_classes,
         shape=list(source.dataset.image_shape),
         class_names=list(source.dataset.class_names or ()),
-        files=manifest.files,
+        files=listed,
+        others=sorted(others),
         model=manifest.model,
         digest=manifest.digest,
         parameters=cost.parameters,
@@ -163,14 +178,15 @@ def write_card(source, folder):
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(measured) if measured.is_file() else None,
         recipe=_recipe(source),
-        accuracy=accuracy(source.result, source.path.name),
-        quantised=any(file.kind != "float32" for file in manifest.files),
+        accuracy=accuracy(source.result, source.path.name, source.network),
+        quantised=any(file.kind != "float32" for file in listed),
     )
 
 
 def _measured(path):
     """What a cost card says, for a table, and where it was measured."""
-    card = CostCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+    with files.interpreting(path):
+        card = CostCard.from_json(files.read_json(path))
     columns, rows = cost_report.rows(card.networks)
     return {
         "columns": columns,
@@ -193,8 +209,16 @@ def _recipe(source):
     return [*lines, f"Trained with {versions}."]
 
 
-def accuracy(result, file):
-    """Test accuracy that a run measured of one of its networks, by its file's name; None if it did not."""
+def accuracy(result, file, network):
+    """Test accuracy that a run measured of a network; None if it did not, or did not say of which weights.
+
+    Args:
+      result: `result.json` of the run.
+      file: name of the network's file.
+      network: the `keras.Model`.
+    """
+    if result.get("fingerprints", {}).get(file) != weights.fingerprint(network):
+        return None
     label = next((label for label, name in NETWORK_FILES.items() if name == file), None)
     row = result.get("networks", {}).get(label) or (result.get("measured") if file == run_dir.MODEL else None)
     return row and row["accuracy"]
@@ -257,13 +281,20 @@ def find_source(path, dataset_name=None, data_dir=None):
     path = pathlib.Path(path)
     network = serialization.load_model(path)
     result_path = path.parent / run_dir.RESULT
-    result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.is_file() else {}
+    result = files.read_json(result_path) if result_path.is_file() else {}
     if "dataset" not in result:
         raise ValueError(
             f"{path.parent} holds no finished run of distill or train, whose data tell how images are "
             f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
         )
-    dataset = provenance.load_dataset(path.parent, result, result["seed"], dataset_name, data_dir)
+    with files.interpreting(result_path):
+        seed, measured = result["seed"], result.get("fingerprints", {}).get(path.name)
+    if measured not in (None, weights.fingerprint(network)):
+        raise ValueError(
+            f"{path} is not the network that its run measured (its weights or layers are others): give the "
+            f"one that the run wrote; in Python, keras_kd.export takes any network"
+        )
+    dataset = provenance.load_dataset(path.parent, result, seed, dataset_name, data_dir)
     return Source(path, name_of(path), network, dataset, result)
 
 
@@ -288,10 +319,8 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
         size = config.batch * cost_module.cost(source.network).peak("float32")
         limits.check_memory(f"a batch of {config.batch} images", size)
     digest = weights.digest(source.network)
-    part = target.with_name(f".part-{target.name}")
-    shutil.rmtree(part, ignore_errors=True)
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, part, ignore_errors=True)
+    with folders.replacing_folder(target) as part:
+        check_target(target, source)  # no other process writes there now
         listed = begin(target, part, digest)
         written = []
         for job in jobs(config.formats, config.kinds, target):
@@ -301,7 +330,6 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
         written += [each for each in listed if each.file not in names]
         written.sort(key=lambda each: (formats.FORMATS.index(each.format), formats.KINDS.index(each.kind)))
         write_manifest(source, part, Manifest(str(source.path), digest, tuple(written), run_of(source)))
-        files.replace_folder(part, target)
     return written
 
 

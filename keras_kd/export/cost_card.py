@@ -14,7 +14,7 @@ from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import convert, session
 from keras_kd.models import cost, folding, registry
 from keras_kd.reporting import html
-from keras_kd.utils import environment, files, limits, progress
+from keras_kd.utils import environment, files, folders, limits, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,9 @@ class CostConfig:
             limits.IMAGES_AT_A_TIME.check("batches", batch)
         limits.CALLS.check("calls", self.calls)
         limits.THREADS.check("threads", self.threads)
+
+
+PATIENCE = 600.0  # seconds for another process that writes to the folder: what is measured is not lost
 
 
 _NAME = re.compile(r"(resnet|plain)(\d+)(-unfolded)?")
@@ -124,8 +127,9 @@ def _compare(networks, groups, folder, dataset, config, command, check_stop):
     }
     versions = environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx")
     card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()))
-    files.write_json(card.to_json(), folder / bundle.COSTS)
-    _write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
+    with folders.alone_in(folder, patience=PATIENCE):
+        files.write_json(card.to_json(), folder / bundle.COSTS)
+        _write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
     return card.networks, {"costs": folder / "costs.html", "numbers": folder / bundle.COSTS}
 
 

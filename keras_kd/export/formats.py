@@ -5,7 +5,7 @@ import shutil
 
 from keras_kd.export import litert, onnx, parity, saved_model, signature
 from keras_kd.models import folding
-from keras_kd.utils import records
+from keras_kd.utils import files, records
 
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
@@ -39,6 +39,7 @@ class ExportedFile:
       batch: images at a time; None: any.
       folded: whether BatchNorm is a part of the convolutions.
       bytes: its size.
+      sha256: of what was compared; None in folders of older versions.
       parity: its `parity.Parity`.
     """
 
@@ -49,6 +50,11 @@ class ExportedFile:
     folded: bool
     bytes: int
     parity: parity.Parity
+    sha256: str | None = None
+
+    def is_in(self, folder):
+        """Whether a folder has the file as it was compared."""
+        return (folder / self.file).is_file() and self.sha256 == sha256_of(folder, self.file)
 
     def to_json(self):
         values = records.json_values(self)
@@ -96,18 +102,30 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
         folded=network is not trained,
         bytes=size,
         parity=parity.compare(logits(images), expected, labels),
+        sha256=sha256_of(folder, job.file),
     )
 
 
 def _write_saved_model(network, folder, dataset, batch, tolerance):
     """A SavedModel is a folder; its files take the place of older ones in a folder that holds others too."""
     beside = folder / "written"
-    saved_model.export_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
+    saved_model.write_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
     for name in _SAVED_MODEL:
         shutil.rmtree(folder / name, ignore_errors=True)
         if (beside / name).exists():
             (beside / name).replace(folder / name)
     beside.rmdir()
+
+
+def sha256_of(folder, file):
+    """SHA-256 of an exported file, as text; of a SavedModel all that belongs to it.
+
+    Args:
+      folder: that holds it.
+      file: its name.
+    """
+    whole = saved_model.parts(folder) if file == "saved_model.pb" else [folder / file]
+    return files.sha256(whole, folder)
 
 
 def size_of_saved_model(folder):

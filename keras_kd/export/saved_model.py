@@ -1,15 +1,13 @@
 """A trained network as a SavedModel that takes raw uint8 images; with the TensorFlow backend."""
 
-import json
 import pathlib
-import shutil
 
 import keras
 import numpy as np
 
 from keras_kd.export import parity, signature
 from keras_kd.models.graph import UNKNOWN_SIZE
-from keras_kd.utils import files
+from keras_kd.utils import files, folders
 
 PARITY_TOLERANCE = 1e-5
 
@@ -42,22 +40,37 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
     """
     path = pathlib.Path(path)
     check_target(path)
+    with folders.replacing_folder(path) as part:
+        check_target(path)  # no other process writes there now
+        return write_saved_model(model, part, dataset=dataset, batch=batch, tolerance=tolerance, run=run)
+
+
+def write_saved_model(model, folder, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
+    """As `export_saved_model`, to a folder that is not there yet."""
     shape = signature.image_shape(model, dataset)
     network = signature.serving_network(model)
-    part = path.with_name(f".part-{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        signature.write_graph(network, part, dataset, batch=batch)
-        found = measure_parity(part, network, dataset)
-        parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)
-        about = _metadata(model, (batch, *shape), dataset)
-        if run is not None:
-            about["run"] = str(pathlib.Path(run).absolute())
-        files.write_json(about | {"parity": found}, part / "metadata.json")
-        files.replace_folder(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    signature.write_graph(network, folder, dataset, batch=batch)
+    found = measure_parity(folder, network, dataset)
+    parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)
+    about = _metadata(model, (batch, *shape), dataset)
+    if run is not None:
+        about["run"] = str(pathlib.Path(run).absolute())
+    files.write_json(about | {"parity": found, "sha256": digest(folder)}, folder / "metadata.json")
     return found
+
+
+def parts(folder):
+    """What a SavedModel consists of, less `metadata.json`: paths of its files, sorted."""
+    named = [folder / name for name in ("saved_model.pb", "fingerprint.pb") if (folder / name).is_file()]
+    within = [
+        path for name in ("variables", "assets") for path in (folder / name).rglob("*") if path.is_file()
+    ]
+    return sorted([*named, *within])
+
+
+def digest(folder):
+    """SHA-256 of the files of a SavedModel and of their names, as text."""
+    return files.sha256(parts(folder), folder)
 
 
 def check_target(path):
@@ -67,9 +80,13 @@ def check_target(path):
 
 
 def made_by(path):
-    """The absolute path of the run that made the SavedModel at `path`, as text; None if that is not known."""
+    """The absolute path of the run that made the SavedModel at `path`, as text; None if that is not known.
+
+    Raises:
+      DamagedFileError: if the file that says so is not what was written.
+    """
     metadata = pathlib.Path(path) / "metadata.json"
-    return json.loads(metadata.read_text(encoding="utf-8")).get("run") if metadata.is_file() else None
+    return files.read_json(metadata).get("run") if metadata.is_file() else None
 
 
 def measure_parity(path, model, dataset=None, count=256):

@@ -28,7 +28,7 @@ class Compared(typing.NamedTuple):
 
 def with_twin(source, fold=True):
     """`{label: Compared}` of a run's network, its twin and its teacher."""
-    accuracy = bundle.accuracy(source.result, source.path.name)
+    accuracy = bundle.accuracy(source.result, source.path.name, source.network)
     compared = {source.path.stem: Compared(source.network, accuracy)}
     label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
     twin, teacher = _twin(source), _beside(source, "teacher")
@@ -66,7 +66,8 @@ def _beside(source, label):
     path = source.path.parent / file
     if path.name == source.path.name or not path.is_file():
         return None
-    return Compared(serialization.load_model(path), bundle.accuracy(source.result, file))
+    network = serialization.load_model(path)
+    return Compared(network, bundle.accuracy(source.result, file, network))
 
 
 def _has_shortcuts(network):

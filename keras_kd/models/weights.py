@@ -66,6 +66,11 @@ def structure(model):
     return found.hexdigest()[:16]
 
 
+def fingerprint(model):
+    """What a network is known by: its layers, how they are connected, and its weights."""
+    return f"{structure(model)}-{digest(model)}"
+
+
 def _wiring(model):
     """The operations of a functional model and what each reads, by places; nothing of another model."""
     operations = model.get_config().get("layers", []) if hasattr(model, "operations") else []

@@ -12,8 +12,8 @@ import pytest
 import keras_kd
 from keras_kd.data import datasets
 from keras_kd.export import bundle, cost_card, formats, parity, saved_model, twins
-from keras_kd.models import cost, serialization
-from keras_kd.utils import files
+from keras_kd.models import cost, serialization, weights
+from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 from tests.support.networks import shaken
@@ -29,17 +29,19 @@ def cwd(tmp_path_factory):
     for seed, name in enumerate(("tiny", "other")):
         np.savez(cwd / f"{name}.npz", **tiny_arrays(np.random.default_rng(seed)))
     dataset = datasets.load(str(cwd / "tiny.npz"))
-    run = cwd / "runs" / "first"
+    run, fingerprints = cwd / "runs" / "first", {}
     for name, depth, shortcuts in (("student", 8, False), ("teacher", 14, True)):
         network = keras_kd.cifar_resnet(
             depth, dataset.image_shape, dataset.num_classes, width=4, shortcuts=shortcuts
         )
         serialization.save_model(shaken(network), run / f"{name}.keras")
+        fingerprints[f"{name}.keras"] = weights.fingerprint(network)
     splits = ("train", "validation", "test")
     result = {
         "temperature": 4.0,
         "alpha": 0.9,
         "networks": {"student_distilled": {"accuracy": 0.5}, "teacher": {"accuracy": 0.75}},
+        "fingerprints": fingerprints,
         "seed": 0,
         "settings": {"epochs": 3},
         "versions": {"keras": "3"},
@@ -215,11 +217,14 @@ Pictures = collections.namedtuple("Pictures", ["image_shape", "num_classes"])
 
 def trained(folder, **networks):
     """What ships the student of a run with these networks, each of them `(depth, shortcuts)`."""
+    fingerprints = {}
     for name, (depth, shortcuts) in networks.items():
         network = keras_kd.cifar_resnet(depth, (8, 8, 3), 4, width=4, shortcuts=shortcuts)
         serialization.save_model(shaken(network), folder / f"{name}.keras")
+        fingerprints[f"{name}.keras"] = weights.fingerprint(network)
     accuracies = {"student_distilled": 0.5, "baseline": 0.625, "teacher": 0.75}
-    result = {"networks": {label: {"accuracy": value} for label, value in accuracies.items()}}
+    measured = {label: {"accuracy": value} for label, value in accuracies.items()}
+    result = {"networks": measured, "fingerprints": fingerprints}
     student = serialization.load_model(folder / "student.keras")
     return bundle.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
 
@@ -241,6 +246,69 @@ def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, 
     found = twins.with_twin(trained(tmp_path, student=(8, False), **networks), fold=False)
     assert not any(each.fold for each in found.values())
     assert {label: accuracy for label, (_, accuracy, _) in found.items()} == labels
+
+
+def test_an_accuracy_is_that_of_the_weights_that_were_measured(tmp_path):
+    source = trained(tmp_path, student=(8, False), teacher=(8, True))
+    assert bundle.accuracy(source.result, "student.keras", source.network) == 0.5
+    source.network.weights[0].assign(source.network.weights[0] + 0.01)
+    assert bundle.accuracy(source.result, "student.keras", source.network) is None
+    twin = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4)
+    weights.copy_weights(serialization.load_model(source.path), twin)  # the same weights, with shortcuts
+    assert bundle.accuracy(source.result, "student.keras", twin) is None
+    del source.result["fingerprints"]  # as in a run of an older version
+    assert bundle.accuracy(source.result, "student.keras", serialization.load_model(source.path)) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "replaced", "a bit", "gone"])
+def test_the_card_lists_what_was_compared_and_nothing_else(cwd, tmp_path, damage):
+    """Damage to one file is found when another one is written."""
+    source = bundle.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
+    target = tmp_path / "student"
+    one = bundle.BundleConfig(formats=("litert",), kinds=("float32",), images=16, same_class=0.0)
+    bundle.export_bundle(source, target, one)
+    path = target / "model.tflite"
+    whole = path.read_bytes()
+    changed = {
+        "cut": whole[:100],
+        "replaced": b"another network",
+        "a bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+    }
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[damage])
+    other = dataclasses.replace(one, kinds=("dynamic_range",))
+    with pytest.warns(UserWarning, match="model.tflite is not the file that was compared with the model"):
+        written = bundle.export_bundle(source, target, other)
+    assert [file.file for file in written] == ["model-dynamic_range.tflite"]
+    card = (target / bundle.CARD).read_text()
+    assert "| `model.tflite` |" not in card
+    assert ("Also here, and not compared with anything: `model.tflite`." in card) == (damage != "gone")
+    again = bundle.export_bundle(source, target, one)
+    assert [file.file for file in again] == ["model.tflite", "model-dynamic_range.tflite"]
+    assert all(file.is_in(target) for file in again)
+    assert "Also here" not in (target / bundle.CARD).read_text()
+
+
+def test_a_network_in_the_place_of_the_one_that_was_measured_is_refused(cwd, tmp_path):
+    shutil.copytree(cwd / "runs" / "first", tmp_path / "run", ignore=shutil.ignore_patterns("exported"))
+    shutil.copy(tmp_path / "run" / "teacher.keras", tmp_path / "run" / "student.keras")
+    with pytest.raises(ValueError, match=r"student\.keras is not the network that its run measured"):
+        bundle.find_source(tmp_path / "run" / "student.keras", str(cwd / "tiny.npz"))
+
+
+def test_two_exports_into_one_folder_are_made_one_after_the_other(cwd, tmp_path):
+    source = bundle.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
+    config = bundle.BundleConfig(formats=("litert",), kinds=("float32",), images=16)
+    target = tmp_path / "student"
+    bundle.export_bundle(source, target, config)
+    with (
+        folders.alone_in(target),
+        pytest.raises(ValueError, match=r"student is in use by process \d+ on"),
+    ):
+        bundle.export_bundle(source, target, config)
+    assert (target / "model.tflite").is_file()
 
 
 def test_networks_of_other_kinds_have_no_twin(tmp_path):
