@@ -1,7 +1,6 @@
 """The networks that a run left, in groups that are compared, and the images that they are analyzed with."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
 from keras_kd.training import comparison, snapshots
-from keras_kd.utils import limits, run_dir
+from keras_kd.utils import files, limits, run_dir
 
 # With fewer examples the error of a mean is not worth the name.
 FEWEST = 8
@@ -64,7 +63,7 @@ def read_result(folder):
         raise ValueError(
             f"{folder} holds no finished run of train, distill or study (no result.json): finish it first"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return files.read_json(path)
 
 
 def group_of_run(folder, result):
@@ -78,15 +77,17 @@ def group_of_run(folder, result):
       ValueError: if none of its networks is there.
     """
     folder = pathlib.Path(folder)
+    with files.interpreting(folder / run_dir.RESULT):
+        seed = int(result["seed"])
     names = comparison.NETWORK_FILES if "networks" in result else {"model": run_dir.MODEL}
-    files = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
-    if not files:
+    found = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
+    if not found:
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")
     return NetworkGroup(
         folder.name,
-        {label.replace("_", " "): path for label, path in files.items()},
-        {label.replace("_", " "): folder / run_dir.TRAJECTORY / label for label in files},
-        result["seed"],
+        {label.replace("_", " "): path for label, path in found.items()},
+        {label.replace("_", " "): folder / run_dir.TRAJECTORY / label for label in found},
+        seed,
     )
 
 

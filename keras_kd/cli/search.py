@@ -43,6 +43,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, search_display, search_runs
     from keras_kd.search import results, session, workers
+    from keras_kd.utils import files
 
     config, settings = flags.search_of(values), flags.settings_of(values)
     worker = workers.worker_config()
@@ -52,7 +53,10 @@ def main(values):
     if is_worker and values.overwrite:
         raise ValueError("--overwrite is the chief's: give it there alone")
     stored = None if values.retry_failed else runs.finished(run, values)
-    result = stored and results.SearchResult.from_json(stored)
+    result = None
+    if stored is not None:
+        with files.interpreting(run.path / "result.json"):
+            result = results.SearchResult.from_json(stored)
     if is_worker:
         if result is None:
             search_runs.join(values, run, worker, config, settings)

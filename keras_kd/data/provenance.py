@@ -1,9 +1,9 @@
 """The dataset that an earlier run saw, split as it was split then."""
 
-import json
 import pathlib
 
 from keras_kd.data import datasets
+from keras_kd.utils import files
 
 
 def load_dataset(folder, result, seed, name=None, data_dir=None):
@@ -19,21 +19,24 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
     Raises:
       ValueError: if what is found is another one.
     """
-    described = result["dataset"]
-    is_earlier = "split_seed" not in described
+    folder = pathlib.Path(folder)
+    with files.interpreting(folder / "result.json"):
+        described = {key: result["dataset"][key] for key in ("name", "examples", "fingerprint")}
+        sizes = {split: described["examples"][split] for split in ("train", "validation", "test")}
+        is_earlier = "split_seed" not in result["dataset"]
+        # Where each seed had a split of its own, the fingerprint is that of the first.
+        first = result.get("seeds", [seed])[0] if is_earlier else result["dataset"]["split_seed"]
 
     def load(seed):
         return datasets.load(
             name or described["name"],
-            validation_fraction=_validation_fraction(pathlib.Path(folder), described),
+            validation_fraction=_validation_fraction(folder, described),
             seed=seed,
             data_dir=data_dir,
         )
 
-    # Where each seed had a split of its own, the fingerprint is that of the first.
-    first = result.get("seeds", [seed])[0] if is_earlier else described["split_seed"]
     dataset = load(first)
-    sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
+    sizes = {split: len(getattr(dataset, split).labels) for split in sizes}
     fingerprint = dataset.examples_fingerprint if is_earlier else dataset.fingerprint
     if sizes != described["examples"] or fingerprint != described["fingerprint"]:
         raise ValueError(
@@ -51,7 +54,7 @@ def split_remark(network, dataset):
       dataset: the `Dataset` whose validation split measures what it teaches.
     """
     try:
-        result = json.loads((pathlib.Path(network).parent / "result.json").read_text(encoding="utf-8"))
+        result = files.read_json(pathlib.Path(network).parent / "result.json")
         described, seed = result["dataset"], result["seed"]
         name, split_seed = described["name"], described.get("split_seed", seed)
         is_same_size = sum(described["examples"].values()) == sum(
@@ -72,8 +75,9 @@ def split_remark(network, dataset):
 def _validation_fraction(folder, described):
     """As stratified splits round it, which the sizes tell as well as the flag did."""
     if (folder / "study.json").is_file():
-        study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-        return study["identity"]["validation_fraction"]
+        path = folder / "study.json"
+        with files.interpreting(path):
+            return files.read_json(path)["identity"]["validation_fraction"]
     for line in (folder / "flags.cfg").read_text(encoding="utf-8").splitlines():
         if line.startswith("--validation_fraction="):
             return float(line.split("=", 1)[1])

@@ -9,7 +9,6 @@ has just ended is run again, its grid forgets where it was, and its Bayesian ora
 after a restart. Here the state is one file, replaced atomically, and what comes next depends on it alone.
 """
 
-import json
 import pathlib
 import sys
 import tempfile
@@ -107,7 +106,7 @@ class _Kept:
           ValueError: if the file is not what was written.
         """
         try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            kept = files.read_json(self.path)
             self.trials = {name: Trial.from_state(state) for name, state in kept["trials"].items()}
             state = kept["state"]
             running = [
@@ -119,7 +118,8 @@ class _Kept:
             queue = state["retry_queue"] + running
             self.set_state(state | {"ongoing_trials": {}, "retry_queue": queue})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self.path} is damaged ({error}): pass --overwrite to start anew") from error
+            reason = error.reason if isinstance(error, files.DamagedFileError) else repr(error)
+            raise ValueError(f"{self.path} is damaged ({reason}): start anew") from error
 
     def retry_failed(self):
         """Puts the trials that failed back among those to do; returns their ids."""

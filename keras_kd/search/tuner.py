@@ -11,7 +11,6 @@ over its seeds of a validation measure after its last epoch; test is never looke
 """
 
 import contextlib
-import json
 import pathlib
 import statistics
 import time
@@ -190,7 +189,7 @@ class Tuner(keras_tuner.Tuner):
     def _found(self, trial_id):
         """What the process that trained a trial left of it; nothing of one that has not ended."""
         path = self._path(trial_id)
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return files.read_json(path) if path.is_file() else {}
 
     def load_model(self, trial):
         """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""

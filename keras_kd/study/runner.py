@@ -98,24 +98,22 @@ class Study:
 
     def _begun(self, path):
         try:
-            begun = json.loads(path.read_text(encoding="utf-8"))
-            return {name: begun[name] for name in ("identity", "runs", "grew")}
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"{path} is damaged ({error}), so what the study was is not known: choose another folder"
-            ) from error
+            return files.read_json(path, ("identity", "runs", "grew"))
+        except files.DamagedFileError as error:
+            raise ValueError(f"{error}; what the study was is not known without it") from error
 
     def record(self, run):
         """The `RunRecord` of a run that ended, or None. A result that cannot be read is done again."""
         path = self.folder_of(run) / run_dir.RESULT
         try:
             if path.exists():
-                return RunRecord(run, RunResult.from_json(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, KeyError) as error:
-            warnings.warn(f"{path} is damaged ({error}): run again", stacklevel=2)
+                with files.interpreting(path):
+                    return RunRecord(run, RunResult.from_json(files.read_json(path)))
+        except files.DamagedFileError as error:
+            warnings.warn(f"{path} is damaged ({error.reason}): run again", stacklevel=2)
             path.unlink()
         with contextlib.suppress(ValueError, KeyError, OSError):
-            return RunRecord(run, error=json.loads(self._failure(run).read_text(encoding="utf-8"))["error"])
+            return RunRecord(run, error=files.read_json(self._failure(run))["error"])
         return None
 
     def run(self, train, executor, *, retry_failed=False, watch=lambda progress: None):

@@ -1,7 +1,6 @@
 """What analyses found inside the networks of a study, over its seeds: numbers, tables, sections of pages."""
 
 import dataclasses
-import json
 import pathlib
 
 from keras_kd.analysis import session
@@ -12,7 +11,7 @@ from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.networks import LABELS, PLAIN, RESIDUAL, TAUGHT
 from keras_kd.study.findings.results import StudyResult
-from keras_kd.utils import files, run_dir, statistics
+from keras_kd.utils import files, locks, run_dir, statistics
 from keras_kd.utils.records import field_values
 
 REPORTS = {each.name: each for each in (landscape_report.REPORT, reuse_report.REPORT)}
@@ -164,9 +163,11 @@ def sections_of_study(folder):
     for name, report in REPORTS.items():
         path = pathlib.Path(folder) / name / run_dir.RESULT
         if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            groups = [GroupResult.from_json(each, report.result_type) for each in stored["groups"]]
-            found += sections(groups, SeedSummary.from_json(stored["summary"]), report)
+            with files.interpreting(path):
+                stored = files.read_json(path)
+                groups = [GroupResult.from_json(each, report.result_type) for each in stored["groups"]]
+                summary = SeedSummary.from_json(stored["summary"])
+            found += sections(groups, summary, report)
     return found
 
 
@@ -200,6 +201,9 @@ def printed_tables(record, report):
 def renew_report(folder):
     """Writes a study's page again, with what was found inside its networks; returns its path."""
     folder = pathlib.Path(folder)
-    result = StudyResult.from_json(json.loads((folder / run_dir.RESULT).read_text(encoding="utf-8")))
-    study_report.write(result, folder / "report.html", sections=sections_of_study(folder))
+    path = folder / run_dir.RESULT
+    with files.interpreting(path):
+        result = StudyResult.from_json(files.read_json(path))
+    with locks.held(folder / ".report.lock", folder, patience=60.0):  # two analyses may end at a time
+        study_report.write(result, folder / "report.html", sections=sections_of_study(folder))
     return folder / "report.html"

@@ -6,7 +6,7 @@ import pathlib
 from keras_kd.analysis import inputs
 from keras_kd.study import design
 from keras_kd.study.findings.results import RunRow
-from keras_kd.utils import run_dir
+from keras_kd.utils import files, run_dir
 
 RESIDUAL, PLAIN, TAUGHT = LABELS = ("residual", "plain", "plain + KD")
 
@@ -107,9 +107,11 @@ def groups_of_study(folder, rows, depths=(), seeds=()):
       ValueError: if there is none of a depth, of a seed, or at all.
     """
     wanted = {"depth": [str(depth) for depth in depths or ()], "seed": [str(seed) for seed in seeds or ()]}
+    with files.interpreting(folder / run_dir.RESULT):
+        found = twin_triplets(rows)
     triplets = [
         triplet
-        for triplet in twin_triplets(rows)
+        for triplet in found
         if all(not values or str(getattr(triplet, name)) in values for name, values in wanted.items())
     ]
     missing = [
