@@ -57,21 +57,28 @@ class RowFormat:
         )
 
     def encode(self, logits):
-        """Float `[n, classes]` to rows `[n]`.
+        """Float `[n, classes]` to rows `[n]`; -inf is a class that the teacher masks.
 
         Raises:
-          ValueError: for logits that are not finite in this dtype.
+          ValueError: for NaN, +inf, an example without any class, or logits too large for this dtype.
         """
         if logits.shape[1:] != (self.classes,):
             raise ValueError(f"logits must be [n, {self.classes}]. Received: shape {logits.shape}")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             rows = self._top(logits) if self.top_k else logits.astype(self.dtype)
-        if not np.isfinite(logits).all() or not np.isfinite(rows["logits"] if self.top_k else rows).all():
+        if not np.isfinite(logits.max(axis=1)).all() or not self._fit(rows, logits):
             raise ValueError(
                 f"the teacher's logits must be finite in {self.dtype}: use float32, or another teacher. "
                 f"Received: logits from {logits.min()} to {logits.max()}"
             )
         return rows
+
+    def _fit(self, rows, logits):
+        """Whether what is finite in the logits still is in the rows."""
+        if not self.top_k:
+            return np.array_equal(np.isfinite(rows), np.isfinite(logits))
+        given = np.take_along_axis(logits, rows["classes"].astype(np.int64), axis=1)
+        return np.array_equal(np.isfinite(rows["logits"]), np.isfinite(given))
 
     def _top(self, logits):
         logits = logits.astype(np.float64)
@@ -80,7 +87,7 @@ class RowFormat:
         top, rest = ordered[:, : self.top_k], ordered[:, self.top_k :]
         rows = np.empty(len(logits), self.row)
         rows["logits"], rows["classes"] = top, order[:, : self.top_k]
-        largest = rest[:, 0]
+        largest = np.where(np.isneginf(rest[:, 0]), 0.0, rest[:, 0])
         mean = np.exp(rest - largest[:, np.newaxis]).mean(axis=1)
         rows["others"] = np.maximum(largest + np.log(mean), np.finfo(self.dtype).min)
         return rows

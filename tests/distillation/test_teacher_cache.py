@@ -302,3 +302,30 @@ def test_logits_that_do_not_fit_are_refused():
             row_format.encode(np.array([[5.0, 1.0, np.nan, 0.0]]))
         with pytest.raises(ValueError, match=re.escape("logits must be [n, 4]. Received: shape (1, 3)")):
             row_format.encode(np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("top_k", [0, 1, 2, 3])
+@pytest.mark.parametrize("dtype", logit_file.DTYPES)
+def test_masked_classes_are_kept_as_such(dtype, top_k):
+    """A class of -inf has probability 0 again, also among those that share a logit."""
+    logits = np.array(
+        [[2.0, 1.0, -np.inf, -np.inf], [-np.inf, 0.0, 3.0, 1.0], [-np.inf, -np.inf, 5.0, -np.inf]]
+    )
+    row_format = logit_file.RowFormat(4, dtype, top_k)
+    found = row_format.decode(row_format.encode(logits)).astype(np.float64)
+    wanted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    given = np.exp(found - found.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(given.sum(axis=1), wanted.sum(axis=1), rtol=1e-3)
+    if top_k == 0:
+        np.testing.assert_array_equal(found, logits)
+
+
+@pytest.mark.parametrize("row", [[np.nan, 1, 2, 3], [np.inf, 1, 2, 3], [-np.inf] * 4])
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_logits_that_mean_nothing_are_refused(row, top_k):
+    """Also where another example masks as many classes."""
+    masked = [1.0, -np.inf, -np.inf, -np.inf]
+    with pytest.raises(ValueError, match="must be finite"):
+        logit_file.RowFormat(4, "float16", top_k).encode(np.array([row, masked]))
+    with pytest.raises(ValueError, match="must be finite"):
+        logit_file.RowFormat(4, "float16").encode(np.array([[1.0, -1e9, 0.0, 0.0], masked]))
