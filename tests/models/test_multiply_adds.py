@@ -17,8 +17,8 @@ def attention(layer):
     return lambda x: layer(x, layers.Conv1D(4, 3)(x))  # queries 7 x 4, values 5 x 4
 
 
-# (input, layer or function, multiply-adds by hand, how often TensorFlow's profiler has to count its graph: once,
-# once for each step of a loop, or 0 where it does not know the operations or counts what pads them)
+# (input, layer or function, multiply-adds by hand, how often TensorFlow's profiler has to count its graph):
+# once, once for each step of a loop, or 0 where it does not know the operations or counts what pads them.
 BY_HAND = [
     (SEQUENCE, layers.Conv1D(5, 3, strides=2), 3 * 5 * 3 * 4, 1),
     (SEQUENCE, layers.Conv1D(6, 3, padding="causal", dilation_rate=2), 7 * 6 * 3 * 4, 0),
