@@ -1,9 +1,11 @@
-"""Searches as they are typed, small enough for a test."""
+"""Searches as they are typed, small enough for a test, and oracles."""
 
 import json
 
 import numpy as np
 
+from keras_kd.search import oracles
+from keras_kd.search.space import SearchSpace
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 
@@ -33,3 +35,12 @@ def finished_search(tmp_path_factory):
 
 def search_result(cwd, name="mine"):
     return json.loads((cwd / "runs" / name / "result.json").read_text())
+
+
+SPACE = SearchSpace((1.0, 16.0), (0.1, 0.9))
+
+
+def oracle_of(tuner, path, trials=9, space=SPACE, objective="accuracy", epochs=3):
+    return oracles.make_oracle(
+        tuner, space, trials=trials, objective=objective, path=path / "search.json", seed=3, epochs=epochs
+    )

@@ -1,0 +1,146 @@
+"""Trials that are really trained."""
+
+import math
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_kd.data import datasets
+from keras_kd.search import hypermodel
+from keras_kd.search.space import SearchSpace
+from keras_kd.search.tuner import Tuner
+from keras_kd.training import config, evaluation
+from tests.support.arrays import tiny_arrays
+from tests.support.networks import mlp, same, weights_of
+from tests.support.searches import SPACE, oracle_of
+
+
+@pytest.fixture
+def dataset(tmp_path, rng):
+    np.savez(tmp_path / "tiny.npz", **tiny_arrays(rng, shape=(8, 8, 1)))
+    return datasets.load(str(tmp_path / "tiny.npz"))
+
+
+class Weights(keras.callbacks.Callback):
+    """The weights at the beginning of each training's first step, and at the end of its last epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_begin(self, logs=None):
+        self.seen.append({"first": None})
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.seen[-1]["first"] is None:
+            self.seen[-1]["first"] = weights_of(self.model.student)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen[-1]["last"] = weights_of(self.model.student)
+        self.seen[-1]["rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+def distillation(dataset, epochs, space=SPACE):
+    teacher = mlp(16, seed=9)
+    settings = config.Settings(epochs=epochs, batch_size=24, strategy="none", warmup_fraction=0.0)
+    return hypermodel.DistillationHyperModel(
+        space, dataset, settings, student=lambda seed: mlp(seed=seed), teacher=lambda path: teacher
+    )
+
+
+def test_a_promoted_trial_goes_on_from_the_weights_of_the_round_before(dataset, tmp_path):
+    model, watcher = distillation(dataset, epochs=3), Weights()
+    oracle = oracle_of("hyperband", tmp_path, trials=0)
+    tuner = Tuner(oracle, model, tmp_path, [0], [watcher])
+    tuner.search()
+    trainings = dict(zip(oracle.start_order, watcher.seen, strict=True))
+    promoted = [trial for trial in oracle.trials.values() if "tuner/trial_id" in trial.hyperparameters.values]
+    assert len(promoted) == 1
+    for trial in promoted:
+        parent = trial.hyperparameters.values["tuner/trial_id"]
+        assert same(trainings[trial.trial_id]["first"], trainings[parent]["last"])
+        assert not same(trainings[trial.trial_id]["first"], weights_of(mlp(seed=0)))
+        # The parent was trained under the schedule of all three epochs: a cosine, a third of the way down.
+        wanted = 0.02 * (1 + math.cos(math.pi / 3)) / 2
+        assert trainings[parent]["rate"] == pytest.approx(wanted, rel=1e-5)
+        straight = model.build(trial.hyperparameters, 0)
+        model.fit(trial.hyperparameters, straight, seed=0)
+        for one, other in zip(trainings[trial.trial_id]["last"], weights_of(straight.student), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    loaded = tuner.load_model(promoted[0])
+    assert same(weights_of(loaded.student), trainings[promoted[0].trial_id]["last"])
+
+
+class EndsOnce(keras.callbacks.Callback):
+    """Ends the process, as it were, before the second epoch of a promoted trial's round."""
+
+    def __init__(self):
+        super().__init__()
+        self._ended = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2 and not self._ended:
+            self._ended = True
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_path):
+    found = {}
+    for name, callback in (("whole", keras.callbacks.Callback()), ("ended", EndsOnce())):
+        oracle = oracle_of("hyperband", tmp_path / name, trials=0)
+        tuner = Tuner(oracle, distillation(dataset, epochs=3), tmp_path / name, [0], [callback])
+        if name == "ended":
+            with pytest.raises(KeyboardInterrupt):
+                tuner.search()
+            ended = [trial for trial in oracle.trials.values() if trial.status == "RUNNING"]
+            assert "tuner/trial_id" in ended[0].hyperparameters.values
+            oracle = oracle_of("hyperband", tmp_path / name, trials=0)
+            oracle.reload()
+            tuner = Tuner(oracle, distillation(dataset, epochs=3), tmp_path / name, [0], [callback])
+        tuner.search()
+        found[name] = tuner.records()
+    assert len(found["ended"]) == len(found["whole"]) == 6
+    for one, other in zip(found["whole"], found["ended"], strict=True):
+        assert (one.trial, one.values, one.epochs, one.status) == (
+            (other.trial, other.values, other.epochs, other.status)
+        )
+        assert one.measures["val_hard_loss"] == pytest.approx(other.measures["val_hard_loss"], rel=1e-5)
+
+
+def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
+    model = distillation(dataset, epochs=2)
+    tuner = Tuner(oracle_of("random", tmp_path, trials=1), model, tmp_path, [0, 1])
+    tuner.search()
+    (record,) = tuner.records()
+    for place, seed in enumerate((0, 1)):
+        distiller = model.distiller(record.values, seed)
+        folder = tuner.folder_of(record.trial) / f"seed-{seed}"
+        model.train(record.values, distiller, seed, folder=folder)
+        measured = evaluation.evaluate(distiller.student, dataset, "validation")
+        assert record.measures["val_accuracy"][place] == pytest.approx(measured["accuracy"], abs=1e-6)
+        assert record.measures["val_hard_loss"][place] == pytest.approx(measured["loss"], rel=1e-4)
+
+
+def test_build_gives_the_distiller_of_the_setting(dataset):
+    space = SearchSpace((2.0, 2.0), (0.7, 0.7), learning_rate=(0.01, 0.1), alpha_epochs=(1, 1))
+    model = distillation(dataset, epochs=2, space=space)
+    distiller = model.build(keras_tuner.HyperParameters())
+    assert distiller.temperature == 2.0
+    steps = 72 // 24
+    assert [float(distiller.alpha(step)) for step in (0, steps - 1, steps)] == pytest.approx([0.7, 0.7, 0.0])
+    assert same(weights_of(distiller.student), weights_of(mlp(seed=0)))
+
+
+def test_plain_keras_tuner_takes_the_hypermodel(dataset, tmp_path):
+    tuner = keras_tuner.RandomSearch(
+        distillation(dataset, epochs=1),
+        objective=keras_tuner.Objective("val_accuracy", "max"),
+        max_trials=1,
+        directory=str(tmp_path),
+    )
+    tuner.search(verbose=0)
+    (trial,) = tuner.oracle.get_best_trials(1)
+    assert 0 <= trial.score <= 1
