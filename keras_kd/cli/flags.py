@@ -33,7 +33,7 @@ NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 COMMON = "common"  # title of the first group
 
 # Of `distillation.shortcut_removal`, which takes seconds to import.
-SHORTCUT_REMOVALS = ("none", "fade", "layerwise", "merge")
+SHORTCUT_REMOVALS = ("none", "fade", "layerwise", "merge", "blockwise", "tails")
 FADE_CURVES = ("cosine", "linear")
 FADE_ORDERS = ("together", "input_first")
 _REMOVAL_OPTIONS = ("fade_start", "fade_end", "fade_curve", "fade_order", "merge_pointwise")

@@ -205,7 +205,7 @@ class Distiller(keras.Model):
 
         parts = self._reduced_terms(labels, teacher, student, sample_weight)
         self._update_means(parts, share, self.soft_targets.agreement(teacher["logits"], student["logits"]))
-        alpha = self.alpha_now()
+        alpha, step = self.alpha_now(), ops.copy(self.step)
         if training:
             self.step.assign_add(1)
 
@@ -213,7 +213,7 @@ class Distiller(keras.Model):
         if "hard_loss" in parts and self.alpha != 1.0:
             loss += (1 - alpha) * parts["hard_loss"]
         for name, term in self.terms.items():
-            loss += term.weight * parts[name]
+            loss += term.weight_at(step) * parts[name]
         if training and self._reduce.reduction != "sum":
             rows = ops.shape(student["logits"])[0]
             is_weighted = self._reduce.reduction == "mean_with_sample_weight" and sample_weight is not None
@@ -228,7 +228,7 @@ class Distiller(keras.Model):
         values = self.soft_targets.per_example(teacher["logits"], student["logits"])
         parts["soft_loss"] = self._reduce(values, values, sample_weight)
         for name, term in self.terms.items():
-            values = term.per_example(teacher, student)
+            values = term.per_example(teacher, student, y)
             parts[name] = self._reduce(values, values, sample_weight)
         return parts
 

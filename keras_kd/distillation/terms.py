@@ -5,10 +5,7 @@ import collections
 import keras
 from keras import ops
 
-from keras_kd.losses import (
-    per_example,
-    without_reduction,
-)
+from keras_kd.losses import LabelledLossTerm, per_example, without_reduction
 from keras_kd.models import outputs
 from keras_kd.utils import limits
 
@@ -17,11 +14,18 @@ class Term:
     """One of the `terms`: a loss, its weight, and the layers that it looks at."""
 
     def __init__(self, weight, loss):
-        self.weight = float(limits.TERM_WEIGHT.check("the weight of a term", weight))
+        is_schedule = isinstance(weight, keras.optimizers.schedules.LearningRateSchedule)
+        self.weight = (
+            weight if is_schedule else float(limits.TERM_WEIGHT.check("the weight of a term", weight))
+        )
         self.loss = loss
         self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
         self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
         self._unreduced = without_reduction(loss)
+
+    def weight_at(self, step):
+        """The weight in a step of the Distiller: a number or a scalar tensor."""
+        return self.weight if isinstance(self.weight, float) else self.weight(step)
 
     def check(self, teacher, student):
         """Raises a ValueError if the loss cannot compare the layers that it looks at, or there are none."""
@@ -41,7 +45,8 @@ class Term:
         cause = None
         try:
             if not self._is_elementwise():
-                self.per_example({self.teacher_layer: _zeros(teacher)}, {self.student_layer: _zeros(student)})
+                outputs_of = {self.teacher_layer: _zeros(teacher)}, {self.student_layer: _zeros(student)}
+                self.per_example(*outputs_of, ops.zeros([1], "int32"))
                 return
         except Exception as error:  # of the loss, which may be anyone's
             cause = error
@@ -57,9 +62,11 @@ class Term:
         own = [each is None or _name(each) in vars(keras.losses) for each in inside]
         return type(self.loss) is keras.distillation.FeatureDistillation and all(own)
 
-    def per_example(self, teacher, student):
+    def per_example(self, teacher, student, labels=None):
         teacher, student = teacher[self.teacher_layer], student[self.student_layer]
         self.loss.validate_outputs(teacher, student)
+        if isinstance(self.loss, LabelledLossTerm):
+            return self.loss.per_example_with_labels(teacher, student, labels)
         return per_example(self._unreduced, teacher, student)
 
 

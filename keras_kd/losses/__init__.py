@@ -25,12 +25,13 @@ from keras_kd.losses.soft_targets import (
     check_temperature,
     soft_target_kl,
 )
-from keras_kd.losses.terms import LossTerm, RowLossTerm
+from keras_kd.losses.terms import LabelledLossTerm, LossTerm, RowLossTerm
 
 __all__ = [
     "PROBABILITY_LOSSES",
     "BatchMean",
     "BinarySoftTargets",
+    "LabelledLossTerm",
     "LossTerm",
     "RowLossTerm",
     "SoftTargets",

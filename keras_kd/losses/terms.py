@@ -19,3 +19,11 @@ class RowLossTerm(Protocol):
 
     def per_example(self, teacher_outputs, student_outputs):
         """float32 `[batch]`."""
+
+
+@runtime_checkable
+class LabelledLossTerm(Protocol):
+    """A `LossTerm` that also asks for the labels."""
+
+    def per_example_with_labels(self, teacher_outputs, student_outputs, labels):
+        """float32 `[batch]`."""

@@ -119,6 +119,7 @@ def distill(
     compatibility.check_pair(teacher, student)
     if teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
+    terms = [*terms, *_terms_of(shortcut_removal, student, teacher, dataset, settings)]
     settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
     network, watchers = _in_place_of(student, shortcut_removal, data, settings, teacher)
@@ -131,7 +132,8 @@ def distill(
         "temperature": distiller.temperature,
         "alpha": keras.saving.serialize_keras_object(distiller.alpha),
         "terms": [
-            [term.weight, keras.saving.serialize_keras_object(term.loss)] for term in distiller.terms.values()
+            [_as_json(term.weight), keras.saving.serialize_keras_object(term.loss)]
+            for term in distiller.terms.values()
         ],
         "teacher": weights.digest(teacher),
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
@@ -148,6 +150,20 @@ def distill(
         identity=identity,
     )
     return training.run()
+
+
+def _as_json(weight):
+    is_number = isinstance(weight, float)
+    return weight if is_number else keras.saving.serialize_keras_object(weight)
+
+
+def _terms_of(removal, student, teacher, dataset, settings):
+    """The terms that a way to remove shortcuts adds."""
+    if removal is None:
+        return []
+    removal.check(student, teacher)
+    steps = settings.epochs * batch_schedule(dataset, settings).steps
+    return removal.terms(student, outputs.with_logits(teacher), steps)
 
 
 def _in_place_of(student, removal, data, settings, teacher=None):

@@ -7,9 +7,11 @@ import pytest
 import keras_kd
 from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
-from keras_kd.models import fading, weights
+from keras_kd.losses import tails
+from keras_kd.models import fading, graph, weights
 from keras_kd.training import Settings, evaluation, trainer
 from tests.support.networks import same, weights_of
+from tests.support.reference import log_softmax, reference_kl
 
 SETTINGS = Settings(epochs=3, batch_size=24, warmup_fraction=0.0, precision="float32")
 
@@ -24,7 +26,15 @@ def network(seed, shortcuts):
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, shortcuts=shortcuts)
 
 
-REMOVALS = ["none", "fade:fade_end=0.7", "layerwise", "merge", "merge:merge_pointwise=True"]
+REMOVALS = [
+    "none",
+    "fade:fade_end=0.7",
+    "layerwise",
+    "merge",
+    "merge:merge_pointwise=True",
+    "blockwise",
+    "tails",
+]
 
 
 @pytest.mark.parametrize("spec", REMOVALS)
@@ -67,6 +77,30 @@ def test_with_an_open_gate_it_trains_like_the_residual_twin(dataset):
     found = weights.weights_of(plain)
     for path, value in weights.weights_of(residual).items():
         np.testing.assert_allclose(found[path], value, rtol=1e-3, atol=1e-5, err_msg=path)
+
+
+def test_blockwise_terms_pull_each_block_to_the_teachers_and_end():
+    teacher, student = network(1, True), network(2, False)
+    removal = shortcut_removal.make("blockwise", blockwise_weight=0.6, blockwise_end=0.5)
+    terms = removal.terms(student, teacher, 100)
+    assert [loss.student_layer_name for _, loss in terms] == [f"stage{i}_block1_out" for i in (1, 2, 3)]
+    weights_at = [[float(weight(step)) for weight, _ in terms] for step in (0, 25, 50, 99)]
+    np.testing.assert_allclose(weights_at, [[0.2] * 3, [0.1] * 3, [0.0] * 3, [0.0] * 3], atol=1e-6)
+
+
+def test_a_tail_is_the_rest_of_the_teacher(rng):
+    """Against the teacher itself: behind its own features the tail gives its own logits."""
+    teacher = network(1, True)
+    images = rng.normal(size=(6, 8, 8, 3)).astype("float32")
+    labels = np.arange(6) % 4
+    loss = tails.TailLoss(teacher, "stage2_block1_out", temperature=2.0, alpha=0.25)
+    features = graph.feature_extractor(teacher, ["stage2_block1_out"])(images)
+    others = rng.normal(size=(6, 4)).astype("float32")
+    found = loss.per_example_with_labels(others, features["stage2_block1_out"], labels)
+    logits = keras.ops.convert_to_numpy(features["logits"])
+    hard = -log_softmax(logits.astype(np.float64))[np.arange(6), labels]
+    expected = 0.75 * hard + 0.25 * reference_kl(others, logits, 2.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_layerwise_begins_with_the_teachers_weights(dataset):

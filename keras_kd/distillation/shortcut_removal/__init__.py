@@ -8,20 +8,24 @@ import dataclasses
 import difflib
 
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
+from keras_kd.distillation.shortcut_removal.blockwise import Blockwise
 from keras_kd.distillation.shortcut_removal.fade import Fade
 from keras_kd.distillation.shortcut_removal.layerwise import Layerwise
 from keras_kd.distillation.shortcut_removal.merge import Merge
 from keras_kd.distillation.shortcut_removal.plain import NoRemoval
+from keras_kd.distillation.shortcut_removal.tails import Tails
 
-REMOVALS = {removal.name: removal for removal in (NoRemoval, Fade, Layerwise, Merge)}
+REMOVALS = {removal.name: removal for removal in (NoRemoval, Fade, Layerwise, Merge, Blockwise, Tails)}
 
 __all__ = [
     "REMOVALS",
+    "Blockwise",
     "Fade",
     "Layerwise",
     "Merge",
     "NoRemoval",
     "ShortcutRemoval",
+    "Tails",
     "format_spec",
     "make",
     "parse_spec",

@@ -40,6 +40,10 @@ class ShortcutRemoval(abc.ABC):
     def finish(self, network, student):
         """Writes what is left of `network`, which `start` made, into the student's weights."""
 
+    def terms(self, student, teacher, steps):
+        """Further `terms` of the Distiller, on the layers of both; arguments as for `start`."""
+        return []
+
     def gate(self, network):
         """How much of the shortcuts is left, in [0, 1], the mean over blocks."""
         return 0.0

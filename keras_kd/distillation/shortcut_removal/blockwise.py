@@ -1,0 +1,44 @@
+"""Each block's output is pulled to that of the residual twin's block of the same name, less and less."""
+
+import dataclasses
+
+import keras
+
+from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
+from keras_kd.distillation.shortcut_removal.layerwise import check_twin
+from keras_kd.models import fading
+from keras_kd.utils import limits
+
+
+@dataclasses.dataclass(frozen=True)
+class Blockwise(ShortcutRemoval):
+    """Mean squared error between the blocks of student and teacher; twins need no adaptor between.
+
+    Attributes:
+      blockwise_weight: of the mean over blocks, at the beginning; it falls to 0 along a cosine.
+      blockwise_end: share of the training after which it is 0.
+    """
+
+    blockwise_weight: float = 1.0
+    blockwise_end: float = 0.6
+
+    name = "blockwise"
+    needs_teacher = True
+
+    def __post_init__(self):
+        limits.TERM_WEIGHT.check("blockwise_weight", self.blockwise_weight)
+        limits.TRAINING_SHARE.check("blockwise_end", self.blockwise_end)
+
+    def start(self, student, steps, teacher=None):
+        check_twin(student, teacher, self.name)
+        return student
+
+    def finish(self, network, student):
+        """Nothing is left to do: the student was trained itself."""
+
+    def terms(self, student, teacher, steps):
+        names = [block.last for block in fading.plain_blocks(student)]
+        weight = keras.optimizers.schedules.CosineDecay(
+            self.blockwise_weight / len(names), max(1, round(self.blockwise_end * steps))
+        )
+        return [(weight, keras.distillation.FeatureDistillation("mse", name, name)) for name in names]

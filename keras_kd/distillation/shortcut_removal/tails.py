@@ -1,0 +1,48 @@
+"""The student's features also run through the rest of the residual teacher, which says how good they are."""
+
+import dataclasses
+
+import keras
+
+from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
+from keras_kd.distillation.shortcut_removal.layerwise import check_twin
+from keras_kd.losses.tails import TailLoss
+from keras_kd.models import fading
+from keras_kd.utils import limits
+
+
+@dataclasses.dataclass(frozen=True)
+class Tails(ShortcutRemoval):
+    """A `TailLoss` behind the last block of each stage but the last; a cosine from 1 on weighs their mean.
+
+    Attributes:
+      tails_end_weight: what the weight falls to.
+      tails_temperature, tails_alpha: as for `TailLoss`.
+
+    Source: Li et al. 2020 (JointRD), NeurIPS 33, section 3; the weights are its settings.
+    """
+
+    tails_end_weight: float = 0.5
+    tails_temperature: float = 4.0
+    tails_alpha: float = 0.9
+
+    name = "tails"
+    needs_teacher = True
+
+    def __post_init__(self):
+        limits.SHARE.check("tails_end_weight", self.tails_end_weight)
+        limits.TEMPERATURE.check("tails_temperature", self.tails_temperature)
+        limits.ALPHA.check("tails_alpha", self.tails_alpha)
+
+    def start(self, student, steps, teacher=None):
+        check_twin(student, teacher, self.name)
+        return student
+
+    def finish(self, network, student):
+        """Nothing is left to do: the student was trained itself."""
+
+    def terms(self, student, teacher, steps):
+        ends = list({block.stage: block.last for block in fading.plain_blocks(student)}.values())[:-1]
+        weight = keras.optimizers.schedules.CosineDecay(1 / len(ends), steps, alpha=self.tails_end_weight)
+        options = {"temperature": self.tails_temperature, "alpha": self.tails_alpha}
+        return [(weight, TailLoss(teacher, end, **options)) for end in ends]

@@ -1,0 +1,47 @@
+"""The rest of a frozen teacher behind a student's features: its answers are trained on labels and teacher."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.soft_targets import check_alpha, check_temperature, soft_target_kl
+from keras_kd.models import graph
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class TailLoss(keras.distillation.DistillationLoss):
+    """`(1 - alpha) * CE(labels, tail) + alpha * soft_target_kl(teacher, tail)`, tail of the student's features.
+
+    Args:
+      teacher: a functional `keras.Model` that returns logits; none of its weights is trained.
+      layer_name: of a layer that both networks have, with outputs of one shape.
+      temperature: softening factor, > 0.
+      alpha: weight of the teacher, in [0, 1].
+
+    Source: Li et al. 2020 (residual distillation, JointRD), NeurIPS 33, section 3.
+    """
+
+    def __init__(self, teacher, layer_name, temperature=4.0, alpha=0.9):
+        self.temperature, self.alpha = check_temperature(temperature), check_alpha(alpha)
+        self.student_layer_name = self.layer_name = layer_name
+        with graph.deep_graphs():
+            self._tail = keras.Model(teacher.get_layer(layer_name).output, teacher.outputs[0])
+
+    def per_example_with_labels(self, teacher_outputs, student_outputs, labels):
+        """float32 `[batch]`.
+
+        Args:
+          teacher_outputs: logits `[batch, classes]`.
+          student_outputs: its features at the layer.
+          labels: int `[batch]`.
+        """
+        logits = ops.cast(self._tail(student_outputs, training=False), "float32")
+        hard = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        soft = soft_target_kl(teacher_outputs, logits, self.temperature)
+        return (1 - self.alpha) * hard + self.alpha * soft
+
+    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+        """Raises a TypeError: without labels there is no such loss."""
+        raise TypeError("TailLoss asks for labels: use it as one of the terms of keras_kd.Distiller")
+
+    def get_config(self):
+        return {"layer_name": self.layer_name, "temperature": self.temperature, "alpha": self.alpha}
