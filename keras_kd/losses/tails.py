@@ -9,7 +9,7 @@ from keras_kd.models import graph
 
 @keras.saving.register_keras_serializable(package="keras_kd")
 class TailLoss(keras.distillation.DistillationLoss):
-    """`(1 - alpha) * CE(labels, tail) + alpha * soft_target_kl(teacher, tail)`, tail of the student's features.
+    """`(1 - alpha) * CE(labels, tail) + alpha * soft_target_kl(teacher, tail)`, behind a student's features.
 
     Args:
       teacher: a functional `keras.Model` that returns logits; none of its weights is trained.
