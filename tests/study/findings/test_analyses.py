@@ -167,11 +167,19 @@ def test_pictures_are_drawn(groups, name, tmp_path):
         assert figures.pixels(figure).std() > 5
 
 
+def filled(grid, value):
+    return [[value for _ in row] for row in grid]
+
+
 def test_a_flat_surface_and_one_of_holes_are_drawn(groups):
     for loss, error in ((1e-6, 1e-7), (None, None)):
         group, _ = groups["landscape"]
-        flat = {"loss": [[loss] * 5] * 5, "standard_error": [[error] * 5] * 5}
-        planes = [dataclasses.replace(plane, **flat) for plane in group.result.planes]
+        planes = [
+            dataclasses.replace(
+                plane, loss=filled(plane.loss, loss), standard_error=filled(plane.loss, error)
+            )
+            for plane in group.result.planes
+        ]
         group = changed(group, planes=planes)
         assert REPORTS["landscape"].pictures(group)
         text = json.dumps(REPORTS["landscape"].sections(group, "x"))
