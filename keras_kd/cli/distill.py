@@ -47,7 +47,7 @@ def main(values):
     if result is None:
         target = runs.export_target(values, run)
         strategy.prepare(settings)
-        dataset = runs.load_dataset(values)
+        dataset, settings = runs.load_dataset(values, settings)
         networks = runs.new_networks(values, dataset, settings, removal)
         work = functools.partial(_distil, networks, removal, dataset, settings, run.path, target, values)
         result = runs.complete(run, values, settings, work)

@@ -18,16 +18,18 @@ from keras_kd.utils import backend, files, folders, progress, run_dir
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
 
-def load_dataset(values):
-    """The dataset that flags ask for, checked against the batch size."""
+def load_dataset(values, settings):
+    """`(dataset, settings)` that flags ask for; a batch size that was not given fits a small dataset."""
     dataset = datasets.load(
         values.dataset,
         validation_fraction=values.validation_fraction,
         seed=values.split_seed,
         data_dir=values.data_dir,
     )
-    sampling.batch_schedule(dataset, values.batch_size)
-    return dataset
+    if not values["batch_size"].present:
+        settings = inputs.with_fitting_batch(settings, len(dataset.train.labels))
+    sampling.batch_schedule(dataset, settings.batch_size)
+    return dataset, settings
 
 
 def default_folder(command, dataset):
@@ -55,9 +57,12 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
     earlier = flags.RENAMED | dict.fromkeys(flags.NOT_OF_THE_RUN)
     given = flags.as_text(values, only_given)
+    if not values["batch_size"].present:  # so that the flags that are written down adapt it again
+        given.pop("batch_size", None)
     run_dir.check_text(str(path), "--out")
     same = (command if command in values else "dataset",)
     about = {"renamed": earlier, "implied": flags.IMPLIED, "command": command, "same": same}
+    about["defaults"] = None if only_given else {"batch_size": str(values["batch_size"].default)}
     run = run_dir.RunDir(path, given, changeable, **about)
     (run.check_overwritable if values.overwrite else run.check_flags)()
     check_place(run.path)

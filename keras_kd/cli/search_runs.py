@@ -9,9 +9,8 @@ from keras_kd.training.distributed import strategy
 from keras_kd.utils import files
 
 
-def open_session(values, run, config, settings):
+def open_session(values, run, config, settings, dataset):
     """The `session.SearchSession` of a run."""
-    dataset = runs.load_dataset(values)
     views = values.teacher_views or settings.epochs  # as many as epochs: like the live teacher
 
     def new_student(seed):
@@ -31,7 +30,8 @@ def search(values, run, worker, config, settings):
     if worker:
         workers.check_free(worker)
     strategy.prepare(settings)
-    own = open_session(values, run, config, settings)
+    dataset, settings = runs.load_dataset(values, settings)
+    own = open_session(values, run, config, settings, dataset)
     own.check_networks()
     epochs = session.plan(config, settings)
     objective = oracles.OBJECTIVES[config.objective][0]
@@ -58,7 +58,8 @@ def join(values, run, worker, config, settings):
         raise ValueError(f"{run.path} is not the chief's folder: all workers must see that one")
     run.check_flags()
     strategy.prepare(settings)
-    own = open_session(values, run, config, settings)
+    dataset, settings = runs.load_dataset(values, settings)
+    own = open_session(values, run, config, settings, dataset)
     objective = oracles.OBJECTIVES[config.objective][0]
     own.work(worker, lambda record: search_display.print_record(objective, record), values.worker_silence)
     print(f"worker {worker.name} is done: the chief writes the result", flush=True)

@@ -35,7 +35,7 @@ def main(values):
     result = runs.finished(run, values)
     if result is None:
         strategy.prepare(settings)
-        dataset = runs.load_dataset(values)
+        dataset, settings = runs.load_dataset(values, settings)
         model = runs.new_student(values, dataset, settings)
         work = functools.partial(_train, model, dataset, settings, run.path, values)
         result = runs.complete(run, values, settings, work)

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_kd.data import npz, tfds
 from keras_kd.data.dataset import Dataset, Split
-from keras_kd.utils import limits
+from keras_kd.utils import limits, progress
 
 DEFAULT = "digits"
 
@@ -31,7 +31,7 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
 
     Args:
       name: "digits" (scikit-learn's 8x8 digits, always there), a path that ends in `.npz`
-        (Keras's keys `x_train`, `y_train`, `x_test`, `y_test`, and `x_val`, `y_val` if present),
+        (Keras's keys `x_train`, `y_train`, and `x_test`, `y_test`, `x_val`, `y_val` if present),
         or the name of an image classifier of tensorflow-datasets, as `cifar10`. Images of
         different sizes need one to be resized to: `tf_flowers:64` makes them 64x64.
       validation_fraction: share of train that becomes validation, in (0, 1); without effect
@@ -49,7 +49,8 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
     """
     limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
     limits.SEED.check("seed", seed)
-    if name == "digits":
+    if str(name).partition(":")[0].lower() == DEFAULT:
+        _check_digits(name)
         splits, class_names = _digits()
     elif str(name).endswith(".npz"):
         splits, class_names = npz.read(pathlib.Path(name))
@@ -58,6 +59,11 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
     _check_splits(splits, len(class_names), name)
     if "test" not in splits:
         splits["train"], splits["test"] = _stratified(splits["train"], TEST_FRACTION, TEST_SEED)
+        if name != DEFAULT:
+            progress.say(
+                f"{name} has no test split: {len(splits['test'].labels)} of its training examples are set "
+                f"aside as such, the same for every seed"
+            )
     if "validation" not in splits:
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
@@ -102,6 +108,12 @@ def _check_splits(splits, num_classes, name):
                 f"{name}: the {key} labels must be classes of train, 0 to {num_classes - 1}. "
                 f"Received: {split.labels.min()} to {split.labels.max()}"
             )
+        shape = split.images.shape
+        if shape[-1] not in (1, 3) and shape[1] in (1, 3):
+            raise ValueError(
+                f"{name}: the {key} images have their channels first; save them as [n, height, width, "
+                f"channels], with numpy.moveaxis(images, 1, -1). Received: {list(shape)}"
+            )
         if split.images.shape[1:] != train.images.shape[1:] or split.images.shape[-1] not in (1, 3):
             raise ValueError(
                 f"{name}: all images must have one shape, with 1 or 3 channels. Received: "
@@ -122,6 +134,12 @@ def _stratified(split, fraction, seed):
             f"cannot set a stratified {fraction:g} of {len(split.labels)} examples aside: {error}"
         ) from error
     return split.take(np.sort(rest)), split.take(np.sort(part))
+
+
+def _check_digits(name):
+    if name != DEFAULT:
+        what = "have one size, 8x8" if ":" in name else "are written in small letters"
+        raise ValueError(f"the {DEFAULT} {what}: give {DEFAULT!r}. Received: {name!r}")
 
 
 def _digits():

@@ -1,4 +1,7 @@
-"""Datasets in `.npz` files with Keras's keys: `x_train`, `y_train`, `x_test`, `y_test`, `x_val`, `y_val`."""
+"""Datasets in `.npz` files with Keras's keys: `x_train`, `y_train`, `x_test`, `y_test`, `x_val`, `y_val`.
+
+Only these are read: whatever else a file holds is left alone, objects included.
+"""
 
 import zipfile
 import zlib
@@ -18,16 +21,20 @@ def read(path):
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}: give the path of an .npz file")
     arrays = _read_npz(path)
-    splits = {"train": _split(arrays, "train", path), "test": _split(arrays, "test", path)}
-    if "x_val" in arrays or "y_val" in arrays:
-        splits["validation"] = _split(arrays, "val", path)
+    splits = {"train": _split(arrays, "train", path)}
+    for split, key in (("test", "test"), ("validation", "val")):
+        if arrays.keys() & {f"x_{key}", f"y_{key}"}:
+            splits[split] = _split(arrays, key, path)
     return splits, tuple(map(str, range(len(np.unique(splits["train"].labels)))))
+
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test", "x_val", "y_val")
 
 
 def _read_npz(path):
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+            return {key: stored[key] for key in stored.files if key in _KEYS}
     except TypeError as error:
         raise ValueError(f"{path}: holds one array, not an .npz archive of several") from error
     except ValueError as error:
@@ -46,8 +53,8 @@ def _split(arrays, key, path):
     for needed in (x_key, y_key):
         if needed not in arrays:
             raise ValueError(
-                f"{path}: has no array {needed!r}; x_train, y_train, x_test and y_test are needed. "
-                f"Received: {sorted(arrays)}"
+                f"{path}: has no array {needed!r}; x_train and y_train are needed, and x_test and y_test, "
+                f"x_val and y_val in pairs. Received: {sorted(arrays)} of these"
             )
     images, labels = arrays[x_key], arrays[y_key]
     if images.ndim == 3:

@@ -43,7 +43,7 @@ def _builder(name, data_dir):
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        near = difflib.get_close_matches(name, tfds.list_builders(), n=5)
+        near = difflib.get_close_matches(name.lower(), ["digits", *tfds.list_builders()], n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "as cifar10, mnist, svhn_cropped"
         raise ValueError(
             f"dataset must be 'digits', a path that ends in .npz, or an image classifier of "

@@ -43,6 +43,7 @@ class StudyConfig:
       runs: `design.Run`s, teachers included, seed by seed, each once.
       margin: a difference in accuracy that counts as none.
       effect: the difference in accuracy that the study should be able to find.
+      default_batch: whether nobody said a batch size, so that a small dataset may have a smaller one.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StudyConfig:
     runs: tuple
     margin: float = 0.01
     effect: float = 0.01
+    default_batch: bool = False
 
 
 def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
@@ -81,6 +83,7 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
         if needed not in top:
             raise document.error(document.root, f"{needed!r} is missing")
     settings = document.settings(top.get("recipe"), recipe or {})
+    named = {*(recipe or {}), *(document.mapping(top["recipe"], None) if "recipe" in top else ())}
     defaults = document.axes(top.get("network"), design.AXES) | (network or {})
     seeds = seeds or document.seeds(top["seeds"])
     runs = document.runs(top, defaults, settings, seeds)
@@ -93,6 +96,7 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
         settings,
         tuple(seeds),
         runs,
+        default_batch="batch_size" not in named,
         **numbers,
     )
 

@@ -66,9 +66,11 @@ class StudySession:
             validation_fraction,
             split_seed,
         )
+        if study.default_batch:
+            self._trainer = self._trainer.with_fitting_batch(study.runs)
         self._trainer.check(study.runs)
         self._dataset = self._trainer.load()
-        self._described = description.describe(self._dataset, study.settings)
+        self._described = description.describe(self._dataset, self._trainer.settings)
         self._described["dataset"]["name"] = study.dataset
         self._runner = runner.Study(folder, study.runs, self._identity())
 

@@ -45,6 +45,14 @@ class RunTrainer:
         """The dataset as all runs see it."""
         return _load(self.dataset, self.validation_fraction, self.split_seed, self.data_dir)
 
+    def with_fitting_batch(self, runs):
+        """The same, with a batch that fits the fewest training examples of a run."""
+        fewest = min(len(self._subset(run).train.labels) for run in runs)
+        return dataclasses.replace(self, settings=inputs.with_fitting_batch(self.settings, fewest))
+
+    def _subset(self, run):
+        return datasets.subset(self.load(), run.label_fraction, run.seed)
+
     def check(self, runs):
         """Loads the data and tries what could fail in some runs alone.
 
@@ -69,7 +77,7 @@ class RunTrainer:
         folder = study_folder / "runs" / run.key
         settings = self.settings_of(run)
         strategy.prepare(settings)
-        dataset = datasets.subset(self.load(), run.label_fraction, run.seed)
+        dataset = self._subset(run)
         network = build(run, dataset, settings)
         start = weights.digest(network)
         teacher = None

@@ -1,9 +1,11 @@
 """What a training reads, and where its images lie: schedule, data, networks as a step sees them."""
 
+import dataclasses
+
 from keras_kd.data import device_images, sampling
 from keras_kd.data.training_data import TrainingData
-from keras_kd.training.distributed.strategy import scope
-from keras_kd.utils import backend
+from keras_kd.training.distributed.strategy import prepare, scope
+from keras_kd.utils import backend, progress
 
 
 def batch_schedule(dataset, settings, views=0):
@@ -21,6 +23,26 @@ def batch_schedule(dataset, settings, views=0):
         augmentation=settings.augmentation,
         views=views,
     )
+
+
+def with_fitting_batch(settings, examples):
+    """The settings, with a batch no larger than there are training examples, and a line that says so.
+
+    For a batch size that nobody asked for: one that was given is refused where it is too large.
+
+    Args:
+      settings: a `Settings`.
+      examples: how many there are to train on.
+    """
+    if settings.batch_size <= examples:
+        return settings
+    replicas = prepare(settings).num_replicas_in_sync
+    fitting = max(examples // replicas, 1) * replicas
+    progress.say(
+        f"batch_size is {fitting}: there are {examples} training examples, fewer than the default of "
+        f"{settings.batch_size}"
+    )
+    return dataclasses.replace(settings, batch_size=fitting)
 
 
 def images_on_device(settings):

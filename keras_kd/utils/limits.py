@@ -73,7 +73,7 @@ SEED_OF_DRAWS = whole(0, 2**32 - 1)  # a seed that NumPy made of several
 # Of a training.
 EPOCHS = whole(1, 1_000_000)
 BATCH_SIZE = whole(1, 1_000_000)
-LEARNING_RATE = Range(0, 1000, above=True)
+LEARNING_RATE = Range(0, 1e15, above=True)  # far too high ones are seen to diverge; float32 holds them
 WEIGHT_DECAY = Range(0, 1e6)
 CLIP_NORM = Range(0, 1e9)
 REPLICAS = whole(0, 256)

@@ -46,17 +46,29 @@ class RunDir:
         theirs.
       command: whose run it is; None of those that are part of another one.
       same: names of flags that a run must share with the one it overwrites.
+      defaults: `{name: text}` of flags that are written down only where they were given.
 
     Raises:
       ValueError: if the path holds something else, or a flag has a line break or the like.
     """
 
-    def __init__(self, path, flags, changeable=(), renamed=None, implied=None, command=None, same=()):
+    def __init__(
+        self,
+        path,
+        flags,
+        changeable=(),
+        renamed=None,
+        implied=None,
+        command=None,
+        same=(),
+        defaults=None,
+    ):
         self.path = pathlib.Path(path)
         self.flags = flags
         self._changeable = changeable
         self._renamed = renamed or {}
         self._implied = implied or {}
+        self._defaults = defaults or {}
         self._command = command
         self._same = same
         for name, value in flags.items():
@@ -100,10 +112,11 @@ class RunDir:
         made_by, begun = self._read_flags()
         if made_by not in (None, self._command):
             raise ValueError(f"{self.path} is a run of {made_by}: choose another folder")
+        begun, asked = self._defaults | begun, self._defaults | self.flags
         changes = [
-            f"--{name} was {begun.get(name, 'not given')} and is {self.flags.get(name, 'not given')}"
-            for name in sorted((begun.keys() | self.flags.keys()) - set(self._changeable))
-            if begun.get(name) != self.flags.get(name)
+            f"--{name} was {begun.get(name, 'not given')} and is {asked.get(name, 'not given')}"
+            for name in sorted((begun.keys() | asked.keys()) - set(self._changeable))
+            if begun.get(name) != asked.get(name)
         ]
         if changes:
             changes = f"{'; '.join(changes)}: give those to go on"

@@ -7,6 +7,7 @@ import pytest
 from absl import flags as absl_flags
 
 from keras_kd.cli import flags, main
+from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 
 COMMANDS = [name for name in main.COMMANDS if importlib.util.find_spec(f"keras_kd.cli.{name}")]
@@ -74,8 +75,39 @@ def test_every_seed_has_the_same_validation_images(npz):
     from keras_kd.cli import runs
 
     def validation(*arguments):
-        return runs.load_dataset(values_of("distill", f"--dataset={npz}", *arguments)).validation.images
+        values = values_of("distill", f"--dataset={npz}", *arguments)
+        return runs.load_dataset(values, flags.settings_of(values))[0].validation.images
 
     first = validation("--seed=0")
     np.testing.assert_array_equal(first, validation("--seed=1"))
     assert not np.array_equal(first, validation("--seed=1", "--split_seed=1"))
+
+
+def test_a_batch_size_that_nobody_gave_fits_a_small_dataset(tmp_path, capsys):
+    pytest.importorskip("tensorflow")
+    from keras_kd.cli import runs
+
+    np.savez(tmp_path / "few.npz", **tiny_arrays(np.random.default_rng(0), train=48))
+
+    def loaded(*arguments):
+        values = values_of(
+            "train", f"--dataset={tmp_path / 'few.npz'}", f"--out={tmp_path / 'run'}", *arguments
+        )
+        return values, runs.load_dataset(values, flags.settings_of(values))
+
+    values, (dataset, settings) = loaded()
+    assert settings.batch_size == len(dataset.train.labels) == 43
+    assert (
+        "batch_size is 43: there are 43 training examples, fewer than the default of 64"
+        in capsys.readouterr().out
+    )
+    assert loaded("--batch_size=32")[1][1].batch_size == 32
+    for given in ("--batch_size=64", "--batch_size=44"):
+        with pytest.raises(ValueError, match="batch_size must be a whole number from 1 to .* 43"):
+            loaded(given)
+    with runs.open_run(values, "train").claimed():
+        pass
+    assert "--batch_size" not in (tmp_path / "run" / "flags.cfg").read_text()
+    runs.open_run(loaded()[0], "train")
+    with pytest.raises(ValueError, match="--batch_size was 64 and is 32"):
+        runs.open_run(loaded("--batch_size=32")[0], "train")

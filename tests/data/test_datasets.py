@@ -95,6 +95,19 @@ BAD_NPZ = {
     "range": (lambda a: changed(a, "y_test", lambda y: y + 9), "0 to 3.*Received: 9 to 12"),
     "gap": (lambda a: changed(a, "y_train", lambda y: np.where(y == 2, 3, y)), "no example of class 2"),
     "shapes": (lambda a: changed(a, "x_test", lambda x: x[:, :-1]), "one shape"),
+    "channels first": (
+        lambda a: a | {k: np.moveaxis(a[k], -1, 1) for k in ("x_train", "x_test")},
+        r"the train images have their channels first.*moveaxis\(images, 1, -1\). Received: \[80, 3, 8, 8\]",
+    ),
+    "grey channels first": (
+        lambda a: a | {k: a[k][:, None, ..., 0] for k in ("x_train", "x_test")},
+        r"channels first.*Received: \[80, 1, 8, 8\]",
+    ),
+    "half a validation split": (lambda a: a | {"x_val": a["x_test"]}, "has no array 'y_val'"),
+    "no training labels": (
+        lambda a: {k: a[k] for k in ("x_train", "x_test", "y_test")},
+        "no array 'y_train'",
+    ),
     "objects": (lambda a: changed(a, "y_train", lambda y: y.astype(object)), "pickled objects"),
     "one of a class": (
         lambda a: {k: np.minimum(np.arange(len(v)), 1) if k[0] == "y" else v for k, v in a.items()},
@@ -111,6 +124,40 @@ def test_bad_npz_is_named(tmp_path, rng, case):
     np.savez(path, **spoil(tiny_arrays(rng)))
     with pytest.raises(ValueError, match=message):
         datasets.load(path)
+
+
+def test_a_file_without_a_test_split_gets_one_cut_off_the_same_for_every_seed(tmp_path, rng, capsys):
+    arrays = {key: value for key, value in tiny_arrays(rng).items() if key.endswith("train")}
+    np.savez(tmp_path / "data.npz", **arrays)
+    first, second = (datasets.load(tmp_path / "data.npz", seed=seed) for seed in (0, 1))
+    assert [len(split.labels) for split in (first.train, first.validation, first.test)] == [57, 7, 16]
+    np.testing.assert_array_equal(first.test.images, second.test.images)
+    np.testing.assert_array_equal(np.bincount(first.test.labels), [4, 4, 4, 4])
+    assert "has no test split: 16 of its training examples are set aside" in capsys.readouterr().out
+
+
+def test_what_nobody_needs_is_not_read(tmp_path, rng):
+    np.savez(
+        tmp_path / "data.npz", **tiny_arrays(rng), names=np.array(["a", None], object), x_extra=np.ones(3)
+    )
+    assert len(datasets.load(tmp_path / "data.npz").test.labels) == 24
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digits:16", "the digits have one size, 8x8: give 'digits'. Received: 'digits:16'"),
+        ("Digits", "small letters: give 'digits'. Received: 'Digits'"),
+        ("CIFAR10", "did you mean cifar10"),
+        ("Cifar_10", "did you mean cifar10"),
+        ("digts", "did you mean digits"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(name, message, tmp_path):
+    if message.startswith("did"):
+        pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(ValueError, match=message):
+        datasets.load(name, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 3000])

@@ -116,7 +116,8 @@ def _of_open_scope(current, name, replicas):
             f"replicas. Received: strategy={name!r}, replicas={replicas}"
         )
     strategies.check_only(current)
-    return strategies.USED.setdefault(strategies.devices_of(current), current)
+    strategies.USED.setdefault(strategies.devices_of(current), current)
+    return current
 
 
 def check_made_here(network, settings):
@@ -129,8 +130,8 @@ def check_made_here(network, settings):
         return
     raise ValueError(
         f"{network.name!r} was made under {'no strategy' if is_default else f'a {type(made).__name__}'} "
-        f"of the caller's: make it inside `with strategy.scope(settings)`, which hands out one for each set "
-        f"of devices"
+        f"and is to be trained under another: make it inside `with strategy.scope(settings)`, which hands "
+        f"out one for each set of devices"
     )
 
 
