@@ -3,13 +3,16 @@
 import contextvars
 import difflib
 import importlib
+import os
 import shlex
 import sys
 
 from absl import flags
 
 from keras_kd.cli import help as helping
+from keras_kd.cli import streams
 from keras_kd.cli.flags import RENAMED, Group, check_lists
+from keras_kd.utils import checks
 
 _TYPED = contextvars.ContextVar("typed")
 
@@ -28,6 +31,11 @@ def run(name):
 
 def call_line(arguments):
     """What `keras-kd ARGUMENTS` does; returns the exit status."""
+    with streams.lasting():
+        return _call_line(arguments)
+
+
+def _call_line(arguments):
     if not arguments or arguments[0] in helping.FLAGS:
         print(helping.of_all(COMMANDS))
         return 0
@@ -60,6 +68,11 @@ def call_command(command, name, arguments):
       name: what is typed to start it.
       arguments: as for `call`.
     """
+    with streams.lasting():
+        return _call_command(command, name, arguments)
+
+
+def _call_command(command, name, arguments):
     values = flags.FlagValues()
     command.define_flags(values)
     Group(values, "run").switch("debug", False, "Show an error's traceback.")
@@ -68,22 +81,41 @@ def call_command(command, name, arguments):
         return 0
     try:
         positional = values([name, *arguments])[1:]
-    except (flags.Error, OSError) as error:
+    except UnicodeDecodeError as error:
+        given = " ".join(each for each in arguments if each.lstrip("-").startswith("flagfile"))
+        return _refuse(f"{given} names a file that is no text ({error}): one flag a line is needed")
+    except (flags.Error, OSError, ValueError) as error:
         return _refuse(_unknown(error, values) if isinstance(error, flags.UnrecognizedFlagError) else error)
     if positional:
         return _refuse(f"flags begin with --. Received: {' '.join(positional)}")
     try:
+        _check_texts(values)
         check_lists(values)
         getattr(command, "check", lambda values: None)(values)
     except ValueError as error:
         return _refuse(error)
-    from keras_kd.cli import console  # only now: it imports Keras
+    try:
+        from keras_kd.cli import console  # only now: it imports Keras
+    except (ImportError, ValueError) as error:
+        backend = os.environ.get("KERAS_BACKEND")
+        return _refuse(
+            f"Keras cannot be imported with KERAS_BACKEND={backend} ({error}): tensorflow and jax are known"
+        )
 
     typed = _TYPED.set(shlex.join([*name.split(), *arguments]))
     try:
         return console.guarded(command.main, values)
     finally:
         _TYPED.reset(typed)
+
+
+def _check_texts(values):
+    """Raises a ValueError for a name or path with a line break in it: no file of flags could hold it."""
+    for name in values:
+        value = values[name].value
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                checks.check_line(text, f"--{name}")
 
 
 def command_line():

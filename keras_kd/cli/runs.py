@@ -13,7 +13,7 @@ from keras_kd.models import registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, files, folders, progress, run_dir
+from keras_kd.utils import backend, checks, files, folders, progress, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -59,7 +59,7 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     given = flags.as_text(values, only_given)
     if not values["batch_size"].present:  # so that the flags that are written down adapt it again
         given.pop("batch_size", None)
-    run_dir.check_text(str(path), "--out")
+    checks.check_line(str(path), "--out")
     same = (command if command in values else "dataset",)
     about = {"renamed": earlier, "implied": flags.IMPLIED, "command": command, "same": same}
     about["defaults"] = None if only_given else {"batch_size": str(values["batch_size"].default)}
@@ -89,7 +89,6 @@ def export_target(values, run):
     """
     if not values.saved_models:
         return run.path / SAVED_MODEL
-    run_dir.check_text(values.saved_models, "--saved_models")
     if pathlib.Path(values.saved_models).resolve().is_relative_to(run.path.resolve()):
         raise ValueError(
             f"--saved_models={values.saved_models} lies in the run's own folder {run.path}: "

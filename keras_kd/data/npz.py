@@ -3,12 +3,10 @@
 Only these are read: whatever else a file holds is left alone, objects included.
 """
 
-import zipfile
-import zlib
-
 import numpy as np
 
 from keras_kd.data.dataset import Split
+from keras_kd.utils import files
 
 
 def read(path):
@@ -33,10 +31,14 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test", "x_val", "y_val")
 
 def _read_npz(path):
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with path.open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                raise ValueError("it holds one array, not an .npz archive of several")
+            files.check_archive(path)
             return {key: stored[key] for key in stored.files if key in _KEYS}
-    except TypeError as error:
-        raise ValueError(f"{path}: holds one array, not an .npz archive of several") from error
+    except MemoryError as error:
+        raise ValueError(f"{path}: does not fit into memory ({error})") from error
     except ValueError as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise ValueError(
@@ -44,8 +46,8 @@ def _read_npz(path):
                 f"integer arrays with numpy.savez"
             ) from error
         raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read, is it truncated? ({error})") from error
+    except Exception as error:  # whatever the readers of a damaged file stumble over
+        raise ValueError(f"{path}: cannot be read, is it truncated? ({error!r})") from error
 
 
 def _split(arrays, key, path):

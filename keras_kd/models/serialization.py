@@ -1,7 +1,6 @@
 """Models written to files, atomically, and read back with safe mode on."""
 
 import pathlib
-import zipfile
 
 import keras
 
@@ -31,19 +30,34 @@ def load_model(path):
 
     Raises:
       FileNotFoundError: if there is none.
-      ValueError: if it is truncated, or holds code (a Lambda) or an unknown class.
+      ValueError: if it is truncated, holds code (a Lambda) or an unknown class, or no built layers.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}: give the path of a .keras file")
     try:
+        if path.suffix == ".keras":
+            files.check_archive(path)
         with deep_graphs():
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever the readers of a damaged file stumble over
+        reason = " ".join(str(error).split()) or type(error).__name__
         if "Lambda" in reason or "lambda" in reason:
             raise ValueError(
                 f"{path}: holds a Lambda, that is code, which is never run: rebuild the network "
                 f"from layers and save it again"
             ) from error
         raise ValueError(f"{path}: is not a whole .keras file ({reason[:200]})") from error
+    _check_network(model, path)
+    return model
+
+
+def _check_network(model, path):
+    """A file may be whole and hold nothing that computes."""
+    is_empty = all(isinstance(layer, keras.layers.InputLayer) for layer in getattr(model, "layers", ()))
+    if not isinstance(model, keras.Model) or (is_empty and not model.weights):
+        raise ValueError(f"{path}: holds no layers, so it is no network")
+    if not model.built:
+        raise ValueError(
+            f"{path}: holds a network that was never built: call it on images, and save it again"
+        )

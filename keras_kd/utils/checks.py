@@ -1,6 +1,7 @@
 """What counts as a number, whoever made it: Python, NumPy, or a library with number types of its own."""
 
 import numbers
+import unicodedata
 
 import numpy as np
 
@@ -38,3 +39,10 @@ _NO_NUMBERS = (bool, np.timedelta64)
 
 def _scalar(value):
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def check_line(text, what):
+    """Raises a ValueError if a name or a path has a line break or another character that no line can hold."""
+    bad = next((each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if bad is not None:
+        raise ValueError(f"{what} has a line break or control character in it ({bad!r}). Received: {text!r}")

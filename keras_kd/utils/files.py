@@ -42,6 +42,18 @@ def write_arrays(arrays, path):
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def check_archive(path):
+    """Compares every checksum of a zip file, such as .npz and .keras.
+
+    Raises:
+      ValueError: if one is wrong; whatever `zipfile` raises if it is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+
+
 def read_arrays(path):
     """Reads an `.npz` file, never a pickle in it, after comparing every checksum.
 
@@ -53,10 +65,7 @@ def read_arrays(path):
       ValueError: if it is truncated or otherwise not what was written.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
+        check_archive(path)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except FileNotFoundError:

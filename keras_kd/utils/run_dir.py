@@ -10,9 +10,8 @@ if result is None:
 
 import contextlib
 import pathlib
-import unicodedata
 
-from keras_kd.utils import files, folders, identity, locks, progress
+from keras_kd.utils import checks, files, folders, identity, locks, progress
 
 FLAGFILE = "flags.cfg"
 
@@ -72,7 +71,7 @@ class RunDir:
         self._command = command
         self._same = same
         for name, value in flags.items():
-            check_text(value, f"flag {name!r}")
+            checks.check_line(value, f"flag {name!r}")
         if not self.path.name:
             raise ValueError(f"a run needs a folder of its own. Received: {str(path)!r}")
         if self.path.exists() and not self._is_run():
@@ -223,10 +222,3 @@ class RunDir:
     def finish(self, result):
         """Writes `result.json`, atomically and last: it says that the run is whole."""
         files.write_json(result, self.path / RESULT)
-
-
-def check_text(text, what):
-    """Raises a ValueError if a name or a path has a line break or another character that no line can hold."""
-    bad = next((each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")), None)
-    if bad is not None:
-        raise ValueError(f"{what} has a line break or control character in it ({bad!r}). Received: {text!r}")

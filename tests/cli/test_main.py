@@ -74,3 +74,25 @@ def test_there_is_a_flag_for_each_setting():
         "deterministic": "False",
         "clip_norm": "1.0",
     }
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), b"\xff\xfe--epochs=3", b"\x00\x01"])
+def test_a_flagfile_that_is_no_text_is_named(tmp_path, capsys, content):
+    (tmp_path / "flags.bin").write_bytes(content)
+    assert main.call("train", [f"--flagfile={tmp_path / 'flags.bin'}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+
+
+@pytest.mark.parametrize("flag", ["out", "dataset", "data_dir"])
+def test_a_name_that_no_line_can_hold_is_refused(capsys, flag):
+    assert main.call("train", [f"--{flag}=a\nb"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--{flag} has a line break or control character in it" in line
+
+
+def test_an_unknown_backend_is_named(tmp_path):
+    status, _, errors = run_python("-m", "keras_kd.cli.main", "train", cwd=tmp_path, KERAS_BACKEND="foo")
+    assert status == 1
+    (line,) = errors.splitlines()
+    assert line.startswith("error: Keras cannot be imported with KERAS_BACKEND=foo")

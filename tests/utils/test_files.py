@@ -55,6 +55,14 @@ def test_a_lambda_is_never_run(tmp_path):
         serialization.load_model(path)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@pytest.mark.parametrize("layers", [[], [keras.Input((4,))]])
+def test_a_file_without_layers_is_no_network(tmp_path, layers):
+    keras.Sequential(layers).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"model\.keras: holds no layers, so it is no network"):
+        serialization.load_model(tmp_path / "model.keras")
+
+
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         serialization.load_model(tmp_path / "none.keras")
