@@ -11,6 +11,7 @@ import math
 import keras
 from keras import layers
 
+from keras_kd.models.fading import FadingShortcut
 from keras_kd.models.operations import Shape, list_operations
 from keras_kd.models.outputs import WithoutActivation
 
@@ -267,7 +268,7 @@ ELEMENTWISE_LAYERS = _classes(
     "Rescaling Reshape Resizing Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D "
     "StringLookup Subtract UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
     "ZeroPadding2D ZeroPadding3D"
-)
+) | {FadingShortcut}
 
 # Functions of `keras.ops` in a graph, by the names of their classes.
 ELEMENTWISE_OPERATIONS = (

@@ -13,8 +13,8 @@ from keras_kd.models import graph
 # Ends of the paths of what BatchNorm measures of the data.
 STATISTICS = ("moving_mean", "moving_variance")
 
-# Further names of weights that no training finds: those of Normalization and SpectralNormalization.
-_NEVER_TRAINED = (*STATISTICS, "mean", "variance", "count", "vector_u")
+# Further names of weights that no training finds: of Normalization, SpectralNormalization, FadingShortcut.
+_NEVER_TRAINED = (*STATISTICS, "mean", "variance", "count", "vector_u", "step")
 
 
 def read_variables(variables):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_kd.models import cost, multiply_adds, outputs
+from keras_kd.models import cost, fading, multiply_adds, outputs
 
 IMAGE, VOLUME, SEQUENCE = (8, 6, 4), (5, 4, 3, 2), (7, 4)
 
@@ -236,6 +236,13 @@ def test_keras_applications_are_as_published(name, published):
     found = cost.cost(build(weights=None, input_shape=size))
     assert found.multiply_adds == pytest.approx(published, rel=0.02)
     assert found.not_counted == ()
+
+
+def test_a_gate_of_a_shortcut_has_none():
+    image = keras.Input((4, 4, 2))
+    x = layers.Conv2D(2, 1)(image)
+    found = cost.cost(keras.Model(image, fading.FadingShortcut(2, 6)([x, layers.Conv2D(2, 1)(x)])))
+    assert (found.multiply_adds, found.not_counted) == (2 * 16 * 4, ())
 
 
 def test_a_small_network_of_many_kinds_adds_up():
