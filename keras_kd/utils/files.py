@@ -110,12 +110,12 @@ def write_json(values, path):
     write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", path)
 
 
-_CHECKSUM = "checksum"
+_CHECKSUM, _SHA256 = "checksum", "sha256:"
 
 
 def _checksum(values):
     plain = json.loads(json.dumps(values, allow_nan=False))
-    return "sha256:" + hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+    return _SHA256 + hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 class DamagedFileError(ValueError):
@@ -156,7 +156,9 @@ def read_json(path, needed=()):
         raise DamagedFileError(path, "it is empty" if not path.stat().st_size else error) from error
     if not isinstance(values, dict):
         raise DamagedFileError(path, f"it holds a {type(values).__name__}, not names and values")
-    if _CHECKSUM in values and values.pop(_CHECKSUM) != _checksum(values):
+    stored = values.pop(_CHECKSUM, None)
+    others = [value for value in values.values() if isinstance(value, str) and value.startswith(_SHA256)]
+    if others or stored not in (None, _checksum(values)):  # the name of the checksum may be what was damaged
         raise DamagedFileError(path, "its checksum is wrong")
     missing = [name for name in needed if name not in values]
     if missing:
