@@ -13,7 +13,7 @@ from keras_kd.data import datasets
 from keras_kd.models import serialization
 from keras_kd.models.weights import fingerprint
 from keras_kd.study import config, session
-from keras_kd.utils import files
+from keras_kd.utils import files, run_dir
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import mlp
 
@@ -158,14 +158,14 @@ def test_the_result_of_a_finished_run(tmp_path, monkeypatch, capsys, command, co
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "complete", lambda *_: pytest.fail("it is finished"))
-    assert main.call(command, ["--out=run", "--dataset=missing.npz"]) == 1
+    monkeypatch.setattr(run_dir.RunDir, "check_flags", lambda run: None)  # it was begun with these
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "result.json").write_bytes(content)
     (tmp_path / "run" / "flags.cfg").write_text("")
-    capsys.readouterr()
     assert main.call(command, ["--out=run", "--dataset=missing.npz"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
+    assert line.startswith("error: run/result.json is damaged (")
+    assert "delete it" in line
 
 
 HOSTILE = [
