@@ -46,6 +46,7 @@ def main(values):
     result = runs.finished(run, values)
     if result is None:
         target = runs.export_target(values, run)
+        runs.check_logits_place(values, values.teacher_views)
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
         networks = runs.new_networks(values, dataset, settings, removal)

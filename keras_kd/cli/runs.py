@@ -77,6 +77,12 @@ def check_place(path, flag="--out"):
         raise ValueError(f"{error}: choose another {flag} than {path}") from error
 
 
+def check_logits_place(values, views):
+    """Raises a ValueError if the teacher's logits under so many views cannot be kept where flags say."""
+    if views:
+        check_place(pathlib.Path(values.teacher_logits), "--teacher_logits")
+
+
 def export_target(values, run):
     """Where the student is exported to: into the run's folder, or below --saved_models.
 
@@ -229,7 +235,6 @@ def cached_logits(values, dataset, settings, views=None):
     views = values.teacher_views if views is None else views
     if not views:
         return None
-    check_place(pathlib.Path(values.teacher_logits), "--teacher_logits")
     return lambda teacher: cache_logits(
         teacher,
         dataset,

@@ -12,6 +12,7 @@ from keras_kd.utils import files
 def open_session(values, run, config, settings, dataset):
     """The `session.SearchSession` of a run."""
     views = values.teacher_views or settings.epochs  # as many as epochs: like the live teacher
+    runs.check_logits_place(values, views)
 
     def new_student(seed):
         return runs.new_student(values, dataset, dataclasses.replace(settings, seed=seed))

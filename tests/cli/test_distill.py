@@ -250,6 +250,22 @@ def test_a_run_of_flags_with_older_names_is_known_again(finished):
 
 
 BAD_FLAGS = {
+    "saved_models in the run": (
+        ["--out=runs/x", "--saved_models=runs/x/served"],
+        "lies in the run's own folder",
+    ),
+    "saved_models is a file": (
+        ["--saved_models=tiny.npz"],
+        "cannot write to .*choose another --saved_models",
+    ),
+    "saved_models where nobody writes": (
+        ["--saved_models=/proc/x"],
+        "cannot write to .*another --saved_models",
+    ),
+    "teacher_logits is a file": (
+        ["--teacher_views=1", "--teacher_logits=tiny.npz"],
+        "cannot write to .*choose another --teacher_logits",
+    ),
     "depth": (["--student_depth=21"], r"depth must be 6n\+2.*Received: depth=21"),
     "shortcuts": (["--student_shortcuts=1,0"], r"3 bools, one per block.*Received: 2 values"),
     "shortcuts text": (["--student_shortcuts=some"], "'none', 'all', or a 0 or 1 per block.*'some'"),
