@@ -1,9 +1,9 @@
 """A run of the main job, trained once for all tests."""
 
-import fcntl
 import os
 import shutil
 
+import filelock
 import numpy as np
 
 from tests.support.arrays import tiny_arrays
@@ -23,8 +23,7 @@ def finished_run(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     made = base / "finished_run"
-    with (base / "finished_run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with filelock.FileLock(base / "finished_run.lock"):
         if not (made / "output.txt").exists():
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()

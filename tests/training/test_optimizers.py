@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_kd
-from keras_kd.training import optimizers
+from keras_kd.training import config, optimizers
 from tests.support.networks import mlp, sparse_ce, weights_of
 
 
@@ -37,6 +37,21 @@ def test_clipping_scales_the_whole_gradient(clip_norm):
     factor = min(1.0, clip_norm / 5.0)
     for variable, gradient in zip(variables, gradients, strict=True):
         np.testing.assert_allclose(variable.numpy(), -factor * gradient, rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 100.0])
+def test_the_recipes_momentum_is_nesterovs(clip_norm):
+    """v <- m v - rate g, w <- w + m v - rate g; here with the gradient 1 and one rate for all steps."""
+    settings = config.Settings(
+        schedule="step", learning_rate=0.1, momentum=0.5, warmup_fraction=0.0, clip_norm=clip_norm
+    )
+    optimizer = optimizers.make_optimizer(settings, 1000, mlp())
+    weight, velocity, expected = keras.Variable(np.zeros(1, "float32")), 0.0, 0.0
+    for _ in range(3):
+        optimizer.apply([keras.ops.ones(1)], [weight])
+        velocity = 0.5 * velocity - 0.1
+        expected += 0.5 * velocity - 0.1
+        assert float(weight.numpy()[0]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_weight_without_a_gradient_stays():

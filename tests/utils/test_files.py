@@ -122,3 +122,14 @@ def test_an_array_file_that_is_not_whole_is_named(tmp_path):
         files.read_arrays(path)
     with pytest.raises(FileNotFoundError):
         files.read_arrays(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_an_array_file_of_which_one_bit_turned_is_named(tmp_path, place):
+    path = tmp_path / "a.npz"
+    files.write_arrays({"a": np.arange(2000.0)}, path)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"a\.npz"):
+        files.read_arrays(path)
