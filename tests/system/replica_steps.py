@@ -1,6 +1,6 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
-python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven]
+python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge]
 """
 
 import sys
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_kd
+from keras_kd.models import branches, fading
 from keras_kd.models.batch_norm import synchronized_batch_norm
 from keras_kd.training import optimizers
 
@@ -41,17 +42,31 @@ def network(seed, name):
     return keras.Model(image, keras.layers.Dense(4)(z), name=name)
 
 
+def residual(seed, shortcuts):
+    keras.utils.set_random_seed(seed)
+    return keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4, shortcuts=shortcuts)
+
+
+def teacher_and_student():
+    if "fade" in sys.argv:
+        return residual(1, True), fading.with_fading_shortcuts(residual(2, False), [(0, 3)] * 3)
+    if "merge" in sys.argv:
+        return residual(1, True), branches.with_branches(residual(2, False), pointwise=True)
+    return network(1, "teacher"), network(2, "student")
+
+
 with strategy.scope():
+    teacher, student = teacher_and_student()
     distiller = keras_kd.Distiller(
-        network(1, "teacher"),
-        network(2, "student"),
+        teacher,
+        student,
         alpha=keras.optimizers.schedules.PolynomialDecay(0.9, 4, 0.2),
         temperature=3.0,
         terms=[
             (
                 0.5,
                 keras.distillation.FeatureDistillation(
-                    keras.losses.MeanSquaredError(), "features", "features"
+                    keras.losses.MeanSquaredError(), teacher.layers[-2].name, student.layers[-2].name
                 ),
             )
         ],
