@@ -32,7 +32,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, terminal
     from keras_kd.cli.main import command_line
-    from keras_kd.export import bundle, cost_card
+    from keras_kd.export import bundle, cost_card, sources
     from keras_kd.utils import backend, folders, optional
 
     if not backend.on_tensorflow():
@@ -60,7 +60,7 @@ def main(values):
         terminal.print_costs(networks, costs.threads)
         console.print_paths(**paths)
         return
-    source = bundle.find_source(values.model, values.dataset, values.data_dir)
+    source = sources.find_source(values.model, values.dataset, values.data_dir)
     target = source.path.parent / "exported" / source.path.stem
     if values.out:
         target = pathlib.Path(values.out) / source.name

@@ -8,7 +8,7 @@ import keras
 from keras_kd.cli import console, flags
 from keras_kd.data import datasets, provenance, sampling
 from keras_kd.distillation import cache_logits, compatibility
-from keras_kd.export import bundle, saved_model
+from keras_kd.export import saved_model, sources
 from keras_kd.models import registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
@@ -182,7 +182,7 @@ def recorded_accuracy(path, network):
         return None
     path = pathlib.Path(path)
     try:
-        return bundle.accuracy(files.read_json(path.parent / run_dir.RESULT), path.name, network)
+        return sources.accuracy(files.read_json(path.parent / run_dir.RESULT), path.name, network)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it lies in no run's folder, and nothing is known
 

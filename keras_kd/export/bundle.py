@@ -1,45 +1,22 @@
 """Files to deploy: what each format writes, how it is compared with its model, the card beside them."""
 
 import dataclasses
-import pathlib
 import shutil
 import time
 import warnings
 
-import keras
-
-from keras_kd.data import provenance
-from keras_kd.export import cost_report, formats, model_card
+from keras_kd.export import cost_report, formats, model_card, sources
 from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
-from keras_kd.models import serialization, weights
+from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
 from keras_kd.training.comparison import NETWORK_FILES
-from keras_kd.utils import files, folders, limits, records, run_dir
+from keras_kd.utils import files, folders, limits, records
 
 CARD = "README.md"
 MANIFEST = "export.json"
 COSTS = "costs.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What is shipped.
-
-    Attributes:
-      path: of the .keras file.
-      name: of the folder that it gets.
-      network: the `keras.Model`.
-      dataset: that it was trained on.
-      result: `result.json` of its run.
-    """
-
-    path: pathlib.Path
-    name: str
-    network: keras.Model
-    dataset: object
-    result: dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,38 +56,20 @@ def jobs(names, kinds, target):
     ]
 
 
-def name_of(path):
-    """The name of the folder that a .keras file's exports get: that of its run, one part of a path.
-
-    Raises:
-      ValueError: if it lies in no folder that has a name.
-    """
-    path = pathlib.Path(path).resolve()
-    if not path.parent.name:
-        raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
-    is_student = path.name in (NETWORK_FILES["student_distilled"], run_dir.MODEL)
-    return path.parent.name + ("" if is_student else f"-{path.stem}")
-
-
 def check_target(path, source):
     """Raises a FileExistsError if a folder holds something else than exported files of this run.
 
     Args:
       path: of the folder.
-      source: the `Source` that is to be exported there.
+      source: the `sources.Source` that is to be exported there.
     """
     if not path.exists():
         return
     if not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
         raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
     listed = _manifest(path)
-    if listed and listed.run not in (None, run_of(source)):
+    if listed and listed.run not in (None, sources.run_of(source)):
         raise FileExistsError(f"{path} holds the files of another run, {listed.run}: choose another folder")
-
-
-def run_of(source):
-    """The run that a source is of, as its exported files name it."""
-    return str(source.path.parent.absolute())
 
 
 def begin(target, part, digest):
@@ -178,7 +137,7 @@ def write_card(source, folder):
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(measured) if measured.is_file() else None,
         recipe=_recipe(source),
-        accuracy=accuracy(source.result, source.path.name, source.network),
+        accuracy=sources.accuracy(source.result, source.path.name, source.network),
         quantised=any(file.kind != "float32" for file in listed),
     )
 
@@ -207,21 +166,6 @@ def _recipe(source):
         )
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return [*lines, f"Trained with {versions}."]
-
-
-def accuracy(result, file, network):
-    """Test accuracy that a run measured of a network; None if it did not, or did not say of which weights.
-
-    Args:
-      result: `result.json` of the run.
-      file: name of the network's file.
-      network: the `keras.Model`.
-    """
-    if result.get("fingerprints", {}).get(file) != weights.fingerprint(network):
-        return None
-    label = next((label for label, name in NETWORK_FILES.items() if name == file), None)
-    row = result.get("networks", {}).get(label) or (result.get("measured") if file == run_dir.MODEL else None)
-    return row and row["accuracy"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,42 +211,11 @@ class BundleConfig:
 RANGES = {"images": limits.IMAGES, "tolerance": limits.SHARE, "same_class": limits.SHARE}
 
 
-def find_source(path, dataset_name=None, data_dir=None):
-    """The `Source` of a .keras file in the folder of a run.
-
-    Args:
-      path: of the file.
-      dataset_name: where the run's dataset is, if it has moved.
-      data_dir: where tensorflow-datasets keeps its data.
-
-    Raises:
-      ValueError: if its folder is no finished run, whose data tell how images are normalised.
-    """
-    path = pathlib.Path(path)
-    network = serialization.load_model(path)
-    result_path = path.parent / run_dir.RESULT
-    result = files.read_json(result_path) if result_path.is_file() else {}
-    if "dataset" not in result:
-        raise ValueError(
-            f"{path.parent} holds no finished run of distill or train, whose data tell how images are "
-            f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
-        )
-    with files.interpreting(result_path):
-        seed, measured = result["seed"], result.get("fingerprints", {}).get(path.name)
-    if measured not in (None, weights.fingerprint(network)):
-        raise ValueError(
-            f"{path} is not the network that its run measured (its weights or layers are others): give the "
-            f"one that the run wrote; in Python, keras_kd.export takes any network"
-        )
-    dataset = provenance.load_dataset(path.parent, result, seed, dataset_name, data_dir)
-    return Source(path, name_of(path), network, dataset, result)
-
-
 def export_bundle(source, target, config, check_stop=lambda done: None):
     """Writes and checks every file, and then puts all in the place of what was there.
 
     Args:
-      source: a `Source`.
+      source: a `sources.Source`.
       target: folder of the files; those of the same network that are there already stay.
       config: a `BundleConfig`.
       check_stop: is called before each file; what it raises leaves the folder as it was.
@@ -329,7 +242,9 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
         names = {each.file for each in written}
         written += [each for each in listed if each.file not in names]
         written.sort(key=lambda each: (formats.FORMATS.index(each.format), formats.KINDS.index(each.kind)))
-        write_manifest(source, part, Manifest(str(source.path), digest, tuple(written), run_of(source)))
+        write_manifest(
+            source, part, Manifest(str(source.path), digest, tuple(written), sources.run_of(source))
+        )
     return written
 
 

@@ -91,7 +91,7 @@ def compare_twins(source, target, config, command, check_stop=lambda done: None)
     """The card of a run's network beside its twin and its teacher.
 
     Args:
-      source: a `bundle.Source`.
+      source: a `sources.Source`.
       target: folder of its exported files.
       config, command, check_stop: as for `compare_names`.
 

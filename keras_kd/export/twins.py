@@ -5,7 +5,7 @@ import typing
 
 import keras
 
-from keras_kd.export import bundle
+from keras_kd.export import sources
 from keras_kd.models import cost, registry, serialization, weights
 from keras_kd.training.comparison import NETWORK_FILES
 
@@ -28,7 +28,7 @@ class Compared(typing.NamedTuple):
 
 def with_twin(source, fold=True):
     """`{label: Compared}` of a run's network, its twin and its teacher."""
-    accuracy = bundle.accuracy(source.result, source.path.name, source.network)
+    accuracy = sources.accuracy(source.result, source.path.name, source.network)
     compared = {source.path.stem: Compared(source.network, accuracy)}
     label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
     twin, teacher = _twin(source), _beside(source, "teacher")
@@ -67,7 +67,7 @@ def _beside(source, label):
     if path.name == source.path.name or not path.is_file():
         return None
     network = serialization.load_model(path)
-    return Compared(network, bundle.accuracy(source.result, file, network))
+    return Compared(network, sources.accuracy(source.result, file, network))
 
 
 def _has_shortcuts(network):

@@ -15,12 +15,11 @@ import keras
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.models import batch_norm, folding, outputs, weights
-from keras_kd.training import checkpointing, config, optimizers
+from keras_kd.training import checkpointing, config, optimizers, without_shortcuts
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
 from keras_kd.training.inputs import batch_schedule, feed, images_on_device, training_data
-from keras_kd.training.without_shortcuts import WithoutShortcuts
 from keras_kd.utils import backend
 
 
@@ -64,7 +63,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     data = training_data(dataset, settings)
-    network, watchers = _in_place_of(model, shortcut_removal, data, settings)
+    network, watchers = without_shortcuts.in_place_of(model, shortcut_removal, data, settings)
     (fed,) = feed([outputs.with_logits(network)], data, settings)
     training = _Training(
         fed,
@@ -119,10 +118,10 @@ def distill(
     compatibility.check_pair(teacher, student)
     if teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
-    terms = [*terms, *_terms_of(shortcut_removal, student, teacher, dataset, settings)]
+    terms = [*terms, *without_shortcuts.terms_of(shortcut_removal, student, teacher, dataset, settings)]
     settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
-    network, watchers = _in_place_of(student, shortcut_removal, data, settings, teacher)
+    network, watchers = without_shortcuts.in_place_of(student, shortcut_removal, data, settings, teacher)
     with scope(settings):
         fed_teacher, fed_student = feed(
             [_asked(teacher, teacher_logits, terms), outputs.with_logits(network)], data, settings
@@ -155,27 +154,6 @@ def distill(
 def _as_json(weight):
     is_number = isinstance(weight, float)
     return weight if is_number else keras.saving.serialize_keras_object(weight)
-
-
-def _terms_of(removal, student, teacher, dataset, settings):
-    """The terms that a way to remove shortcuts adds."""
-    if removal is None:
-        return []
-    removal.check(student, teacher)
-    steps = settings.epochs * batch_schedule(dataset, settings).steps
-    return removal.terms(student, outputs.with_logits(teacher), steps)
-
-
-def _in_place_of(student, removal, data, settings, teacher=None):
-    """The network that is trained, and the callbacks that bring what is left of it to the student."""
-    if removal is None:
-        return student, []
-    steps = settings.epochs * data.schedule.steps
-    with scope(settings):
-        network = removal.start(student, steps, teacher)
-        if network is student:
-            return student, []
-        return network, [WithoutShortcuts(removal, network, student, data.dataset)]
 
 
 def _asked(teacher, teacher_logits, terms):

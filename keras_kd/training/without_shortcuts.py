@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_kd.data import augmentation
 from keras_kd.models import outputs
+from keras_kd.training.distributed.strategy import scope
+from keras_kd.training.inputs import batch_schedule
 from keras_kd.utils import backend
 
 GATE = "gate"
@@ -58,3 +60,24 @@ class WithoutShortcuts(keras.callbacks.Callback):
     def _classes(self, state, images):
         images = augmentation.normalise(images, self._dataset.mean, self._dataset.std)
         return ops.convert_to_numpy(self._forward(state, images)).argmax(axis=1)
+
+
+def terms_of(removal, student, teacher, dataset, settings):
+    """The terms that a way to remove shortcuts adds."""
+    if removal is None:
+        return []
+    removal.check(student, teacher)
+    steps = settings.epochs * batch_schedule(dataset, settings).steps
+    return removal.terms(student, outputs.with_logits(teacher), steps)
+
+
+def in_place_of(student, removal, data, settings, teacher=None):
+    """The network that is trained, and the callbacks that bring what is left of it to the student."""
+    if removal is None:
+        return student, []
+    steps = settings.epochs * data.schedule.steps
+    with scope(settings):
+        network = removal.start(student, steps, teacher)
+        if network is student:
+            return student, []
+        return network, [WithoutShortcuts(removal, network, student, data.dataset)]

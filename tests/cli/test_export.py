@@ -11,7 +11,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.export import bundle, cost_card, formats, parity, saved_model, twins
+from keras_kd.export import bundle, cost_card, formats, parity, saved_model, sources, twins
 from keras_kd.models import cost, serialization, weights
 from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
@@ -226,7 +226,7 @@ def trained(folder, **networks):
     measured = {label: {"accuracy": value} for label, value in accuracies.items()}
     result = {"networks": measured, "fingerprints": fingerprints}
     student = serialization.load_model(folder / "student.keras")
-    return bundle.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
+    return sources.Source(folder / "student.keras", "a", student, Pictures((8, 8, 3), 4), result)
 
 
 @pytest.mark.parametrize(
@@ -250,20 +250,20 @@ def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, 
 
 def test_an_accuracy_is_that_of_the_weights_that_were_measured(tmp_path):
     source = trained(tmp_path, student=(8, False), teacher=(8, True))
-    assert bundle.accuracy(source.result, "student.keras", source.network) == 0.5
+    assert sources.accuracy(source.result, "student.keras", source.network) == 0.5
     source.network.weights[0].assign(source.network.weights[0] + 0.01)
-    assert bundle.accuracy(source.result, "student.keras", source.network) is None
+    assert sources.accuracy(source.result, "student.keras", source.network) is None
     twin = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4)
     weights.copy_weights(serialization.load_model(source.path), twin)  # the same weights, with shortcuts
-    assert bundle.accuracy(source.result, "student.keras", twin) is None
+    assert sources.accuracy(source.result, "student.keras", twin) is None
     del source.result["fingerprints"]  # as in a run of an older version
-    assert bundle.accuracy(source.result, "student.keras", serialization.load_model(source.path)) is None
+    assert sources.accuracy(source.result, "student.keras", serialization.load_model(source.path)) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "replaced", "a bit", "gone"])
 def test_the_card_lists_what_was_compared_and_nothing_else(cwd, tmp_path, damage):
     """Damage to one file is found when another one is written."""
-    source = bundle.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
+    source = sources.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
     target = tmp_path / "student"
     one = bundle.BundleConfig(formats=("litert",), kinds=("float32",), images=16, same_class=0.0)
     bundle.export_bundle(source, target, one)
@@ -295,11 +295,11 @@ def test_a_network_in_the_place_of_the_one_that_was_measured_is_refused(cwd, tmp
     shutil.copytree(cwd / "runs" / "first", tmp_path / "run", ignore=shutil.ignore_patterns("exported"))
     shutil.copy(tmp_path / "run" / "teacher.keras", tmp_path / "run" / "student.keras")
     with pytest.raises(ValueError, match=r"student\.keras is not the network that its run measured"):
-        bundle.find_source(tmp_path / "run" / "student.keras", str(cwd / "tiny.npz"))
+        sources.find_source(tmp_path / "run" / "student.keras", str(cwd / "tiny.npz"))
 
 
 def test_two_exports_into_one_folder_are_made_one_after_the_other(cwd, tmp_path):
-    source = bundle.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
+    source = sources.find_source(cwd / "runs" / "first" / "student.keras", str(cwd / "tiny.npz"))
     config = bundle.BundleConfig(formats=("litert",), kinds=("float32",), images=16)
     target = tmp_path / "student"
     bundle.export_bundle(source, target, config)
@@ -335,10 +335,10 @@ def test_the_folder_of_exports_is_one_inside_out(tmp_path, monkeypatch):
     (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "runs" / "a")
     for path in ("student.keras", "../a/student.keras", "../../runs/b/../a/model.keras"):
-        assert bundle.name_of(path) == "a"
-    assert bundle.name_of("../teacher.keras") == "runs-teacher"
+        assert sources.name_of(path) == "a"
+    assert sources.name_of("../teacher.keras") == "runs-teacher"
     with pytest.raises(ValueError, match="gives its exports their name. Received: '/student.keras'"):
-        bundle.name_of("/student.keras")
+        sources.name_of("/student.keras")
 
 
 @pytest.mark.slow

@@ -8,11 +8,10 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 
-import numpy as np
-
 from keras_kd.study.design import Teacher
 from keras_kd.study.findings.pairing import (
     PairedResults,
+    best_removals,
     combine,
     instrumented_gain,
     mean_over,
@@ -123,7 +122,7 @@ def _not_explained(results):
 
 def _removed_as_well(results):
     groups = {}
-    for depth, runs in _best_removals(results).items():
+    for depth, runs in best_removals(results).items():
         if group := results.differences(runs, lambda run: run.baseline):
             label = f"depth {depth}, {runs[0].shortcut_removal}, minus its residual baseline"
             groups[label] = group
@@ -133,17 +132,6 @@ def _removed_as_well(results):
     worse = [results.below(group, -results.margin) for group in groups.values()]
     whole = {"mean over depths": mean_over(groups.values())} if len(groups) > 1 else {}
     return Evidence(statistics.p_at_least(well, len(well)), statistics.p_at_least(worse, 1), groups | whole)
-
-
-def _best_removals(results):
-    """`{depth: runs}` of the shortcut removal with the best mean accuracy on validation, at each depth."""
-    best = {}
-    for runs in results.conditions(variant="plain + KD", removal=True).values():
-        score = np.mean([results.validation.get(run, -np.inf) for run in runs])
-        depth = runs[0].depth
-        if depth not in best or score > best[depth][0]:
-            best[depth] = (score, runs)
-    return {depth: runs for depth, (_, runs) in sorted(best.items())}
 
 
 def _early_guidance(results):

@@ -69,6 +69,17 @@ class PairedResults:
         return statistics.p_greater(values, sign * bound, self.resolution) if values else 1.0
 
 
+def best_removals(results):
+    """`{depth: runs}` of the shortcut removal with the best mean accuracy on validation, at each depth."""
+    best = {}
+    for runs in results.conditions(variant="plain + KD", removal=True).values():
+        score = np.mean([results.validation.get(run, -np.inf) for run in runs])
+        depth = runs[0].depth
+        if depth not in best or score > best[depth][0]:
+            best[depth] = (score, runs)
+    return {depth: runs for depth, (_, runs) in sorted(best.items())}
+
+
 def mean_over(groups):
     """`{seed: mean}` of several `{seed: number}`, for the seeds that all of them have."""
     groups = [group for group in groups if group]

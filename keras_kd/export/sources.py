@@ -1,0 +1,94 @@
+"""The network that is shipped: its file, the data it was trained on, and what its run measured."""
+
+import dataclasses
+import pathlib
+
+import keras
+
+from keras_kd.data import provenance
+from keras_kd.models import serialization, weights
+from keras_kd.training.comparison import NETWORK_FILES
+from keras_kd.utils import files, run_dir
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is shipped.
+
+    Attributes:
+      path: of the .keras file.
+      name: of the folder that it gets.
+      network: the `keras.Model`.
+      dataset: that it was trained on.
+      result: `result.json` of its run.
+    """
+
+    path: pathlib.Path
+    name: str
+    network: keras.Model
+    dataset: object
+    result: dict
+
+
+def find_source(path, dataset_name=None, data_dir=None):
+    """The `Source` of a .keras file in the folder of a run.
+
+    Args:
+      path: of the file.
+      dataset_name: where the run's dataset is, if it has moved.
+      data_dir: where tensorflow-datasets keeps its data.
+
+    Raises:
+      ValueError: if its folder is no finished run, whose data tell how images are normalised.
+    """
+    path = pathlib.Path(path)
+    network = serialization.load_model(path)
+    result_path = path.parent / run_dir.RESULT
+    result = files.read_json(result_path) if result_path.is_file() else {}
+    if "dataset" not in result:
+        raise ValueError(
+            f"{path.parent} holds no finished run of distill or train, whose data tell how images are "
+            f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
+        )
+    with files.interpreting(result_path):
+        seed, measured = result["seed"], result.get("fingerprints", {}).get(path.name)
+    if measured not in (None, weights.fingerprint(network)):
+        raise ValueError(
+            f"{path} is not the network that its run measured (its weights or layers are others): give the "
+            f"one that the run wrote; in Python, keras_kd.export takes any network"
+        )
+    dataset = provenance.load_dataset(path.parent, result, seed, dataset_name, data_dir)
+    return Source(path, name_of(path), network, dataset, result)
+
+
+def name_of(path):
+    """The name of the folder that a .keras file's exports get: that of its run, one part of a path.
+
+    Raises:
+      ValueError: if it lies in no folder that has a name.
+    """
+    path = pathlib.Path(path).resolve()
+    if not path.parent.name:
+        raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
+    is_student = path.name in (NETWORK_FILES["student_distilled"], run_dir.MODEL)
+    return path.parent.name + ("" if is_student else f"-{path.stem}")
+
+
+def run_of(source):
+    """The run that a source is of, as its exported files name it."""
+    return str(source.path.parent.absolute())
+
+
+def accuracy(result, file, network):
+    """Test accuracy that a run measured of a network; None if it did not, or did not say of which weights.
+
+    Args:
+      result: `result.json` of the run.
+      file: name of the network's file.
+      network: the `keras.Model`.
+    """
+    if result.get("fingerprints", {}).get(file) != weights.fingerprint(network):
+        return None
+    label = next((label for label, name in NETWORK_FILES.items() if name == file), None)
+    row = result.get("networks", {}).get(label) or (result.get("measured") if file == run_dir.MODEL else None)
+    return row and row["accuracy"]
