@@ -132,11 +132,11 @@ def check_choice(name, value, choices):
 
 def check_each_once(name, values):
     """Raises a ValueError if a list holds something twice, or something empty."""
+    if any(value == "" for value in values):
+        raise ValueError(f"{name} must not hold an empty value. Received: {name}={shown(','.join(values))}")
     twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
     if twice is not None:
         raise ValueError(f"{name} must hold each value once. Received: {shown(twice)} twice")
-    if any(value == "" for value in values):
-        raise ValueError(f"{name} must not hold an empty value. Received: {name}={shown(','.join(values))}")
 
 
 def check_parameters(what, count):

@@ -132,6 +132,7 @@ def test_a_trained_network_is_a_teacher(finished):
         "--out=runs/taught",
         "--teacher=runs/teacher/model.keras",
         "--student_shortcuts=1,0,0",
+        "--shortcut_removal=fade",
         "--baseline",
         *SMALL,
         *SIZES,
@@ -139,8 +140,15 @@ def test_a_trained_network_is_a_teacher(finished):
     )
     assert status == 0, errors
     result = json.loads((cwd / "runs" / "taught" / "result.json").read_text())
-    assert list(result["networks"]) == ["teacher", "baseline", "student_alone", "student_distilled"]
+    networks = ["teacher", "baseline", "student_alone", "student_distilled", "student_fade"]
+    assert list(result["networks"]) == networks
     assert result["networks"]["teacher"]["seconds"] is None
+    assert result["shortcut_removal"] == "fade"
+    faded = keras.saving.load_model(cwd / "runs" / "taught" / "student_fade.keras")
+    sums = [layer.name for layer in faded.layers if isinstance(layer, keras.layers.Add)]
+    assert sums == ["stage1_block1_add"]  # the one that the student keeps
+    gain = result["networks"]["student_fade"]["accuracy"] - result["networks"]["student_alone"]["accuracy"]
+    assert result["removal_effects"]["gain"] == pytest.approx(gain)
     alone = result["networks"]["student_alone"]["accuracy"]
     assert result["effects"]["drop"] == pytest.approx(result["networks"]["baseline"]["accuracy"] - alone)
     flagfile = (cwd / "runs" / "taught" / "flags.cfg").read_text()
@@ -288,6 +296,20 @@ BAD_FLAGS = {
     "one snapshot": (["--snapshots=1"], "must be 0 or at least 2"),
     "positional": (["again"], "flags begin with --. Received: again"),
     "no number": (["--epochs=many"], "--epochs=many"),
+    "fade ends first": (
+        ["--shortcut_removal=fade", "--fade_start=0.8", "--fade_end=0.2"],
+        "fade_end must not lie",
+    ),
+    "merge has no fade": (["--shortcut_removal=merge", "--fade_end=0.2"], "'merge' has no option 'fade_end'"),
+    "fade without a way": (["--fade_end=0.2"], "'none' has no option 'fade_end'"),
+    "no shortcut to lose": (
+        ["--shortcut_removal=fade", "--student_shortcuts=all"],
+        "there is no shortcut to lose",
+    ),
+    "no twin": (
+        ["--shortcut_removal=tails", "--teacher_width=8"],
+        "needs a teacher with the student",
+    ),
     "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
     "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),
     "lambda teacher": (["--teacher=lambda.keras"], "lambda.keras: holds a Lambda"),
