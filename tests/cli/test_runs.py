@@ -5,6 +5,8 @@ import json
 import pytest
 
 from keras_kd.cli import runs
+from keras_kd.models import weights
+from tests.support.networks import mlp
 
 
 @pytest.mark.parametrize(
@@ -14,13 +16,21 @@ def test_a_network_in_a_folder_that_is_no_run_has_no_recorded_accuracy(text, tmp
     (tmp_path / "notes.txt").write_text("other files lie here too")
     if text is not None:
         (tmp_path / "result.json").write_text(text)
-    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras")) is None
+    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras"), mlp()) is None
 
 
-def test_the_accuracy_that_a_run_measured_is_known(tmp_path):
-    result = {"networks": {"teacher": {"accuracy": 0.75}, "student_distilled": {"accuracy": 0.5}}}
+def test_the_accuracy_that_a_run_measured_of_these_weights_is_known(tmp_path):
+    teacher, student = mlp(seed=1), mlp(seed=2)
+    result = {
+        "networks": {"teacher": {"accuracy": 0.75}, "student_distilled": {"accuracy": 0.5}},
+        "fingerprints": {
+            "teacher.keras": weights.fingerprint(teacher),
+            "student.keras": weights.fingerprint(student),
+        },
+    }
     (tmp_path / "result.json").write_text(json.dumps(result))
-    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras")) == 0.75
-    assert runs.recorded_accuracy(str(tmp_path / "student.keras")) == 0.5
-    assert runs.recorded_accuracy(str(tmp_path / "mine.keras")) is None
-    assert runs.recorded_accuracy(None) is None
+    assert runs.recorded_accuracy(str(tmp_path / "teacher.keras"), teacher) == 0.75
+    assert runs.recorded_accuracy(str(tmp_path / "student.keras"), student) == 0.5
+    assert runs.recorded_accuracy(str(tmp_path / "student.keras"), teacher) is None
+    assert runs.recorded_accuracy(str(tmp_path / "mine.keras"), teacher) is None
+    assert runs.recorded_accuracy(None, teacher) is None

@@ -123,5 +123,5 @@ def test_a_trial_that_loses_every_worker_fails(tmp_path):
 def test_a_damaged_state_is_named(tmp_path):
     oracle = oracle_of("random", tmp_path)
     (tmp_path / "search.json").write_text("{}")
-    with pytest.raises(ValueError, match="search.json is damaged .*--overwrite"):
+    with pytest.raises(ValueError, match="search.json is damaged .*start anew"):
         oracle.reload()
