@@ -37,6 +37,7 @@ def test_a_file_saved_by_the_flat_modules_loads():
     distiller.fit(np.ones((6, 4), "float32"), np.arange(6) % 3, epochs=1, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first", ["import keras, keras_kd", "import keras_kd; keras_kd.Distiller; import keras"]
 )

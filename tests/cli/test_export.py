@@ -19,6 +19,8 @@ from tests.support.commands import call
 from tests.support.networks import shaken
 from tests.support.processes import ROOT, error_line, run_python
 
+pytestmark = pytest.mark.slow  # whole runs
+
 MODEL = "--model=runs/first/student.keras"
 
 

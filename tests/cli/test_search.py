@@ -17,7 +17,10 @@ from tests.support.processes import error_line, free_port
 from tests.support.searches import SEARCH, TRIALS, finished_search, search_folder
 from tests.support.searches import search_result as result
 
-pytestmark = pytest.mark.last  # operations stay deterministic, and XLA is off
+pytestmark = [
+    pytest.mark.slow,  # whole runs
+    pytest.mark.last,  # operations stay deterministic, and XLA is off
+]
 
 
 def script(*flags, cwd):

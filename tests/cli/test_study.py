@@ -12,6 +12,8 @@ from tests.support.commands import call
 from tests.support.processes import error_line
 from tests.support.studies import STUDY_FILE, STUDY_RUNS, found_of, records, study_folder, study_table
 
+pytestmark = pytest.mark.slow  # whole runs
+
 COMMAND = ("--study=mine.yaml", "--out=runs/mine")
 
 

@@ -15,7 +15,10 @@ from keras_kd.training.trainer import distill
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import same, weights_of
 
-pytestmark = pytest.mark.last  # operations stay deterministic, and XLA is off
+pytestmark = [
+    pytest.mark.slow,  # whole runs
+    pytest.mark.last,  # operations stay deterministic, and XLA is off
+]
 
 SETTINGS = config.Settings(epochs=2, batch_size=16, strategy="none", deterministic=True)
 TWIN = Run(8, "residual", width=4, seed=3)

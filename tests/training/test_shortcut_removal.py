@@ -132,6 +132,7 @@ class StopAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["fade:fade_end=0.7", "merge"])
 def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
     def trained(folder, stop_at=None):

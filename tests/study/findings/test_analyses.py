@@ -18,6 +18,8 @@ from tests.support.arrays import tiny_arrays
 from tests.support.browser import CHROMIUM, probed
 from tests.support.networks import trio
 
+pytestmark = pytest.mark.slow  # whole runs
+
 REUSE_PICTURES = {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
 
 
