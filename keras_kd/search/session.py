@@ -15,9 +15,9 @@ from keras_kd.search.hypermodel import DistillationHyperModel
 from keras_kd.search.results import SearchResult
 from keras_kd.search.space import SearchSpace
 from keras_kd.search.tuner import Tuner, best_trial
-from keras_kd.training import Settings, description, trainer
+from keras_kd.training import Settings, description, teacher_check, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import records
+from keras_kd.utils import progress, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +126,16 @@ class SearchSession:
         return self._networks.teacher_file or self._folder / "teacher.keras"
 
     def check_networks(self):
-        """Raises a ValueError if a teacher cannot be read, or does not fit the student."""
+        """Raises a ValueError for a teacher that cannot be read, does not fit, or knows other images."""
         student = self._networks.new_student(self._settings.seed)
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
         with strategy.scope(self._settings):
             teachers = [serialization.load_model(path) for path in given]
         for teacher in teachers or [self._networks.new_teacher()]:
             compatibility.check_pair(teacher, student)
+        for teacher in teachers:
+            accuracy = teacher_check.check_teacher(teacher, self._dataset)
+            progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")
 
     def run(self, display, *, command, worker=None, silence=30.0, patience=600.0, retry_failed=False):
         """Searches, alone or with workers, and measures the best setting and the default one on test.
