@@ -197,8 +197,10 @@ class Distiller(keras.Model):
                 f'"teacher_logits": ...}}. Received: y={y!r}'
             )
         asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
-        answer = self._ask_teacher(x, False) if asks else given
-        teacher = keras.tree.map_structure(ops.stop_gradient, as_outputs(answer))
+        answer = as_outputs(self._ask_teacher(x, False)) if asks else {}
+        if given is not None:  # they may be those of a control, or of fewer digits
+            answer = answer | {"logits": given}
+        teacher = keras.tree.map_structure(ops.stop_gradient, answer)
         student = as_outputs(y_pred)
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
         self.soft_targets.check_outputs(student["logits"].shape[-1])

@@ -13,18 +13,19 @@ class TailLoss(keras.distillation.DistillationLoss):
 
     Args:
       teacher: a functional `keras.Model` that returns logits; none of its weights is trained.
-      layer_name: of a layer that both networks have, with outputs of one shape.
+      teacher_layer: name of the layer behind which its tail begins.
+      student_layer: name of the layer with the features, of the same shape; None: that of `teacher_layer`.
       temperature: softening factor, > 0.
       alpha: weight of the teacher, in [0, 1].
 
     Source: Li et al. 2020 (residual distillation, JointRD), NeurIPS 33, section 3.
     """
 
-    def __init__(self, teacher, layer_name, temperature=4.0, alpha=0.9):
+    def __init__(self, teacher, teacher_layer, student_layer=None, *, temperature=4.0, alpha=0.9):
         self.temperature, self.alpha = check_temperature(temperature), check_alpha(alpha)
-        self.student_layer_name = self.layer_name = layer_name
+        self.tail_layer, self.student_layer_name = teacher_layer, student_layer or teacher_layer
         with graph.deep_graphs():
-            self._tail = keras.Model(teacher.get_layer(layer_name).output, teacher.outputs[0])
+            self._tail = keras.Model(teacher.get_layer(teacher_layer).output, teacher.outputs[0])
 
     def per_example_with_labels(self, teacher_outputs, student_outputs, labels):
         """float32 `[batch]`.
@@ -44,4 +45,11 @@ class TailLoss(keras.distillation.DistillationLoss):
         raise TypeError("TailLoss asks for labels: use it as one of the terms of keras_kd.Distiller")
 
     def get_config(self):
-        return {"layer_name": self.layer_name, "temperature": self.temperature, "alpha": self.alpha}
+        """What it is known by; without the teacher it cannot be made again."""
+        names = {"teacher_layer": self.tail_layer, "student_layer": self.student_layer_name}
+        return {**names, "temperature": self.temperature, "alpha": self.alpha}
+
+    @classmethod
+    def from_config(cls, config):
+        """Raises a ValueError: the teacher is not in the file."""
+        raise ValueError("a TailLoss needs its teacher, which no file has: save the student alone")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_kd.models.graph import UNKNOWN_SIZE, deep_graphs, inputs_of
+from keras_kd.models.graph import UNKNOWN_SIZE, deep_graphs, inputs_of, source_names
 
 TOLERANCE = 1e-2  # of the largest output: what rounding may do in bfloat16
 
@@ -83,10 +83,10 @@ def _pairs(graph):
     """`{name of a BatchNorm: name of the layer that can take it in}`."""
     config = graph.get_config()
     sources = {
-        layer["name"]: [_source_names(node) for node in layer["inbound_nodes"]] for layer in config["layers"]
+        layer["name"]: [source_names(node) for node in layer["inbound_nodes"]] for layer in config["layers"]
     }
     consumers = [name for calls in sources.values() for call in calls for name in call]
-    consumers += _source_names(config["output_layers"])
+    consumers += source_names(config["output_layers"])
     pairs = {}
     for layer in graph.layers:
         calls = sources[layer.name]
@@ -96,18 +96,6 @@ def _pairs(graph):
             if consumers.count(name) == 1 and len(sources[name]) == 1 and _can_take(source, layer):
                 pairs[layer.name] = name
     return pairs
-
-
-def _source_names(node):
-    """Names of the layers whose outputs a call in a functional model's configuration takes."""
-    if isinstance(node, dict):
-        history = node.get("keras_history")
-        return [history[0]] if history else [name for part in node.values() for name in _source_names(part)]
-    if isinstance(node, (list, tuple)):
-        if len(node) == 3 and isinstance(node[0], str):  # the form of output layers
-            return [node[0]]
-        return [name for part in node for name in _source_names(part)]
-    return []
 
 
 def _can_take(layer, norm):

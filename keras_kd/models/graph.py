@@ -75,3 +75,15 @@ def _with_wrapped(layer):
     for name in ("layer", "forward_layer", "backward_layer"):
         if isinstance(getattr(layer, name, None), keras.Layer):
             yield from _with_wrapped(getattr(layer, name))
+
+
+def source_names(node):
+    """Names of the layers whose outputs a call in a functional model's configuration takes."""
+    if isinstance(node, dict):
+        history = node.get("keras_history")
+        return [history[0]] if history else [name for part in node.values() for name in source_names(part)]
+    if isinstance(node, (list, tuple)):
+        if len(node) == 3 and isinstance(node[0], str):  # the form of output layers
+            return [node[0]]
+        return [name for part in node for name in source_names(part)]
+    return []

@@ -127,7 +127,24 @@ def _last(model):
     """The layer or operation that makes a model's output; None if it does not say."""
     if isinstance(model, keras.Sequential):
         return model.layers[-1] if model.layers else None
-    return _maker(model, model.outputs[0]) if getattr(model, "inputs", None) else None
+    if not getattr(model, "inputs", None):
+        return None
+    return _maker(model, model.outputs[0]) or _model_inside(model)
+
+
+def _model_inside(model, before=None):
+    """The model inside a functional one that makes its output, or the input of the layer `before`; else None.
+
+    Its own tensors do not say so: they are those that it was built with.
+    """
+    try:
+        config = model.get_config()
+        nodes = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
+        node = nodes[before.name] if before else config["output_layers"]
+    except (NotImplementedError, KeyError, TypeError):
+        return None
+    inside = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return next((layer for layer in inside if layer.name in graph.source_names(node)), None)
 
 
 def _before(model, layer):
@@ -135,7 +152,7 @@ def _before(model, layer):
     if isinstance(model, keras.Sequential):
         place = model.layers.index(layer)
         return model.layers[place - 1] if place else None
-    return _maker(model, layer.input)
+    return _maker(model, layer.input) or _model_inside(model, layer)
 
 
 def _maker(model, tensor):
@@ -181,12 +198,14 @@ def _measured(model):
     """What the values for some noise look like: "softmax", "sigmoid" or "linear"; None if unknown."""
     if not model.built or input_shapes(model) is None:
         return None
-    outputs = model(example(model, rows=8, seed=0), training=False)
-    if not hasattr(outputs, "shape") or len(outputs.shape) < 2:
+    noise = example(model, rows=8, seed=0)
+    large = keras.tree.map_structure(lambda x: 1000 * x, noise)
+    outputs = [model(inputs, training=False) for inputs in (noise, large)]
+    if not all(hasattr(each, "shape") and len(each.shape) > 1 for each in outputs):
         return None
-    values = ops.convert_to_numpy(ops.cast(outputs, "float32"))
-    if np.any(values < 0) or np.any(values > 1 + 1e-3):
-        return "linear"
+    values = np.concatenate([ops.convert_to_numpy(ops.cast(each, "float32")) for each in outputs])
+    if np.any(values < 0) or np.any(values > 1 + 1e-3) or not values.any():
+        return "linear"  # scores of small weights, or of a ReLU, grow with what is put in
     sums = values.sum(axis=-1)
     return "softmax" if values.shape[-1] > 1 and np.allclose(sums, 1, atol=1e-3) else "sigmoid"
 
@@ -195,6 +214,9 @@ def _without_activation(model):
     """The network on the same layers up to its last activation; None if it has no graph."""
     try:
         with graph.deep_graphs():
+            inside = _end(model)[0]
+            if isinstance(inside, keras.Model):
+                return _with_other_inside(model, inside)
             return keras.Model(graph.inputs_of(model), _logits(model), name=model.name)
     except (AttributeError, ValueError):  # subclassed, or layers of another graph
         return None
@@ -208,16 +230,23 @@ def _are_logits(logits, model, activation):
     return bool(ops.all(ops.abs(expected - returned) < 1e-2))  # bfloat16 has three digits
 
 
+def _with_other_inside(model, inside):
+    """The network on the same layers, but for a model inside, which returns its logits."""
+    other = _without_activation(inside)
+    if other is None:
+        return None
+
+    def call(layer, *args, **kwargs):
+        return (other if layer.name == inside.name else layer)(*args, **kwargs)
+
+    whole = keras.Model(graph.inputs_of(model), model.outputs[0], name=model.name)
+    return keras.models.clone_model(whole, clone_function=lambda layer: layer, call_function=call)
+
+
 def _logits(model):
     """The symbolic output of a functional or sequential model without the activation that it ends in."""
     layer, after = _end(model)
-    if isinstance(layer, keras.Model):
-        inside = keras.Model(graph.inputs_of(layer), _logits(layer), name=layer.name)
-        tensor = inside(layer.input)
-    elif _only_activates(layer):
-        tensor = layer.input
-    else:
-        tensor = WithoutActivation(layer)(layer.input)
+    tensor = layer.input if _only_activates(layer) else WithoutActivation(layer)(layer.input)
     for each in reversed(after):
         tensor = each(tensor)
     return tensor

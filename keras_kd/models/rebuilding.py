@@ -6,8 +6,9 @@ from keras import ops
 
 from keras_kd.models import graph, outputs, weights
 
-# Of the largest output: what float32 may round on the way through a deep network.
-TOLERANCE = 1e-4
+# Of the largest output: what rounding may do on the way through a deep network, in float32 (TF32 on GPUs) and
+# where some layer computes in less.
+TOLERANCE, LOW_PRECISION_TOLERANCE = 1e-3, 1e-1
 
 
 def rebuild(model, call, name=None):
@@ -38,7 +39,8 @@ def check_equal(found, expected):
     ]
     scale = max(1.0, float(np.abs(answers[1]).max()))
     difference = float(np.abs(answers[0] - answers[1]).max()) / scale
-    if not difference <= TOLERANCE:
+    is_float32 = all(layer.compute_dtype == "float32" for layer in graph.all_layers(expected))
+    if not difference <= (TOLERANCE if is_float32 else LOW_PRECISION_TOLERANCE):
         raise RuntimeError(
             f"{found.name!r} does not compute what {expected.name!r} does: its logits differ by "
             f"{difference:.2g} of the largest"

@@ -167,6 +167,11 @@ def compare(
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, models[DISTILLED])
     removals = {DISTILLED: None}
+    if (student_removed is None) != (shortcut_removal is None or shortcut_removal.name == NoRemoval.name):
+        raise ValueError(
+            "student_removed and a shortcut_removal other than 'none' go together. Received: "
+            f"student_removed={student_removed!r}, shortcut_removal={shortcut_removal!r}"
+        )
     if student_removed is not None:
         shortcut_removal.check(student_removed, teacher)
         label = f"student_{shortcut_removal.name}"

@@ -7,8 +7,8 @@ from scipy import stats
 
 from keras_kd.training import evaluation
 
-# One-sided level at which an accuracy counts as better than chance, or than another one.
-LEVEL = 0.01
+# One-sided level at which an accuracy counts as better than chance, or than another one: several are compared.
+LEVEL = 0.002
 
 # Share of the images by which an accuracy must fall short to be called far below another.
 FAR = 0.1
@@ -75,8 +75,9 @@ def _is_chance(right, count, chance):
 
 
 def _is_far_below(found, other, count):
-    error = np.sqrt((found * (1 - found) + other * (1 - other)) / count)
-    return other - found > max(FAR, stats.norm.isf(LEVEL) * error)
+    right = [round(accuracy * count) for accuracy in (other, found)]
+    table = [[each, count - each] for each in right]
+    return other - found > FAR and stats.fisher_exact(table, alternative="greater").pvalue < LEVEL
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_p
     cwd = tmp_path / "copy"
     shutil.copytree(finished[0], cwd)
     before = study_table(cwd)
-    assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "--study=mine.yaml\n"
+    assert (cwd / "runs" / "mine" / "flags.cfg").read_text() == "# keras-kd study\n--study=mine.yaml\n"
     flags = ("--flagfile=runs/mine/flags.cfg", "--out=runs/mine", "--jobs=2", "--seeds=3")
     status, output, errors = call("study", *flags, cwd=cwd)
     assert status == 0, errors

@@ -21,6 +21,11 @@ def functional(head):
     return keras.Model(inputs, head(layers.Flatten()(inputs)))
 
 
+def around(inside):
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, layers.Dropout(0.5)(inside(layers.Rescaling(2.0)(inputs))))
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class OwnDense(layers.Dense):
     """A layer whose class says nothing of what it computes."""
@@ -35,6 +40,10 @@ ENDS = {
     "convolution": lambda end: keras.Sequential(
         [keras.Input((8, 8, 1)), layers.Conv2D(4, 8, activation=end), layers.Flatten(), layers.Dropout(0.5)]
     ),
+    "functional inside": lambda end: keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Rescaling(2.0), functional(layers.Dense(4, end))]
+    ),
+    "functional in functional": lambda end: around(functional(layers.Dense(4, end))),
     "model inside": lambda end: keras.Sequential(
         [keras.Input((8, 8, 1)), layers.Rescaling(2.0), flat(layers.Dense(4, end))]
     ),
@@ -110,6 +119,21 @@ def tempered(x):
 def test_probabilities_whose_logits_cannot_be_had_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         outputs.with_logits(build())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [layers.Dense(4, "relu", kernel_initializer="zeros"), layers.Rescaling(1.0)],  # all scores 0
+        [
+            layers.Dense(4, "relu", kernel_initializer=keras.initializers.RandomNormal(0, 1e-3)),
+            layers.Rescaling(1.0),
+        ],
+    ],
+)
+def test_small_scores_are_no_probabilities(head):
+    network = flat(*head)
+    assert outputs.with_logits(network) is network
 
 
 def test_what_is_not_known_yet_is_returned():

@@ -132,6 +132,47 @@ class StopAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("spec", ["blockwise", "tails"])
+def test_the_teachers_layers_are_those_behind_its_sums(spec, rng):
+    """In pre-activation blocks the convolution at the end of a plain block is within the residual one."""
+    teacher, student = (keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=each) for each in (True, False))
+    removal = shortcut_removal.make(spec)
+    removal.check(student, teacher)
+    names = [
+        getattr(loss, "tail_layer", None) or loss.teacher_layer_name
+        for _, loss in removal.terms(student, teacher, 9)
+    ]
+    assert all(name.endswith("_add") for name in names)
+
+
+def test_cached_logits_are_taken_where_terms_ask_the_teacher_too(dataset):
+    """They may be those of a control: only layers are asked of the teacher itself."""
+    teacher, student = network(1, True), network(2, False)
+    term = keras.distillation.FeatureDistillation("mse", "stage1_block1_out", "stage1_block1_out")
+    distiller = keras_kd.Distiller(teacher, student, terms=[(0.0, term)], alpha=1.0, temperature=2.0)
+    distiller.compile("sgd")
+    images = np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype("float32")
+    given = np.random.default_rng(1).normal(size=(6, 4)).astype("float32")
+    found = distiller.evaluate(
+        images, {"labels": np.arange(6) % 4, "teacher_logits": given}, verbose=0, return_dict=True
+    )
+    logits = keras.ops.convert_to_numpy(student(images, training=False))
+    assert found["soft_loss"] == pytest.approx(np.mean(reference_kl(given, logits, 2.0)), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_branches_are_merged_in_mixed_precision(dataset, precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        student = network(2, False)
+        settings = dataclasses.replace(SETTINGS, precision=precision, epochs=1)
+        trainer.train(student, dataset, settings, shortcut_removal=shortcut_removal.make("merge"))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(np.isfinite(value).all() for value in weights_of(student))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", ["fade:fade_end=0.7", "merge"])
 def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
@@ -156,6 +197,7 @@ def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
         ("fade:fade_end=1.5", r"fade_end must lie in \[0, 1\]"),
         ("fade:fade_curve=sine", "fade_curve must be one of"),
         ("fade:fade_order=last_first", "fade_order must be one of"),
+        ("merge:merge_pointwise=0", "merge_pointwise must be True or False"),
         ("fade:merge_pointwise=True", "has no option 'merge_pointwise': it has fade_start"),
         ("fad", "unknown shortcut_removal 'fad': did you mean 'fade'"),
         ("fade:0.5", "NAME:OPTION=VALUE"),
@@ -186,6 +228,15 @@ def test_blocks_fade_one_after_the_other_from_the_input():
         (lambda: None, "starts from a residual teacher. Received: teacher=None"),
         (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=8), "differ in .*conv"),
         (lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4), "needs a teacher with the student's blocks"),
+        (lambda: network(1, False), "starts from the student's residual twin.*'stage1_block1'"),
+        (
+            lambda: keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=4),
+            "starts from the student's residual twin",
+        ),
+        (
+            lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, projection="conv"),
+            "residual twin.*shortcut_bn",
+        ),
     ],
 )
 def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):

@@ -81,8 +81,8 @@ def parse_spec(text):
 
 
 def _value(text):
-    if text in ("True", "False"):
-        return text == "True"
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     try:
         return float(text)
     except ValueError:

@@ -22,6 +22,7 @@ class ShortcutRemoval(abc.ABC):
     def check(self, student, teacher=None):
         """Raises the ValueError of `start`, before anything is trained; arguments as there."""
         self.start(student, 1, teacher)
+        self.terms(student, teacher, 1)
 
     @abc.abstractmethod
     def start(self, student, steps, teacher=None):

@@ -6,7 +6,7 @@ import keras
 
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.distillation.shortcut_removal.layerwise import check_twin
-from keras_kd.models import fading
+from keras_kd.models import blocks, fading
 from keras_kd.utils import limits
 
 
@@ -37,8 +37,9 @@ class Blockwise(ShortcutRemoval):
         """Nothing is left to do: the student was trained itself."""
 
     def terms(self, student, teacher, steps):
-        names = [block.last for block in fading.plain_blocks(student)]
+        ends = {block.name: block.last for block in blocks.blocks_of(teacher)}
+        pairs = [(ends[block.name], block.last) for block in fading.plain_blocks(student)]
         weight = keras.optimizers.schedules.CosineDecay(
-            self.blockwise_weight / len(names), max(1, round(self.blockwise_end * steps))
+            self.blockwise_weight / len(pairs), max(1, round(self.blockwise_end * steps))
         )
-        return [(weight, keras.distillation.FeatureDistillation("mse", name, name)) for name in names]
+        return [(weight, keras.distillation.FeatureDistillation("mse", *pair)) for pair in pairs]

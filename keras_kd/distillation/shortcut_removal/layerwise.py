@@ -29,9 +29,22 @@ class Layerwise(Fade):
 
     def start(self, student, steps, teacher=None):
         check_twin(student, teacher, self.name)
+        _check_same_start(student, teacher)
         network = super().start(student, steps)
         weights.copy_common(teacher, network)
         return network
+
+
+def _check_same_start(student, teacher):
+    """Raises a ValueError if the teacher is another function than the student's weights with open gates."""
+    paths = [{weight.path for weight in model.weights} for model in (student, teacher)]
+    cut = [block.name for block in blocks.blocks_of(teacher) if block.add is None]
+    if paths[0] != paths[1] or cut:
+        what = sorted(paths[0] ^ paths[1])[:1] or cut
+        raise ValueError(
+            f"shortcut_removal='layerwise' starts from the student's residual twin, with projection='pad'. "
+            f"Received: {teacher.name!r}, which differs from it in {what[0]!r}"
+        )
 
 
 def check_twin(student, teacher, name):

@@ -20,6 +20,12 @@ class Merge(ShortcutRemoval):
 
     name = "merge"
 
+    def __post_init__(self):
+        if not isinstance(self.merge_pointwise, bool):
+            raise ValueError(
+                f"merge_pointwise must be True or False. Received: merge_pointwise={self.merge_pointwise!r}"
+            )
+
     def start(self, student, steps, teacher=None):
         return branches.with_branches(student, self.merge_pointwise)
 

@@ -7,7 +7,7 @@ import keras
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.distillation.shortcut_removal.layerwise import check_twin
 from keras_kd.losses.tails import TailLoss
-from keras_kd.models import fading
+from keras_kd.models import blocks
 from keras_kd.utils import limits
 
 
@@ -42,7 +42,10 @@ class Tails(ShortcutRemoval):
         """Nothing is left to do: the student was trained itself."""
 
     def terms(self, student, teacher, steps):
-        ends = list({block.stage: block.last for block in fading.plain_blocks(student)}.values())[:-1]
+        ends, of_teacher = (
+            list({block.stage: block.last for block in blocks.blocks_of(model)}.values())[:-1]
+            for model in (student, teacher)
+        )
         weight = keras.optimizers.schedules.CosineDecay(1 / len(ends), steps, alpha=self.tails_end_weight)
         options = {"temperature": self.tails_temperature, "alpha": self.tails_alpha}
-        return [(weight, TailLoss(teacher, end, **options)) for end in ends]
+        return [(weight, TailLoss(teacher, *pair, **options)) for pair in zip(of_teacher, ends, strict=True)]
