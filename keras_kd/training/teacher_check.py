@@ -7,7 +7,7 @@ from scipy import stats
 
 from keras_kd.training import evaluation
 
-# One-sided level at which an accuracy counts as better than chance, or than another one: several are compared.
+# One-sided level at which an accuracy counts as better than chance or another one; several are compared.
 LEVEL = 0.002
 
 # Share of the images by which an accuracy must fall short to be called far below another.

@@ -1,6 +1,6 @@
 """The folder of a run: begun with fixed flags, used by one process at a time, finished once.
 
-run = RunFolder("runs/digits", flags)
+run = RunDir("runs/digits", flags)
 result = run.result()
 if result is None:
     with run.claimed():
