@@ -199,6 +199,9 @@ def _measured(model):
     if not model.built or input_shapes(model) is None:
         return None
     noise = example(model, rows=8, seed=0)
+    dtypes = [keras.backend.standardize_dtype(x.dtype) for x in keras.tree.flatten(noise)]
+    if not all(map(keras.backend.is_float_dtype, dtypes)):
+        return None  # indices, say, which noise is not
     large = keras.tree.map_structure(lambda x: 1000 * x, noise)
     outputs = [model(inputs, training=False) for inputs in (noise, large)]
     if not all(hasattr(each, "shape") and len(each.shape) > 1 for each in outputs):

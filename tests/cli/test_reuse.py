@@ -58,7 +58,7 @@ def test_a_run_with_a_teacher_of_other_layers_needs_no_further_flag(run, output)
     [
         (["--batch_size=6"], "flag --batch_size=6"),
         (["--layers=conv9"], "the layers must be 'blocks', 'all' or names of layers of"),
-        (["--layers=,"], "Received: ''"),
+        (["--layers=,"], "must not hold an empty value"),
         (["--probe_examples=1"], "probe_examples=1: a probe needs training examples of at least"),
         (["--dataset=other.npz"], "the dataset 'other.npz' is not the one of"),
     ],

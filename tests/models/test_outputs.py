@@ -136,6 +136,13 @@ def test_small_scores_are_no_probabilities(head):
     assert outputs.with_logits(network) is network
 
 
+def test_networks_of_indices_are_not_asked_about_noise():
+    inputs = keras.Input((), dtype="int32")
+    rows = layers.Embedding(3, 4)(inputs)
+    network = keras.Model(inputs, layers.Rescaling(1.0)(rows))
+    assert outputs.with_logits(network) is network
+
+
 def test_what_is_not_known_yet_is_returned():
     network = Probabilities()
     assert outputs.ends_in(network) is None
