@@ -1,6 +1,7 @@
 """Models written to files, atomically, and read back with safe mode on."""
 
 import pathlib
+import re
 
 import keras
 
@@ -46,6 +47,11 @@ def load_model(path):
             raise ValueError(
                 f"{path}: holds a Lambda, that is code, which is never run: rebuild the network "
                 f"from layers and save it again"
+            ) from error
+        if missing := re.search(r"No module named '([\w.]+)'", reason):
+            raise ValueError(
+                f"{path}: has layers of {missing[1]!r}, which is not installed: rebuild the network from "
+                f"Keras's own layers and save it again"
             ) from error
         raise ValueError(f"{path}: is not a whole .keras file ({reason[:200]})") from error
     _check_network(model, path)
