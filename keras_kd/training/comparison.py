@@ -165,17 +165,9 @@ def compare(
     if isinstance(baseline, keras.Model):
         models[BASELINE] = baseline
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
-    compatibility.check_pair(teacher, models[DISTILLED])
-    removals = {DISTILLED: None}
-    if (student_removed is None) != (shortcut_removal is None or shortcut_removal.name == NoRemoval.name):
-        raise ValueError(
-            "student_removed and a shortcut_removal other than 'none' go together. Received: "
-            f"student_removed={student_removed!r}, shortcut_removal={shortcut_removal!r}"
-        )
-    if student_removed is not None:
-        shortcut_removal.check(student_removed, teacher)
-        label = f"student_{shortcut_removal.name}"
-        models[label], removals[label] = student_removed, shortcut_removal
+    compatibility.check_pair(teacher, student_distilled)
+    removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher)
+    models |= {label: student_removed for label in removals if label != DISTILLED}
     if not train_teacher:
         accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
@@ -187,8 +179,7 @@ def compare(
     }
     trained = {}
     for label, model in models.items():
-        count = weights.count_parameters(model)
-        print(f"{label}: {model.name}, {count:,} parameters", flush=True)
+        print(f"{label}: {model.name}, {weights.count_parameters(model):,} parameters", flush=True)
         options = {"folder": folder, "label": label, "callbacks": callbacks(label, model)}
         if label in removals:
             options |= distillation | {"shortcut_removal": removals[label]}
@@ -203,6 +194,19 @@ def compare(
         hparams = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
         _write(comparison, pathlib.Path(folder), dataset, settings, hparams)
     return comparison
+
+
+def _checked_removal(removal, student, teacher):
+    """`{label: removal}` of the student that loses its shortcuts; empty if there is none."""
+    if (student is None) != (removal is None or removal.name == NoRemoval.name):
+        raise ValueError(
+            "student_removed and a shortcut_removal other than 'none' go together. Received: "
+            f"student_removed={student!r}, shortcut_removal={removal!r}"
+        )
+    if student is None:
+        return {}
+    removal.check(student, teacher)
+    return {f"student_{removal.name}": removal}
 
 
 def _measured(models, trained, dataset, twin):

@@ -127,16 +127,6 @@ def distill(
             [_asked(teacher, teacher_logits, terms), outputs.with_logits(network)], data, settings
         )
         distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
-    identity = {
-        "temperature": distiller.temperature,
-        "alpha": keras.saving.serialize_keras_object(distiller.alpha),
-        "terms": [
-            [_as_json(term.weight), keras.saving.serialize_keras_object(term.loss)]
-            for term in distiller.terms.values()
-        ],
-        "teacher": weights.digest(teacher),
-        "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
-    }
     training = _Training(
         distiller,
         network,
@@ -146,14 +136,21 @@ def distill(
         label=label or student.name,
         callbacks=callbacks,
         watchers=watchers,
-        identity=identity,
+        identity=_identity(distiller, teacher, teacher_logits),
     )
     return training.run()
 
 
-def _as_json(weight):
-    is_number = isinstance(weight, float)
-    return weight if is_number else keras.saving.serialize_keras_object(weight)
+def _identity(distiller, teacher, teacher_logits):
+    """`{name: JSON value}`: what a checkpoint must have in common with the training that goes on from it."""
+    serialize = keras.saving.serialize_keras_object
+    return {
+        "temperature": distiller.temperature,
+        "alpha": serialize(distiller.alpha),
+        "terms": [[serialize(term.weight), serialize(term.loss)] for term in distiller.terms.values()],
+        "teacher": weights.digest(teacher),
+        "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
+    }
 
 
 def _asked(teacher, teacher_logits, terms):

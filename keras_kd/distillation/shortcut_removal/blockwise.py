@@ -4,14 +4,13 @@ import dataclasses
 
 import keras
 
-from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
-from keras_kd.distillation.shortcut_removal.layerwise import check_twin
+from keras_kd.distillation.shortcut_removal.by_terms import ByTerms
 from keras_kd.models import blocks, fading
 from keras_kd.utils import limits
 
 
 @dataclasses.dataclass(frozen=True)
-class Blockwise(ShortcutRemoval):
+class Blockwise(ByTerms):
     """Mean squared error between the blocks of student and teacher; twins need no adaptor between.
 
     Attributes:
@@ -23,18 +22,10 @@ class Blockwise(ShortcutRemoval):
     blockwise_end: float = 0.6
 
     name = "blockwise"
-    needs_teacher = True
 
     def __post_init__(self):
         limits.TERM_WEIGHT.check("blockwise_weight", self.blockwise_weight)
         limits.TRAINING_SHARE.check("blockwise_end", self.blockwise_end)
-
-    def start(self, student, steps, teacher=None):
-        check_twin(student, teacher, self.name)
-        return student
-
-    def finish(self, network, student):
-        """Nothing is left to do: the student was trained itself."""
 
     def terms(self, student, teacher, steps):
         ends = {block.name: block.last for block in blocks.blocks_of(teacher)}

@@ -4,15 +4,14 @@ import dataclasses
 
 import keras
 
-from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
-from keras_kd.distillation.shortcut_removal.layerwise import check_twin
+from keras_kd.distillation.shortcut_removal.by_terms import ByTerms
 from keras_kd.losses.tails import TailLoss
 from keras_kd.models import blocks
 from keras_kd.utils import limits
 
 
 @dataclasses.dataclass(frozen=True)
-class Tails(ShortcutRemoval):
+class Tails(ByTerms):
     """A `TailLoss` behind the last block of each stage but the last; a cosine from 1 on weighs their mean.
 
     Attributes:
@@ -27,19 +26,11 @@ class Tails(ShortcutRemoval):
     tails_alpha: float = 0.9
 
     name = "tails"
-    needs_teacher = True
 
     def __post_init__(self):
         limits.SHARE.check("tails_end_weight", self.tails_end_weight)
         limits.TEMPERATURE.check("tails_temperature", self.tails_temperature)
         limits.ALPHA.check("tails_alpha", self.tails_alpha)
-
-    def start(self, student, steps, teacher=None):
-        check_twin(student, teacher, self.name)
-        return student
-
-    def finish(self, network, student):
-        """Nothing is left to do: the student was trained itself."""
 
     def terms(self, student, teacher, steps):
         ends, of_teacher = (
