@@ -4,7 +4,9 @@
 
 takes a quarter of an hour on two CPU cores. Each contender has a process of its own; they take turns of a
 few steps, so that what else the machine does falls on all alike. `--compare=OLD.json` shows what became
-slower since. `KERAS_BACKEND=jax` measures Keras on JAX.
+slower since. `KERAS_BACKEND=jax` measures Keras on JAX. What losing the shortcuts costs in a step:
+
+    python -m experiments.benchmarks.benchmark --sizes=shortcut_removal
 """
 
 import contextlib
@@ -30,7 +32,7 @@ def define_flags(values):
     """Defines the flags on an `absl.flags.FlagValues`."""
     flags = Group(values, COMMON)
     flags.texts("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
-    flags.texts("contenders", list(contenders.CONTENDERS), "Who takes part.")
+    flags.texts("contenders", [], f"Of {', '.join(contenders.CONTENDERS)}; none: those of the size.")
     flags.integer("measured_steps", 20, "Measured steps of each contender.", limits.ROUNDS)
     flags.integer("turn", 4, "Steps in a turn.", limits.ROUNDS)
     flags.integer("warmup", 4, "Steps before, first one included.", limits.ROUNDS)
@@ -141,8 +143,9 @@ class Process:
 
 def measure(size, values):
     """`{contender: StepTimes}`."""
-    names = [name for name in values.contenders if name != "torch" or is_there("torch")]
-    if len(names) < len(values.contenders):
+    wanted = values.contenders or contenders.SIZES[size].contenders
+    names = [name for name in wanted if name != "torch" or is_there("torch")]
+    if len(names) < len(wanted):
         print("PyTorch is not there, so it is left out: pip install 'keras_kd[benchmark]'")
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.bar("steps"))

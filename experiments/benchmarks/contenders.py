@@ -20,8 +20,8 @@ import numpy as np
 from keras_kd import models
 from keras_kd.data import datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
-from keras_kd.distillation import teacher_cache
-from keras_kd.models import folding, inference
+from keras_kd.distillation import shortcut_removal, teacher_cache
+from keras_kd.models import fading, folding, inference
 from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
@@ -32,26 +32,33 @@ FOREVER = 10**6
 TEMPERATURE, ALPHA = 4.0, 0.9
 WAITS = 20  # steps over which the wait for data is measured
 
+DISTILLING = ("student_alone", "teacher_forward", "live", "cached", "keras_distillation", "minimal", "torch")
+REMOVING = ("residual_twin", "student_alone", "fade", "merge", "removed", "live", "fade_live", "merge_live")
+CONTENDERS = tuple(dict.fromkeys(DISTILLING + REMOVING))
+
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """A pair of networks, as `models.build` names them, and the batches that they see."""
+    """A pair of networks, as `models.build` names them, the batches that they see, and who takes part."""
 
     title: str
     image_shape: tuple[int, int, int]
     batch_size: int
     teacher: str
     student: str
+    contenders: tuple[str, ...] = DISTILLING
 
     def network(self, role):
-        """The teacher, with shortcuts, or the student, without."""
+        """The teacher, with shortcuts, the student, without, or the student's "residual_twin"."""
         keras.utils.set_random_seed(0)
-        spec = f"{getattr(self, role)}:shortcuts={'all' if role == 'teacher' else 'none'}"
+        network = self.teacher if role == "teacher" else self.student
+        spec = f"{network}:shortcuts={'none' if role == 'student' else 'all'}"
         return models.build(spec, self.image_shape, CLASSES)
 
 
-def _cifar(title, image_shape, batch_size, teacher, student):
-    return Size(title, image_shape, batch_size, f"cifar_resnet:{teacher}", f"cifar_resnet:{student}")
+def _cifar(title, image_shape, batch_size, teacher, student, contenders=DISTILLING):
+    names = [f"cifar_resnet:{network}" for network in (teacher, student)]
+    return Size(title, image_shape, batch_size, *names, contenders)
 
 
 SIZES = {
@@ -61,6 +68,14 @@ SIZES = {
         "WRN-28-2 to plain WRN-16-2, 32x32", (32, 32, 3), 128, "wide_resnet:28:2", "wide_resnet:16:2"
     ),
     "search": _cifar("ResNet-20 to plain-32 of width 8, 8x8 (a search)", (8, 8, 1), 64, "20", "32:width=8"),
+    "shortcut_removal": _cifar(
+        "ResNet-32 of width 8 and its plain twin, 32x32",
+        (32, 32, 3),
+        128,
+        "32:width=8",
+        "32:width=8",
+        REMOVING,
+    ),
     "deep": _cifar("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, "110", "110"),
     "tiny": _cifar("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, "8", "8"),
 }
@@ -131,7 +146,26 @@ class Contender:
         self.measured = {}
 
     def student_alone(self):
-        trainer.train(self._network("student"), self.dataset, self.settings, callbacks=[self.turns])
+        self._train(self._network("student"))
+
+    def residual_twin(self):
+        self._train(self._network("residual_twin"))
+
+    def fade(self):
+        self._train(self._network("student"), shortcut_removal.make("fade"))
+
+    def merge(self):
+        self._train(self._network("student"), shortcut_removal.make("merge"))
+
+    def removed(self):
+        """What is left of a network with fading shortcuts, trained on."""
+        with strategy.scope(self.settings):
+            faded = shortcut_removal.make("fade").start(self._network("student"), steps=1)
+            self._train(fading.remove_shortcuts(faded))
+
+    def _train(self, network, removal=None):
+        turns = [self.turns]
+        trainer.train(network, self.dataset, self.settings, shortcut_removal=removal, callbacks=turns)
 
     def teacher_forward(self):
         folded = folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
@@ -158,6 +192,12 @@ class Contender:
     def live(self):
         self._distil(None)
 
+    def fade_live(self):
+        self._distil(None, shortcut_removal.make("fade"))
+
+    def merge_live(self):
+        self._distil(None, shortcut_removal.make("merge"))
+
     def cached(self):
         with tempfile.TemporaryDirectory() as folder:
             self.plan = dataclasses.replace(self.plan, views=1)
@@ -166,7 +206,7 @@ class Contender:
             self.measured["seconds_to_fill_a_view"] = time.perf_counter() - started
             self._distil(kept)
 
-    def _distil(self, teacher_logits):
+    def _distil(self, teacher_logits, removal=None):
         try:
             trainer.distill(
                 self._network("teacher"),
@@ -176,6 +216,7 @@ class Contender:
                 temperature=TEMPERATURE,
                 alpha=ALPHA,
                 teacher_logits=teacher_logits,
+                shortcut_removal=removal,
                 callbacks=[self.turns],
             )
         except DoneError:
@@ -266,9 +307,6 @@ def random_images(size):
 
     train, rest = split(BATCHES * size.batch_size), split(20)
     return datasets.Dataset("random", train, rest, rest, tuple("0123456789"), flips=True)
-
-
-CONTENDERS = ("student_alone", "teacher_forward", "live", "cached", "keras_distillation", "minimal", "torch")
 
 
 def main(name, size, options):

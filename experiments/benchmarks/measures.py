@@ -17,6 +17,13 @@ TARGETS = (
 # Of the live step to its parts, the student's step and the teacher's forward pass.
 PARTS, MOST = ("student_alone", "teacher_forward"), 1.03
 
+# (what, contender, its reference, the greatest ratio of their times)
+TIMES = (
+    ("time of fade : residual twin", "fade", "residual_twin", 1.1),
+    ("time of merge : residual twin", "merge", "residual_twin", 1.6),
+    ("time of removed : student alone", "removed", "student_alone", 1.05),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class StepTimes:
@@ -88,6 +95,10 @@ def ratios(rows):
         ratio = rows["live"].median / sum(rows[part].median for part in PARTS)
         what = "time of live : student's step + teacher's forward"
         found[what] = TargetRatio(f"<= {MOST}", ratio, ratio <= MOST)
+    for what, name, reference, most in TIMES:
+        if {name, reference} <= rows.keys():
+            ratio = rows[name].median / rows[reference].median
+            found[what] = TargetRatio(f"<= {most}", ratio, ratio <= most)
     for what, name, reference, least in TARGETS:
         if {name, reference} <= rows.keys():
             ratio = rows[reference].median / rows[name].median

@@ -38,6 +38,15 @@ def test_targets_are_ratios_of_medians():
     assert measures.ratios(rows(live=1.0, torch=2.0)) == {}
 
 
+def test_losing_shortcuts_is_measured_in_steps_of_the_residual_twin():
+    found = measures.ratios(rows(residual_twin=2.0, fade=2.1, merge=3.6, student_alone=1.0, removed=1.0))
+    assert {what: (ratio.wanted, ratio.found, ratio.met) for what, ratio in found.items()} == {
+        "time of fade : residual twin": ("<= 1.1", pytest.approx(1.05), True),
+        "time of merge : residual twin": ("<= 1.6", pytest.approx(1.8), False),
+        "time of removed : student alone": ("<= 1.05", 1.0, True),
+    }
+
+
 def test_what_became_slower_is_measured_against_the_student_alone():
     before = rows(student_alone=1.0, live=2.0, torch=3.0)
     assert measures.changes(rows(student_alone=2.0, live=4.4, cached=1.0), before) == {
@@ -82,7 +91,10 @@ def test_the_benchmark_measures_and_compares(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--sizes=huge"], "--sizes must be of digits, cifar, wide, search, deep, tiny. Received: 'huge'"),
+        (
+            ["--sizes=huge"],
+            "--sizes must be of digits, cifar, wide, search, shortcut_removal, deep, tiny. Received: 'huge'",
+        ),
         (["--contenders=live,jax"], "--contenders must be of student_alone, .* Received: 'jax'"),
         (["--compare=none.json"], "--compare=none.json is not what this script wrote"),
     ],
@@ -101,8 +113,8 @@ def test_the_numbers_that_are_kept_are_read_again():
         assert {name: row.to_json() for name, row in kept[size].items()} == found["contenders"]
 
 
-@pytest.mark.parametrize("role", ["teacher", "student"])
-def test_a_teacher_has_shortcuts_and_a_student_none(role):
+@pytest.mark.parametrize("role", ["teacher", "student", "residual_twin"])
+def test_a_student_alone_has_no_shortcuts(role):
     network = contenders.SIZES["tiny"].network(role)
     assert network.output_shape == (None, contenders.CLASSES)
-    assert any(isinstance(layer, keras.layers.Add) for layer in network.layers) == (role == "teacher")
+    assert any(isinstance(layer, keras.layers.Add) for layer in network.layers) == (role != "student")
