@@ -79,7 +79,9 @@ def group_of_run(folder, result):
     folder = pathlib.Path(folder)
     with files.interpreting(folder / run_dir.RESULT):
         seed = int(result["seed"])
-    names = comparison.NETWORK_FILES if "networks" in result else {"model": run_dir.MODEL}
+    names = {"model": run_dir.MODEL}
+    if "networks" in result:
+        names = {label: comparison.network_file(label) for label in result["networks"]}
     found = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
     if not found:
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")

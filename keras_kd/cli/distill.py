@@ -74,7 +74,7 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
     from keras_kd.export import export_saved_model
     from keras_kd.models import weights
     from keras_kd.training import description
-    from keras_kd.training.comparison import NETWORK_FILES
+    from keras_kd.training.comparison import network_file
     from keras_kd.utils import backend
 
     teacher, alone, distilled, removed, baseline = networks
@@ -107,7 +107,7 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
         "shortcut_removal": shortcut_removal.format_spec(removal),
         **comparison.to_json(),
         "fingerprints": {
-            NETWORK_FILES[label]: weights.fingerprint(network) for label, network in comparison.models.items()
+            network_file(label): weights.fingerprint(network) for label, network in comparison.models.items()
         },
         "export": parity,
         **description.describe(dataset, settings),

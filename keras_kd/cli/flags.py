@@ -33,7 +33,6 @@ NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 COMMON = "common"  # title of the first group
 
 # Of `distillation.shortcut_removal`, which takes seconds to import.
-SHORTCUT_REMOVALS = ("none", "fade", "layerwise", "merge", "blockwise", "tails")
 FADE_CURVES = ("cosine", "linear")
 FADE_ORDERS = ("together", "input_first")
 _REMOVAL_OPTIONS = ("fade_start", "fade_end", "fade_curve", "fade_order", "merge_pointwise")
@@ -175,8 +174,8 @@ def define_teacher(values):
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is distilled."""
     removal = Group(values, "shortcut removal")
-    words = "How one more student loses its shortcuts; none if not given."
-    removal.choice("shortcut_removal", None, SHORTCUT_REMOVALS, words)
+    words = "How one more student loses its shortcuts, such as fade, merge, fade+merge; none if not given."
+    removal.text("shortcut_removal", None, words)
     removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
     removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)
     removal.choice("fade_curve", None, FADE_CURVES, "How they close between.")
@@ -193,7 +192,7 @@ def shortcut_removal_of(values):
     from keras_kd.distillation import shortcut_removal
 
     options = {name: values[name].value for name in _REMOVAL_OPTIONS if values[name].value is not None}
-    return shortcut_removal.make(values.shortcut_removal or "none", **options)
+    return shortcut_removal.parse_spec(values.shortcut_removal or "none", **options)
 
 
 def define_snapshots(values):

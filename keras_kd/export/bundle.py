@@ -11,7 +11,7 @@ from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
-from keras_kd.training.comparison import NETWORK_FILES
+from keras_kd.training.comparison import DISTILLED, network_file
 from keras_kd.utils import files, folders, limits, records
 
 CARD = "README.md"
@@ -159,7 +159,7 @@ def _recipe(source):
     """What its run says about the training, in lines."""
     settings, result = source.result["settings"], source.result
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
-    if source.path.name == NETWORK_FILES["student_distilled"]:
+    if source.path.name == network_file(DISTILLED):
         lines.append(
             f"Distilled from a teacher, temperature {result['temperature']}, alpha {result['alpha']} (weight "
             f"of the teacher's term)."

@@ -7,7 +7,7 @@ import keras
 
 from keras_kd.data import provenance
 from keras_kd.models import serialization, weights
-from keras_kd.training.comparison import NETWORK_FILES
+from keras_kd.training.comparison import DISTILLED, network_file
 from keras_kd.utils import files, run_dir
 
 
@@ -70,7 +70,7 @@ def name_of(path):
     path = pathlib.Path(path).resolve()
     if not path.parent.name:
         raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
-    is_student = path.name in (NETWORK_FILES["student_distilled"], run_dir.MODEL)
+    is_student = path.name in (network_file(DISTILLED), run_dir.MODEL)
     return path.parent.name + ("" if is_student else f"-{path.stem}")
 
 
@@ -89,6 +89,6 @@ def accuracy(result, file, network):
     """
     if result.get("fingerprints", {}).get(file) != weights.fingerprint(network):
         return None
-    label = next((label for label, name in NETWORK_FILES.items() if name == file), None)
-    row = result.get("networks", {}).get(label) or (result.get("measured") if file == run_dir.MODEL else None)
+    rows = {network_file(label): row for label, row in result.get("networks", {}).items()}
+    row = rows.get(file) or (result.get("measured") if file == run_dir.MODEL else None)
     return row and row["accuracy"]

@@ -7,7 +7,7 @@ import keras
 
 from keras_kd.export import sources
 from keras_kd.models import cost, registry, serialization, weights
-from keras_kd.training.comparison import NETWORK_FILES
+from keras_kd.training.comparison import network_file
 
 _BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
 
@@ -62,7 +62,7 @@ def _twin(source):
 
 def _beside(source, label):
     """Another network of the same run; None if there is none."""
-    file = NETWORK_FILES[label]
+    file = network_file(label)
     path = source.path.parent / file
     if path.name == source.path.name or not path.is_file():
         return None

@@ -56,7 +56,8 @@ def _block(name, names):
     add = f"{name}_add" if f"{name}_add" in names else None
     if f"{name}_out" in names:
         return BlockLayers(name, f"{name}_conv1", f"{name}_out", add, activated=True)
-    return BlockLayers(name, f"{name}_bn1", add or f"{name}_conv2", add, activated=False)
+    last = next(each for each in (add, f"{name}_fade", f"{name}_conv2") if each in names)
+    return BlockLayers(name, f"{name}_bn1", last, add, activated=False)
 
 
 def layers_of(model, which="blocks"):

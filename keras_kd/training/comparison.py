@@ -10,7 +10,7 @@ import pathlib
 import keras
 
 from keras_kd.distillation import compatibility, schedules
-from keras_kd.distillation.shortcut_removal import REMOVALS, NoRemoval
+from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.models import inference, serialization, weights
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
@@ -19,14 +19,15 @@ from keras_kd.utils import records, recovery
 
 TEACHER, BASELINE, ALONE, DISTILLED = "teacher", "baseline", "student_alone", "student_distilled"
 
-# Where a run keeps each network.
-NETWORK_FILES = {
-    TEACHER: "teacher.keras",
-    BASELINE: "baseline.keras",
-    ALONE: "student_alone.keras",
-    DISTILLED: "student.keras",
-    **{f"student_{name}": f"student_{name}.keras" for name in REMOVALS if name != NoRemoval.name},
-}
+
+def network_file(label):
+    """Name of the file in which a run keeps a network."""
+    return "student.keras" if label == DISTILLED else f"{label}.keras"
+
+
+def removal_label(removal):
+    """What a run calls the student that loses its shortcuts by a `ShortcutRemoval`."""
+    return f"student_{removal.name.replace('+', '_')}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -206,7 +207,7 @@ def _checked_removal(removal, student, teacher):
     if student is None:
         return {}
     removal.check(student, teacher)
-    return {f"student_{removal.name}": removal}
+    return {removal_label(removal): removal}
 
 
 def _measured(models, trained, dataset, twin):
@@ -249,7 +250,7 @@ def effects_of(right, twin, distilled=DISTILLED):
 def _write(comparison, folder, dataset, settings, hparams):
     """The networks, samples, curves and hyperparameters, in the folder of a run."""
     for label, model in comparison.models.items():
-        serialization.save_model(model, folder / NETWORK_FILES[label])
+        serialization.save_model(model, folder / network_file(label))
     names = {"teacher": comparison.models[TEACHER].name, "student": comparison.models[DISTILLED].name}
     numbers = comparison.to_json()
     effects = {name: numbers["effects"][name] for name in ("drop", "gain", "recovery")}

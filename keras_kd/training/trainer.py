@@ -63,7 +63,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     data = training_data(dataset, settings)
-    network, watchers = without_shortcuts.in_place_of(model, shortcut_removal, data, settings)
+    network, _, watchers = without_shortcuts.in_place_of(model, shortcut_removal, dataset, settings)
     (fed,) = feed([outputs.with_logits(network)], data, settings)
     training = _Training(
         fed,
@@ -118,10 +118,12 @@ def distill(
     compatibility.check_pair(teacher, student)
     if teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
-    terms = [*terms, *without_shortcuts.terms_of(shortcut_removal, student, teacher, dataset, settings)]
+    network, of_removal, watchers = without_shortcuts.in_place_of(
+        student, shortcut_removal, dataset, settings, teacher
+    )
+    terms = [*terms, *of_removal]
     settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
-    network, watchers = without_shortcuts.in_place_of(student, shortcut_removal, data, settings, teacher)
     with scope(settings):
         fed_teacher, fed_student = feed(
             [_asked(teacher, teacher_logits, terms), outputs.with_logits(network)], data, settings

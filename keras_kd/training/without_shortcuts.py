@@ -62,22 +62,18 @@ class WithoutShortcuts(keras.callbacks.Callback):
         return ops.convert_to_numpy(self._forward(state, images)).argmax(axis=1)
 
 
-def terms_of(removal, student, teacher, dataset, settings):
-    """The terms that a way to remove shortcuts adds."""
+def in_place_of(student, removal, dataset, settings, teacher=None):
+    """The network that is trained, what its way adds to the loss, and what brings the rest to the student.
+
+    Returns:
+      `(network, terms, callbacks)`; the terms are of the Distiller, and none without a teacher.
+    """
     if removal is None:
-        return []
-    removal.check(student, teacher)
+        return student, [], []
     steps = settings.epochs * batch_schedule(dataset, settings).steps
-    return removal.terms(student, outputs.with_logits(teacher), steps)
-
-
-def in_place_of(student, removal, data, settings, teacher=None):
-    """The network that is trained, and the callbacks that bring what is left of it to the student."""
-    if removal is None:
-        return student, []
-    steps = settings.epochs * data.schedule.steps
     with scope(settings):
         network = removal.start(student, steps, teacher)
+        terms = removal.terms(network, outputs.with_logits(teacher), steps) if teacher else []
         if network is student:
-            return student, []
-        return network, [WithoutShortcuts(removal, network, student, data.dataset)]
+            return student, terms, []
+        return network, terms, [WithoutShortcuts(removal, network, student, dataset)]

@@ -47,7 +47,7 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
             measured[n] for n in ("accuracy", "loss", "agreement")
         )
         assert row.parameters == weights.count_parameters(model)
-        assert (tmp_path / comparison.NETWORK_FILES[label]).is_file()
+        assert (tmp_path / comparison.network_file(label)).is_file()
     accuracy = {label: row.accuracy for label, row in found.networks.items()}
     assert found.effects.drop == pytest.approx(accuracy["teacher"] - accuracy["student_alone"])
     assert found.effects.gain == pytest.approx(accuracy["student_distilled"] - accuracy["student_alone"])

@@ -8,7 +8,7 @@ import keras_kd
 from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import tails
-from keras_kd.models import fading, graph, weights
+from keras_kd.models import branches, fading, graph, weights
 from keras_kd.training import Settings, evaluation, trainer
 from keras_kd.utils import backend
 from tests.support.networks import same, weights_of
@@ -35,10 +35,12 @@ REMOVALS = [
     "merge:merge_pointwise=True",
     "blockwise",
     "tails",
+    "fade+merge:fade_end=0.7",
+    "fade+blockwise:fade_end=0.7",
 ]
 
 
-ON_LAYERS = ("blockwise", "tails")  # their terms look at layers
+ON_LAYERS = ("blockwise", "tails", "fade+blockwise:fade_end=0.7")  # their terms look at layers
 
 
 @pytest.mark.parametrize("spec", REMOVALS)
@@ -202,6 +204,13 @@ def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
         ("fad", "unknown shortcut_removal 'fad': did you mean 'fade'"),
         ("fade:0.5", "NAME:OPTION=VALUE"),
         ("none:fade_end=0.5", "has no option 'fade_end': it has none"),
+        ("fade+layerwise", "'fade' and 'layerwise' cannot be combined"),
+        ("merge+layerwise", "'layerwise' and 'merge' cannot be combined"),
+        ("fade+fade", "'fade' and 'fade' cannot be combined"),
+        ("none+fade", "'none' and 'fade' cannot be combined"),
+        ("fade+", "unknown shortcut_removal ''"),
+        ("fade+merge:tails_alpha=1", "has no option 'tails_alpha': it has fade_start"),
+        ("fade:fade_end=0.5:fade_end=0.6", "fade_end is given twice"),
     ],
 )
 def test_wrong_specs_are_named(spec, message):
@@ -210,10 +219,38 @@ def test_wrong_specs_are_named(spec, message):
 
 
 @pytest.mark.parametrize(
-    "spec", ["none", "fade", "fade:fade_end=0.6:fade_order=input_first", "merge:merge_pointwise=True"]
+    "spec",
+    [
+        "none",
+        "fade",
+        "fade:fade_end=0.6:fade_order=input_first",
+        "merge:merge_pointwise=True",
+        "fade+merge+blockwise:fade_end=0.6:merge_pointwise=True:blockwise_weight=2.0",
+    ],
 )
 def test_a_spec_round_trips(spec):
     assert shortcut_removal.format_spec(shortcut_removal.parse_spec(spec)) == spec
+
+
+def test_combined_ways_do_what_each_does():
+    """With open gates it is the residual twin with branches, in whatever order the ways are given."""
+    plain, residual = network(2, False), network(2, True)
+    network_in_training = shortcut_removal.make("merge+fade").start(plain, 9)
+    expected = branches.with_branches(fading.with_fading_shortcuts(plain, [(9, 9)] * 3))
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(network_in_training(images), expected(images), atol=1e-5)
+    for layer in expected.layers:  # without its branches it is the twin
+        if layer.name.endswith("_identity_bn"):
+            layer.gamma.assign(keras.ops.zeros_like(layer.gamma))
+    np.testing.assert_allclose(expected(images), residual(images), atol=1e-4)
+
+
+def test_terms_look_at_what_the_fading_network_hands_on():
+    """In pre-activation blocks that is the faded sum, which the student itself does not have."""
+    teacher, student = (keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=each) for each in (True, False))
+    removal = shortcut_removal.make("fade+blockwise")
+    terms = removal.terms(removal.start(student, 9, teacher), teacher, 9)
+    assert [loss.student_layer_name for _, loss in terms] == [f"stage{i}_block1_fade" for i in (1, 2, 3)]
 
 
 def test_blocks_fade_one_after_the_other_from_the_input():

@@ -6,9 +6,11 @@ keras_kd.training.distill(teacher, student, dataset, settings, shortcut_removal=
 
 import dataclasses
 import difflib
+import itertools
 
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.distillation.shortcut_removal.blockwise import Blockwise
+from keras_kd.distillation.shortcut_removal.combined import Combined
 from keras_kd.distillation.shortcut_removal.fade import Fade
 from keras_kd.distillation.shortcut_removal.layerwise import Layerwise
 from keras_kd.distillation.shortcut_removal.merge import Merge
@@ -20,6 +22,7 @@ REMOVALS = {removal.name: removal for removal in (NoRemoval, Fade, Layerwise, Me
 __all__ = [
     "REMOVALS",
     "Blockwise",
+    "Combined",
     "Fade",
     "Layerwise",
     "Merge",
@@ -36,46 +39,59 @@ def make(name, **options):
     """The `ShortcutRemoval` of a name.
 
     Args:
-      name: of `REMOVALS`.
-      **options: its attributes, such as `fade_end=0.6`.
+      name: of `REMOVALS`, or several with "+" between them, for a `Combined`.
+      **options: their attributes, such as `fade_end=0.6`.
 
     Raises:
-      ValueError: for an unknown name or option, or a value out of range.
+      ValueError: for an unknown name or option, a value out of range, or ways that cannot be combined.
     """
-    if name not in REMOVALS:
-        near = difflib.get_close_matches(str(name), REMOVALS, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(REMOVALS)}"
-        raise ValueError(f"unknown shortcut_removal {name!r}: {advice}")
-    known = [field.name for field in dataclasses.fields(REMOVALS[name])]
-    unknown = [option for option in options if option not in known]
+    names = str(name).split("+")
+    for each in names:
+        if each not in REMOVALS:
+            near = difflib.get_close_matches(each, REMOVALS, 1)
+            advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(REMOVALS)}"
+            raise ValueError(f"unknown shortcut_removal {each!r}: {advice}")
+    known = {each: [field.name for field in dataclasses.fields(REMOVALS[each])] for each in names}
+    unknown = [option for option in options if option not in itertools.chain(*known.values())]
     if unknown:
-        of = f"it has {', '.join(known)}" if known else "it has none"
-        raise ValueError(f"shortcut_removal={name!r} has no option {unknown[0]!r}: {of}")
-    return REMOVALS[name](**options)
+        of = ", ".join(itertools.chain(*known.values()))
+        has = f"it has {of}" if of else "it has none"
+        raise ValueError(f"shortcut_removal={name!r} has no option {unknown[0]!r}: {has}")
+    parts = [
+        REMOVALS[each](**{option: value for option, value in options.items() if option in known[each]})
+        for each in sorted(names, key=list(REMOVALS).index)
+    ]
+    return parts[0] if len(parts) == 1 else Combined(tuple(parts))
 
 
 def format_spec(removal):
     """Text `NAME:OPTION=VALUE:...` of what is not as by default; `parse_spec` of it gives the same back."""
     options = [
-        f"{field.name}={getattr(removal, field.name)}"
-        for field in dataclasses.fields(removal)
-        if getattr(removal, field.name) != field.default
+        f"{field.name}={getattr(part, field.name)}"
+        for part in getattr(removal, "parts", (removal,))
+        for field in dataclasses.fields(part)
+        if getattr(part, field.name) != field.default
     ]
     return ":".join([removal.name, *options])
 
 
-def parse_spec(text):
-    """The `ShortcutRemoval` of a spec; see `format_spec`.
+def parse_spec(text, **options):
+    """The `ShortcutRemoval` of a spec.
+
+    Args:
+      text: `NAME:OPTION=VALUE:...`, such as "fade:fade_end=0.6" or "fade+blockwise"; see `format_spec`.
+      **options: further ones, as for `make`.
 
     Raises:
-      ValueError: as `make` does, or for text that is no spec.
+      ValueError: as `make` does, for text that is no spec, or an option that is given twice.
     """
     name, *parts = str(text).split(":")
-    options = {}
     for part in parts:
         option, equals, value = part.partition("=")
         if not equals:
             raise ValueError(f"a shortcut_removal is NAME:OPTION=VALUE:... Received: {str(text)!r}")
+        if option in options:
+            raise ValueError(f"{option} is given twice. Received: {str(text)!r}")
         options[option] = _value(value)
     return make(name, **options)
 

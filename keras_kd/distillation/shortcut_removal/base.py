@@ -4,6 +4,8 @@ import abc
 import dataclasses
 from typing import ClassVar
 
+from keras_kd.models import fading
+
 
 @dataclasses.dataclass(frozen=True)
 class ShortcutRemoval(abc.ABC):
@@ -21,8 +23,8 @@ class ShortcutRemoval(abc.ABC):
 
     def check(self, student, teacher=None):
         """Raises the ValueError of `start`, before anything is trained; arguments as there."""
-        self.start(student, 1, teacher)
-        self.terms(student, teacher, 1)
+        network = self.start(student, 1, teacher)
+        self.terms(network, teacher, 1)
 
     @abc.abstractmethod
     def start(self, student, steps, teacher=None):
@@ -41,10 +43,10 @@ class ShortcutRemoval(abc.ABC):
     def finish(self, network, student):
         """Writes what is left of `network`, which `start` made, into the student's weights."""
 
-    def terms(self, student, teacher, steps):
-        """Further `terms` of the Distiller, on the layers of both; arguments as for `start`."""
+    def terms(self, network, teacher, steps):
+        """Further `terms` of the Distiller, on layers of what `start` made and of the teacher."""
         return []
 
     def gate(self, network):
         """How much of the shortcuts is left, in [0, 1], the mean over blocks."""
-        return 0.0
+        return fading.mean_gate(network)

@@ -27,9 +27,9 @@ class Blockwise(ByTerms):
         limits.TERM_WEIGHT.check("blockwise_weight", self.blockwise_weight)
         limits.TRAINING_SHARE.check("blockwise_end", self.blockwise_end)
 
-    def terms(self, student, teacher, steps):
+    def terms(self, network, teacher, steps):
         ends = {block.name: block.last for block in blocks.blocks_of(teacher)}
-        pairs = [(ends[block.name], block.last) for block in fading.plain_blocks(student)]
+        pairs = [(ends[block.name], block.last) for block in fading.plain_blocks(network)]
         weight = keras.optimizers.schedules.CosineDecay(
             self.blockwise_weight / len(pairs), max(1, round(self.blockwise_end * steps))
         )

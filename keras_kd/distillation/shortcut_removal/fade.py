@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from keras import ops
 
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.models import fading, weights
@@ -62,7 +61,3 @@ class Fade(ShortcutRemoval):
 
     def finish(self, network, student):
         weights.copy_common(network, student)
-
-    def gate(self, network):
-        gates = [ops.convert_to_numpy(each.gate()) for each in fading.fading_shortcuts(network)]
-        return float(np.mean(gates))

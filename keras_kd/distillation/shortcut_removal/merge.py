@@ -31,4 +31,5 @@ class Merge(ShortcutRemoval):
 
     def finish(self, network, student):
         branches.merge_branches(network, student)
-        rebuilding.check_equal(student, network)
+        if not self.gate(network):
+            rebuilding.check_equal(student, network)

@@ -32,10 +32,10 @@ class Tails(ByTerms):
         limits.TEMPERATURE.check("tails_temperature", self.tails_temperature)
         limits.ALPHA.check("tails_alpha", self.tails_alpha)
 
-    def terms(self, student, teacher, steps):
+    def terms(self, network, teacher, steps):
         ends, of_teacher = (
             list({block.stage: block.last for block in blocks.blocks_of(model)}.values())[:-1]
-            for model in (student, teacher)
+            for model in (network, teacher)
         )
         weight = keras.optimizers.schedules.CosineDecay(1 / len(ends), steps, alpha=self.tails_end_weight)
         options = {"temperature": self.tails_temperature, "alpha": self.tails_alpha}
