@@ -31,29 +31,6 @@ def sample_grid(dataset, rows=4, columns=8):
     return figure
 
 
-def accuracy_curves(histories, test_accuracies):
-    """Validation accuracy over the epochs, one line per network, its test accuracy in the legend.
-
-    Args:
-      histories: `{label: {metric: [value per epoch]}}`.
-      test_accuracies: `{label: accuracy}`.
-
-    Returns:
-      A `matplotlib.figure.Figure`.
-    """
-    figure = blank(7, 4)
-    axis = figure.subplots()
-    for label, history in histories.items():
-        values = 100 * np.asarray(history["val_accuracy"])
-        name = f"{label.replace('_', ' ')} ({test_accuracies[label]:.1%} on test)"
-        axis.plot(np.arange(1, len(values) + 1), values, label=name)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("validation accuracy, %")
-    axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
-    return figure
-
-
 # Okabe & Ito's colours, told apart by most eyes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7000")
 

@@ -12,7 +12,7 @@ import keras
 from keras_kd.distillation import compatibility, schedules
 from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.models import inference, serialization, weights
-from keras_kd.reporting import figures, tensorboard
+from keras_kd.reporting import charts, figures, tensorboard, training_curves
 from keras_kd.training import evaluation, inputs, teacher_check, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import records, recovery
@@ -255,8 +255,7 @@ def _write(comparison, folder, dataset, settings, hparams):
     numbers = comparison.to_json()
     effects = {name: numbers["effects"][name] for name in ("drop", "gain", "recovery")}
     tensorboard.write_run(folder, dataset, settings, hparams | names, numbers["networks"], effects)
-    curves = figures.accuracy_curves(
-        comparison.history, {label: row.accuracy for label, row in comparison.networks.items()}
-    )
+    accuracies = {label: row.accuracy for label, row in comparison.networks.items()}
+    curves = charts.to_matplotlib(training_curves.chart(comparison.history, accuracies))
     tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", curves)
     figures.write_png(curves, folder / "curves.png")

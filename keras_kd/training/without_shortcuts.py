@@ -6,14 +6,10 @@ from keras import ops
 
 from keras_kd.data import augmentation
 from keras_kd.models import outputs
+from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
 from keras_kd.utils import backend
-
-GATE = "gate"
-
-# Validation accuracy of the network that would be left now.
-ACCURACY = "val_accuracy_without_shortcuts"
 
 
 class WithoutShortcuts(keras.callbacks.Callback):
@@ -41,11 +37,15 @@ class WithoutShortcuts(keras.callbacks.Callback):
             lambda state, images: scores.stateless_call(*state, images, training=False)[0]
         )
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:  # what would be left of it now, which need not be what the student began with
+            self._removal.finish(self._network, self._student)
+
     def on_epoch_end(self, epoch, logs=None):
         self._removal.finish(self._network, self._student)
         if self._removal.changes_function:
             logs[GATE] = self._removal.gate(self._network)
-            logs[ACCURACY] = self._accuracy() if logs[GATE] else logs["val_accuracy"]
+            logs[WITHOUT_SHORTCUTS] = self._accuracy() if logs[GATE] else logs["val_accuracy"]
 
     def on_train_end(self, logs=None):
         self._removal.finish(self._network, self._student)  # also where every epoch was trained before

@@ -9,7 +9,7 @@ from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import tails
 from keras_kd.models import branches, fading, graph, weights
-from keras_kd.training import Settings, evaluation, trainer
+from keras_kd.training import Settings, evaluation, trainer, without_shortcuts
 from keras_kd.utils import backend
 from tests.support.networks import same, weights_of
 from tests.support.reference import log_softmax, reference_kl
@@ -56,6 +56,18 @@ def test_the_student_is_what_is_left(dataset, spec):
     assert weights.structure(student) == structure
     found = evaluation.evaluate(student, dataset, "validation")["accuracy"]
     assert found == pytest.approx(trained.history["val_accuracy"][-1])
+
+
+@pytest.mark.parametrize("spec", ["layerwise", "merge"])
+def test_what_would_be_left_is_the_students_from_the_beginning(dataset, spec):
+    """Snapshots of its way begin there: by `layerwise` with the teacher's weights."""
+    teacher, student, reference = network(1, True), network(2, False), network(2, False)
+    removal = shortcut_removal.parse_spec(spec)
+    begun = removal.start(student, 9, teacher)
+    removal.finish(begun, reference)
+    assert not same(weights_of(student), weights_of(reference))
+    without_shortcuts.WithoutShortcuts(removal, begun, student, dataset).on_epoch_begin(0)
+    assert same(weights_of(student), weights_of(reference))
 
 
 def test_none_is_a_training_without_any(dataset):

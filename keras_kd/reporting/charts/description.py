@@ -130,10 +130,14 @@ class Panel:
     is_horizontal: bool = False
 
     @property
+    def is_whole(self):
+        """Whether all x are whole numbers."""
+        return all(isinstance(x, int) for curve in self.curves for x in curve.x)
+
+    @property
     def counts(self):
         """Whether x are a few whole numbers, each of which is named."""
-        values = [x for curve in self.curves for x in curve.x]
-        return all(isinstance(x, int) for x in values) and max(values, default=0) <= _FEW
+        return self.is_whole and max((x for curve in self.curves for x in curve.x), default=0) <= _FEW
 
 
 _FEW = 12  # steps of an axis that each get a number

@@ -82,7 +82,7 @@ def _draw_panel(axis, panel):
         own.set_ticks(range(len(panel.categories)), panel.categories, fontsize=8, **turned)
     elif panel.x_ticks is not None:
         own.set_ticks(panel.x_ticks)
-    elif panel.counts:
+    elif panel.is_whole:
         own.get_major_locator().set_params(integer=True)
     for name, scale in (("x", axis.set_xscale), ("y", axis.set_yscale)):
         if name in panel.logarithmic:
