@@ -13,6 +13,8 @@ def define_flags(values):
     common.text("run", None, "Folder of a run of train, distill or study.")
     common.texts("depths", None, "Of a study, such as 20,56; all if not given.")
     common.texts("seeds", None, "Of a study, such as 0,1,2; all if not given.")
+    words = "Of a study, ways of students to compare too, such as fade or none; all if not given."
+    common.texts("shortcut_removals", None, words)
     flags.define_run(values, "a folder in that of --run")
     images = flags.Group(values, "images")
     images.choice("split", "train", ("train", "test"), "Which are used.")
@@ -56,7 +58,7 @@ def analyze(values, name, config, analyze_group, check_inputs):
     from keras_kd.utils import progress
 
     report = analyses.REPORTS[name]
-    result, groups = networks.read_groups(values.run, values.depths, values.seeds)
+    result, groups = networks.read_groups(values.run, values.depths, values.seeds, values.shortcut_removals)
 
     def load_dataset(seed):
         return provenance.load_dataset(values.run, result, seed, values.dataset, values.data_dir)

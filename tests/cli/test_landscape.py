@@ -78,7 +78,8 @@ def test_finished_work_is_not_done_again(finished):
         (["--run=runs/none"], "runs/none holds no finished run of train, distill or study"),
         (["--run="], "run is empty: give it a value"),
         (["--examples=2", "--out=x"], "--examples must be 0, or at least 8. Received: --examples=2"),
-        (["--depths=20"], "depths and seeds choose among the networks of a study"),
+        (["--depths=20"], "depths, seeds and shortcut_removals choose among the networks of a study"),
+        (["--shortcut_removals=fade"], "choose among the networks of a study, which runs/first is not"),
         (["--out=runs/first", "--overwrite"], "runs/first holds the run that is analyzed"),
     ],
 )

@@ -9,7 +9,7 @@ from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import report as reuse_report
 from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
-from keras_kd.study.findings.networks import LABELS, PLAIN, RESIDUAL, TAUGHT
+from keras_kd.study.findings.networks import PLAIN, RESIDUAL, TAUGHT
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.utils import files, locks, run_dir, statistics
 from keras_kd.utils.records import field_values
@@ -47,7 +47,8 @@ class SeedSummary:
 
     Attributes:
       means: `SeedEstimate`s of the networks.
-      differences: those of pairs of networks, paired by seed.
+      differences: those of pairs of networks, paired by seed: the taught one minus its twins, and each that
+        lost its shortcuts in training minus the residual twin and the one of `LABELS` that trained like it.
     """
 
     means: list
@@ -73,8 +74,8 @@ def summarize(groups, measures):
     """The `SeedSummary` of an analysis of a study.
 
     Args:
-      groups: `GroupResult`s; those of one kind have the same labels.
-      measures: names of numbers; a network may lack one.
+      groups: `GroupResult`s; each has the networks of `networks.LABELS`.
+      measures: names of numbers; a network may lack one, and a seed a network.
     """
     means, differences = [], []
     for kind in dict.fromkeys(group.kind for group in groups):
@@ -83,15 +84,23 @@ def summarize(groups, measures):
             for group in groups
             if group.kind == kind
         ]
+        labels = list(dict.fromkeys(label for row in rows for label in row))
         for measure in measures:
-            values = {label: [getattr(row[label], measure) for row in rows] for label in LABELS}
+            values = {label: [getattr(row.get(label), measure, None) for row in rows] for label in labels}
             for label, numbers in values.items():
                 means += _estimate(kind, label, measure, numbers)
-            for other in (RESIDUAL, PLAIN):
-                pairs = zip(values[TAUGHT], values[other], strict=True)
+            for one, other in _compared(labels):
+                pairs = zip(values[one], values[other], strict=True)
                 minus = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-                differences += _estimate(kind, f"{TAUGHT} minus {other}", measure, minus)
+                differences += _estimate(kind, f"{one} minus {other}", measure, minus)
     return SeedSummary(means, differences)
+
+
+def _compared(labels):
+    """`[(label, label)]`: whose difference is of interest."""
+    removed = [label for label in labels if label not in (RESIDUAL, PLAIN, TAUGHT)]
+    pairs = [(label, other) for label in removed for other in (RESIDUAL, label.partition(", ")[0])]
+    return [(TAUGHT, RESIDUAL), (TAUGHT, PLAIN), *pairs]
 
 
 def _estimate(kind, label, measure, numbers):

@@ -1,4 +1,5 @@
-"""The networks of a study that an analysis compares: residual, plain, and plain with the first as teacher."""
+"""The networks of a study that an analysis compares: residual, plain, plain with the first as teacher; and
+plain ones that lost their shortcuts in training."""
 
 import dataclasses
 import pathlib
@@ -23,12 +24,15 @@ class TwinTriplet:
       kind: what triplets of other seeds share, in words.
       depth, seed: of all three.
       runs: `{label: name of the run}`, one for each of `LABELS`.
+      removed: the same of the plain networks that lost their shortcuts in training, alone or with this
+        teacher: `"plain + KD, fade"`.
     """
 
     kind: str
     depth: int
     seed: int
     runs: dict
+    removed: dict = dataclasses.field(default_factory=dict)
 
 
 def twin_triplets(rows):
@@ -38,16 +42,25 @@ def twin_triplets(rows):
       rows: the study's `RunRow`s.
 
     Returns:
-      A list, by depth, width, settings and seed. Controls, teachers that leave early, and students that
-      lose their shortcuts in training are left out.
+      A list, by depth, width, settings and seed. Controls, and teachers that leave early, are left out.
     """
-    done = [row for row in rows if row.is_done and row.axes.get("shortcut_removal", "none") == "none"]
-    taught = [row for row in done if _with_twins(row, done)]
+    done = [row for row in rows if row.is_done]
+    usual = [row for row in done if _removal(row) == _NONE]
+    taught = [row for row in usual if _with_twins(row, usual)]
     order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [
-        TwinTriplet(_kind(row.axes), row.axes["depth"], row.seed, _with_twins(row, done))
+        TwinTriplet(
+            _kind(row.axes), row.axes["depth"], row.seed, _with_twins(row, usual), _removed(row, done)
+        )
         for row in sorted(taught, key=lambda row: [*(row.axes[name] for name in order), row.seed])
     ]
+
+
+_NONE = "none"
+
+
+def _removal(row):
+    return row.axes.get("shortcut_removal", _NONE)  # earlier studies do not have it
 
 
 def _with_twins(taught, done):
@@ -55,16 +68,31 @@ def _with_twins(taught, done):
     axes = taught.axes
     if axes["variant"] != TAUGHT or axes["teacher_control"] or axes["alpha_epochs"]:
         return None
-    same = ("depth", "width", *_SETTINGS)
     twins = {
         row.axes["variant"]: row.run
         for row in done
-        if row.axes["variant"] in (RESIDUAL, PLAIN)
-        and row.seed == taught.seed
-        and all(row.axes[name] == axes[name] for name in same)
+        if row.axes["variant"] in (RESIDUAL, PLAIN) and _is_twin(row, taught)
     }
     by_twin = twins.get(RESIDUAL) == f"{axes['teacher']}-s{taught.seed}"
     return {**twins, TAUGHT: taught.run} if by_twin and PLAIN in twins else None
+
+
+def _is_twin(row, other):
+    same = ("depth", "width", *_SETTINGS)
+    return row.seed == other.seed and all(row.axes[name] == other.axes[name] for name in same)
+
+
+def _removed(taught, done):
+    """`{label: run}` of twins that lost their shortcuts in training; the taught ones last."""
+    same = ("teacher", "teacher_control", "temperature", "alpha", "alpha_epochs")
+    found = {
+        f"{row.axes['variant']}, {_removal(row)}": row.run
+        for row in done
+        if _removal(row) != _NONE
+        and _is_twin(row, taught)
+        and (row.axes["variant"] == PLAIN or all(row.axes[name] == taught.axes[name] for name in same))
+    }
+    return {label: found[label] for label in sorted(found, key=lambda each: (each.startswith(TAUGHT), each))}
 
 
 def _kind(axes):
@@ -77,12 +105,14 @@ def _kind(axes):
     return ", ".join(words)
 
 
-def read_groups(folder, depths=(), seeds=()):
+def read_groups(folder, depths=(), seeds=(), removals=()):
     """The networks of a run of train, distill or study.
 
     Args:
       folder: of the run.
       depths, seeds: of a study, as texts or numbers; all if empty.
+      removals: of a study, which students that lost their shortcuts in training are compared too: names
+        such as "fade", or specs; all if empty, and "none".
 
     Returns:
       `(result, groups)`: the run's `result.json` and a list of `inputs.NetworkGroup`s.
@@ -94,17 +124,19 @@ def read_groups(folder, depths=(), seeds=()):
     result = inputs.read_result(folder)
     if "rows" in result:
         rows = [RunRow.from_json(row) for row in result["rows"]]
-        return result, groups_of_study(folder, rows, depths, seeds)
-    if depths or seeds:
-        raise ValueError(f"depths and seeds choose among the networks of a study, which {folder} is not")
+        return result, groups_of_study(folder, rows, depths, seeds, removals)
+    if depths or seeds or removals:
+        raise ValueError(
+            f"depths, seeds and shortcut_removals choose among the networks of a study, which {folder} is not"
+        )
     return result, [inputs.group_of_run(folder, result)]
 
 
-def groups_of_study(folder, rows, depths=(), seeds=()):
+def groups_of_study(folder, rows, depths=(), seeds=(), removals=()):
     """A group for each `TwinTriplet` that is asked for, at least one for each depth and each seed.
 
     Raises:
-      ValueError: if there is none of a depth, of a seed, or at all.
+      ValueError: if there is none of a depth, of a seed, of a way to remove shortcuts, or at all.
     """
     wanted = {"depth": [str(depth) for depth in depths or ()], "seed": [str(seed) for seed in seeds or ()]}
     with files.interpreting(folder / run_dir.RESULT):
@@ -126,9 +158,37 @@ def groups_of_study(folder, rows, depths=(), seeds=()):
             f"{folder} has no residual network{of_what} with its plain twin and the plain one that it is the "
             f"teacher of, all trained"
         )
-    return [_group(folder, triplet) for triplet in triplets]
+    return [_group(folder, triplet) for triplet in _with_removals(folder, triplets, removals or ())]
+
+
+def _with_removals(folder, triplets, wanted):
+    """The triplets, with those removals alone that are wanted: all if none is named."""
+    if not wanted:
+        return triplets
+    has = {label.partition(", ")[2] for triplet in triplets for label in triplet.removed}
+    missing = [each for each in wanted if each != _NONE and not any(_is_of(spec, each) for spec in has)]
+    if missing:
+        there = f"it has {', '.join(sorted(has))}" if has else "it has none that loses shortcuts"
+        raise ValueError(f"{folder} has no trained student of shortcut_removal {missing[0]!r}: {there}")
+    return [
+        dataclasses.replace(
+            triplet,
+            removed={
+                label: run
+                for label, run in triplet.removed.items()
+                if any(_is_of(label.partition(", ")[2], each) for each in wanted)
+            },
+        )
+        for triplet in triplets
+    ]
+
+
+def _is_of(spec, wanted):
+    """Whether a spec is the one that is wanted, or one of that name."""
+    return wanted in (spec, spec.partition(":")[0])
 
 
 def _group(folder, triplet):
-    files = {label: folder / "runs" / run / run_dir.MODEL for label, run in triplet.runs.items()}
+    runs = triplet.runs | triplet.removed
+    files = {label: folder / "runs" / run / run_dir.MODEL for label, run in runs.items()}
     return inputs.NetworkGroup(f"{triplet.kind}, seed {triplet.seed}", files, {}, triplet.seed, triplet.kind)

@@ -122,6 +122,33 @@ def test_kinds_are_told_apart(groups):
     ]
 
 
+def test_students_that_lost_their_shortcuts_are_compared_with_their_twins(groups):
+    one, other = groups["landscape"]
+    faded = [
+        dataclasses.replace(one.result.networks[place], label=f"{label}, fade", loss=loss)
+        for place, label, loss in ((1, "plain", 0.5), (2, "plain + KD", 0.25))
+    ]
+    one = changed(one, networks=[*one.result.networks, *faded])
+    summary = summarize([one, other], ["loss"])
+    assert {cell.label: cell.missing for cell in summary.means if cell.missing} == {
+        "plain, fade": 1,
+        "plain + KD, fade": 1,
+    }
+    alone = summarize([one], ["loss"])
+    minus = {each.label: each.mean for each in alone.differences}
+    residual, plain, taught = (network.loss for network in one.result.networks[:3])
+    assert minus == pytest.approx(
+        {
+            "plain + KD minus residual": taught - residual,
+            "plain + KD minus plain": taught - plain,
+            "plain, fade minus residual": 0.5 - residual,
+            "plain, fade minus plain": 0.5 - plain,
+            "plain + KD, fade minus residual": 0.25 - residual,
+            "plain + KD, fade minus plain + KD": 0.25 - taught,
+        }
+    )
+
+
 def test_what_no_seed_has_is_left_out(groups):
     summary = summarize(groups["landscape"], REPORTS["landscape"].measures)
     assert not [cell for cell in summary.means if cell.measure == "hessian_ratio"]

@@ -55,6 +55,33 @@ def test_other_teachers_make_no_triplet():
     assert not twin_triplets(rows(shallow, *twins, taught, brief, shuffled))
 
 
+def faded(runs, spec="fade"):
+    """Plain networks that lost their shortcuts in training: alone, and with the teacher of `runs`."""
+    _, plain, taught = runs
+    return [dataclasses.replace(run, shortcut_removal=spec) for run in (plain, taught)]
+
+
+def test_students_that_lost_their_shortcuts_stand_beside_their_twins_by_name():
+    usual, other = trained(), trained(seed=1)
+    fade, early, merged = faded(usual), faded(usual, "fade:fade_end=0.6"), faded(usual, "merge")
+    cooler = dataclasses.replace(fade[1], temperature=2.0)
+    wide = faded(trained(width=16))
+    found = twin_triplets(rows(*usual, *other, *fade, *early, *merged, cooler, *wide, failed=merged[:1]))
+    assert [(triplet.kind, triplet.seed) for triplet in found] == [
+        ("depth 20, width 8", 0),
+        ("depth 20, width 8", 1),
+    ]
+    assert found[0].runs == dict(zip(LABELS, (run.key for run in usual), strict=True))
+    assert list(found[0].removed.items()) == [
+        ("plain, fade", fade[0].key),
+        ("plain, fade:fade_end=0.6", early[0].key),
+        ("plain + KD, fade", fade[1].key),
+        ("plain + KD, fade:fade_end=0.6", early[1].key),
+        ("plain + KD, merge", merged[1].key),
+    ]
+    assert found[1].removed == {}
+
+
 @pytest.fixture
 def study(tmp_path):
     runs = [*trained(), *trained(seed=1), *trained(depth=8)]
@@ -75,6 +102,26 @@ def test_a_study_has_a_group_for_each_triplet(study):
     assert [group.seed for group in read_groups(study, depths=["20"], seeds=[1])[1]] == [1]
 
 
+def test_which_ways_to_lose_shortcuts_are_compared_is_asked_for(study):
+    usual = trained()
+    runs = [*usual, *faded(usual, "fade:fade_end=0.6"), *faded(usual, "merge")]
+    (study / "result.json").write_text(json.dumps({"rows": [row.to_json() for row in rows(*runs)]}))
+
+    def labels(*removals):
+        _, (group,) = read_groups(study, removals=removals)
+        return list(group.files)[len(LABELS) :]
+
+    fade = ["plain, fade:fade_end=0.6", "plain + KD, fade:fade_end=0.6"]
+    merge = ["plain, merge", "plain + KD, merge"]
+    assert labels() == [fade[0], merge[0], fade[1], merge[1]]
+    assert labels("fade") == labels("fade:fade_end=0.6", "none") == fade
+    assert labels("none") == []
+    with pytest.raises(
+        ValueError, match="no trained student of shortcut_removal 'tails': it has fade:fade_e"
+    ):
+        labels("tails")
+
+
 @pytest.mark.parametrize(
     ("depths", "seeds", "message"),
     [
@@ -93,14 +140,17 @@ def test_a_run_that_is_no_study_has_one_group(tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({"networks": {}, "seed": 3}))
     with pytest.raises(ValueError, match="has none of the networks teacher.keras"):
         read_groups(tmp_path)
-    for name in ("teacher.keras", "student.keras"):
+    for name in ("teacher.keras", "student.keras", "student_fade.keras"):
         (tmp_path / name).touch()
     result, (group,) = read_groups(tmp_path)
     assert result["seed"] == group.seed == 3
     assert group.files == {
         "teacher": tmp_path / "teacher.keras",
         "student distilled": tmp_path / "student.keras",
+        "student fade": tmp_path / "student_fade.keras",
     }
     assert group.kind is None
-    with pytest.raises(ValueError, match="depths and seeds choose among the networks of a study"):
+    with pytest.raises(
+        ValueError, match="depths, seeds and shortcut_removals choose among the networks of a study"
+    ):
         read_groups(tmp_path, depths=["20"])
