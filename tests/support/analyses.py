@@ -24,6 +24,7 @@ def untrained_run(folder):
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
     described = {"name": str(path), "fingerprint": dataset.fingerprint, "examples": sizes}
     described["split_seed"] = dataset.split_seed
-    files.write_json({"seed": 2, "networks": {}, "dataset": described}, run / "result.json")
+    labels = {label: {} for label in ("teacher", "student_alone", "student_distilled")}
+    files.write_json({"seed": 2, "networks": labels, "dataset": described}, run / "result.json")
     (run / "flags.cfg").write_text("--validation_fraction=0.1\n")
     return run

@@ -137,7 +137,8 @@ def test_what_a_study_lacks_is_named(study, depths, seeds, message):
 def test_a_run_that_is_no_study_has_one_group(tmp_path):
     with pytest.raises(ValueError, match=r"holds no finished run of train, distill or study"):
         read_groups(tmp_path)
-    (tmp_path / "result.json").write_text(json.dumps({"networks": {}, "seed": 3}))
+    networks = {label: {} for label in ("teacher", "student_alone", "student_distilled", "student_fade")}
+    (tmp_path / "result.json").write_text(json.dumps({"networks": networks, "seed": 3}))
     with pytest.raises(ValueError, match="has none of the networks teacher.keras"):
         read_groups(tmp_path)
     for name in ("teacher.keras", "student.keras", "student_fade.keras"):
