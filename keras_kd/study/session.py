@@ -13,6 +13,8 @@ from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
 from keras_kd.utils import files
 
+RESULTS = "results.csv"
+
 
 def shipped_studies():
     """`{name: path}` of the study files that come with the package."""
@@ -90,6 +92,8 @@ class StudySession:
     def run(self, executor, *, command, retry_failed=False, progress=lambda state: None):
         """Trains what is not there yet, judges the claims, writes table, pictures, page and result.
 
+        The table grows run by run; the rest is written when all have ended.
+
         Args:
           executor: a `executors.ProcessExecutor` or `RayExecutor`.
           command: what was typed, for the page.
@@ -100,8 +104,15 @@ class StudySession:
           `(result, records)`: the `StudyResult`, and `{Run: RunRecord}`.
         """
         grew = self._runner.begin()
+
+        def watch(state):
+            if state.ended:
+                ended = {run: state.records[run] for run in self.study.runs if run in state.records}
+                summary.write_csv(summary.rows(ended), self._runner.folder / RESULTS)
+            progress(state)
+
         with executor:
-            records = self._runner.run(self._trainer, executor, retry_failed=retry_failed, watch=progress)
+            records = self._runner.run(self._trainer, executor, retry_failed=retry_failed, watch=watch)
         judged = summary.summarize(
             records,
             self.study.claims,
@@ -134,7 +145,7 @@ def _absolute(path):
 
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
-    summary.write_csv(result.summary.rows, folder / "results.csv")
+    summary.write_csv(result.summary.rows, folder / RESULTS)
     for name, figure in charts.pictures(result.summary).items():
         figures.write_png(figure, folder / "pictures" / f"{name}.png")
         tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
