@@ -73,8 +73,9 @@ class FadingShortcut(layers.Layer):
 
 
 def _in_shape_of(branch, skip):
-    stride = [-(-size // other) for size, other in zip(skip.shape[1:3], branch.shape[1:3], strict=True)]
-    skip = skip[:, :: stride[0], :: stride[1], :]
+    strides = tuple(-(-size // other) for size, other in zip(skip.shape[1:3], branch.shape[1:3], strict=True))
+    if max(strides) > 1:  # pooling over one pixel: the gradient of a slice takes TensorFlow ten times as long
+        skip = ops.average_pool(skip, 1, strides, data_format="channels_last")
     missing = branch.shape[-1] - skip.shape[-1]
     return ops.pad(skip, [[0, 0], [0, 0], [0, 0], [0, missing]]) if missing else skip
 
