@@ -5,13 +5,14 @@ import shutil
 import time
 import warnings
 
+from keras_kd.distillation import shortcut_removal
 from keras_kd.export import cost_report, formats, model_card, sources
 from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
-from keras_kd.training.comparison import DISTILLED, network_file
+from keras_kd.training.comparison import DISTILLED, network_file, removal_label
 from keras_kd.utils import files, folders, limits, records
 
 CARD = "README.md"
@@ -136,7 +137,7 @@ def write_card(source, folder):
         not_counted=cost.not_counted,
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(measured) if measured.is_file() else None,
-        recipe=_recipe(source),
+        recipe=recipe(source),
         accuracy=sources.accuracy(source.result, source.path.name, source.network),
         quantised=any(file.kind != "float32" for file in listed),
     )
@@ -155,15 +156,19 @@ def _measured(path):
     }
 
 
-def _recipe(source):
-    """What its run says about the training, in lines."""
+def recipe(source):
+    """What the run of a `sources.Source` says about its training, in lines."""
     settings, result = source.result["settings"], source.result
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
-    if source.path.name == network_file(DISTILLED):
+    removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
+    removed = network_file(removal_label(shortcut_removal.parse_spec(removal)))
+    if source.path.name in (network_file(DISTILLED), removed):
         lines.append(
             f"Distilled from a teacher, temperature {result['temperature']}, alpha {result['alpha']} (weight "
             f"of the teacher's term)."
         )
+    if source.path.name == removed:
+        lines.append(f"Its shortcuts were removed in training: {removal}.")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return [*lines, f"Trained with {versions}."]
 

@@ -7,7 +7,8 @@ import pytest
 import keras_kd
 from keras_kd.data import datasets
 from keras_kd.export import parity, saved_model, signature
-from keras_kd.models import graph
+from keras_kd.models import folding, graph
+from tests.support.networks import left_of, resnet8, shaken
 from tests.support.processes import ROOT, run_python
 
 
@@ -154,3 +155,29 @@ def test_the_probabilities_of_a_network_that_ends_in_softmax_are_its_own(digits,
     served = serve(image=tf.constant(images))
     np.testing.assert_allclose(served["probabilities"], network(normalised), atol=1e-6)
     np.testing.assert_allclose(served["logits"], scores(normalised), atol=1e-5)
+
+
+def sums_of_feature_maps(folder):
+    """Names of the sums of two tensors that both depend on the image, in the graph of a SavedModel."""
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"].graph.as_graph_def()
+    (body,) = served.library.function
+    depend, sums = {"image"}, []
+    for node in body.node_def:  # in the order of computing
+        read = [name for name in node.input if name.split(":")[0] in depend]
+        if read:
+            depend.add(node.name)
+        if node.op in ("Add", "AddV2", "AddN") and len(read) > 1:
+            sums.append(node.name)
+    assert len(depend) > 20  # the image was found
+    return sums
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("way", [None, "fade", "merge", "fade+merge"])
+def test_what_is_left_of_a_network_is_exported_without_a_sum(way, fold, tmp_path):
+    network = left_of(way) if way else shaken(resnet8())
+    network = folding.fold_batch_norm(network) if fold else network
+    signature.write_graph(network, tmp_path / "student", None)
+    assert len(sums_of_feature_maps(tmp_path / "student")) == (0 if way else 3)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 import keras_kd
+from keras_kd.distillation import shortcut_removal
 
 
 def mlp(units=8, classes=4, seed=0, name=None, **dense):
@@ -59,6 +60,13 @@ def resnet8(seed=0, **options):
     """The smallest residual network, for 8x8 colour images of 4 classes."""
     keras.utils.set_random_seed(seed)
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, **options)
+
+
+def left_of(way):
+    """What a way to remove shortcuts leaves of a network with random weights, as `resnet8` without."""
+    plain, removal = resnet8(shortcuts=False), shortcut_removal.parse_spec(way)
+    removal.finish(shaken(removal.start(plain, steps=0)), plain)
+    return plain
 
 
 def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3):
