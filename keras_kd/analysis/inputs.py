@@ -9,7 +9,7 @@ import numpy as np
 from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
-from keras_kd.training import comparison, snapshots
+from keras_kd.training import labels, snapshots
 from keras_kd.utils import files, limits, run_dir
 
 # With fewer examples the error of a mean is not worth the name.
@@ -81,7 +81,7 @@ def group_of_run(folder, result):
         seed = int(result["seed"])
     names = {"model": run_dir.MODEL}
     if "networks" in result:
-        names = {label: comparison.network_file(label) for label in result["networks"]}
+        names = {label: labels.network_file(label) for label in result["networks"]}
     found = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
     if not found:
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")

@@ -114,9 +114,14 @@ def define_data(values):
     data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", limits.SEED)
 
 
-def define_settings(values):
-    """How networks are trained: a flag for each field of `training.Settings`."""
-    usual = config.Settings()
+def define_settings(values, **usual):
+    """How networks are trained: a flag for each field of `training.Settings`.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      **usual: fields whose default is another here.
+    """
+    usual = config.Settings(**usual)
 
     def number(group, name, words):
         allowed, default = config.RANGES[name], getattr(usual, name)
@@ -145,20 +150,20 @@ def define_settings(values):
     number(device, "steps_per_execution", "Steps without Python; 0: by the machine.")
 
 
-def define_student(values, depth=32, shortcuts="none"):
+def define_student(values, depth=32, width=16, shortcuts="none"):
     """The network that is trained alone, or taught."""
     student = Group(values, "student")
     student.integer("student_depth", depth, "Layers: 6n+2.", limits.DEPTH)
-    student.integer("student_width", 16, "Channels of the first stage.", limits.WIDTH)
+    student.integer("student_width", width, "Channels of the first stage.", limits.WIDTH)
     student.text("student_shortcuts", shortcuts, "'none', 'all', or a 0 or 1 per block as in 1,0,1.")
 
 
-def define_teacher(values):
+def define_teacher(values, width=16):
     """Who teaches, and how."""
     teacher = Group(values, "teacher and distillation")
     teacher.text("teacher", None, "A .keras file to use instead of training one.")
     teacher.integer("teacher_depth", 32, "Layers: 6n+2.", limits.DEPTH)
-    teacher.integer("teacher_width", 16, "Channels of the first stage.", limits.WIDTH)
+    teacher.integer("teacher_width", width, "Channels of the first stage.", limits.WIDTH)
     teacher.number("temperature", 4.0, "Softening factor, > 0.", limits.TEMPERATURE)
     teacher.number("alpha", 0.9, "Weight of the teacher's term, in [0, 1].", limits.ALPHA)
     words = "Epochs after which alpha falls to 0; 0: it stays."
@@ -174,7 +179,7 @@ def define_teacher(values):
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is distilled."""
     removal = Group(values, "shortcut removal")
-    words = "How one more student loses its shortcuts, such as fade, merge, fade+merge; none if not given."
+    words = "How one more student loses its shortcuts: fade if not given; none, merge, fade+blockwise, ..."
     removal.text("shortcut_removal", None, words)
     removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
     removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)
@@ -184,15 +189,21 @@ def define_shortcut_removal(values):
 
 
 def shortcut_removal_of(values):
-    """The `ShortcutRemoval` that flags ask for.
+    """The `ShortcutRemoval` that flags ask for; else the recommended one, if the student lacks a shortcut.
 
     Raises:
       ValueError: for an option that the way does not have, or that contradicts another.
     """
     from keras_kd.distillation import shortcut_removal
+    from keras_kd.models import registry
 
     options = {name: values[name].value for name in _REMOVAL_OPTIONS if values[name].value is not None}
-    return shortcut_removal.parse_spec(values.shortcut_removal or "none", **options)
+    way = values.shortcut_removal
+    if way is None:
+        shortcuts = registry.parse_shortcuts(values.student_shortcuts)
+        has_all = shortcuts is True or (shortcuts and all(shortcuts))
+        way = "none" if has_all else shortcut_removal.RECOMMENDED
+    return shortcut_removal.parse_spec(way, **options)
 
 
 def define_snapshots(values):

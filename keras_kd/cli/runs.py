@@ -1,5 +1,6 @@
 """The run that flags name: opened, finished once, and what every result says."""
 
+import functools
 import os
 import pathlib
 
@@ -9,7 +10,7 @@ from keras_kd.cli import console, flags
 from keras_kd.data import datasets, provenance, sampling
 from keras_kd.distillation import cache_logits, compatibility
 from keras_kd.export import saved_model, sources
-from keras_kd.models import registry, serialization
+from keras_kd.models import cost, registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
@@ -235,27 +236,51 @@ def cached_logits(values, dataset, settings, views=None):
     views = values.teacher_views if views is None else views
     if not views:
         return None
-    return lambda teacher: cache_logits(
-        teacher,
-        dataset,
-        inputs.batch_schedule(dataset, settings, views),
-        values.teacher_logits,
+    return functools.partial(
+        _cached_logits,
+        dataset=dataset,
+        schedule=inputs.batch_schedule(dataset, settings, views),
+        folder=values.teacher_logits,
         dtype=values.teacher_dtype,
         top_k=values.teacher_top_k,
     )
 
 
+def _cached_logits(teacher, *, schedule, **options):
+    return cache_logits(teacher, schedule=schedule, **options)
+
+
 def callbacks(values, folder, settings):
     """A function from a label and a network to its callbacks: snapshots are kept, and signals end it."""
+    writes = strategy.is_chief(settings)
+    return functools.partial(_callbacks, folder=folder, snapshots=values.snapshots, writes=writes)
 
-    def of_network(label, network):
-        if not values.snapshots:
-            return [console.stop_signal()]
-        path = folder / run_dir.TRAJECTORY / label
-        writes = strategy.is_chief(settings)
-        return [Snapshots(path, network, values.snapshots, writes=writes), console.stop_signal()]
 
-    return of_network
+def _callbacks(label, network, *, folder, snapshots, writes):
+    if not snapshots:
+        return [console.stop_signal()]
+    path = folder / run_dir.TRAJECTORY / label
+    return [Snapshots(path, network, snapshots, writes=writes), console.stop_signal()]
+
+
+def check_stop():
+    """Raises a `TrainingInterruptedError` if a signal asked this process to end."""
+    console.stop_signal().check("networks in training beside")
+
+
+# Multiply-adds of a step, forward, up to which two networks side by side are done before one after the other.
+SMALL_STEP = 5e8
+
+
+def networks_at_a_time(values, settings, student):
+    """How many networks of a comparison are trained at a time: as flags say, or two where that is faster."""
+    if values.jobs:
+        return values.jobs
+    fits = settings.strategy in ("auto", "none") and not backend.has_accelerator()
+    if not fits or (os.cpu_count() or 1) < 2:
+        return 1
+    step = cost.cost(student).multiply_adds * settings.batch_size
+    return 2 if step <= SMALL_STEP else 1
 
 
 def tensorboard_of(run):

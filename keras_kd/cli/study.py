@@ -78,8 +78,9 @@ def main(values):
 def _executor(values):
     """Where runs are trained."""
     from keras_kd.study import executors
+    from keras_kd.utils import processes
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes that train
     if values.cluster:
         return executors.RayExecutor(values.cluster, values.threads)
-    return executors.ProcessExecutor(values.jobs, values.threads)
+    return processes.ProcessExecutor(values.jobs, values.threads)

@@ -25,8 +25,7 @@ def print_comparison(comparison):
     """
     networks, effects = comparison.networks, comparison.effects
     told = {"student_distilled": effects}
-    if comparison.removal_effects:
-        told[list(networks)[-1]] = comparison.removal_effects
+    told |= dict([_last_student(comparison)])
     shown = {
         label: {name: _shown(each, name) for name in ("gain", "recovery")} for label, each in told.items()
     }
@@ -37,6 +36,32 @@ def print_comparison(comparison):
     for label, each in told.items():
         if words := intervals_sentence(each):
             print(f"{label.replace('_', ' ')}: {words}" if len(told) > 1 else words)
+    if words := meaning(comparison):
+        print(words)
+
+
+def meaning(comparison):
+    """What a `Comparison` says of shortcuts, in a sentence; nothing where no twin was trained."""
+    networks, (label, effects) = comparison.networks, _last_student(comparison)
+    if effects.drop is None or not effects.drop_interval:
+        return ""
+    name, images = label.replace("_", " "), f"on {effects.test_images:,} test images, one seed"
+    if effects.drop_interval[0] <= 0:
+        return f"In short: no drop shows without shortcuts, so there is nothing to win back ({images})."
+    left = effects.drop - effects.gain
+    below = f"{left * 100:.1f} points below" if left > 0 else f"{-left * 100:.1f} points above"
+    return (
+        f"In short: without shortcuts the student loses {effects.drop * 100:.1f} points on its residual "
+        f"twin; the {name} ends {below} the twin, with {console.percent(networks[label].accuracy)} "
+        f"({images}; another seed would give other numbers)."
+    )
+
+
+def _last_student(comparison):
+    """Label and `Effects` of the student that a run is about: the last one."""
+    if comparison.removal_effects:
+        return list(comparison.networks)[-1], comparison.removal_effects
+    return "student_distilled", comparison.effects
 
 
 def _shown(effects, name):

@@ -12,7 +12,7 @@ from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
-from keras_kd.training.comparison import DISTILLED, network_file, removal_label
+from keras_kd.training.labels import DISTILLED, network_file, removal_label
 from keras_kd.utils import files, folders, limits, records
 
 CARD = "README.md"

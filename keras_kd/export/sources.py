@@ -7,7 +7,7 @@ import keras
 
 from keras_kd.data import provenance
 from keras_kd.models import serialization, weights
-from keras_kd.training.comparison import DISTILLED, network_file
+from keras_kd.training.labels import DISTILLED, network_file
 from keras_kd.utils import files, run_dir
 
 

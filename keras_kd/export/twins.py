@@ -7,7 +7,7 @@ import keras
 
 from keras_kd.export import sources
 from keras_kd.models import cost, registry, serialization, weights
-from keras_kd.training.comparison import network_file
+from keras_kd.training.labels import network_file
 
 _BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
 

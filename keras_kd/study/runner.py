@@ -2,7 +2,7 @@
 
     study = Study("runs/study-depth", config.runs, identity)
     study.begin()
-    with executors.ProcessExecutor(jobs=2) as executor:
+    with processes.ProcessExecutor(jobs=2) as executor:
         records = study.run(train, executor)
 
 How a run is trained is not known here: `train(run, study_folder)` is given.
@@ -121,7 +121,7 @@ class Study:
 
         Args:
           train: `train(run, study_folder)` trains one run and returns its `RunResult`.
-          executor: an `executors.ProcessExecutor` or `RayExecutor`, or what submits as they do.
+          executor: a `processes.ProcessExecutor` or `executors.RayExecutor`, or what submits as they do.
           retry_failed: whether to try again what failed before.
           watch: is called about once a second with a `Progress`.
 

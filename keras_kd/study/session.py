@@ -95,7 +95,7 @@ class StudySession:
         The table grows run by run; the rest is written when all have ended.
 
         Args:
-          executor: a `executors.ProcessExecutor` or `RayExecutor`.
+          executor: a `utils.processes.ProcessExecutor` or `executors.RayExecutor`.
           command: what was typed, for the page.
           retry_failed: whether to try again what failed before.
           progress: is called about once a second with a `runner.Progress`.

@@ -13,21 +13,11 @@ from keras_kd.distillation import compatibility, schedules
 from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.models import inference, serialization, weights
 from keras_kd.reporting import charts, figures, tensorboard, training_curves
-from keras_kd.training import evaluation, inputs, teacher_check, trainer
+from keras_kd.training import evaluation, inputs, teacher_check
 from keras_kd.training.distributed import strategy
+from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER, network_file, removal_label
+from keras_kd.training.trainings import Trainings, check_jobs
 from keras_kd.utils import records, recovery
-
-TEACHER, BASELINE, ALONE, DISTILLED = "teacher", "baseline", "student_alone", "student_distilled"
-
-
-def network_file(label):
-    """Name of the file in which a run keeps a network."""
-    return "student.keras" if label == DISTILLED else f"{label}.keras"
-
-
-def removal_label(removal):
-    """What a run calls the student that loses its shortcuts by a `ShortcutRemoval`."""
-    return f"student_{removal.name.replace('+', '_')}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,6 +104,11 @@ class Comparison:
         return records.from_json(cls, values | {"models": {}})
 
 
+def no_callbacks(label, network):
+    """Of `compare`: none."""
+    return ()
+
+
 def compare(
     teacher,
     student_alone,
@@ -132,7 +127,9 @@ def compare(
     terms=(),
     teacher_logits=None,
     folder=None,
-    callbacks=lambda label, network: (),
+    callbacks=no_callbacks,
+    jobs=1,
+    while_waiting=lambda: None,
 ):
     """Trains a teacher, a student alone and the same student distilled; measures each on test, once.
 
@@ -155,13 +152,19 @@ def compare(
         None: it is asked at each step.
       folder: gets the networks, curves and all that `train` writes; None writes nothing.
       callbacks: a function from a network's label and the network to further Keras callbacks.
+      jobs: networks at a time, 1 or 2. With 2 a second process trains some of them, in the same folder: what
+        is given, such as `callbacks`, must be able to go there. No number changes. Faster where a network is
+        too small to keep two cores busy.
+      while_waiting: is called now and then while the second process alone works; what it raises ends that.
 
     Returns:
       A `Comparison`; None on each host but the chief.
 
     Raises:
-      ValueError: see `train`, `distill` and, for a trained teacher, `teacher_check.check_teacher`.
+      ValueError: see `train`, `distill` and, for a trained teacher, `teacher_check.check_teacher`; for two
+        jobs without a folder or on other than one device.
     """
+    check_jobs(jobs, folder, settings)
     models = {TEACHER: teacher}
     if isinstance(baseline, keras.Model):
         models[BASELINE] = baseline
@@ -173,21 +176,23 @@ def compare(
         accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
 
-    distillation = {
-        "temperature": temperature,
-        "alpha": schedules.until_epoch(alpha, alpha_epochs, inputs.batch_schedule(dataset, settings).steps),
-        "terms": terms,
-    }
-    trained = {}
-    for label, model in models.items():
-        print(f"{label}: {model.name}, {weights.count_parameters(model):,} parameters", flush=True)
-        options = {"folder": folder, "label": label, "callbacks": callbacks(label, model)}
-        if label in removals:
-            options |= distillation | {"shortcut_removal": removals[label]}
-            options["teacher_logits"] = teacher_logits and teacher_logits(teacher)
-            trained[label] = trainer.distill(teacher, model, dataset, settings, **options)
-        elif label != TEACHER or train_teacher:
-            trained[label] = trainer.train(model, dataset, settings, **options)
+    trainings = Trainings(
+        dataset,
+        settings,
+        folder=folder,
+        callbacks=callbacks,
+        removals=removals,
+        teacher_logits=teacher_logits,
+        distillation={
+            "temperature": temperature,
+            "alpha": schedules.until_epoch(
+                alpha, alpha_epochs, inputs.batch_schedule(dataset, settings).steps
+            ),
+            "terms": terms,
+        },
+    )
+    known = () if train_teacher else (TEACHER,)
+    trained = trainings.run(models, known) if jobs == 1 else trainings.run_two(models, known, while_waiting)
     if not strategy.is_chief(settings):
         return None
     comparison = _measured(models, trained, dataset, "teacher" if baseline == "teacher" else BASELINE)

@@ -104,6 +104,7 @@ TRIALS = whole(0, 100_000)
 FACTOR = whole(2, 100)
 PATIENCE = Range(0, 1e7, above=True, about="in seconds")
 JOBS = whole(1, 1024)
+NETWORKS_AT_A_TIME = whole(1, 2)
 
 # Of measurements.
 EXAMPLES = whole(0, 1_000_000_000)

@@ -22,7 +22,7 @@ def values_of(name, *arguments):
 
 def test_commands_share_no_flags_object():
     first, second = values_of("train", "--epochs=3"), values_of("distill")
-    assert (first.epochs, second.epochs) == (3, 30)
+    assert (first.epochs, second.epochs) == (3, 20)
     assert "epochs" not in absl_flags.FLAGS
 
 

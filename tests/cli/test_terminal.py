@@ -32,6 +32,20 @@ def test_intervals_stand_beside_what_was_measured():
     assert "over 400 test images" in words
 
 
+def test_a_sentence_says_what_the_table_means():
+    networks = {"teacher": row(0.9), "student_alone": row(0.5), "student_distilled": row(0.6)}
+    networks |= {"student_fade": row(0.88)}
+    told = comparison.Comparison({}, networks, effects(360, 200, 240), {}, effects(360, 200, 352))
+    assert terminal.meaning(told).startswith(
+        "In short: without shortcuts the student loses 40.0 points on its residual twin; the student fade "
+        "ends 2.0 points below the twin, with 88.0% (on 400 test images, one seed;"
+    )
+    above = dataclasses.replace(told, removal_effects=effects(360, 200, 364))
+    assert "ends 1.0 points above the twin" in terminal.meaning(above)
+    none = dataclasses.replace(told, removal_effects=None, effects=effects(202, 200, 240))
+    assert "no drop shows" in terminal.meaning(none)
+
+
 def test_a_recovery_of_no_drop_is_not_defined(capsys):
     networks = {"teacher": row(0.51), "student_alone": row(0.5), "student_distilled": row(0.505)}
     terminal.print_comparison(comparison.Comparison({}, networks, effects(204, 200, 202), {}))

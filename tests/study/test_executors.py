@@ -14,6 +14,7 @@ import pytest
 from keras_kd.study import executors
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.runner import Study
+from keras_kd.utils import processes
 from tests.support.processes import ROOT
 from tests.support.studies import run_result
 
@@ -62,7 +63,7 @@ def begun(folder, runs=RUNS):
 
 @pytest.mark.slow
 def test_processes_share_the_runs_and_one_that_is_killed_is_replaced(tmp_path):
-    with executors.ProcessExecutor(jobs=2, threads=3) as pool:
+    with processes.ProcessExecutor(jobs=2, threads=3) as pool:
         records = begun(tmp_path).run(Work(killed=RUNS[2].key), pool)
     assert not any(record.error for record in records.values())
     assert [times(tmp_path, "ended", run) for run in RUNS] == [1] * len(RUNS)
@@ -74,11 +75,11 @@ def test_processes_share_the_runs_and_one_that_is_killed_is_replaced(tmp_path):
 def test_processes_end_with_the_one_that_made_them(tmp_path):
     script = f"""
 import pathlib
-from keras_kd.study import executors
+from keras_kd.utils import processes
 from tests.study.test_executors import RUNS, Work, begun
 if __name__ == "__main__":
     folder = pathlib.Path({str(tmp_path)!r})
-    with executors.ProcessExecutor(jobs=1) as pool:
+    with processes.ProcessExecutor(jobs=1) as pool:
         begun(folder).run(Work(seconds=300), pool)
 """
     (tmp_path / "main.py").write_text(script)
@@ -110,7 +111,7 @@ def test_leaving_a_pool_ends_what_it_does(tmp_path):
             raise KeyboardInterrupt
 
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), executors.ProcessExecutor() as pool:
+    with pytest.raises(KeyboardInterrupt), processes.ProcessExecutor() as pool:
         own.run(Work(seconds=300), pool, watch=watch)
     assert time.monotonic() - began < 120
     worker = (tmp_path / f"began-{TWIN.key}").read_text().split()[0]
@@ -120,7 +121,7 @@ def test_leaving_a_pool_ends_what_it_does(tmp_path):
 @pytest.mark.parametrize("given", [{"jobs": 0}, {"threads": 0}])
 def test_a_pool_needs_a_job_and_a_thread(given):
     with pytest.raises(ValueError, match="at least one job and one thread are needed. Received: .*=0"):
-        executors.ProcessExecutor(**given)
+        processes.ProcessExecutor(**given)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from tests.support.commands import call
 EPOCHS, SEED = 3, 2
 SIZES = tuple(f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4"))
 DISTILL = ("--dataset=tiny.npz", "--out=runs/first", f"--epochs={EPOCHS}", f"--seed={SEED}", *SIZES)
-DISTILL += ("--batch_size=24", "--strategy=none")
+DISTILL += ("--batch_size=24", "--strategy=none", "--shortcut_removal=none", "--jobs=1")
 
 
 def finished_run(tmp_path_factory):

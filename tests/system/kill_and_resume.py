@@ -35,6 +35,8 @@ FLAGS = (
     "--strategy=none",
     "--deterministic",
     "--snapshots=2",
+    "--shortcut_removal=none",
+    "--jobs=1",
     "--teacher_depth=8",
     "--teacher_width=4",
     "--student_depth=8",

@@ -1,5 +1,6 @@
 """A teacher, the student alone and the student distilled: measured alike, both students from one start."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from keras_kd import training
 from keras_kd.data import datasets
+from keras_kd.distillation import shortcut_removal
 from keras_kd.models import weights
-from keras_kd.training import comparison
+from keras_kd.training import comparison, labels, second_process
 from tests.support.networks import one_block, same, weights_of
 
 SETTINGS = training.Settings(epochs=2, batch_size=24, strategy="none")
@@ -47,7 +49,7 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
             measured[n] for n in ("accuracy", "loss", "agreement")
         )
         assert row.parameters == weights.count_parameters(model)
-        assert (tmp_path / comparison.network_file(label)).is_file()
+        assert (tmp_path / labels.network_file(label)).is_file()
     accuracy = {label: row.accuracy for label, row in found.networks.items()}
     assert found.effects.drop == pytest.approx(accuracy["teacher"] - accuracy["student_alone"])
     assert found.effects.gain == pytest.approx(accuracy["student_distilled"] - accuracy["student_alone"])
@@ -75,9 +77,66 @@ def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
     assert same(before, weights_of(teacher))
     assert found.networks["teacher"].seconds is None
     assert list(found.history) == ["baseline", "student_alone", "student_distilled"]
-    assert asked == list(found.networks)
+    assert asked == list(found.history)
     baseline, alone = (found.networks[label].accuracy for label in ("baseline", "student_alone"))
     assert found.effects.drop == pytest.approx(baseline - alone)
+
+
+@pytest.mark.slow
+def test_a_second_process_changes_no_number(dataset, tmp_path):
+    removal = shortcut_removal.make("fade", fade_end=0.5)
+    settings = dataclasses.replace(SETTINGS, deterministic=True)
+
+    def compared(jobs):
+        networks = [one_block(seed=2, shortcuts=False) for _ in range(3)]
+        return training.compare(
+            one_block(seed=1),
+            *networks[:2],
+            dataset,
+            settings,
+            student_removed=networks[2],
+            shortcut_removal=removal,
+            folder=tmp_path / str(jobs),
+            jobs=jobs,
+        )
+
+    one, two = compared(1), compared(2)
+    assert list(one.history) == list(two.history) == list(one.models)
+    assert one.history == two.history
+    for label, model in one.models.items():
+        assert same(weights_of(two.models[label]), weights_of(model)), label
+
+
+@pytest.mark.slow
+def test_what_the_second_process_cannot_do_is_done_here(dataset, tmp_path, capsys):
+    network = one_block(seed=2, shortcuts=False)
+    with second_process.SecondProcess() as second:
+        second.begin(Failing(SETTINGS), "student_alone", network)
+        second.wait("student_alone")
+    assert "student_alone: its own process ended (no luck), it is trained here" in capsys.readouterr().out
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing:
+    settings: training.Settings
+
+    def __call__(self, label, network, teacher):
+        raise RuntimeError("no luck")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"jobs": 3}, "jobs must be a whole number from 1 to 2. Received: jobs=3"),
+        (
+            {"jobs": 2},
+            "two jobs need a folder, where they meet, .*Received: jobs=2, folder=None",
+        ),
+    ],
+)
+def test_wrong_numbers_of_jobs_are_named(dataset, given, message):
+    with pytest.raises(ValueError, match=message):
+        training.compare(None, None, None, dataset, SETTINGS, **given)
 
 
 def right(count, of=400):

@@ -17,9 +17,13 @@ from keras_kd.distillation.shortcut_removal.merge import Merge
 from keras_kd.distillation.shortcut_removal.plain import NoRemoval
 from keras_kd.distillation.shortcut_removal.tails import Tails
 
+# What `keras-kd distill` takes by itself; docs/shortcut-removal.md has the numbers behind it.
+RECOMMENDED = "fade"
+
 REMOVALS = {removal.name: removal for removal in (NoRemoval, Fade, Layerwise, Merge, Blockwise, Tails)}
 
 __all__ = [
+    "RECOMMENDED",
     "REMOVALS",
     "Blockwise",
     "Combined",
