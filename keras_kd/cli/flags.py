@@ -299,6 +299,8 @@ def define_search(values):
         search.number(f"{name}_low", low, f"Lowest {name}.", allowed)
         search.number(f"{name}_high", high, f"Highest {name}.", allowed)
     search.texts("teachers", [], "The .keras files to choose from.")
+    words = f"Ways to choose from; {','.join(search_config.SHORTCUT_REMOVALS)} if not given."
+    search.texts("shortcut_removals", [], words)
     words = "Of its rounds: one of so many goes on."
     search.integer("hyperband_factor", usual.hyperband_factor, words, ranges["hyperband_factor"])
     search.number("chief_patience", 20.0, "Seconds a worker waits for its chief.", limits.PATIENCE)
@@ -316,6 +318,7 @@ def search_of(values):
     return search_config.SearchConfig(
         searched=tuple(values.search),
         teachers=tuple(str(pathlib.Path(path).absolute()) for path in values.teachers),
+        shortcut_removals=tuple(values.shortcut_removals),
         usual=usual,
         **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in ranges},
         **{name: values[name].value for name in names},

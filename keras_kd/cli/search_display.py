@@ -4,7 +4,7 @@ import sys
 
 from keras_kd.cli import console
 from keras_kd.search import report as search_report
-from keras_kd.search.space import TITLES
+from keras_kd.search.space import CHOSEN, TITLES
 from keras_kd.utils import progress
 
 
@@ -24,12 +24,8 @@ def print_plan(tuner, space, epochs, seeds, objective):
     )
     ranges = []
     for name in space.names:
-        bounds = getattr(space, name, None)
-        values = (
-            " to ".join(f"{bound:g}" for bound in dict.fromkeys(bounds))
-            if bounds
-            else ", ".join(map(search_report.value, space.teachers))
-        )
+        values = dict.fromkeys(map(search_report.value, space.values_of(name)))
+        values = (", " if name in CHOSEN else " to ").join(values)
         ranges.append(f"{TITLES[name]} {values}")
     print("; ".join(ranges), flush=True)
 

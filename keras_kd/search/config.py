@@ -5,7 +5,10 @@ import dataclasses
 from keras_kd.utils import limits
 
 # What may be searched beside temperature and alpha.
-CHOICES = ("learning_rate", "alpha_epochs", "teacher")
+CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal")
+
+# To choose from where nothing else is said; the default setting has the first.
+SHORTCUT_REMOVALS = ("none", "fade", "fade:fade_end=0.6")
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 
@@ -37,11 +40,13 @@ class SearchConfig:
       searched: names of `CHOICES` that are searched beside temperature and alpha.
       temperature, alpha, learning_rate: `(low, high)` of the space.
       teachers: paths of the teachers to choose from.
+      shortcut_removals: ways to lose shortcuts to choose from, as `shortcut_removal.parse_spec` reads them;
+        empty means `SHORTCUT_REMOVALS` where they are searched.
       hyperband_factor: of Hyperband's rounds one of so many settings goes on.
       usual: `{hyperparameter: value}` of the default setting, which the best is compared with.
 
     Raises:
-      ValueError: for what cannot be searched, or teachers without a choice among them.
+      ValueError: for what cannot be searched, or teachers or ways without a choice among them.
     """
 
     tuner: str = "random"
@@ -53,6 +58,7 @@ class SearchConfig:
     alpha: tuple = (0.0, 1.0)
     learning_rate: tuple = (0.005, 0.1)
     teachers: tuple = ()
+    shortcut_removals: tuple = ()
     hyperband_factor: int = 3
     usual: dict = dataclasses.field(default_factory=lambda: {"temperature": 4.0, "alpha": 0.9})
 
@@ -74,6 +80,21 @@ class SearchConfig:
             raise ValueError(f"search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
         if ("teacher" in self.searched) != bool(self.teachers) or len(self.teachers) == 1:
             raise ValueError("searching the teacher needs two files or more in teachers, and they need it")
+        self._check_removals()
+
+    def _check_removals(self):
+        limits.check_each_once("shortcut_removals", self.shortcut_removals)
+        is_searched = "shortcut_removal" in self.searched
+        if (self.shortcut_removals and not is_searched) or len(self.shortcut_removals) == 1:
+            raise ValueError(
+                f"shortcut_removals are two ways or more, to choose from where shortcut_removal is searched. "
+                f"Received: {', '.join(self.shortcut_removals)}"
+            )
+        if is_searched and self.tuner == "hyperband":
+            raise ValueError(
+                "tuner='hyperband' would judge networks that still have shortcuts: search shortcut_removal "
+                "with another tuner"
+            )
 
     def seeds(self, first):
         """Of the students of a trial; the data and the teacher have the first."""

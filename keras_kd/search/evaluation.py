@@ -7,7 +7,7 @@ import shutil
 import keras
 
 from keras_kd.reporting import html, tensorboard
-from keras_kd.search import report
+from keras_kd.search import report, space
 from keras_kd.search.results import SeedMeasures, SettingMeasures, TestMeasures
 from keras_kd.training import evaluation
 from keras_kd.utils import records, statistics
@@ -30,9 +30,8 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
     """
     packages = {name: importlib.metadata.version(name) for name in ("keras-tuner", "plotly", "scikit-learn")}
     versions = {"versions": result.description["versions"] | packages}
-    usual = dict(config.usual)
-    if "teacher" in result.space:
-        usual["teacher"] = hypermodel.space.teachers[0]
+    chosen = [name for name in space.CHOSEN if name in result.space]
+    usual = config.usual | {name: hypermodel.space.values_of(name)[0] for name in chosen}
     settings = {"best": (result.best.values, best_folder), "default": (usual, folder / "default")}
     result = dataclasses.replace(
         result,

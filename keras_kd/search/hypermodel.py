@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import keras_tuner
 
-from keras_kd.distillation import schedules
+from keras_kd.distillation import schedules, shortcut_removal
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.training import inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -18,6 +18,9 @@ LABEL = "student"
 
 class DistillationHyperModel(keras_tuner.HyperModel):
     """A student taught by a teacher, at the temperature and alpha that keras-tuner chooses.
+
+    Where the space has ways to lose shortcuts, the student is what the chosen one leaves of the network that
+    is trained in its place.
 
     Args:
       space: a `space.SearchSpace`.
@@ -84,6 +87,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
             self.settings, seed=seed, learning_rate=values.get("learning_rate", self.settings.learning_rate)
         )
         until = StopAfterEpochs(epochs or settings.epochs)
+        removal = values.get("shortcut_removal")
         logits = self._logits and self._logits(distiller.teacher, settings)
         with contextlib.suppress(_Reached):
             trainer.distill(
@@ -94,6 +98,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
                 temperature=distiller.temperature,
                 alpha=distiller.alpha,
                 teacher_logits=logits,
+                shortcut_removal=None if removal is None else shortcut_removal.parse_spec(removal),
                 folder=folder,
                 label=LABEL,
                 callbacks=[until, *callbacks],

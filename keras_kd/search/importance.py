@@ -61,13 +61,13 @@ def importance(trials):
 
 
 def _columns(trials):
-    """`{name: [number per trial]}` of what varied; a teacher by its place in the order of names."""
+    """`{name: [number per trial]}` of what varied; what was chosen by its place in the order of names."""
     found = {}
     for name in space.TITLES:
         column = [trial.epochs if name == "epochs" else trial.values.get(name) for trial in trials]
         if len(set(column)) < 2:
             continue
-        if name == "teacher":
+        if name in space.CHOSEN:
             column = [sorted(set(column)).index(value) for value in column]
         found[name] = np.log(column) if name in space.LOGARITHMIC else np.array(column, float)
     return found

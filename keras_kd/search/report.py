@@ -109,7 +109,7 @@ def _importance(found, done):
         f"Permutation importance (Breiman 2001; scikit-learn) of a random forest of {importance.TREES} trees "
         f"on {len(done)} trials, with the spread over {importance.REPEATS} shufflings. On trials that "
         f"a tree has not seen the forest explains R² = {told.r2:.2f} of the score"
-        + (": it predicts nothing, so these bars mean nothing." if told["r2"] <= 0 else ".")
+        + (": it predicts nothing, so these bars mean nothing." if told.r2 <= 0 else ".")
     )
     return html.section("importance", title, words, figure)
 

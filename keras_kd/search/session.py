@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import keras
 
-from keras_kd.distillation import compatibility
+from keras_kd.distillation import compatibility, shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
-from keras_kd.search.config import SearchConfig
+from keras_kd.search.config import SHORTCUT_REMOVALS, SearchConfig
 from keras_kd.search.hypermodel import DistillationHyperModel
 from keras_kd.search.results import SearchResult
 from keras_kd.search.space import SearchSpace
@@ -46,6 +46,7 @@ def space_of(config, settings):
     fixed = config.usual.get("alpha_epochs")
     if fixed and settings.epochs < fixed:
         raise ValueError(f"alpha_epochs must be at most the {settings.epochs} epochs. Received: {fixed}")
+    removes = "shortcut_removal" in config.searched
     alpha_epochs = (1, settings.epochs) if "alpha_epochs" in config.searched else fixed and (fixed, fixed)
     return SearchSpace(
         temperature=config.temperature,
@@ -53,6 +54,7 @@ def space_of(config, settings):
         learning_rate=config.learning_rate if "learning_rate" in config.searched else None,
         alpha_epochs=alpha_epochs or None,
         teachers=config.teachers,
+        shortcut_removals=config.shortcut_removals or SHORTCUT_REMOVALS if removes else (),
     )
 
 
@@ -126,13 +128,19 @@ class SearchSession:
         return self._networks.teacher_file or self._folder / "teacher.keras"
 
     def check_networks(self):
-        """Raises a ValueError for a teacher that cannot be read, does not fit, or knows other images."""
+        """Raises a ValueError for a teacher that cannot be read, does not fit, or knows other images.
+
+        And for a way to lose shortcuts that cannot do with it.
+        """
         student = self._networks.new_student(self._settings.seed)
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
         with strategy.scope(self._settings):
             teachers = [serialization.load_model(path) for path in given]
+        removals = [shortcut_removal.parse_spec(text) for text in self.space.shortcut_removals]
         for teacher in teachers or [self._networks.new_teacher()]:
             compatibility.check_pair(teacher, student)
+            for removal in removals:
+                removal.check(student, teacher)
         for teacher in teachers:
             accuracy = teacher_check.check_teacher(teacher, self._dataset)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")
@@ -254,7 +262,7 @@ class SearchSession:
             tuner=self._config.tuner,
             objective=oracles.OBJECTIVES[self._config.objective][0],
             direction=tuner.oracle.objective.direction,
-            space={name: list(getattr(space, name, space.teachers)) for name in space.names},
+            space={name: list(space.values_of(name)) for name in space.names},
             epochs=self._settings.epochs,
             seeds=tuple(self._config.seeds(self._settings.seed)),
             trials=tuple(map(records.finite, tuner.records())),

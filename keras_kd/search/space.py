@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import check_alpha, check_temperature
 from keras_kd.utils import limits
 
@@ -25,6 +26,8 @@ class SearchSpace:
       learning_rate: of the highest rate, on a logarithmic scale; None leaves it to the recipe.
       alpha_epochs: of the number of epochs after which alpha falls to 0; None lets the teacher stay.
       teachers: paths of `.keras` files to choose from; fewer than two leave no choice.
+      shortcut_removals: specs of ways to lose shortcuts, likewise; kept as `shortcut_removal.format_spec`
+        writes them.
 
     Raises:
       ValueError: for bounds that are reversed or out of range; the message says which.
@@ -35,6 +38,7 @@ class SearchSpace:
     learning_rate: tuple[float, float] | None = None
     alpha_epochs: tuple[int, int] | None = None
     teachers: tuple[str, ...] = ()
+    shortcut_removals: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in self._ranges():
@@ -51,8 +55,11 @@ class SearchSpace:
             limits.LEARNING_RATE.check("learning_rate", bound)
         if self.alpha_epochs and self.alpha_epochs[0] < 1:
             raise ValueError(f"a teacher stays for at least one epoch. Received: {self.alpha_epochs[0]}")
-        if len(set(self.teachers)) < len(self.teachers):
-            raise ValueError(f"the teachers must differ. Received: {', '.join(self.teachers)}")
+        specs = [shortcut_removal.parse_spec(text) for text in self.shortcut_removals]
+        object.__setattr__(self, "shortcut_removals", tuple(map(shortcut_removal.format_spec, specs)))
+        for name in CHOSEN.values():
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"the {name} must differ. Received: {', '.join(getattr(self, name))}")
 
     def _ranges(self):
         found = ["temperature", "alpha"]
@@ -61,14 +68,18 @@ class SearchSpace:
     @property
     def names(self):
         """Of what is searched, in order."""
-        return [*self._ranges(), *(["teacher"] if len(self.teachers) > 1 else [])]
+        return [*self._ranges(), *(name for name in CHOSEN if len(self.values_of(name)) > 1)]
+
+    def values_of(self, name):
+        """`(low, high)` of a name, or all that it is chosen from."""
+        return getattr(self, CHOSEN.get(name, name))
 
     def declare(self, hyperparameters):
         """Tells a `keras_tuner.HyperParameters` of this space; returns the values that it holds, by name."""
         values = {}
         for name in self.names:
-            if name == "teacher":
-                values[name] = hyperparameters.Choice(name, list(self.teachers))
+            if name in CHOSEN:
+                values[name] = hyperparameters.Choice(name, list(self.values_of(name)))
                 continue
             low, high = getattr(self, name)
             if low == high:
@@ -86,11 +97,14 @@ class SearchSpace:
         The axis with the fewest points gets the next one, so that 12 trials of two are 4 x 3.
         """
         counts = dict.fromkeys(self.names, 1)
-        if "teacher" in counts:
-            counts["teacher"] = len(self.teachers)  # each of them, or it would not be a choice
-        if math.prod(counts.values()) > most:
-            raise ValueError(f"a grid needs a trial for each teacher, {counts['teacher']}. Received: {most}")
-        growing = [name for name in self.names if len(self._points(name, 2)) > 1 and name != "teacher"]
+        chosen = [name for name in self.names if name in CHOSEN]
+        counts |= {name: len(self.values_of(name)) for name in chosen}  # each, or it would not be a choice
+        needed = math.prod(counts.values())
+        if needed > most:
+            raise ValueError(
+                f"a grid needs a trial for each {' and '.join(chosen)}, {needed}. Received: {most}"
+            )
+        growing = [name for name in self._ranges() if len(self._points(name, 2)) > 1]
         while growing:
             name = min(growing, key=lambda name: (counts[name], growing.index(name)))
             more = counts | {name: counts[name] + 1}
@@ -103,8 +117,8 @@ class SearchSpace:
 
     def _points(self, name, count):
         """So many values of one axis, or as many as there are; one lies in the middle."""
-        if name == "teacher":
-            return list(self.teachers)
+        if name in CHOSEN:
+            return list(self.values_of(name))
         low, high = getattr(self, name)
         if low == high:
             return [low]
@@ -122,7 +136,11 @@ TITLES = {
     "learning_rate": "learning rate",
     "alpha_epochs": "epochs with the teacher",
     "teacher": "teacher",
+    "shortcut_removal": "shortcut removal",
     "epochs": "epochs trained",
 }
+
+# What is chosen from a list, and the attribute that holds it.
+CHOSEN = {"teacher": "teachers", "shortcut_removal": "shortcut_removals"}
 
 LOGARITHMIC = ("temperature", "learning_rate")

@@ -151,7 +151,16 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--alpha_high=1.5"], "alpha_high, the weight of the teacher's term, must lie in [0, 1]"),
         (["--alpha=2"], "alpha, the weight of the teacher's term, must lie in [0, 1]"),
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
-        (["--search=depth"], "search takes learning_rate, alpha_epochs, teacher. Received: depth"),
+        (
+            ["--search=depth"],
+            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal. Received: depth",
+        ),
+        (["--search=shortcut_removal", "--shortcut_removals=fade,jump"], "unknown shortcut_removal 'jump'"),
+        (["--search=shortcut_removal", "--tuner=hyperband"], "tuner='hyperband' would judge networks"),
+        (
+            ["--search=shortcut_removal", "--shortcut_removals=none,blockwise", "--teacher_width=8"],
+            "'blockwise' needs a teacher with the student's blocks and widths",
+        ),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
         (["--search=teacher"], "searching the teacher needs two files or more"),
         (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
@@ -246,3 +255,24 @@ def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp
     first = found["test"]["best"]["per_seed"][0]
     assert result(cwd, "mine-best")["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
     assert pathlib.Path(found["best"]["values"]["teacher"]).name in output
+
+
+@pytest.mark.slow
+def test_how_shortcuts_are_lost_can_be_searched(tmp_path_factory):
+    cwd = search_folder(tmp_path_factory, "removal")
+    one = ("--temperature_high=1", "--alpha_low=0.5", "--alpha_high=0.5", "--seeds_per_trial=1")
+    flags = ("--search=shortcut_removal", "--shortcut_removals=fade:fade_end=0.5,merge", "--tuner=grid", *one)
+    status, output, errors = script(*flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "shortcut removal fade:fade_end=0.5, merge" in output
+    found = result(cwd)
+    ways = [trial["values"]["shortcut_removal"] for trial in found["trials"]]
+    assert ways == ["fade:fade_end=0.5", "merge"]
+    assert found["test"]["default"]["values"]["shortcut_removal"] == ways[0]
+    best = found["best"]["values"]["shortcut_removal"]
+    assert f"--shortcut_removal={best}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    networks = result(cwd, "mine-best")["networks"]
+    label = f"student_{best.partition(':')[0]}"
+    assert networks[label]["accuracy"] == found["test"]["best"]["per_seed"][0]["accuracy"]

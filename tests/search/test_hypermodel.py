@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from keras_kd.data import datasets
+from keras_kd.distillation import shortcut_removal
 from keras_kd.search import hypermodel
 from keras_kd.search.space import SearchSpace
 from keras_kd.search.tuner import Tuner
-from keras_kd.training import config, evaluation
+from keras_kd.training import config, evaluation, trainer
 from tests.support.arrays import tiny_arrays
-from tests.support.networks import mlp, same, weights_of
+from tests.support.networks import mlp, one_block, same, weights_of
 from tests.support.searches import SPACE, oracle_of
 
 
@@ -122,6 +123,29 @@ def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
         measured = evaluation.evaluate(distiller.student, dataset, "validation")
         assert record.measures["val_accuracy"][place] == pytest.approx(measured["accuracy"], abs=1e-6)
         assert record.measures["val_hard_loss"][place] == pytest.approx(measured["loss"], rel=1e-4)
+
+
+def test_the_student_is_what_the_chosen_way_leaves(dataset):
+    """As `distill` gives it, whose ways have tests of their own."""
+    space = SearchSpace((2.0, 2.0), (0.5, 0.5), shortcut_removals=("fade:fade_end=0.5", "none"))
+    settings = config.Settings(epochs=1, batch_size=24, strategy="none")
+    teacher = one_block(9, channels=1)
+
+    def new_student(seed):
+        return one_block(seed, shortcuts=False, channels=1)
+
+    model = hypermodel.DistillationHyperModel(space, dataset, settings, new_student, lambda path: teacher)
+    values = space.declare(keras_tuner.HyperParameters())
+    assert values["shortcut_removal"] == "fade:fade_end=0.5"
+    distiller = model.distiller(values, seed=0)
+    assert not any(isinstance(layer, keras.layers.Add) for layer in distiller.student.layers)
+    measured = model.train(values, distiller, seed=0)
+    alone, way = new_student(0), shortcut_removal.make("fade", fade_end=0.5)
+    options = {"temperature": 2.0, "alpha": 0.5, "shortcut_removal": way}
+    trained = trainer.distill(teacher, alone, dataset, settings, **options)
+    for found, wanted in zip(weights_of(distiller.student), weights_of(alone), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert measured["val_accuracy"] == pytest.approx(trained.history["val_accuracy_without_shortcuts"][-1])
 
 
 def test_build_gives_the_distiller_of_the_setting(dataset):

@@ -39,6 +39,19 @@ def test_importance_finds_what_matters_and_admits_what_it_does_not_know(rng):
     assert noise.r2 < 0.3
 
 
+def test_importance_is_drawn_of_numbers_and_choices(rng):
+    found = []
+    for place, trial in enumerate(trials(12, lambda values: 0.0, rng)):
+        way = ("none", "fade")[place % 2]
+        score = 0.5 + 0.2 * (way == "fade")
+        found.append(dataclasses.replace(trial, values=trial.values | {"shortcut_removal": way}, score=score))
+    told = importance.importance(found)
+    assert told.names[np.argmax(told.means)] == "shortcut_removal"
+    (section,) = [each for each in search_report.sections(result_of(found)) if each["id"] == "importance"]
+    assert "shortcut removal" in section["html"]
+    assert "mean nothing" not in section["words"]
+
+
 def result_of(trials):
     return SearchResult(
         command="typed",

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import keras_tuner
 import pytest
 
 from keras_kd.search.space import SearchSpace
@@ -21,6 +22,8 @@ from tests.support.searches import SPACE
         ({"learning_rate": (0.0, 0.1)}, "learning_rate must lie in"),
         ({"alpha_epochs": (0, 3)}, "at least one epoch"),
         ({"teachers": ("a", "a")}, "the teachers must differ"),
+        ({"shortcut_removals": ("fade", "fade:fade_end=0.9")}, "the shortcut_removals must differ"),
+        ({"shortcut_removals": ("fade", "jump")}, "unknown shortcut_removal 'jump'"),
     ],
 )
 def test_bad_bounds_are_named(bounds, message):
@@ -42,3 +45,16 @@ def test_a_grid_is_even_and_has_no_corner_of_its_own():
     assert {point["alpha"] for point in whole.grid(8)} == {1.0}
     with pytest.raises(ValueError, match="a trial for each teacher, 2"):
         whole.grid(1)
+
+
+def test_ways_to_lose_shortcuts_are_chosen_from():
+    space = SearchSpace(shortcut_removals=("none", "fade:fade_end=0.90", "merge+blockwise"))
+    ways = ("none", "fade", "merge+blockwise")  # as their specs are written everywhere
+    assert space.names == ["temperature", "alpha", "shortcut_removal"]
+    assert space.values_of("shortcut_removal") == ways
+    assert [point["shortcut_removal"] for point in space.grid(3)] == list(ways)
+    hyperparameters = keras_tuner.HyperParameters()
+    assert space.declare(hyperparameters)["shortcut_removal"] == "none"
+    assert hyperparameters.space[-1].values == list(ways)
+    with pytest.raises(ValueError, match="a trial for each shortcut_removal, 3. Received: 2"):
+        space.grid(2)
