@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 from keras_kd.data import augmentation
 from keras_kd.distillation import shortcut_removal
@@ -153,7 +154,7 @@ class Run:
             if value != type(self).__dataclass_fields__[name].default:
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
-            text += "-" + self.shortcut_removal.replace(":", "-").replace("=", "")
+            text += "-" + re.sub(r"[:/\\]", "-", self.shortcut_removal).replace("=", "")
         return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
 
     @functools.cached_property

@@ -8,7 +8,7 @@ import keras_kd
 from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import tails
-from keras_kd.models import branches, fading, graph, weights
+from keras_kd.models import branches, fading, graph, serialization, weights
 from keras_kd.training import Settings, evaluation, trainer, without_shortcuts
 from keras_kd.utils import backend
 from tests.support.networks import same, weights_of
@@ -132,6 +132,45 @@ def test_layerwise_begins_with_the_teachers_weights(dataset):
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
     fading.fading_shortcuts(started)[0].step.assign(-1)  # the first shortcut is cut at once
     np.testing.assert_allclose(started(images), teacher(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_layerwise_begins_with_any_twin(dataset, tmp_path, as_file):
+    """The teacher may be no twin, or there is none; the last cut comes after the training here."""
+    given, student = network(1, True), network(2, False)
+    path = tmp_path / "given.keras"
+    serialization.save_model(given, path)
+    removal = shortcut_removal.make("layerwise", fade_end=1.0, start_from=str(path) if as_file else given)
+    assert not removal.needs_teacher
+    before = weights.weights_of(given)
+    for teacher in (None, keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=8)):
+        found = weights.weights_of(removal.start(student, 9, teacher))
+        assert all(np.array_equal(found[name], value) for name, value in before.items())
+    trainer.train(student, dataset, dataclasses.replace(SETTINGS, epochs=1), shortcut_removal=removal)
+    assert not same(weights_of(student), weights_of(network(2, False)))
+    assert all(np.array_equal(weights.weights_of(given)[name], value) for name, value in before.items())
+
+
+def test_a_start_is_written_as_its_path():
+    spec = "layerwise:start_from=runs/first/teacher.keras"
+    assert shortcut_removal.format_spec(shortcut_removal.parse_spec(spec)) == spec
+    removal = shortcut_removal.make("layerwise", start_from=network(1, True))
+    with pytest.raises(ValueError, match="start_from is the model 'resnet8', .*give the path of its file"):
+        shortcut_removal.format_spec(removal)
+
+
+def test_a_start_that_is_no_twin_is_refused(tmp_path):
+    student = network(2, False)
+    serialization.save_model(keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=8), tmp_path / "wide.keras")
+    removal = shortcut_removal.make("layerwise", start_from=str(tmp_path / "wide.keras"))
+    with pytest.raises(
+        ValueError, match="needs a network to start from with the student's blocks and widths"
+    ):
+        removal.check(student)
+    with pytest.raises(ValueError, match="there is no file 'none.keras'"):
+        shortcut_removal.parse_spec("layerwise:start_from=none.keras").check(student)
+    with pytest.raises(ValueError, match="starts from the student's residual twin.*'stage1_block1'"):
+        shortcut_removal.make("layerwise", start_from=network(1, False)).check(student)
 
 
 class StopAt(keras.callbacks.Callback):
@@ -276,7 +315,10 @@ def test_blocks_fade_one_after_the_other_from_the_input():
     [
         (lambda: None, "starts from a residual teacher. Received: teacher=None"),
         (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=8), "differ in .*conv"),
-        (lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4), "needs a teacher with the student's blocks"),
+        (
+            lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4),
+            "needs a network to start from with the student's",
+        ),
         (lambda: network(1, False), "starts from the student's residual twin.*'stage1_block1'"),
         (
             lambda: keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=4),

@@ -8,6 +8,8 @@ import dataclasses
 import difflib
 import itertools
 
+import keras
+
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.distillation.shortcut_removal.blockwise import Blockwise
 from keras_kd.distillation.shortcut_removal.combined import Combined
@@ -69,9 +71,13 @@ def make(name, **options):
 
 
 def format_spec(removal):
-    """Text `NAME:OPTION=VALUE:...` of what is not as by default; `parse_spec` of it gives the same back."""
+    """Text `NAME:OPTION=VALUE:...` of what is not as by default; `parse_spec` of it gives the same back.
+
+    Raises:
+      ValueError: where an option is a model, which has no text.
+    """
     options = [
-        f"{field.name}={getattr(part, field.name)}"
+        f"{field.name}={_text(field.name, getattr(part, field.name))}"
         for part in getattr(removal, "parts", (removal,))
         for field in dataclasses.fields(part)
         if getattr(part, field.name) != field.default
@@ -98,6 +104,12 @@ def parse_spec(text, **options):
             raise ValueError(f"{option} is given twice. Received: {str(text)!r}")
         options[option] = _value(value)
     return make(name, **options)
+
+
+def _text(option, value):
+    if isinstance(value, keras.Model):
+        raise ValueError(f"{option} is the model {value.name!r}, which is no text: give the path of its file")
+    return value
 
 
 def _value(text):

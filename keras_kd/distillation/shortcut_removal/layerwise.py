@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from keras_kd.distillation.shortcut_removal.fade import Fade
-from keras_kd.models import blocks, fading, weights
+from keras_kd.models import blocks, fading, serialization, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,29 +15,40 @@ class Layerwise(Fade):
 
     Attributes:
       fade_start, fade_end: shares of the training at which the first and the last shortcut are cut.
+      start_from: another trained residual twin to begin with, a `keras.Model` or the path of its `.keras`
+        file; None begins with the teacher. Whoever teaches need not be a twin then.
 
     Source: Weng et al. 2023 (Tailor), arXiv:2301.07247, algorithm 1; the loss is the Distiller's.
     """
 
     fade_end: float = 0.6
+    start_from: keras.Model | str | None = None
 
     name = "layerwise"
-    needs_teacher = True
+
+    @property
+    def needs_teacher(self):
+        return self.start_from is None
 
     def spans(self, blocks, steps):
         cuts = np.round(np.linspace(self.fade_start, self.fade_end, blocks) * steps)
         return [(int(cut), int(cut)) for cut in cuts]
 
     def start(self, student, steps, teacher=None):
-        check_twin(student, teacher, self.name)
-        _check_same_start(student, teacher)
+        begun = teacher if self.needs_teacher else self._given()
+        check_twin(student, begun, self.name)
+        _check_same_start(student, begun)
         network = super().start(student, steps)
-        weights.copy_common(teacher, network)
+        weights.copy_common(begun, network)
         return network
+
+    def _given(self):
+        given = self.start_from
+        return given if isinstance(given, keras.Model) else serialization.load_model(str(given))
 
 
 def _check_same_start(student, teacher):
-    """Raises a ValueError if the teacher is another function than the student's weights with open gates."""
+    """Raises a ValueError if it is another function than the student's weights with open gates."""
     paths = [{weight.path for weight in model.weights} for model in (student, teacher)]
     cut = [block.name for block in blocks.blocks_of(teacher) if block.add is None]
     if paths[0] != paths[1] or cut:
@@ -48,7 +60,7 @@ def _check_same_start(student, teacher):
 
 
 def check_twin(student, teacher, name):
-    """Raises a ValueError if the teacher does not have the student's blocks, with weights of equal shapes."""
+    """Raises a ValueError if it does not have the student's blocks, with weights of equal shapes."""
     if teacher is None:
         raise ValueError(f"shortcut_removal={name!r} starts from a residual teacher. Received: teacher=None")
     given = {weight.path: weight.shape for weight in teacher.weights}
@@ -60,7 +72,8 @@ def check_twin(student, teacher, name):
         if given.get(weight.path, weight.shape) != tuple(weight.shape)
     ]
     if wrong:
+        what = "a network to start from" if name == Layerwise.name else "a teacher"
         raise ValueError(
-            f"shortcut_removal={name!r} needs a teacher with the student's blocks and widths. Received: "
+            f"shortcut_removal={name!r} needs {what} with the student's blocks and widths. Received: "
             f"{teacher.name!r} and {student.name!r}, which differ in {wrong[0]!r} ({len(wrong)} such in all)"
         )
