@@ -64,6 +64,8 @@ class Distiller(keras.Model):
         `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
         They are added as they are, not scaled by alpha. A term is asked about one example at
         a time, so that each can be weighted: it cannot compare the examples of a batch.
+      images: a `keras_kd.data.device_images.DeviceImages` where batches name images that lie on the device;
+        None: batches are images.
       name: of the model.
 
     Raises:
@@ -75,7 +77,9 @@ class Distiller(keras.Model):
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
 
-    def __init__(self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), name="distiller"):
+    def __init__(
+        self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), images=None, name="distiller"
+    ):
         super().__init__(name=name, dtype=training_policy(student), autocast=False)
         if keras.backend.backend() == "tensorflow":
             strategies.check_only(self.distribute_strategy)
@@ -84,6 +88,7 @@ class Distiller(keras.Model):
         self.teacher = teacher
         self.student = student
         self.terms = named_terms(terms)
+        self._images = images
         if teacher is None:
             compatibility.check_classes(student, "student", independent=True)
         else:
@@ -179,7 +184,11 @@ class Distiller(keras.Model):
         return super().make_train_function(force)
 
     def call(self, inputs, training=None):
-        return self._ask_student(inputs, training)
+        return self._ask_student(self._look_up(inputs), training)
+
+    def _look_up(self, inputs):
+        """The images of a batch, where it only names them."""
+        return inputs if self._images is None else self._images(inputs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Combines the terms by the formula of this module; each is added to its metric.
@@ -197,7 +206,7 @@ class Distiller(keras.Model):
                 f'"teacher_logits": ...}}. Received: y={y!r}'
             )
         asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
-        answer = as_outputs(self._ask_teacher(x, False)) if asks else {}
+        answer = as_outputs(self._ask_teacher(self._look_up(x), False)) if asks else {}
         if given is not None:  # they may be those of a control, or of fewer digits
             answer = answer | {"logits": given}
         teacher = keras.tree.map_structure(ops.stop_gradient, answer)

@@ -1,10 +1,10 @@
-"""What a training reads, and where its images lie: schedule, data, networks as a step sees them."""
+"""What a training reads, and where its images lie."""
 
 import dataclasses
 
 from keras_kd.data import device_images, sampling
 from keras_kd.data.training_data import TrainingData
-from keras_kd.training.distributed.strategy import prepare, scope
+from keras_kd.training.distributed.strategy import prepare
 from keras_kd.utils import backend, progress
 
 
@@ -71,28 +71,16 @@ def training_data(dataset, settings, targets=None):
     return TrainingData(dataset, schedule, targets, images_on_device(settings))
 
 
-def feed(networks, data, settings):
-    """Networks as a step sees them: on images, or on what names images on the device.
-
-    Args:
-      networks: `keras.Model`s on images; None stays None.
-      data: a `keras_kd.data.training_data.TrainingData`.
-      settings: as for `train`.
-
-    Returns:
-      A list of as many networks.
-    """
-    if not data.on_device:
-        return networks
-    with scope(settings):
-        images = _images(data)
-        return [network and device_images.with_device_input(network, images) for network in networks]
-
-
 _LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
 
 
-def _images(data):
+def device_images_of(data):
+    """The `DeviceImages` of a `TrainingData`, or None where its images are not on the device.
+
+    Made inside `strategy.scope(settings)`.
+    """
+    if not data.on_device:
+        return None
     dataset, drawn = data.dataset, data.schedule.augmentation
     key = (dataset.fingerprint, drawn.name)
     if key not in _LATEST_IMAGES:

@@ -12,6 +12,7 @@ import pathlib
 
 import keras
 
+from keras_kd.data import device_images
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.models import batch_norm, folding, outputs, weights
@@ -19,7 +20,7 @@ from keras_kd.training import checkpointing, config, optimizers, without_shortcu
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
-from keras_kd.training.inputs import batch_schedule, feed, images_on_device, training_data
+from keras_kd.training.inputs import batch_schedule, device_images_of, training_data
 from keras_kd.utils import backend
 
 
@@ -64,7 +65,9 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
     """
     data = training_data(dataset, settings)
     network, _, watchers = without_shortcuts.in_place_of(model, shortcut_removal, dataset, settings)
-    (fed,) = feed([outputs.with_logits(network)], data, settings)
+    with scope(settings):
+        fed, images = outputs.with_logits(network), device_images_of(data)
+        fed = fed if images is None else device_images.with_device_input(fed, images)
     training = _Training(
         fed,
         network,
@@ -122,13 +125,16 @@ def distill(
         student, shortcut_removal, dataset, settings, teacher
     )
     terms = [*terms, *of_removal]
-    settings = _for_terms(settings, terms)
     data = training_data(dataset, settings, teacher_logits)
     with scope(settings):
-        fed_teacher, fed_student = feed(
-            [_asked(teacher, teacher_logits, terms), outputs.with_logits(network)], data, settings
+        distiller = Distiller(
+            _asked(teacher, teacher_logits, terms),
+            outputs.with_logits(network),
+            temperature=temperature,
+            alpha=alpha,
+            terms=terms,
+            images=device_images_of(data),
         )
-        distiller = Distiller(fed_teacher, fed_student, temperature=temperature, alpha=alpha, terms=terms)
     training = _Training(
         distiller,
         network,
@@ -160,21 +166,6 @@ def _asked(teacher, teacher_logits, terms):
     if terms:  # they look at its layers
         return teacher
     return folding.fold_batch_norm(outputs.with_logits(teacher)) if teacher_logits is None else None
-
-
-def _for_terms(settings, terms):
-    """The settings, with images where the layers that terms look at are to be found."""
-    losses = [term[1] if isinstance(term, (tuple, list)) else term for term in terms]
-    names = ("teacher_layer_name", "student_layer_name")
-    looks_inside = any(getattr(loss, name, None) for loss in losses for name in names)
-    if not looks_inside or not images_on_device(settings):
-        return settings
-    if settings.images == "device" or not backend.on_tensorflow():
-        raise ValueError(
-            "terms on layers need images='host' and the TensorFlow backend; elsewhere `Distiller.fit` takes "
-            f"them with images. Received: images={settings.images!r} on {keras.backend.backend()!r}"
-        )
-    return dataclasses.replace(settings, images="host")
 
 
 class _Training:
