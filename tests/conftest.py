@@ -31,14 +31,15 @@ else:
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first, so that no worker is left alone with them at the end.
+    """Files with slow tests first, so that no worker is left alone with them at the end: first the longest.
 
     And last what cannot be undone in a process.
     """
     slow, last = (
         {item.path for item in items if item.get_closest_marker(marker)} for marker in ("slow", "last")
     )
-    items.sort(key=lambda item: (item.path in last, item.path not in slow))
+    system = TESTS / "system"  # processes that are killed, waited for and given again
+    items.sort(key=lambda item: (item.path in last, item.path not in slow, system not in item.path.parents))
 
 
 def pytest_collection_finish():

@@ -62,6 +62,7 @@ for name in ("tensorflow", "tensorflow_datasets", "tensorboard"):
 runpy.run_module("experiments.distill", run_name="__main__", alter_sys=True)
 """
     flags = ["--dataset=tiny.npz", "--epochs=1", "--batch_size=24", "--teacher_views=1", "--out=runs/jax"]
+    flags += ["--shortcut_removal=none", "--jobs=1"]
     sizes = [f"--{network}_{size}" for network in ("teacher", "student") for size in ("depth=8", "width=4")]
     status, output, errors = run_python(
         "-c", script, *flags, *sizes, cwd=tmp_path, KERAS_BACKEND="jax", JAX_DISABLE_MOST_OPTIMIZATIONS="1"

@@ -193,7 +193,7 @@ def test_overwriting_starts_anew(finished):
     assert "runs/copy is a run of distill: it is not overwritten" in error_line(errors)
     assert sorted(path.name for path in (cwd / "runs" / "copy").iterdir()) == before
     (cwd / "runs" / "copy" / "student.keras").write_text("old")
-    same = ("--flagfile=runs/first/flags.cfg", "--out=runs/copy", "--overwrite")
+    same = ("--flagfile=runs/first/flags.cfg", "--out=runs/copy", "--overwrite", "--jobs=1")
     status, output, errors = script("distill", *same, cwd=cwd)
     assert status == 0, errors
     assert "what was there is in runs/copy/overwritten-1 until this run is finished" in output
@@ -205,6 +205,7 @@ def test_overwriting_starts_anew(finished):
 def test_exports_in_one_folder_are_named_by_the_paths_of_their_runs(finished):
     cwd, _ = finished
     there = ("--dataset=tiny.npz", "--saved_models=served", *SMALL, *SIZES)
+    there += ("--shortcut_removal=none", "--jobs=1")
     for out in ("a/run", "b/run"):
         status, output, errors = script("distill", *there, f"--out={out}", cwd=cwd)
         assert status == 0, errors

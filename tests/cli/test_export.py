@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 from tests.support.networks import shaken
-from tests.support.processes import ROOT, error_line, run_python
+from tests.support.processes import ROOT, error_line, run_forked, run_python
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -191,7 +192,7 @@ def test_files_of_another_run_are_never_replaced(cwd, tmp_path):
 @pytest.mark.slow
 def test_unknown_names_of_networks_are_refused(cwd):
     flags = ("--cost", "--networks=vgg16")
-    status, _, errors = run_python("-m", "experiments.export", *flags, cwd=cwd)
+    status, _, errors = call("export", *flags, cwd=cwd)
     assert status == 1
     assert "names such as resnet20, plain50 and plain50-unfolded" in error_line(errors)
 
@@ -201,14 +202,9 @@ def _head():
 
 
 @pytest.mark.slow
-def test_a_missing_package_ends_in_the_line_that_installs_it(cwd):
-    script = (
-        "import runpy, sys; sys.modules['onnxruntime'] = None; "
-        "runpy.run_module('experiments.export', run_name='__main__', alter_sys=True)"
-    )
-    status, _, errors = run_python(
-        "-c", script, MODEL, "--formats=saved_model", "--cost", "--out=none", cwd=cwd
-    )
+def test_a_missing_package_ends_in_the_line_that_installs_it(cwd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    status, _, errors = call("export", MODEL, "--formats=saved_model", "--cost", "--out=none", cwd=cwd)
     assert status == 1
     assert error_line(errors) == "error: onnxruntime is not installed: pip install 'keras_kd[onnx]'"
     assert not (cwd / "none").exists()
@@ -390,7 +386,7 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
 @pytest.mark.slow
 def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
     flags = ("--cost", "--networks=plain8,plain8-unfolded", "--calls=5", "--batches=1")
-    status, output, errors = run_python("-m", "experiments.export", *flags, cwd=tmp_path)
+    status, output, errors = run_forked("experiments.export", *flags, cwd=tmp_path)
     assert status == 0, errors[-3000:]
     assert "plain8-unfolded" in output
     found = json.loads((tmp_path / "costs" / "costs.json").read_text())

@@ -128,7 +128,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
     other.mkdir(parents=True)
     (other / "flags.cfg").write_text("--depth=14\n")
     (cwd / "runs" / "mine" / "flags.cfg").write_text("--study=mine.yaml\n")
-    status, _, errors = script("--seeds=1", "--jobs=2", cwd=cwd)
+    status, _, errors = script("--seeds=1", cwd=cwd)
     assert status == 1
     line = error_line(errors)
     assert "1 of 3 runs failed, p8w4-s0 because of IdentityMismatchError: " in line

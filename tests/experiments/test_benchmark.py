@@ -7,7 +7,7 @@ import pytest
 
 from experiments.benchmarks import benchmark, contenders, measures
 from keras_kd.cli import main
-from tests.support.processes import error_line, run_python
+from tests.support.processes import error_line, run_forked
 
 
 def rows(**medians):
@@ -67,8 +67,8 @@ def test_the_benchmark_measures_and_compares(tmp_path):
         "--turn=1",
         "--warmup=2",
     ]
-    status, output, errors = run_python(
-        "-m", "experiments.benchmarks.benchmark", *few, "--out=new.json", "--compare=old.json", cwd=tmp_path
+    status, output, errors = run_forked(
+        "experiments.benchmarks.benchmark", *few, "--out=new.json", "--compare=old.json", cwd=tmp_path
     )
     assert status == 0, errors[-2000:]
     found = json.loads((tmp_path / "new.json").read_text())

@@ -146,7 +146,7 @@ def test_a_lost_node_of_a_ray_cluster_costs_only_what_it_was_doing(tmp_path):
 
         with executors.RayExecutor(cluster.address) as pool:
             assert pool.slots == 2
-            records = own.run(Work(seconds=3), pool, watch=watch)
+            records = own.run(Work(seconds=1.5), pool, watch=watch)
     finally:
         cluster.shutdown()
     assert done_before

@@ -15,7 +15,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -25,8 +24,8 @@ import tensorflow as tf
 from keras_kd.models import serialization
 from keras_kd.utils import files
 from tests.support.arrays import tiny_arrays
+from tests.support.processes import Forked
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 KINDS = ("random time", "checkpoint write", "export")
 FLAGS = (
     "--dataset=tiny.npz",
@@ -55,14 +54,9 @@ class Job:
         self._process = None
 
     def start(self):
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "experiments.distill", f"--out=runs/{self.run.name}", *FLAGS],
-                cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=output,
-                stderr=output,
-            )
+        self._output.unlink(missing_ok=True)
+        flags = (f"--out=runs/{self.run.name}", *FLAGS)
+        self._process = Forked("experiments.distill", *flags, cwd=self._folder, output=self._output)
 
     @property
     def pid(self):
@@ -79,7 +73,7 @@ class Job:
 
     def wait(self):
         """The exit status."""
-        return self._process.wait(timeout=600)
+        return self._process.wait()
 
     def kill(self):
         """Returns whether there was something left to kill."""

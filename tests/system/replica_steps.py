@@ -13,6 +13,7 @@ import keras_kd
 from keras_kd.models import branches, fading
 from keras_kd.models.batch_norm import synchronized_batch_norm
 from keras_kd.training import optimizers
+from tests.support.networks import one_block
 
 replicas, out, batch_norm = int(sys.argv[1]), sys.argv[2], "batch_norm" in sys.argv
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -42,16 +43,12 @@ def network(seed, name):
     return keras.Model(image, keras.layers.Dense(4)(z), name=name)
 
 
-def residual(seed, shortcuts):
-    keras.utils.set_random_seed(seed)
-    return keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4, shortcuts=shortcuts)
-
-
 def teacher_and_student():
+    twins = one_block(1, channels=1), one_block(2, shortcuts=False, channels=1)
     if "fade" in sys.argv:
-        return residual(1, True), fading.with_fading_shortcuts(residual(2, False), [(0, 3)] * 3)
+        return twins[0], fading.with_fading_shortcuts(twins[1], [(0, 3)])
     if "merge" in sys.argv:
-        return residual(1, True), branches.with_branches(residual(2, False), pointwise=True)
+        return twins[0], branches.with_branches(twins[1], pointwise=True)
     return network(1, "teacher"), network(2, "student")
 
 

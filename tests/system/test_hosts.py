@@ -3,12 +3,9 @@
 import collections
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -17,7 +14,7 @@ import pytest
 
 from keras_kd.models import serialization
 from keras_kd.training.distributed import watchdog
-from tests.support.processes import ROOT, run_python
+from tests.support.processes import Forked, run_forked
 from tests.system import kill_and_resume
 
 JOB = ("--dataset=tiny.npz", "--batch_size=24", "--deterministic")
@@ -25,9 +22,9 @@ DISTILL = (
     *JOB,
     "--epochs=2",
     *("--teacher_depth=8", "--teacher_width=4", "--student_depth=8"),
-    "--student_width=4",
+    *("--student_width=4", "--shortcut_removal=none", "--jobs=1"),
 )
-TRAIN = (*JOB, "--epochs=30", "--student_depth=8", "--student_width=4", "--student_shortcuts=all")
+TRAIN = (*JOB, "--epochs=12", "--student_depth=8", "--student_width=4", "--student_shortcuts=all")
 
 
 def free_addresses(count):
@@ -196,22 +193,17 @@ class Hosts:
 
     def __init__(self, script, arguments, folders):
         self._addresses = free_addresses(2)
-        self._command = [sys.executable, "-m", f"experiments.{script}", "--strategy=multiworker", *arguments]
+        self._command = [f"experiments.{script}", "--strategy=multiworker", *arguments]
         self._folders = folders
 
     def start(self):
         self.began = [self._start(index) for index in range(2)]
 
     def _start(self, index):
-        environment = {"TF_CONFIG": tf_config(self._addresses, index), "PYTHONPATH": str(ROOT)}
-        with (self._folders[index] / f"output{index}.txt").open("wb") as output:
-            return subprocess.Popen(
-                self._command,
-                cwd=self._folders[index],
-                env={**os.environ, **environment},
-                stdout=output,
-                stderr=output,
-            )
+        config, folder = tf_config(self._addresses, index), self._folders[index]
+        output = folder / f"output{index}.txt"
+        output.unlink(missing_ok=True)
+        return Forked(*self._command, cwd=folder, output=output, TF_CONFIG=config)
 
     def output(self, index):
         return (self._folders[index] / f"output{index}.txt").read_text(errors="replace")
@@ -254,9 +246,8 @@ def test_two_hosts_train_to_the_weights_of_one(folder):
     assert {path.name for path in second.iterdir()} == {"tiny.npz", "output1.txt"}
     assert "this host is done" in job.output(1)
 
-    status, _, errors = run_python(
-        "-m", "experiments.distill", *DISTILL, "--strategy=none", "--out=runs/one", cwd=folder
-    )
+    flags = (*DISTILL, "--strategy=none", "--out=runs/one")
+    status, _, errors = run_forked("experiments.distill", *flags, cwd=folder)
     assert status == 0, errors
     one, two = (folder / "runs" / name for name in ("one", "two"))
     for name in ("teacher.keras", "student.keras"):
@@ -280,7 +271,7 @@ def epochs_logged(run):
 @pytest.mark.slow
 def test_a_lost_host_ends_the_others_and_the_job_goes_on(folder):
     job = Hosts("train", (*TRAIN, "--out=runs/lost"), (folder, folder))
-    for victim, number, epochs in ((1, signal.SIGTERM, 1), (0, signal.SIGKILL, 5)):
+    for victim, number, epochs in ((1, signal.SIGTERM, 1), (0, signal.SIGKILL, 4)):
         job.start()
         deadline = time.monotonic() + 300
         while epochs_logged(folder / "runs" / "lost") <= epochs:

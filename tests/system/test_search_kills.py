@@ -1,30 +1,30 @@
 """Searches that are killed, by one process and by a chief with workers, and on several replicas."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.support.processes import ROOT, free_port, run_python
-from tests.support.searches import SEARCH, TRIALS, finished_search, search_folder, search_result
+from tests.support.processes import Forked, free_port, run_forked
+from tests.support.searches import SEARCH, TRIALS, search_folder, search_result
 
-pytestmark = [pytest.mark.slow, pytest.mark.last]  # operations stay deterministic, and XLA is off
+pytestmark = pytest.mark.slow
 
-COMMAND = ("-m", "experiments.search", *SEARCH)
+COMMAND = ("experiments.search", *SEARCH)
 
 
 def script(*flags, cwd, **environment):
-    return run_python(*COMMAND, *flags, cwd=cwd, **environment)
+    return run_forked(*COMMAND, *flags, cwd=cwd, **environment)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a search that nothing disturbed."""
-    return finished_search(tmp_path_factory)[0]
+    cwd = search_folder(tmp_path_factory, "finished")
+    status, _, errors = script(cwd=cwd)
+    assert status == 0, errors[-3000:]
+    return cwd
 
 
 def outcome(cwd):
@@ -34,14 +34,8 @@ def outcome(cwd):
     return {"trials": trials, "best": found["best"]["trial"], "test": found["test"]}
 
 
-def start(cwd, *flags, output=subprocess.DEVNULL, **environment):
-    return subprocess.Popen(
-        [sys.executable, *COMMAND, *flags],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=output,
-        stderr=subprocess.STDOUT if output != subprocess.DEVNULL else output,
-    )
+def start(cwd, *flags, **options):
+    return Forked(*COMMAND, *flags, cwd=cwd, **options)
 
 
 def wait_for(pattern, cwd, process, seconds=120):
@@ -76,8 +70,8 @@ def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished,
     flags = ("--worker_silence=4", "--chief_patience=60")
     processes = {}
     for name in ("chief", "a", "b"):
-        with (cwd / f"{name}.txt").open("w") as output:
-            processes[name] = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
+        output = cwd / f"{name}.txt"
+        processes[name] = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID=name, **where)
     wait_for("runs/mine/trials/0/seed-0", cwd, processes["chief"])
     wait_for("runs/mine/trials/1/seed-0", cwd, processes["chief"])
     processes["a"].send_signal(signal.SIGKILL)
@@ -97,13 +91,12 @@ def test_a_chief_without_workers_gives_up_and_a_worker_without_its_chief_too(tmp
     assert status == 75, errors
     assert "no worker for 1 s, with 0 trials done: the same command" in errors
     chief = start(cwd, KERASTUNER_TUNER_ID="chief", **where)
-    with (cwd / "a.txt").open("w") as output:
-        flags = ("--chief_patience=60",)
-        worker = start(cwd, *flags, output=output, KERASTUNER_TUNER_ID="a", **where)
-        wait_for("runs/mine/trials/0/seed-0", cwd, worker)
-        chief.send_signal(signal.SIGKILL)
-        assert worker.wait(timeout=60) == 75
-    assert re.search(r"the chief at 127.0.0.1:\d+ is gone: the same command", (cwd / "a.txt").read_text())
+    output = cwd / "a.txt"
+    worker = start(cwd, "--chief_patience=60", output=output, KERASTUNER_TUNER_ID="a", **where)
+    wait_for("runs/mine/trials/0/seed-0", cwd, worker)
+    chief.send_signal(signal.SIGKILL)
+    assert worker.wait(timeout=60) == 75
+    assert re.search(r"the chief at 127.0.0.1:\d+ is gone: the same command", output.read_text())
     chief.wait()
 
 
