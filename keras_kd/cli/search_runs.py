@@ -81,7 +81,7 @@ def write_best(values, run, own, settings, result):
     }
     same = ("validation_fraction", "split_seed", "student_depth", "student_width", "student_shortcuts")
     chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
-    chosen |= result.best.values
+    chosen |= {"shortcut_removal": "none"} | result.best.values  # of `distill` it is another
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
     files.write_text("".join(lines), run.path / "best.cfg")
 

@@ -76,7 +76,7 @@ def test_scores_are_means_over_seeds_and_the_best_has_the_best(finished):
 
 def test_the_flagfile_repeats_the_best_run(finished):
     cwd, _, _ = finished
-    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", "--jobs=1", cwd=cwd)
     assert status == 0, errors[-3000:]
     again = result(cwd, "mine-best")
     first = result(cwd)["test"]["best"]["per_seed"][0]
@@ -250,7 +250,7 @@ def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp
     found = result(cwd)
     assert list(found["space"]) == ["temperature", "alpha", "learning_rate", "alpha_epochs", "teacher"]
     assert len(found["trials"]) == 2
-    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", "--jobs=1", cwd=cwd)
     assert status == 0, errors[-3000:]
     first = found["test"]["best"]["per_seed"][0]
     assert result(cwd, "mine-best")["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
@@ -271,7 +271,7 @@ def test_how_shortcuts_are_lost_can_be_searched(tmp_path_factory):
     assert found["test"]["default"]["values"]["shortcut_removal"] == ways[0]
     best = found["best"]["values"]["shortcut_removal"]
     assert f"--shortcut_removal={best}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
-    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", cwd=cwd)
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", "--jobs=1", cwd=cwd)
     assert status == 0, errors[-3000:]
     networks = result(cwd, "mine-best")["networks"]
     label = f"student_{best.partition(':')[0]}"
