@@ -114,7 +114,7 @@ def cost(model):
       A `Cost`.
 
     Raises:
-      ValueError: for a model without a graph, of open sizes, or with a layer that is called more than once.
+      ValueError: for a model without a graph, or of open sizes.
     """
     plan = list_operations(model)
     (shape,) = (tuple(tensor.shape[1:]) for tensor in model.inputs)

@@ -17,7 +17,7 @@ class Operation:
     """One operation of a network.
 
     Attributes:
-      name: of the layer.
+      name: of the layer, with the number of the call from the second on.
       kind: name of its class.
       layer: the `keras.layers.Layer`; None for an operation that is none.
       args, kwargs: what it is called with, a `Shape` in place of each tensor.
@@ -42,7 +42,11 @@ class Operation:
 
 
 def list_operations(model):
-    """The operations of a network in order, models inside it opened; see `cost.cost` for what is refused."""
+    """The operations of a network in order, models inside it opened; see `cost.cost` for what is refused.
+
+    A layer that is called again is an operation again, in the order of the model as far as what it reads is
+    there by then.
+    """
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"only functional and sequential models that are built have a graph. "
@@ -67,38 +71,49 @@ def _walk(model, given, prefix, found):
         graph = keras.Model(inputs_of(model), model.outputs)
     config = graph.get_config()
     layers = {layer.name: layer for layer in graph.layers}
-    shapes = _shapes(config) | dict(
-        zip(_names(config["output_layers"]), map(_shape, graph.outputs), strict=True)
-    )
-    names = dict(zip(_names(config["input_layers"]), given, strict=True))
-    for operation in config["layers"]:
-        name, calls = operation["name"], operation["inbound_nodes"]
-        if not calls:
-            continue  # an input
-        if len(calls) > 1:
-            raise ValueError(
-                f"layer {name!r} is called {len(calls)} times: memory is told for layers that are called once"
-            )
-        reads = tuple(names[source] for source in _names(calls))
-        layer = layers.get(name)
+    outputs = _sources(config["output_layers"])
+    shapes = _shapes(config) | dict(zip(outputs, map(_shape, graph.outputs), strict=True))
+    names = dict(zip(_sources(config["input_layers"]), given, strict=True))
+    calls = [
+        _Call(operation, number, call)
+        for operation in config["layers"]
+        for number, call in enumerate(operation["inbound_nodes"])
+    ]
+    while calls:
+        call = calls.pop(next(place for place, each in enumerate(calls) if names.keys() >= {*each.reads}))
+        reads = tuple(names[source] for source in call.reads)
+        layer = layers.get(call.name)
+        written = f"{prefix}{call.title}"
         if isinstance(layer, keras.Model):
-            (names[name],) = _walk(layer, reads, f"{prefix}{name}/", found)
+            (names[call.place],) = _walk(layer, reads, f"{written}/", found)
         else:
-            names[name] = f"{prefix}{name}"
-            (call,) = calls
-            found.append(
-                Operation(
-                    name=names[name],
-                    kind=operation["class_name"] if layer is None else type(layer).__name__,
-                    layer=layer,
-                    args=_arguments(call["args"]),
-                    kwargs=_arguments(call["kwargs"]),
-                    reads=reads,
-                    writes=names[name],
-                    shape=shapes[name],
-                )
-            )
-    return [names[name] for name in _names(config["output_layers"])]
+            names[call.place] = written
+            found.append(call.described(layer, written, reads, shapes[call.place]))
+    return [names[source] for source in outputs]
+
+
+class _Call:
+    """One call of a layer or operation in a functional model's configuration."""
+
+    def __init__(self, operation, number, call):
+        self.name = operation["name"]
+        self.place = (self.name, number)
+        self.reads = _sources(call)
+        self.title = f"{self.name} (call {number + 1})" if number else self.name
+        self._operation, self._call = operation, call
+
+    def described(self, layer, written, reads, shape):
+        """The `Operation`."""
+        return Operation(
+            name=written,
+            kind=self._operation["class_name"] if layer is None else type(layer).__name__,
+            layer=layer,
+            args=_arguments(self._call["args"]),
+            kwargs=_arguments(self._call["kwargs"]),
+            reads=reads,
+            writes=written,
+            shape=shape,
+        )
 
 
 def _shape(tensor):
@@ -106,11 +121,11 @@ def _shape(tensor):
 
 
 def _shapes(node):
-    """`{operation: shape}` of all tensors that a functional model's configuration mentions."""
+    """`{(operation, number of its call): shape}` of all tensors that such a configuration mentions."""
     if isinstance(node, dict) and "keras_history" in node:
-        return {node["keras_history"][0]: tuple(node["shape"][1:])}
+        return {tuple(node["keras_history"][:2]): tuple(node["shape"][1:])}
     parts = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
-    return {name: shape for part in parts for name, shape in _shapes(part).items()}
+    return {place: shape for part in parts for place, shape in _shapes(part).items()}
 
 
 def _arguments(node):
@@ -122,13 +137,15 @@ def _arguments(node):
     return tuple(map(_arguments, node)) if isinstance(node, (list, tuple)) else node
 
 
-def _names(node):
-    """Names of the operations whose outputs a call, or a list of outputs, in such a configuration takes."""
+def _sources(node):
+    """`(operation, number of its call)` of each output that a call, or a list of outputs, takes."""
     if isinstance(node, dict):
         history = node.get("keras_history")
-        return [history[0]] if history else [name for part in node.values() for name in _names(part)]
+        return (
+            [tuple(history[:2])] if history else [name for part in node.values() for name in _sources(part)]
+        )
     if isinstance(node, (list, tuple)):
         if len(node) == 3 and isinstance(node[0], str):  # the form of inputs and outputs
-            return [node[0]]
-        return [name for part in node for name in _names(part)]
+            return [tuple(node[:2])]
+        return [name for part in node for name in _sources(part)]
     return []

@@ -82,6 +82,36 @@ def test_what_is_needed_again_is_not_written_over():
     assert live(model) == {"a": (32, 0), "norm": (64, 0), "b": (64, 32)}
 
 
+def test_a_layer_counts_each_time_that_it_is_called():
+    """Its weights count once; the second call needs what an operation behind the first one makes."""
+    shared, image = conv(2, "twice"), keras.Input((4, 4, 2))
+    first = shared(image)
+    pooled = layers.MaxPooling2D(2, name="pool")(first)
+    model = keras.Model(image, conv(1, "after")(shared(pooled)))
+    assert live(model) == {
+        "twice": (32, 0),  # the image is in no moment
+        "pool": (32 + 8, 0),
+        "twice (call 2)": (8 + 8, 0),
+        "after": (8 + 4, 0),
+    }
+    found = cost.cost(model)
+    assert found.parameters == (9 * 2 * 2 + 2) + (9 * 2 * 1 + 1)
+    assert found.multiply_adds == 9 * 2 * 2 * (16 + 4) + 9 * 2 * 1 * 4
+    assert found.not_counted == ()
+
+
+def test_a_model_inside_counts_each_time_that_it_is_called():
+    inner = keras.Sequential([keras.Input((4, 4, 1)), conv(1, "a"), layers.ReLU()], name="inner")
+    image = keras.Input((4, 4, 1))
+    other = keras.Model(image, inner(inner(image)))  # whose calls are none of the next model's
+    other_image = keras.Input((4, 4, 1))
+    model = keras.Model(other_image, layers.Add(name="sum")([inner(other_image), inner(inner(other_image))]))
+    assert [step.name for step in cost.list_operations(other)][::2] == ["inner/a", "inner (call 2)/a"]
+    found = cost.cost(model)
+    assert found.multiply_adds == 3 * 9 * 16
+    assert found.highest.live == 16 + 16 + 16  # the first result waits for the last
+
+
 def test_models_inside_are_opened_and_operations_count():
     inner = keras.Sequential([keras.Input((4, 4, 1)), conv(2, "a"), layers.ReLU()], name="inner")
     image = keras.Input((4, 4, 1))
@@ -125,9 +155,6 @@ def test_what_shortcuts_hold_in_resnet_50():
 def test_what_has_no_known_memory_is_refused():
     with pytest.raises(ValueError, match="one input of known size. Received: .*None, None"):
         cost.cost(keras_kd.cifar_resnet(8, (None, None, 3)))
-    shared, image = conv(1, "twice"), keras.Input((4, 4, 1))
-    with pytest.raises(ValueError, match="layer 'twice' is called 2 times"):
-        cost.cost(keras.Model(image, shared(shared(image))))
 
     class Subclassed(keras.Model):
         def call(self, inputs):
