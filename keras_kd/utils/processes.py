@@ -17,6 +17,10 @@ import signal
 import threading
 
 
+# After so many calls another process goes on: what backends keep of networks that are gone adds up.
+CALLS_OF_A_PROCESS = 16
+
+
 class ProcessExecutor:
     """Processes of this machine, which share its cores and end with the process that made them.
 
@@ -67,7 +71,11 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         theirs, self._tie = context.Pipe(duplex=False)
         self._executor = concurrent.futures.ProcessPoolExecutor(
-            1, mp_context=context, initializer=_begin_worker, initargs=(threads, theirs)
+            1,
+            mp_context=context,
+            initializer=_begin_worker,
+            initargs=(threads, theirs),
+            max_tasks_per_child=CALLS_OF_A_PROCESS,
         )
         self._latest = None
 

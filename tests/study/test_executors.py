@@ -72,6 +72,14 @@ def test_processes_share_the_runs_and_one_that_is_killed_is_replaced(tmp_path):
 
 
 @pytest.mark.slow
+def test_after_some_calls_another_process_goes_on(monkeypatch):
+    monkeypatch.setattr(processes, "CALLS_OF_A_PROCESS", 2)
+    with processes.ProcessExecutor() as pool:
+        own = [pool.submit(os.getpid).result() for _ in range(5)]
+    assert [own.count(each) for each in dict.fromkeys(own)] == [2, 2, 1]
+
+
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_made_them(tmp_path):
     script = f"""
 import pathlib
