@@ -12,7 +12,7 @@ from rich.progress import TextColumn
 
 from keras_kd.models import weights
 from keras_kd.training import checkpointing
-from keras_kd.utils import files, progress
+from keras_kd.utils import files, locks, progress
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -153,7 +153,8 @@ class ProgressBar(keras.callbacks.Callback):
 class EpochLog(keras.callbacks.Callback):
     """Appends one line per epoch to a text file.
 
-    Where an epoch is trained again, because a run was killed before it was saved, its line goes.
+    Where an epoch is trained again, because a run was killed before it was saved, its line goes. Several
+    processes may train networks of other labels and write to the same file.
 
     Args:
       path: of the file; its folder is made.
@@ -164,14 +165,12 @@ class EpochLog(keras.callbacks.Callback):
         super().__init__()
         self._path = pathlib.Path(path)
         self._label = label
-        self._lines = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.perf_counter()
-        if self._lines is None:
-            self._lines = self._lines_before(epoch + 1)
 
-    def _lines_before(self, number):
+    def _lines_without(self, number):
+        """Those that are there, but for the network's own from epoch `number` on."""
         if not self._path.exists():
             return []
         mine = re.compile(rf"{re.escape(self._label)} epoch (\d+)/")
@@ -181,10 +180,9 @@ class EpochLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         numbers = " ".join(f"{key}={value:.5g}" for key, value in sorted((logs or {}).items()))
         seconds = time.perf_counter() - self._started
-        self._lines.append(
-            f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
-        )
-        files.write_text("".join(self._lines), self._path)
+        line = f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
+        with locks.held(self._path.with_name(".log.lock"), patience=math.inf, tidy=True):
+            files.write_text("".join([*self._lines_without(epoch + 1), line]), self._path)
 
 
 class LogSettings(keras.callbacks.Callback):

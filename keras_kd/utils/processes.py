@@ -16,7 +16,6 @@ import os
 import signal
 import threading
 
-
 # After so many calls another process goes on: what backends keep of networks that are gone adds up.
 CALLS_OF_A_PROCESS = 16
 

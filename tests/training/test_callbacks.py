@@ -1,3 +1,4 @@
+import concurrent.futures
 import math
 import os
 import signal
@@ -81,6 +82,21 @@ def test_lines_of_epochs_that_come_again_go(tmp_path):
     log.on_epoch_begin(1)
     log.on_epoch_end(1, {"loss": 1.0})
     assert [line.split()[2] for line in path.read_text().splitlines()] == ["1/3", "3/3", "2/3"]
+
+
+def test_two_networks_may_write_to_one_log(tmp_path):
+    def write(label):
+        log = callbacks.EpochLog(tmp_path / "log.txt", label)
+        log.set_params({"epochs": 4})
+        for epoch in range(4):
+            log.on_epoch_begin(epoch)
+            log.on_epoch_end(epoch, {"loss": 1.0})
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(write, ["one", "two"]))
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert sorted(line.split()[0] for line in lines) == ["one"] * 4 + ["two"] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
 
 
 def test_a_signal_is_noted_between_with_and_its_end_alone():
