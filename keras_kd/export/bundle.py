@@ -118,7 +118,7 @@ def write_card(source, folder):
     manifest = _manifest(folder)
     if manifest.digest != weights.digest(source.network):
         raise ValueError(f"{folder} holds the files of another network now: write them again")
-    cost, measured = cost_module.cost(source.network), folder / COSTS
+    cost = cost_module.cost(source.network)
     listed = [file for file in manifest.files if file.is_in(folder)]
     others = {path.name for path in folder.glob("model*")} - {file.file for file in listed}
     model_card.write(
@@ -136,17 +136,26 @@ def write_card(source, folder):
         multiply_adds=cost.multiply_adds,
         not_counted=cost.not_counted,
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
-        measured=_measured(measured) if measured.is_file() else None,
+        measured=_measured(folder / COSTS, manifest.digest),
         recipe=recipe(source),
         accuracy=sources.accuracy(source.result, source.path.name, source.network),
         quantised=any(file.kind != "float32" for file in listed),
     )
 
 
-def _measured(path):
-    """What a cost card says, for a table, and where it was measured."""
+def _measured(path, digest):
+    """What a cost card says of a network, for a table, and where it was measured; None without one."""
+    if not path.is_file():
+        return None
     with files.interpreting(path):
         card = CostCard.from_json(files.read_json(path))
+    if card.digest != digest:
+        warnings.warn(
+            f"{path.name} was not measured on this network, or by an older version: the model card leaves it "
+            f"out, measure the costs again",
+            stacklevel=2,
+        )
+        return None
     columns, rows = cost_report.rows(card.networks)
     return {
         "columns": columns,

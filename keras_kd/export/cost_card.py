@@ -12,7 +12,7 @@ import numpy as np
 from keras_kd.export import bundle, cost_report, formats, latency, litert, signature, twins
 from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import convert, session
-from keras_kd.models import cost, folding, registry
+from keras_kd.models import cost, folding, registry, weights
 from keras_kd.reporting import html
 from keras_kd.utils import environment, files, folders, limits, progress
 
@@ -70,7 +70,7 @@ def compare_names(names, folder, config, command, check_stop=lambda done: None):
     networks = {name: _network(name, config.fold) for name in names}
     depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in networks)
     groups = [[name for name in networks if _NAME.fullmatch(name)[2] == depth] for depth in depths]
-    return _compare(networks, groups, folder, None, config, command, check_stop)
+    return _compare(networks, groups, folder, config, command, check_stop)
 
 
 def _network(name, fold):
@@ -99,14 +99,15 @@ def compare_twins(source, target, config, command, check_stop=lambda done: None)
       As `compare_names`.
     """
     networks = twins.with_twin(source, config.fold)
-    return _compare(networks, [list(networks)], target, source.dataset, config, command, check_stop)
+    return _compare(networks, [list(networks)], target, config, command, check_stop, source)
 
 
 # --------------------------------------------------------------------------- what they cost
 
 
-def _compare(networks, groups, folder, dataset, config, command, check_stop):
+def _compare(networks, groups, folder, config, command, check_stop, source=None):
     """Counts, measures and writes; see `compare_names`."""
+    dataset = source and source.dataset
     costs = {
         label: NetworkCost.counted(label, cost.cost(each.network), each.accuracy)
         for label, each in networks.items()
@@ -126,7 +127,8 @@ def _compare(networks, groups, folder, dataset, config, command, check_stop):
         for label, each in costs.items()
     }
     versions = environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx")
-    card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()))
+    digest = source and weights.digest(source.network)
+    card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()), digest)
     with folders.alone_in(folder, patience=PATIENCE):
         files.write_json(card.to_json(), folder / bundle.COSTS)
         _write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")

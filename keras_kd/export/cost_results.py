@@ -79,6 +79,8 @@ class CostCard:
       threads: of each runtime.
       machine, versions: see `utils.environment`.
       networks: `NetworkCost`s.
+      digest: of the weights of the exported network that the card is of; None of networks by their names, and
+        in files of older versions.
     """
 
     command: str
@@ -86,6 +88,7 @@ class CostCard:
     machine: dict
     versions: dict
     networks: tuple[NetworkCost, ...]
+    digest: str | None = None
 
     def to_json(self):
         values = records.json_values(self)

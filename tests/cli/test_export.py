@@ -3,8 +3,11 @@
 import collections
 import dataclasses
 import json
+import re
 import shutil
+import signal
 import sys
+import time
 
 import keras
 import numpy as np
@@ -18,7 +21,7 @@ from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 from tests.support.networks import shaken
-from tests.support.processes import ROOT, error_line, run_forked, run_python
+from tests.support.processes import ROOT, Forked, error_line, run_forked, run_python
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -171,6 +174,48 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
     assert not list((cwd / "fresh").iterdir())
 
 
+@pytest.mark.filterwarnings("default:costs.json was not measured")
+def test_costs_of_another_network_are_not_on_its_card(cwd, shipped):
+    folder = cwd / "runs" / "first" / "exported" / "student"
+    own = (folder / "costs.json").read_bytes()
+    other = files.read_json(folder / "costs.json") | {"digest": "0" * 16}
+    files.write_json(other, folder / "costs.json")  # whole, as a copy of another run's is
+    flags = (MODEL, "--formats=litert", "--litert=float32")
+    status, _, errors = call("export", *flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "warning: costs.json was not measured on this network" in errors
+    assert "batch 4, ms" not in (folder / "README.md").read_text()
+    (folder / "costs.json").write_bytes(own)
+    status, _, errors = call("export", *flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "was not measured" not in errors
+    assert "batch 4, ms" in (folder / "README.md").read_text()
+
+
+def test_of_two_exports_at_once_one_is_refused_and_the_other_is_whole(cwd):
+    flags = (MODEL, "--formats=saved_model,litert", "--litert=float32", "--out=both")
+    first = Forked("experiments.export", *flags, cwd=cwd, output=cwd / "first.txt")
+    part, folder = cwd / "both" / ".part-first", cwd / "both" / "first"
+    while not part.exists():
+        assert first.poll() is None, (cwd / "first.txt").read_text()
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        status, _, errors = run_forked("experiments.export", *flags, cwd=cwd)
+        assert status == 1
+        assert re.search(f"both/first is in use by process {first.pid} on ", error_line(errors))
+        assert not folder.exists()
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0, (cwd / "first.txt").read_text()
+    listed = [each["file"] for each in json.loads((folder / "export.json").read_text())["files"]]
+    assert listed == ["saved_model.pb", "model.tflite"]
+    assert [path.name for path in (cwd / "both").iterdir()] == ["first"]
+    source = serialization.load_model(cwd / "runs" / "first" / "student.keras")
+    dataset = datasets.load(str(cwd / "tiny.npz"))
+    assert saved_model.measure_parity(folder, source, dataset)["max_logit_difference"] < 1e-4
+
+
 def test_files_of_another_run_are_never_replaced(cwd, tmp_path):
     for name in ("a", "b"):
         shutil.copytree(
@@ -192,7 +237,7 @@ def test_files_of_another_run_are_never_replaced(cwd, tmp_path):
 @pytest.mark.slow
 def test_unknown_names_of_networks_are_refused(cwd):
     flags = ("--cost", "--networks=vgg16")
-    status, _, errors = call("export", *flags, cwd=cwd)
+    status, _, errors = run_forked("experiments.export", *flags, cwd=cwd)
     assert status == 1
     assert "names such as resnet20, plain50 and plain50-unfolded" in error_line(errors)
 
