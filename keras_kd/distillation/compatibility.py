@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kd.models import outputs
+from keras_kd.models import network_checks, outputs
 
 NAMED_LAYERS = 5  # of many, in a message
 
@@ -18,6 +18,8 @@ def check_pair(teacher, student, *, independent=False):
       ValueError: if a network's logits cannot be had, or (once both are built) their input shapes or class
         counts differ or they share weights.
     """
+    for model, role in ((teacher, "teacher"), (student, "student")):
+        network_checks.check_network(model, role)
     check_separate(teacher, student)
     teacher_classes = check_classes(teacher, "teacher", independent=independent)
     student_classes = check_classes(student, "student", independent=independent)
@@ -67,6 +69,7 @@ def check_classes(model, role, *, independent=False):
     Raises:
       ValueError: if its output is not `[batch, classes]`, or its logits cannot be had.
     """
+    network_checks.check_network(model, role)
     outputs.with_logits(model, role, independent=independent)
     if not model.built or outputs.input_shapes(model) is None:
         return None

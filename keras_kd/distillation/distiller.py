@@ -12,6 +12,7 @@ from keras import ops
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.terms import named_terms
+from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
     BatchMean,
     SoftTargets,
@@ -21,14 +22,14 @@ from keras_kd.losses import (
     soft_targets_for,
     weigh_replicas,
 )
-from keras_kd.models import outputs
+from keras_kd.models import network_checks, outputs
 from keras_kd.utils import strategies
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(keras.Model):
+class Distiller(TrainsStudent):
     """Trains `student` on the labels and on the logits of `teacher`.
 
     Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and
@@ -80,6 +81,7 @@ class Distiller(keras.Model):
     def __init__(
         self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), images=None, name="distiller"
     ):
+        network_checks.check_network(student, "student")
         super().__init__(name=name, dtype=training_policy(student), autocast=False)
         if keras.backend.backend() == "tensorflow":
             strategies.check_only(self.distribute_strategy)
@@ -250,46 +252,6 @@ class Distiller(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)
-
-    def fit(self, *args, **kwargs):
-        """Trains the student: see `keras.Model.fit`."""
-        try:
-            return super().fit(*args, **kwargs)
-        except ValueError as error:
-            if "`class_weight` is only supported" not in str(error):
-                raise
-            raise ValueError(
-                "class_weight cannot be used where the labels bring the teacher's logits along: give "
-                "sample_weight instead, for each example the weight of its class"
-            ) from error
-
-    def predict(self, x, *args, **kwargs):
-        """The student's logits: see `keras.Model.predict`."""
-        return self.student.predict(x, *args, **kwargs)
-
-    def predict_on_batch(self, x):
-        """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
-        return self.student.predict_on_batch(x)
-
-    # The teacher is a part of the Distiller, so that it is saved with it, but not one to train.
-
-    @property
-    def trainable_variables(self):
-        return self.student.trainable_variables if self.trainable else []
-
-    @property
-    def non_trainable_variables(self):
-        trained = {id(variable) for variable in self.trainable_variables}
-        return [variable for variable in self.variables if id(variable) not in trained]
-
-    @property
-    def trainable_weights(self):
-        return self.student.trainable_weights if self.trainable else []
-
-    @property
-    def non_trainable_weights(self):
-        trained = {id(weight) for weight in self.trainable_weights}
-        return [weight for weight in self.weights if id(weight) not in trained]
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

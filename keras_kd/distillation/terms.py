@@ -107,6 +107,10 @@ def _zeros(shapes):
 
 def named_terms(terms):
     """`{name: Term}`, named after the class of the loss, numbered where that is not unique."""
+    if not isinstance(terms, (list, tuple)):
+        raise ValueError(
+            f"terms must be a list, of losses or pairs (weight, loss). Received: terms={terms!r}"
+        )
     named, used = {}, collections.Counter(("hard", "soft"))
     for term in terms:
         weight, loss = term if isinstance(term, (tuple, list)) else (1.0, term)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.data import augmentation
-from keras_kd.models import graph, outputs
+from keras_kd.models import graph, network_checks, outputs
 
 
 def serving(network, dataset=None):
@@ -98,15 +98,10 @@ def image_shape(model, dataset=None):
     """`(height, width, channels)` of what a model takes.
 
     Raises:
-      ValueError: if the images of the dataset do not fit the model.
+      ValueError: for what is no network, or does not fit the dataset; see `network_checks.check_fits`.
     """
-    shape = tuple(model.input_shape[1:])
-    if dataset is None:
-        return shape
-    fits = len(shape) == 3 and all(a in (b, None) for a, b in zip(shape, dataset.image_shape, strict=True))
-    if not fits:
-        raise ValueError(
-            f"the model {model.name!r} does not take the images of {dataset.name!r}. "
-            f"Received: input shape {shape} and images {dataset.image_shape}"
-        )
-    return dataset.image_shape
+    if dataset is not None:
+        network_checks.check_fits(model, dataset, "model")
+        return dataset.image_shape
+    network_checks.check_network(model, "model")
+    return tuple(model.input_shape[1:])

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from keras_kd.models import inference
+from keras_kd.models import inference, network_checks
+from keras_kd.utils import limits
+
+SPLITS = ("train", "validation", "test")
 
 
 def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
@@ -19,6 +22,10 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
       `{"accuracy": ..., "loss": ...}`, the mean cross-entropy in nats, and with a teacher
       `"agreement"`, the share of examples for which both name the same class.
     """
+    limits.check_choice("split", split, SPLITS)
+    for network, role in ((model, "network"), (teacher, "teacher")):
+        if network is not None or role == "network":
+            network_checks.check_fits(network, dataset, role)
     logits, teacher_logits = (
         None if network is None else inference.logits(network, dataset, split, batch_size)
         for network in (model, teacher)

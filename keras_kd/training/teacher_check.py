@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from scipy import stats
 
+from keras_kd.models import inference, network_checks
 from keras_kd.training import evaluation
 
 # One-sided level at which an accuracy counts as better than chance or another one; several are compared.
@@ -41,8 +42,10 @@ def check_teacher(teacher, dataset, *, recorded=None, batch_size=256):
     labels = getattr(dataset, split).labels
 
     def accuracy(scaled):
-        return evaluation.evaluate(teacher, scaled, split, batch_size=batch_size)["accuracy"]
+        logits = inference.logits(teacher, scaled, split, batch_size)
+        return evaluation.measures(logits, labels)["accuracy"]
 
+    network_checks.check_fits(teacher, dataset, "teacher")
     found = accuracy(dataset)
     for scale, (mean, std) in _OTHER_SCALES.items():
         channels = dataset.image_shape[-1]

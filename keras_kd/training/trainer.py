@@ -15,13 +15,14 @@ import keras
 from keras_kd.data import device_images
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.models import batch_norm, folding, outputs, weights
+from keras_kd.distillation.shortcut_removal import ShortcutRemoval
+from keras_kd.models import batch_norm, folding, network_checks, outputs, weights
 from keras_kd.training import checkpointing, config, optimizers, without_shortcuts
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
 from keras_kd.training.inputs import batch_schedule, device_images_of, training_data
-from keras_kd.utils import backend
+from keras_kd.utils import backend, limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
+    _check_given(model, dataset, settings, shortcut_removal)
     data = training_data(dataset, settings)
     network, _, watchers = without_shortcuts.in_place_of(model, shortcut_removal, dataset, settings)
     with scope(settings):
@@ -119,6 +121,7 @@ def distill(
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     compatibility.check_pair(teacher, student)
+    _check_given(student, dataset, settings, shortcut_removal, "student")
     if teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
     network, of_removal, watchers = without_shortcuts.in_place_of(
@@ -147,6 +150,17 @@ def distill(
         identity=_identity(distiller, teacher, teacher_logits),
     )
     return training.run()
+
+
+def _check_given(model, dataset, settings, removal, role="network"):
+    network_checks.check_fits(model, dataset, role)
+    if not isinstance(settings, config.Settings):
+        raise ValueError(f"settings must be a keras_kd.training.Settings. Received: {limits.shown(settings)}")
+    if removal is not None and not isinstance(removal, ShortcutRemoval):
+        raise ValueError(
+            f"shortcut_removal must be what keras_kd.distillation.shortcut_removal.make returns. "
+            f"Received: {limits.shown(removal)}"
+        )
 
 
 def _identity(distiller, teacher, teacher_logits):

@@ -132,8 +132,12 @@ def test_an_older_export_is_replaced_and_nothing_else_is(digits, tmp_path):
 
 
 def test_a_model_of_other_images_is_refused(digits, tmp_path):
-    with pytest.raises(ValueError, match=r"does not take the images of 'digits'.*\(9, 9, 1\)"):
-        saved_model.export_saved_model(student(shape=(9, 9, 1)), tmp_path / "student", dataset=digits)
+    for network, message in (
+        (student(shape=(9, 9, 1)), r"must take images of shape \(8, 8, 1\).*\(None, 9, 9, 1\)"),
+        ("a.keras", "the model must be a keras.Model, read from its file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            saved_model.export_saved_model(network, tmp_path / "student", dataset=digits)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,76 @@
+"""Arrays that `fit` and `evaluate` are given, checked before a step fails with words of the backend."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.distillation import compatibility
+from keras_kd.distillation.forward import split_labels
+from keras_kd.models import network_checks, outputs
+
+
+def check_arrays(student, loss, x, y):
+    """Raises a ValueError for inputs or labels that a student or loss cannot take.
+
+    What is no array, such as a `tf.data.Dataset`, is not looked at; nor are labels of a loss of one's own.
+
+    Args:
+      student: a `keras.Model`.
+      loss: of the labels, a `keras.losses.Loss`, or None.
+      x, y: as for `keras.Model.fit`.
+    """
+    if not hasattr(x, "shape"):
+        return
+    _check_inputs(student, x)
+    labels, _ = split_labels(y)
+    if loss is None:
+        return
+    if labels is None:
+        raise ValueError("the labels are missing, and compile has a loss for them. Received: y=None")
+    if not hasattr(labels, "shape"):
+        return
+    labels = ops.convert_to_numpy(labels) if ops.is_tensor(labels) else np.asarray(labels)
+    if len(labels) != len(x):
+        raise ValueError(f"each input needs a label. Received: {len(x)} inputs and {len(labels)} labels")
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
+        _check_class_numbers(labels, compatibility.output_count(student), loss)
+    elif isinstance(loss, keras.losses.CategoricalCrossentropy):
+        _check_columns(labels, compatibility.output_count(student))
+
+
+def _check_inputs(student, x):
+    shapes, given = outputs.input_shapes(student), tuple(x.shape)
+    if getattr(x.dtype, "kind", "f") in "OSU":
+        raise ValueError(f"inputs must be numbers. Received: an array of dtype {x.dtype}")
+    if shapes and len(shapes) == 1 and not network_checks.takes(shapes[0], given):
+        raise ValueError(f"the networks take inputs of shape {shapes[0]}. Received: inputs of shape {given}")
+
+
+def _check_class_numbers(labels, classes, loss):
+    if labels.dtype.kind in "OSU":
+        raise ValueError(f"labels must be class numbers. Received: an array of dtype {labels.dtype}")
+    if labels.ndim != 1 and labels.shape[1:] != (1,):
+        raise ValueError(
+            f"SparseCategoricalCrossentropy takes a class number for each example: give columns their "
+            f"argmax(axis=-1), or compile with CategoricalCrossentropy(from_logits=True). "
+            f"Received: labels of shape {labels.shape}"
+        )
+    ignored = loss.get_config().get("ignore_class")
+    labels = labels[labels != ignored] if ignored is not None else labels
+    if labels.size and labels.dtype.kind == "f" and np.any(labels != np.round(labels)):
+        raise ValueError(f"labels must be class numbers. Received: {labels[labels != np.round(labels)][0]}")
+    if labels.size and (labels.min() < 0 or (classes and labels.max() >= classes)):
+        until = "" if classes is None else f" to {classes - 1}"
+        raise ValueError(
+            f"labels must be class numbers from 0{until}. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
+
+
+def _check_columns(labels, classes):
+    if labels.ndim != 2 or (classes and labels.shape[1] != classes):
+        raise ValueError(
+            f"CategoricalCrossentropy takes a column for each of {classes or 'the'} classes: compile with "
+            f"SparseCategoricalCrossentropy(from_logits=True) for class numbers. "
+            f"Received: labels of shape {labels.shape}"
+        )

@@ -1,0 +1,58 @@
+"""What a `keras.Model` around a student hands on to it: training, predictions, weights."""
+
+import keras
+
+from keras_kd.distillation.arrays import check_arrays
+
+
+class TrainsStudent(keras.Model):
+    """Trains its `student`, on labels with `_label_loss`; all other weights in it stay as they are."""
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the student: see `keras.Model.fit`."""
+        for given in ((x, y), kwargs.get("validation_data")):
+            if isinstance(given, (tuple, list)) and self.compiled:
+                check_arrays(self.student, self._label_loss, *given[:2])
+        try:
+            return super().fit(x, y, *args, **kwargs)
+        except ValueError as error:
+            if "`class_weight` is only supported" not in str(error):
+                raise
+            raise ValueError(
+                "class_weight cannot be used where the labels bring the teacher's logits along: give "
+                "sample_weight instead, for each example the weight of its class"
+            ) from error
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Measures the student: see `keras.Model.evaluate`."""
+        if self.compiled:
+            check_arrays(self.student, self._label_loss, x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """The student's logits: see `keras.Model.predict`."""
+        return self.student.predict(x, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
+        return self.student.predict_on_batch(x)
+
+    # The teacher is a part of the Distiller, so that it is saved with it, but not one to train.
+
+    @property
+    def trainable_variables(self):
+        return self.student.trainable_variables if self.trainable else []
+
+    @property
+    def non_trainable_variables(self):
+        trained = {id(variable) for variable in self.trainable_variables}
+        return [variable for variable in self.variables if id(variable) not in trained]
+
+    @property
+    def trainable_weights(self):
+        return self.student.trainable_weights if self.trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trained]
