@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow  # whole runs
 
 COMMAND = ("--study=mine.yaml", "--out=runs/mine")
 
+SMALL = ("--steps=3", "--eigenvalues=1", "--trace_samples=2")  # of a landscape
+
 
 def script(*flags, cwd):
     return call("study", *COMMAND, *flags, cwd=cwd)
@@ -98,7 +100,7 @@ def test_a_studys_page_shows_what_was_seen_inside(finished, tmp_path):
     cwd = tmp_path / "copy"
     shutil.copytree(finished[0], cwd)
     for name, flags in (
-        ("landscape", ("--steps=3", "--hessian_steps=0", "--trace_samples=2", "--examples=24")),
+        ("landscape", (*SMALL, "--hessian_steps=0", "--examples=24")),
         ("reuse", ("--draws=1", "--most=1", "--probe_examples=0", "--examples=24", "--seeds=0,1")),
     ):
         status, output, errors = call(name, "--run=runs/mine", *flags, cwd=cwd)
