@@ -44,8 +44,10 @@ class DeviceImages(keras.layers.Layer):
 
     def call(self, batch):
         """`{INDEX: int32 [batch], field: [batch]}` to float32 `[batch, height, width, channels]`."""
-        images = ops.take(self._images, batch[INDEX], axis=0)
-        params = {field: batch[field] for field in self._augmentation.fields}
+        dtypes = {INDEX: "int32", **self._augmentation.fields}
+        # On replicas Keras tries a step on the mean of their batches, which is no index.
+        params = {name: ops.cast(batch[name], dtype) for name, dtype in dtypes.items()}
+        images = ops.take(self._images, params.pop(INDEX), axis=0)
         return self._augmentation.apply(images, params, self._mean, self._std)
 
     def compute_output_spec(self, batch):
