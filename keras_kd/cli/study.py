@@ -13,7 +13,7 @@ from keras_kd.training import config
 from keras_kd.utils import limits
 
 # What may be given otherwise when a study is taken up again.
-CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds")
+CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths")
 
 
 def define_flags(values):
@@ -24,6 +24,7 @@ def define_flags(values):
     flags.define_run(values, "runs/study-STUDY")
     study = flags.Group(values, "study")
     study.integer("seeds", 0, "How many; 0: as the study says.", limits.whole(0, limits.SEEDS.high))
+    study.texts("depths", [], "Networks of these depths alone; the study may grow by others.")
     words = "In place of the study's `network: {width: ...}`; 0: as it says."
     study.integer("student_width", 0, words, limits.whole(0, limits.WIDTH.high))
     study.integer("jobs", 1, "Runs at a time, each in a process of its own.", limits.JOBS)
@@ -48,6 +49,7 @@ def main(values):
         values.study,
         dataset=flags.given(values, "dataset"),
         seeds=values.seeds,
+        depths=[limits.DEPTH.check("depths", _whole(depth)) for depth in values.depths],
         width=values.student_width,
         recipe=flags.given_settings(values),
     )
@@ -73,6 +75,10 @@ def main(values):
     study_display.print_findings(result.summary)
     study_display.print_paths(run.path, runs.tensorboard_of(run))
     study_display.check_failures(run.path, records)
+
+
+def _whole(text):
+    return int(text) if text.isdecimal() else text
 
 
 def _executor(values):

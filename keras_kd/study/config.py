@@ -58,12 +58,13 @@ class StudyConfig:
     default_batch: bool = False
 
 
-def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
+def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, recipe=None):
     """Reads a study file; nothing is trained and no data are loaded.
 
     Args:
       path: of the file.
       dataset, seeds: stand in for the file's.
+      depths: of the networks that are left of the file's, with the teachers they need; None: all.
       network: `{axis: value}`, stands in for what the file says in `network`, as far as it goes.
       recipe: `{name: value}`: stands in for what the file says in `recipe`, as far as it goes.
 
@@ -86,7 +87,7 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
     named = {*(recipe or {}), *(document.mapping(top["recipe"], None) if "recipe" in top else ())}
     defaults = document.axes(top.get("network"), design.AXES) | (network or {})
     seeds = seeds or document.seeds(top["seeds"])
-    runs = document.runs(top, defaults, settings, seeds)
+    runs = _of_depths(document.runs(top, defaults, settings, seeds), depths)
     numbers = {name: document.number(top[name]) for name in ("margin", "effect") if name in top}
     return StudyConfig(
         path.stem,
@@ -99,6 +100,20 @@ def read_config(path, *, dataset=None, seeds=None, network=None, recipe=None):
         default_batch="batch_size" not in named,
         **numbers,
     )
+
+
+def _of_depths(runs, depths):
+    if not depths:
+        return runs
+    known = sorted({run.depth for run in runs})
+    unknown = [depth for depth in depths if depth not in known]
+    if unknown:
+        raise ValueError(
+            f"depths must be some of the study's {', '.join(map(str, known))}. Received: {unknown[0]}"
+        )
+    chosen = [run for run in runs if run.depth in depths]
+    needed = {run.needs for run in chosen}
+    return tuple(run for run in runs if run in chosen or run in needed)
 
 
 _TOP = {

@@ -168,12 +168,13 @@ def given_recipe(present):
     return present
 
 
-def read(study, *, dataset=None, seeds=0, width=0, recipe=None):
+def read(study, *, dataset=None, seeds=0, depths=None, width=0, recipe=None):
     """The `config.StudyConfig` of a study file, with stand-ins for parts of it; see `config.read_config`."""
     return config.read_config(
         study_file(study),
         dataset=dataset,
         seeds=list(range(seeds)) or None,
+        depths=depths,
         network={"width": width} if width else None,
         recipe=given_recipe(recipe or {}),
     )

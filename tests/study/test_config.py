@@ -71,6 +71,14 @@ def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
     assert {run.width for run in grid.runs} == {4}
 
 
+def test_some_depths_keep_their_teachers(tmp_path):
+    runs = read(tmp_path, GOOD).runs
+    for depths, wanted in (([20], (8, 20)), ([14], (14,))):
+        assert read(tmp_path, GOOD, depths=depths).runs == tuple(run for run in runs if run.depth in wanted)
+    with pytest.raises(ValueError, match="depths must be some of the study's 8, 14, 20. Received: 33"):
+        read(tmp_path, GOOD, depths=[33])
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_come_along(path):
     grid = config.read_config(path)
