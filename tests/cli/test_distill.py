@@ -30,7 +30,7 @@ def repeated(finished):
     """The run was repeated by its flagfile, in a folder of the same last name; its export before."""
     cwd, _ = finished
     before = (cwd / SERVED).read_bytes()
-    flags = ("--flagfile=runs/first/flags.cfg", "--out=elsewhere/first")
+    flags = ("--flagfile=runs/first/flags.cfg", "--out=elsewhere/first", "--jobs=1")
     status, output, errors = script("distill", *flags, cwd=cwd)
     assert status == 0, errors
     return output, before
@@ -134,6 +134,7 @@ def test_a_trained_network_is_a_teacher(finished):
         "--student_shortcuts=1,0,0",
         "--shortcut_removal=fade",
         "--baseline",
+        "--jobs=1",
         *SMALL,
         *SIZES,
         cwd=cwd,
