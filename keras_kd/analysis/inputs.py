@@ -1,15 +1,17 @@
 """The networks that a run left, in groups that are compared, and the images that they are analyzed with."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
+from keras_kd.analysis import trainings
 from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
-from keras_kd.training import labels, snapshots
+from keras_kd.training import labels
 from keras_kd.utils import files, limits, run_dir
 
 # With fewer examples the error of a mean is not worth the name.
@@ -25,27 +27,30 @@ class NetworkGroup:
     Attributes:
       name: in words.
       files: `{label: path of a .keras file}`.
-      trajectories: `{label: folder of snapshots}`.
       seed: of their training.
       kind: of a study's networks: what those of other seeds share, in words; else None.
+      read_trainings: `read_trainings(networks, dataset)`, `{label: Training}` of those that kept snapshots;
+        None of a study's networks, which keep none.
     """
 
     name: str
     files: dict
-    trajectories: dict
     seed: int
     kind: str | None = None
+    read_trainings: Callable | None = None
 
     def load(self):
         """`{label: network}`."""
         return {label: serialization.load_model(path) for label, path in self.files.items()}
 
-    def snapshots(self):
-        """`{label: [point]}`, of each network's training, for a `directions.trajectory_plane`."""
-        return {
-            label: list(snapshots.read_snapshots(folder).values())
-            for label, folder in self.trajectories.items()
-        }
+    def trainings(self, networks, dataset):
+        """`{label: trainings.Training}` of those of its networks that kept snapshots.
+
+        Args:
+          networks: as `load` returned them.
+          dataset: that they saw.
+        """
+        return self.read_trainings(networks, dataset) if self.read_trainings else {}
 
     def seed_of_draws(self, seed):
         """The seed of what is drawn about these networks: from one number another for each of their seeds."""
@@ -87,10 +92,26 @@ def group_of_run(folder, result):
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")
     return NetworkGroup(
         folder.name,
-        {label.replace("_", " "): path for label, path in found.items()},
-        {label.replace("_", " "): folder / run_dir.TRAJECTORY / label for label in found},
+        {_in_words(label): path for label, path in found.items()},
         seed,
+        read_trainings=functools.partial(_trainings_of_run, folder, result, list(found)),
     )
+
+
+def _in_words(label):
+    return label.replace("_", " ")
+
+
+def _trainings_of_run(folder, result, names, networks, dataset):
+    teacher = networks.get(labels.TEACHER)
+    with files.interpreting(folder / run_dir.RESULT):
+        found = {
+            _in_words(label): trainings.of_run(
+                folder, label, networks[_in_words(label)], result, dataset, teacher
+            )
+            for label in names
+        }
+    return {label: training for label, training in found.items() if training}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,6 +116,7 @@ def landscape_of(group, folder, config, source, on_progress):
     config = dataclasses.replace(config, seed=group.seed_of_draws(config.seed))
     dataset = source.load_dataset(group.seed)
     networks = group.load()
+    trainings = group.trainings(networks, dataset)
     images, labels = source.examples(networks, dataset, config.seed)
     result = landscape.analyze(
         networks,
@@ -124,15 +125,19 @@ def landscape_of(group, folder, config, source, on_progress):
         config,
         folder,
         training_images=source.training_images(dataset, len(labels), config.seed),
-        trajectories=group.snapshots(),
+        trainings=trainings,
         on_progress=on_progress,
     )
-    if group.trajectories:
+    if trainings:
         return result
-    return dataclasses.replace(result, left_out=[*result.left_out, _NO_TRAJECTORIES])
+    return dataclasses.replace(result, left_out=[*result.left_out, _NO_TRAINING[group.kind is None]])
 
 
-_NO_TRAJECTORIES = "the trajectory of each training: a study stores no snapshots, train and distill do"
+_NO_TRAINING = {
+    True: "the trajectory of each training and its curvature: no snapshots were kept",
+    False: "the trajectory of each training and its curvature: a study stores no snapshots, train and "
+    "distill do",
+}
 
 
 def reuse_of(group, folder, config, source, on_progress):
@@ -141,7 +146,10 @@ def reuse_of(group, folder, config, source, on_progress):
     dataset = source.load_dataset(group.seed)
     networks = group.load()
     images, labels = source.examples(networks, dataset, config.seed)
-    return reuse.analyze(networks, dataset, images, labels, config, folder, on_progress=on_progress)
+    trainings = group.trainings(networks, dataset)
+    return reuse.analyze(
+        networks, dataset, images, labels, config, folder, trainings=trainings, on_progress=on_progress
+    )
 
 
 # --------------------------------------------------------------------------- before anything is written

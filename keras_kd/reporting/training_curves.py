@@ -37,19 +37,25 @@ def panels(histories):
         colour. None: its place is kept.
 
     Returns:
-      A list of `charts.Panel`s: accuracy, and the gate if one of the networks has it.
+      A list of `charts.Panel`s: accuracy, and the gate if one of the networks has it; empty without any
+      history.
     """
     accuracies, gates = [], []
     for number, (label, history) in enumerate(histories.items()):
-        if not history:
+        if not history or "val_accuracy" not in history:
             continue
         accuracies.append(_curve(label, number, history["val_accuracy"], 100))
         if GATE in history:
             values = history[WITHOUT_SHORTCUTS]
-            accuracies.append(_curve(f"{label}, without its shortcuts", number, values, 100, "dash"))
+            accuracies.append(_curve(without_shortcuts(label), number, values, 100, "dash"))
             gates.append(_curve(label, number, history[GATE]))
-    drawn = [charts.Panel("epoch", "validation accuracy, %", accuracies)]
-    return drawn + ([charts.Panel("epoch", "gate: share of the shortcuts left", gates)] if gates else [])
+    drawn = {"validation accuracy, %": accuracies, "gate: share of the shortcuts left": gates}
+    return [charts.Panel("epoch", title, curves) for title, curves in drawn.items() if curves]
+
+
+def without_shortcuts(label):
+    """What the rest of a network is called beside it."""
+    return f"{label}, without its shortcuts"
 
 
 def _curve(label, number, values, scale=1, line="solid"):

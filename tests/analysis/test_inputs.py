@@ -50,7 +50,7 @@ def test_without_a_number_the_standard_error_decides(dataset):
 
 
 def test_draws_differ_between_seeds_of_a_study():
-    groups = [inputs.NetworkGroup("g", {}, {}, seed) for seed in (0, 1)]
+    groups = [inputs.NetworkGroup("g", {}, seed) for seed in (0, 1)]
     assert groups[0].seed_of_draws(5) != groups[1].seed_of_draws(5)
     assert groups[0].seed_of_draws(5) == np.random.SeedSequence([5, 0]).generate_state(1)[0]
 
@@ -58,6 +58,6 @@ def test_draws_differ_between_seeds_of_a_study():
 @pytest.mark.parametrize("config", [analysis.landscape.LandscapeConfig, analysis.reuse.ReuseConfig])
 def test_every_seed_of_draws_is_one_that_analyses_take(config):
     """Half of them are above the seeds that a person may give."""
-    seeds = [inputs.NetworkGroup("g", {}, {}, seed).seed_of_draws(0) for seed in range(20)]
+    seeds = [inputs.NetworkGroup("g", {}, seed).seed_of_draws(0) for seed in range(20)]
     assert max(seeds) > limits.SEED.high
     assert [config(seed=seed).seed for seed in seeds] == seeds

@@ -15,7 +15,14 @@ from tests.support.commands import call
 from tests.support.processes import error_line
 from tests.support.runs import SEED, finished_run
 
-SMALL = ("--steps=3", "--hessian_steps=1", "--eigenvalues=1", "--trace_samples=2", "--examples=24")
+SMALL = (
+    "--steps=3",
+    "--hessian_steps=1",
+    "--eigenvalues=1",
+    "--trace_samples=2",
+    "--snapshots=2",
+    "--examples=24",
+)
 
 
 def script(*arguments, cwd):
@@ -41,7 +48,7 @@ def test_one_flag_leads_to_a_page(finished):
     page = (cwd / paths["page"]).read_text(encoding="utf-8")
     assert "keras-kd landscape --run=runs/first" in page
     pictures = {path.stem for path in (cwd / paths["pictures"]).iterdir()}
-    assert pictures == {"around", "way", "through", "lines", "spectra", "steps"}
+    assert pictures == {"around", "way", "through", "lines", "training", "spectra", "steps"}
     events = EventAccumulator(str(cwd / paths["tensorboard"] / "first"))
     events.Reload()
     assert {f"landscape/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])

@@ -15,6 +15,7 @@ import numpy as np
 from keras_kd.analysis.landscape import directions, evaluation, geometry, surface
 from keras_kd.analysis.landscape.numbers import NetworkCurvature
 from keras_kd.analysis.landscape.results import LandscapeResult, LossLine, NetworkNumbers, PlaneSurface
+from keras_kd.analysis.landscape.trainings import curvature_of_snapshots
 from keras_kd.models import weights
 from keras_kd.utils import limits, progress
 from keras_kd.utils.files import plain_values
@@ -35,6 +36,7 @@ class LandscapeConfig:
       eigenvalues: how many of the largest at the network itself, or all if it has fewer.
       trace_samples: products for the Hessian's trace.
       step_sizes: of the step along which gradients are compared.
+      snapshots: most of each training at which the Hessian's largest eigenvalue is sought; 0: none.
       seed: of directions and random vectors.
 
     Raises:
@@ -49,6 +51,7 @@ class LandscapeConfig:
     eigenvalues: int = 5
     trace_samples: int = 20
     step_sizes: tuple = (0.001, 0.003, 0.01, 0.03, 0.1)
+    snapshots: int = 10
     seed: int = 0
 
     def __post_init__(self):
@@ -71,6 +74,7 @@ RANGES = {
     "hessian_steps": limits.HESSIAN_STEPS,
     "eigenvalues": limits.EIGENVALUES,
     "trace_samples": limits.TRACE_SAMPLES,
+    "snapshots": limits.SNAPSHOTS,
     "seed": limits.SEED_OF_DRAWS,
 }
 
@@ -83,7 +87,7 @@ def analyze(
     folder,
     *,
     training_images=None,
-    trajectories=None,
+    trainings=None,
     on_progress=progress.no_titled_progress,
 ):
     """Measures the landscape around and between networks.
@@ -95,7 +99,8 @@ def analyze(
         `surface.LossSurface`.
       config: a `LandscapeConfig`.
       folder: for the `.npz` files of all values; what is there already is not measured again.
-      trajectories: `{label: [points]}`, snapshots of a network's training.
+      trainings: `{label: trainings.Training}` of those that kept snapshots. The plane of a trajectory is that
+        of what would be left of a network; its curvature is that of the network as it was in training.
       on_progress: is called with what is being measured, the points done and their number; what it raises
         ends the work, with nothing lost but what was under way.
 
@@ -108,10 +113,11 @@ def analyze(
     data = (images, labels, training_images)
     analysis = _Analysis(networks, data, config, pathlib.Path(folder), on_progress)
     around = list(analysis.planes_around())
-    planes = [*around, *analysis.planes_through(), *analysis.planes_of(trajectories or {})]
+    trainings = trainings or {}
+    planes = [*around, *analysis.planes_through(), *analysis.planes_of(trainings)]
     lines = analysis.lines()
     numbers = [analysis.numbers(label, plane) for label, plane in zip(networks, around, strict=True)]
-    return LandscapeResult(planes, lines, numbers, analysis.left_out)
+    return LandscapeResult(planes, lines, numbers, analysis.left_out, analysis.trainings(trainings))
 
 
 class _Analysis:
@@ -173,12 +179,12 @@ class _Analysis:
             for reader in self._kinds(labels):
                 yield self._plane("through", f"{title}, as {reader}", reader, plane, ticks, "estimate")
 
-    def planes_of(self, trajectories):
+    def planes_of(self, trainings):
         """The plane in which each network moved most."""
-        for label, points in trajectories.items():
+        for label, training in trainings.items():
             title = f"the trajectory of {label}"
             try:
-                plane = directions.trajectory_plane(points)
+                plane = directions.trajectory_plane(list(training.snapshots.values()))
             except directions.FlatError as error:
                 self.left_out.append(f"{title}: {error}")
                 continue
@@ -307,6 +313,18 @@ class _Analysis:
             self._random_plane(label),
             self._config,
             self._evaluate,
-            lambda: self._show_progress(),  # of the evaluation under way
+            self._on_product,
         )
         return dataclasses.replace(found, **measures.measure())
+
+    def _on_product(self):
+        self._show_progress()  # of the evaluation under way
+
+    def trainings(self, trainings):
+        """The curvature on the way of each network."""
+        how = (self._data, self._config, self._evaluate, self._on_product)
+        return [
+            curvature_of_snapshots(label, training, *how)
+            for label, training in trainings.items()
+            if training.snapshots and self._config.snapshots
+        ]

@@ -6,6 +6,7 @@ A group is a `results.GroupResult` of a `LandscapeResult`.
 
 import numpy as np
 
+from keras_kd.analysis.landscape import training_report
 from keras_kd.analysis.landscape.results import LandscapeResult
 from keras_kd.analysis.reports import AnalysisReport
 from keras_kd.reporting import charts, formatting, html
@@ -75,8 +76,9 @@ _ALONE = ("map", "The plane through all three", f"{_THROUGH} {_MAP}")
 
 _TRAJECTORY = (
     "The plane in which the training moved most (PCA of its snapshots), with its trajectory from the start "
-    "to the end. BatchNorm's statistics are measured again at each point. What of the trajectory the plane "
-    "does not hold is not seen."
+    "to the end. BatchNorm's statistics are measured again at each point. Of a network that lost its "
+    "shortcuts in training it is what would have been left of it. What of the trajectory the plane does not "
+    "hold is not seen."
 )
 
 
@@ -201,8 +203,9 @@ def charts_of(group):
     networks = [
         (number, each) for number, each in enumerate(group.result.networks) if each.spectrum is not None
     ]
-    lines = [_lines(group.result.lines)] if group.result.lines else []
-    return [*lines, _spectra(networks), _steps(networks)] if networks else lines
+    first = [_lines(group.result.lines)] if group.result.lines else []
+    first += [chart for chart in [training_report.chart(group)] if chart]
+    return [*first, _spectra(networks), _steps(networks)] if networks else first
 
 
 def _lines(lines):

@@ -174,6 +174,33 @@ _OF_CURVATURE = {field.name for field in dataclasses.fields(NetworkNumbers) if f
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainingCurvature:
+    """The loss and its curvature at the snapshots of a training, of the network as it was then.
+
+    Attributes:
+      label: of the network.
+      epochs: `[snapshots]`, after how many epochs each was taken.
+      loss, accuracy: `[snapshots]`; the loss in nats.
+      largest_eigenvalue: `[snapshots]`, of the Hessian.
+      examples: how many the numbers are of.
+    """
+
+    label: str
+    epochs: list
+    loss: list
+    accuracy: list
+    largest_eigenvalue: list
+    examples: int
+
+    def to_json(self):
+        return json_values(self)
+
+    @classmethod
+    def from_json(cls, values):
+        return cls(**field_values(cls, values))
+
+
+@dataclasses.dataclass(frozen=True)
 class LandscapeResult:
     """What there is around and between networks.
 
@@ -182,12 +209,14 @@ class LandscapeResult:
       lines: `LossLine`s.
       networks: a `NetworkNumbers` of each.
       left_out: what cannot be drawn and why, in words.
+      trainings: a `TrainingCurvature` of each that kept snapshots.
     """
 
     planes: list
     lines: list
     networks: list
     left_out: list = dataclasses.field(default_factory=list)
+    trainings: list = dataclasses.field(default_factory=list)
 
     def planes_of(self, kind):
         return [plane for plane in self.planes if plane.kind == kind]
@@ -198,11 +227,17 @@ class LandscapeResult:
             "lines": [line.to_json() for line in self.lines],
             "networks": [network.to_json() for network in self.networks],
             "left_out": self.left_out,
+            "trainings": [training.to_json() for training in self.trainings],
         }
 
     @classmethod
     def from_json(cls, values):
         found = field_values(cls, values)
         parts = {"planes": PlaneSurface, "lines": LossLine, "networks": NetworkNumbers}
-        typed = {name: [part.from_json(each) for each in found[name]] for name, part in parts.items()}
+        parts["trainings"] = TrainingCurvature
+        typed = {
+            name: [part.from_json(each) for each in found[name]]
+            for name, part in parts.items()
+            if name in found  # files of earlier versions have no trainings
+        }
         return cls(**found | typed)

@@ -82,6 +82,7 @@ class LossSurface:
             for variable in (*model.trainable_variables, *model.non_trainable_variables)
         }
         self._compiled = backend.compile_function(self._at_coordinates)
+        self._measure_statistics = backend.compile_function(self._statistics)
 
     def along(self, subspace):
         """The loss on a line or plane.
@@ -115,6 +116,11 @@ class LossSurface:
         """Loss, accuracy and standard error at one point, `{path: array}`."""
         coordinates = np.zeros((1, 0), np.float32)
         return self._measure(coordinates, identity.float32_arrays(weights), [])[0]
+
+    def with_statistics(self, point):
+        """A point, `{path: array}`, with the statistics of BatchNorm measured again there."""
+        found = self._measure_statistics(identity.float32_arrays(point), self._training_images)
+        return point | {path: ops.convert_to_numpy(values) for path, values in found.items()}
 
     def identity(self, subspace):
         """`{name: text}`: what the values at these points, of this network and data, belong to."""

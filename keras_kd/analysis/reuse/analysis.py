@@ -12,8 +12,9 @@ import numpy as np
 from keras import ops
 
 from keras_kd.analysis.reuse import features, lesion_plan, lesions, metrics, similarity
+from keras_kd.analysis.reuse import trainings as training_reuse
 from keras_kd.analysis.reuse.probes import probe_accuracies
-from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult
+from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult, TrainingReuse
 from keras_kd.models import blocks, graph, inference, weights
 from keras_kd.utils import array_store, identity, limits, progress
 from keras_kd.utils.files import plain_values
@@ -67,6 +68,7 @@ def analyze(
     config,
     folder=None,
     *,
+    trainings=None,
     on_progress=progress.no_titled_progress,
 ):
     """Measures how networks use their features and blocks.
@@ -84,6 +86,8 @@ def analyze(
       config: a `ReuseConfig`.
       folder: gets every array in `ARRAYS`, each piece as soon as it is measured; what is there already is
         not measured again. None: nothing is kept.
+      trainings: `{label: trainings.Training}` of those that kept snapshots: how like its residual twin each
+        was, where that is among the networks.
       on_progress: is called with what is being measured, the steps done and their number; what it raises
         ends the work, with nothing lost but the last seconds.
 
@@ -103,6 +107,7 @@ def analyze(
     return ReuseResult(
         [dataclasses.replace(each, **_similar(each.label, first, pairs)) for each in measured],
         list(pairs.values()),
+        analysis.trainings(trainings or {}),
     )
 
 
@@ -247,6 +252,30 @@ class _Analysis:
             return {"intact": np.mean(np.concatenate(answers) == self._labels)}
 
         return {"accuracy": float(self._store.once(f"accuracy/{label}", measure)["intact"])}
+
+    # ---- snapshots
+
+    def trainings(self, trainings):
+        """The `TrainingReuse` of each network that kept snapshots and has a twin to be like."""
+        twins = {label: training_reuse.twin_of(self._networks[label], self._networks) for label in trainings}
+        return [self._training(label, trainings[label], twin) for label, twin in twins.items() if twin]
+
+    def _training(self, label, training, twin):
+        epochs = list(training.snapshots)
+
+        def measure():
+            return {"epochs": epochs} | training_reuse.cka_of_snapshots(
+                training,
+                self._networks[label],
+                self._networks[twin],
+                self._images,
+                self._config.batch_size,
+                self._progress_of(f"the training of {label}"),
+            )
+
+        found = self._store.once(f"training/{label}", measure)
+        numbers = {name: plain_values(found[name].tolist()) for name in found if name != "epochs"}
+        return TrainingReuse(label, twin, epochs, **numbers, history=training.history)
 
     # ---- blocks
 

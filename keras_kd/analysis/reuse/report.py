@@ -1,5 +1,5 @@
-"""Feature reuse as pictures: similarity of layers, lesions, branches, probes, ranks and spectra; as sections
-of a page and as PNG.
+"""Feature reuse as pictures: trainings, similarity of layers, lesions, branches, probes, ranks, spectra; as
+sections of a page and as PNG.
 
 A group is a `results.GroupResult` of a `ReuseResult`.
 """
@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 
 from keras_kd.analysis.reports import AnalysisReport
+from keras_kd.analysis.reuse import training_report
 from keras_kd.analysis.reuse.results import ReuseResult
 from keras_kd.reporting import charts, formatting
 
@@ -260,7 +261,7 @@ def _falling(number, network):
     )
 
 
-_CHARTS = (_similarity, _lesions, _many_lesions, _branches, _probes, _ranks, _spectra)
+_CHARTS = (training_report.chart, _similarity, _lesions, _many_lesions, _branches, _probes, _ranks, _spectra)
 
 
 REPORT = AnalysisReport(

@@ -113,25 +113,62 @@ _IF_MEASURED = ("accuracy", "probes", "probe_middle", "cka_first")
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainingReuse:
+    """How a network came to be like its trained residual twin.
+
+    Attributes:
+      label: of the network.
+      twin: label of the other.
+      epochs: `[snapshots]`, after how many epochs each was taken.
+      cka: `[snapshots]`, mean CKA of what stem and blocks hand on, of the network as it was in training.
+      cka_without_shortcuts: the same of what would have been left of it; None where it lost none.
+      history: `{metric: [value per epoch]}`, see `trainings.METRICS`.
+    """
+
+    label: str
+    twin: str
+    epochs: list
+    cka: list
+    cka_without_shortcuts: list | None = None
+    history: dict = dataclasses.field(default_factory=dict)
+
+    def to_json(self):
+        return json_values(self)
+
+    @classmethod
+    def from_json(cls, values):
+        return cls(**field_values(cls, values))
+
+
+@dataclasses.dataclass(frozen=True)
 class ReuseResult:
     """How networks use their features and blocks, and how alike they are.
 
     Attributes:
       networks: a `NetworkReuse` of each.
       cka: a `LayerSimilarity` of each network with itself and with each other.
+      trainings: a `TrainingReuse` of each that kept snapshots and has its residual twin among the networks.
     """
 
     networks: list
     cka: list
+    trainings: list = dataclasses.field(default_factory=list)
 
     def to_json(self):
         return {
             "networks": [network.to_json() for network in self.networks],
             "cka": [pair.to_json() for pair in self.cka],
+            "trainings": [training.to_json() for training in self.trainings],
         }
 
     @classmethod
     def from_json(cls, values):
         found = field_values(cls, values)
-        parts = {"networks": NetworkReuse, "cka": LayerSimilarity}
-        return cls(**{name: [part.from_json(each) for each in found[name]] for name, part in parts.items()})
+        parts = {"networks": NetworkReuse, "cka": LayerSimilarity, "trainings": TrainingReuse}
+        return cls(
+            **{
+                name: [part.from_json(each) for each in found[name]]
+                for name, part in parts.items()
+                if name in found  # files of earlier versions have no trainings
+            }
+        )

@@ -191,4 +191,4 @@ def _is_of(spec, wanted):
 def _group(folder, triplet):
     runs = triplet.runs | triplet.removed
     files = {label: folder / "runs" / run / run_dir.MODEL for label, run in runs.items()}
-    return inputs.NetworkGroup(f"{triplet.kind}, seed {triplet.seed}", files, {}, triplet.seed, triplet.kind)
+    return inputs.NetworkGroup(f"{triplet.kind}, seed {triplet.seed}", files, triplet.seed, triplet.kind)

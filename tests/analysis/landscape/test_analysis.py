@@ -9,6 +9,7 @@ import pytest
 import keras_kd
 from keras_kd.analysis import landscape
 from keras_kd.analysis.landscape import directions, surface
+from keras_kd.analysis.trainings import Training
 from keras_kd.models import weights
 from tests.support.networks import mlp, same, shaken, trio, weights_of
 
@@ -25,9 +26,10 @@ def looked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("landscape")
     start, end = (weights.weights_of(networks[label]) for label in ("plain", "plain + KD"))
     bent = {path: 1.1 * weight for path, weight in start.items()}
-    trajectories = {"plain": [start, bent, directions.line_between(bent, end).at((0.7,)), end]}
+    points = [start, bent, directions.line_between(bent, end).at((0.7,)), end]
+    ways = {"plain": Training(dict(enumerate(points)), networks["plain"])}
     before = [weights_of(network) for network in networks.values()]
-    found = landscape.analyze(networks, images, labels, OPTIONS, folder, trajectories=trajectories)
+    found = landscape.analyze(networks, images, labels, OPTIONS, folder, trainings=ways)
     assert all(same(b, weights_of(network)) for b, network in zip(before, networks.values(), strict=True))
     return folder, networks, (images, labels), found
 
@@ -142,8 +144,12 @@ def test_networks_that_span_no_plane_are_told(data, tmp_path):
     x, y = data
     networks = {"residual": twin(0), "plain": twin(1)}
     networks["plain + KD"] = networks["plain"]
-    stopped = {"plain": [weights.weights_of(networks["plain"])] * 2, "residual": []}
-    found = landscape.analyze(networks, x, y, QUICK, tmp_path, trajectories=stopped)
+    point = weights.weights_of(networks["plain"])
+    stopped = {
+        "plain": Training({0: point, 1: point}, networks["plain"]),
+        "residual": Training({}, networks["residual"]),
+    }
+    found = landscape.analyze(networks, x, y, QUICK, tmp_path, trainings=stopped)
     assert {plane.kind for plane in found.planes} == {"around"}
     assert found.left_out == [
         "the plane through residual, plain, plain + KD: residual, plain, plain + KD lie on one line, which "
