@@ -92,14 +92,19 @@ def measured(network, dataset):
     """The `Quantised` of a network."""
     folded = folding.fold_batch_norm(network)
     images, labels = dataset.test.images, dataset.test.labels
-    expected = parity.expected_logits(folded, images, dataset)
+    expected = in_parts(lambda part: parity.expected_logits(folded, part, dataset), images)
     accuracy, found = float(np.mean(expected.argmax(axis=1) == labels)), {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
             path = pathlib.Path(folder) / f"{kind}.tflite"
             litert.convert(folded, path, dataset=dataset, kind=kind)
-            found[kind] = parity.compare(litert.session(path)(images), expected, labels)
+            found[kind] = parity.compare(in_parts(litert.session(path), images), expected, labels)
     return Quantised(accuracy, **found)
+
+
+def in_parts(logits, images, size=250):
+    """The logits of all images, asked some at a time: all at once take gigabytes."""
+    return np.concatenate([logits(images[start : start + size]) for start in range(0, len(images), size)])
 
 
 def summary(rows):
