@@ -76,7 +76,7 @@ def _become(module, arguments, cwd, environment, streams):
         os.dup2(opened, number)
         os.close(opened)
     is_path = module.endswith(".py")
-    sys.path[0] = os.path.dirname(module) if is_path else cwd
+    sys.path[:1] = [os.path.dirname(module) if is_path else cwd, str(ROOT)]
     sys.argv = [module, *arguments]
     if is_path:
         runpy.run_path(module, run_name="__main__")
