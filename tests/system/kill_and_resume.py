@@ -101,7 +101,7 @@ class Job:
             if kind == "random time" and time.monotonic() - began > moment:
                 return self.kill()
             if kind != "random time":
-                now = watched.is_dir() and any(name.startswith(part) for name in os.listdir(watched))
+                now = any(name.startswith(part) for name in _names(watched))
                 count -= now and not seen
                 if now and (count <= 0 or kind == "export"):
                     time.sleep(delay)
@@ -134,6 +134,14 @@ class Job:
             if dtype != tf.string
         )
         return {"result.json": result, "log.txt": log, "SavedModel": served, **weights, **ways}
+
+
+def _names(folder):
+    """Of a folder that may come and go while a job begins."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def tiny_dataset(path):

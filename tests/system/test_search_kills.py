@@ -52,7 +52,7 @@ def wait_for(pattern, cwd, process, seconds=120):
 def test_kills_in_the_middle_of_trials_change_nothing_but_times(finished, tmp_path_factory):
     cwd = search_folder(tmp_path_factory, "killed")
     # In the first trial's first seed, and in the last trial.
-    for pattern in ("runs/mine/trials/0/seed-0/log.txt", "runs/mine/results/0.json"):
+    for pattern in ("runs/mine/trials/0/seed-0/log.txt", "runs/mine/trials/1/seed-0/log.txt"):
         process = start(cwd)
         wait_for(pattern, cwd, process)
         process.send_signal(signal.SIGKILL)
