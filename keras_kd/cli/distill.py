@@ -76,11 +76,7 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
     """The result, of several hosts on the chief alone."""
     from keras_kd import training
     from keras_kd.cli import runs
-    from keras_kd.distillation import shortcut_removal
     from keras_kd.export import export_saved_model
-    from keras_kd.models import weights
-    from keras_kd.training import description
-    from keras_kd.training.labels import network_file
     from keras_kd.utils import backend
 
     teacher, alone, distilled, removed, baseline = networks
@@ -109,14 +105,23 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
     parity = None
     if backend.on_tensorflow():
         parity = export_saved_model(removed or distilled, target, dataset=dataset, run=folder)
+    names = {"teacher": teacher.name, "student": distilled.name}
+    return names | {"export": parity} | _result(comparison, removal, dataset, settings, values)
+
+
+def _result(comparison, removal, dataset, settings, values):
+    """What `result.json` says of a comparison and how it was made."""
+    from keras_kd.distillation import shortcut_removal
+    from keras_kd.models import weights
+    from keras_kd.training import description
+    from keras_kd.training.labels import network_file
+
     return {
         **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
-        **{"teacher": teacher.name, "student": distilled.name},
         "shortcut_removal": shortcut_removal.format_spec(removal),
         **comparison.to_json(),
         "fingerprints": {
             network_file(label): weights.fingerprint(network) for label, network in comparison.models.items()
         },
-        "export": parity,
         **description.describe(dataset, settings),
     }

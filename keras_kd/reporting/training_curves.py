@@ -3,7 +3,7 @@
 figure = charts.to_matplotlib(training_curves.chart(comparison.history, test_accuracies))
 """
 
-from keras_kd.reporting import charts
+from keras_kd.reporting import charts, formatting
 
 # Metrics of a network whose shortcuts go away in training: how much of them is left after an epoch, in
 # [0, 1], and the accuracy of the network that would be left if they were gone.
@@ -51,6 +51,25 @@ def panels(histories):
             gates.append(_curve(label, number, history[GATE]))
     drawn = {"validation accuracy, %": accuracies, "gate: share of the shortcuts left": gates}
     return [charts.Panel("epoch", title, curves) for title, curves in drawn.items() if curves]
+
+
+def table(heading, columns):
+    """The numbers of networks that were measured after some epochs each.
+
+    Args:
+      heading: of the column of epochs.
+      columns: `{label: (epochs, values)}`.
+
+    Returns:
+      `(column names, rows)` of text; "n/a" where a network was not measured.
+    """
+    epochs = sorted({epoch for measured, _ in columns.values() for epoch in measured})
+    found = [dict(zip(*column, strict=True)) for column in columns.values()]
+    rows = [
+        [str(epoch), *(formatting.number(values[epoch]) if epoch in values else "n/a" for values in found)]
+        for epoch in epochs
+    ]
+    return [heading, *columns], rows
 
 
 def without_shortcuts(label):

@@ -176,6 +176,12 @@ def compare(
         accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
 
+    steps = inputs.batch_schedule(dataset, settings).steps
+    taught = {
+        "temperature": temperature,
+        "alpha": schedules.until_epoch(alpha, alpha_epochs, steps),
+        "terms": terms,
+    }
     trainings = Trainings(
         dataset,
         settings,
@@ -183,13 +189,7 @@ def compare(
         callbacks=callbacks,
         removals=removals,
         teacher_logits=teacher_logits,
-        distillation={
-            "temperature": temperature,
-            "alpha": schedules.until_epoch(
-                alpha, alpha_epochs, inputs.batch_schedule(dataset, settings).steps
-            ),
-            "terms": terms,
-        },
+        distillation=taught,
     )
     known = () if train_teacher else (TEACHER,)
     trained = trainings.run(models, known) if jobs == 1 else trainings.run_two(models, known, while_waiting)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from keras_kd.reporting import charts, figures, training_curves
+from keras_kd.reporting import charts, figures, formatting, training_curves
 
 HISTORIES = {"teacher": {"val_accuracy": [0.5, 0.75]}, "student_alone": {"val_accuracy": [0.25, 0.5]}}
 ACCURACIES = {"teacher": 0.7, "student_alone": 0.4, "student_fade": 0.6}
@@ -37,3 +37,11 @@ def test_epochs_are_marked_at_whole_numbers_however_many_there_are():
     many = {"teacher": {"val_accuracy": [0.5] * 20}}
     (axis,) = charts.to_matplotlib(training_curves.chart(many, ACCURACIES)).axes
     assert all(place == round(place) for place in axis.get_xticks())
+
+
+def test_a_table_holds_what_was_measured_after_which_epoch():
+    names, rows = training_curves.table("CKA after epoch", {"a": ([0, 4], [0.5, 0.75]), "b": ([4], [None])})
+    assert names == ["CKA after epoch", "a", "b"]
+    assert [row[0] for row in rows] == ["0", "4"]
+    assert rows[0][1:] == [formatting.number(0.5), "n/a"]
+    assert rows[1][1:] == [formatting.number(0.75), formatting.number(None)]

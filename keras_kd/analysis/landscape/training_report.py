@@ -1,6 +1,6 @@
 """The curvature on the way of each training as a chart."""
 
-from keras_kd.reporting import charts, formatting
+from keras_kd.reporting import charts, training_curves
 
 _WORDS = (
     "The loss and the largest eigenvalue of its Hessian at the snapshots of each training, of the network as "
@@ -31,10 +31,5 @@ def _curve(labels, training, key):
 
 
 def _table(trainings):
-    epochs = sorted({epoch for training in trainings for epoch in training.epochs})
-    found = [dict(zip(each.epochs, each.largest_eigenvalue, strict=True)) for each in trainings]
-    rows = [
-        [str(epoch), *(formatting.number(values[epoch]) if epoch in values else "n/a" for values in found)]
-        for epoch in epochs
-    ]
-    return ["largest eigenvalue after epoch", *(training.label for training in trainings)], rows
+    columns = {each.label: (each.epochs, each.largest_eigenvalue) for each in trainings}
+    return training_curves.table("largest eigenvalue after epoch", columns)

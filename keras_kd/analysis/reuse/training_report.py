@@ -1,6 +1,6 @@
 """The trainings of networks as a chart: accuracy and gate over the epochs, likeness to the residual twin."""
 
-from keras_kd.reporting import charts, formatting, training_curves
+from keras_kd.reporting import charts, training_curves
 
 _WORDS = (
     "Validation accuracy, and CKA with the trained residual twin ({twins}), a mean over what stem and blocks "
@@ -44,10 +44,4 @@ def _curves(number, training):
 
 
 def _table(curves):
-    epochs = sorted({epoch for curve in curves for epoch in curve.x})
-    found = [dict(zip(curve.x, curve.y, strict=True)) for curve in curves]
-    rows = [
-        [str(epoch), *(formatting.number(values[epoch]) if epoch in values else "n/a" for values in found)]
-        for epoch in epochs
-    ]
-    return ["CKA after epoch", *(curve.label for curve in curves)], rows
+    return training_curves.table("CKA after epoch", {curve.label: (curve.x, curve.y) for curve in curves})
