@@ -27,11 +27,15 @@ RUNS = [
 
 
 class Work:
-    """A training of half a second, which writes down that it began and ended; one may kill its process."""
+    """A training of half a second, which writes down that it began and ended; one may kill its process.
 
-    def __init__(self, killed=None, seconds=0.5):
+    Once two have ended, the others wait for the file `until`, where one is named.
+    """
+
+    def __init__(self, killed=None, seconds=0.5, until=None):
         self.killed = killed
         self.seconds = seconds
+        self.until = until
 
     def __call__(self, run, folder):
         with (folder / f"began-{run.key}").open("a") as file:
@@ -39,6 +43,8 @@ class Work:
         if run.key == self.killed and times(folder, "began", run) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.seconds)
+        if self.until and len(list(folder.glob("ended-*"))) >= 2:
+            wait_for((folder / self.until).exists, seconds=300)
         with (folder / f"ended-{run.key}").open("a") as file:
             file.write(f"{os.getpid()}\n")
         return run_result(0.5, seconds=float(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")))
@@ -147,14 +153,17 @@ def test_a_lost_node_of_a_ray_cluster_costs_only_what_it_was_doing(tmp_path):
         done_before = []
 
         def watch(state):
-            under_way = sum(times(tmp_path, "began", run) - times(tmp_path, "ended", run) for run in runs)
-            if len(state.records) >= 2 and under_way >= 2 and not done_before:
+            under_way = [run for run in runs if times(tmp_path, "began", run) > times(tmp_path, "ended", run)]
+            if len(state.records) >= 2 and len(under_way) >= 2 and not done_before:
                 done_before.extend(state.records)
                 cluster.remove_node(lost, allow_graceful=False)
+                workers = [(tmp_path / f"began-{run.key}").read_text().strip() for run in under_way]
+                wait_for(lambda: not all(pathlib.Path(f"/proc/{worker}").exists() for worker in workers))
+                (tmp_path / "node is lost").touch()
 
         with executors.RayExecutor(cluster.address) as pool:
             assert pool.slots == 2
-            records = own.run(Work(seconds=1.5), pool, watch=watch)
+            records = own.run(Work(until="node is lost"), pool, watch=watch)
     finally:
         cluster.shutdown()
     assert done_before

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-import keras_kd
 from keras_kd.models import serialization
 from tests.support.arrays import tiny_arrays
+from tests.support.networks import brightness_classifier
 from tests.support.processes import ROOT, run_forked, run_python
 
 
@@ -49,8 +49,10 @@ def test_whole_runs_on_1_2_and_4_replicas_are_the_same(tmp_path):
 
     With two the teacher was asked before; with four the images lie on the devices.
     """
-    serialization.save_model(keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4), tmp_path / "teacher.keras")
-    np.savez(tmp_path / "data.npz", **tiny_arrays(np.random.default_rng(0), train=133, test=23))
+    arrays = tiny_arrays(np.random.default_rng(0), train=133, test=23)
+    np.savez(tmp_path / "data.npz", **arrays)
+    teacher = brightness_classifier(arrays["x_train"], arrays["y_train"])
+    serialization.save_model(teacher, tmp_path / "teacher.keras")
     options = {1: [], 2: ["--teacher_views=1", "--teacher_dtype=float32"], 4: ["--images=device"]}
     results = {replicas: whole_run(tmp_path, replicas, options[replicas]) for replicas in options}
     one = results[1]
