@@ -23,7 +23,7 @@ from keras_kd.losses import (
     weigh_replicas,
 )
 from keras_kd.models import network_checks, outputs
-from keras_kd.utils import strategies
+from keras_kd.utils import limits, strategies
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -61,10 +61,11 @@ class Distiller(TrainsStudent):
       temperature: softening factor T, > 0, dimensionless.
       alpha: weight of the teacher's term in [0, 1], or a `LearningRateSchedule` that gives it
         for the step: the number of batches that this Distiller was trained on so far.
+      label_weight: weight of the labels' term; None: 1 - alpha.
       terms: further losses, each a `keras.distillation.DistillationLoss` (such as Keras's
         `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
-        They are added as they are, not scaled by alpha. A term is asked about one example at
-        a time, so that each can be weighted: it cannot compare the examples of a batch.
+        They are added as they are, not scaled by alpha. A term of Keras is asked about one example
+        at a time, so that each can be weighted; `losses.DistillationTerm`s may ask for more.
       images: a `keras_kd.data.device_images.DeviceImages` where batches name images that lie on the device;
         None: batches are images.
       name: of the model.
@@ -79,7 +80,16 @@ class Distiller(TrainsStudent):
     """
 
     def __init__(
-        self, teacher, student, *, temperature=4.0, alpha=0.9, terms=(), images=None, name="distiller"
+        self,
+        teacher,
+        student,
+        *,
+        temperature=4.0,
+        alpha=0.9,
+        label_weight=None,
+        terms=(),
+        images=None,
+        name="distiller",
     ):
         network_checks.check_network(student, "student")
         super().__init__(name=name, dtype=training_policy(student), autocast=False)
@@ -87,18 +97,21 @@ class Distiller(TrainsStudent):
             strategies.check_only(self.distribute_strategy)
         self.soft_targets = SoftTargets(temperature)
         self.alpha = alpha if isinstance(alpha, Schedule) else check_alpha(alpha)
+        if label_weight is None:
+            self.label_weight = 0.0 if self.alpha == 1.0 else None
+        else:
+            self.label_weight = float(limits.TERM_WEIGHT.check("label_weight", label_weight))
         self.teacher = teacher
         self.student = student
-        self.terms = named_terms(terms)
         self._images = images
         if teacher is None:
             compatibility.check_classes(student, "student", independent=True)
         else:
             compatibility.check_pair(teacher, student, independent=True)
-        for term in self.terms.values():
-            term.check(teacher, student)
-        self._ask_teacher = teacher and Forward(teacher, [t.teacher_layer for t in self.terms.values()])
-        self._ask_student = Forward(student, [t.student_layer for t in self.terms.values()])
+        self.terms = named_terms(terms, teacher, student)
+        self.adaptors = {name: term.adaptor for name, term in self.terms.items() if term.adaptor is not None}
+        self._ask_teacher = teacher and Forward(teacher, self._looked_at("teacher_layers"))
+        self._ask_student = Forward(student, self._looked_at("student_layers"))
         self._means = {
             name: keras.metrics.Mean(name=name)
             for name in ("hard_loss", "soft_loss", *self.terms, "agreement")
@@ -115,6 +128,9 @@ class Distiller(TrainsStudent):
         if all(model.built for model in self._models()):
             self.build()
 
+    def _looked_at(self, of_network):
+        return [name for term in self.terms.values() for name in getattr(term, of_network)]
+
     @property
     def temperature(self):
         """Softening factor T."""
@@ -123,6 +139,11 @@ class Distiller(TrainsStudent):
     def alpha_now(self):
         """The weight of the teacher's term in the next step: a number or a scalar tensor."""
         return self.alpha(self.step) if isinstance(self.alpha, Schedule) else self.alpha
+
+    @property
+    def trained_parts(self):
+        """The student, and the terms' own layers."""
+        return [self.student, *self.adaptors.values()]
 
     def _models(self):
         return [model for model in (self.teacher, self.student) if model is not None]
@@ -155,14 +176,17 @@ class Distiller(TrainsStudent):
                 "the losses are weighed by alpha and by the weights of the terms. "
                 f"Received: loss_weights={loss_weights!r}"
             )
-        if loss is None and self.alpha != 1.0:
+        needs = [name.removesuffix("_loss") for name, term in self.terms.items() if term.asks_labels]
+        if loss is None and (self.label_weight != 0.0 or needs):
+            unless = f"for {needs[0]}" if needs else "unless alpha is 1 or label_weight 0"
             raise ValueError(
-                "compile needs a loss for the labels unless alpha is 1, such as "
-                "keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
+                f"compile needs a loss for the labels {unless}, such as "
+                f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
             )
         self._label_loss = None if loss is None else label_loss(loss)
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
-        self.soft_targets.check_outputs(compatibility.output_count(self.student))
+        for each in (self.soft_targets, *self.terms.values()):
+            each.check_outputs(compatibility.output_count(self.student))
         for model in self._models():
             outputs.with_logits(model, independent=self.soft_targets.independent)
         self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))
@@ -207,7 +231,7 @@ class Distiller(TrainsStudent):
                 'without a teacher its logits must come with the labels, as {"labels": ..., '
                 f'"teacher_logits": ...}}. Received: y={y!r}'
             )
-        asks = given is None or any(term.teacher_layer != "logits" for term in self.terms.values())
+        asks = given is None or any(term.asks_layers for term in self.terms.values())
         answer = as_outputs(self._ask_teacher(self._look_up(x), False)) if asks else {}
         if given is not None:  # they may be those of a control, or of fewer digits
             answer = answer | {"logits": given}
@@ -223,8 +247,9 @@ class Distiller(TrainsStudent):
             self.step.assign_add(1)
 
         loss = alpha * parts["soft_loss"]
-        if "hard_loss" in parts and self.alpha != 1.0:
-            loss += (1 - alpha) * parts["hard_loss"]
+        if "hard_loss" in parts and self.label_weight != 0.0:
+            label_weight = 1 - alpha if self.label_weight is None else self.label_weight
+            loss += label_weight * parts["hard_loss"]
         for name, term in self.terms.items():
             loss += term.weight_at(step) * parts[name]
         if training and self._reduce.reduction != "sum":
@@ -238,11 +263,13 @@ class Distiller(TrainsStudent):
         parts = {}
         if self._label_loss is not None:
             parts["hard_loss"] = self._label_loss(y, student["logits"], sample_weight)
-        values = self.soft_targets.per_example(teacher["logits"], student["logits"])
+        values = self.soft_targets.call(teacher["logits"], student["logits"])
         parts["soft_loss"] = self._reduce(values, values, sample_weight)
         for name, term in self.terms.items():
-            values = term.per_example(teacher, student, y)
-            parts[name] = self._reduce(values, values, sample_weight)
+            values, weights = term(teacher, student, y), sample_weight
+            if term.compares_examples:  # as if each example had said it
+                values, weights = ops.broadcast_to(values, ops.shape(student["logits"])[:1]), None
+            parts[name] = self._reduce(values, values, weights)
         return parts
 
     def _update_means(self, parts, share, same_class):
@@ -261,6 +288,7 @@ class Distiller(TrainsStudent):
             "student": serialize(self.student),
             "temperature": self.temperature,
             "alpha": serialize(self.alpha),
+            "label_weight": self.label_weight,
             "terms": [[term.weight, serialize(term.loss)] for term in self.terms.values()],
         }
 

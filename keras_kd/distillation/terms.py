@@ -5,38 +5,103 @@ import collections
 import keras
 from keras import ops
 
-from keras_kd.losses import LabelledLossTerm, per_example, without_reduction
+from keras_kd.losses import DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.models import outputs
 from keras_kd.utils import limits
 
 
 class Term:
-    """One of the `terms`: a loss, its weight, and the layers that it looks at."""
+    """One of the `terms`: a loss, its weight, the layers that it looks at, and weights of its own.
 
-    def __init__(self, weight, loss):
+    Args:
+      weight: a number or a `LearningRateSchedule` of the steps.
+      loss: a `keras.distillation.DistillationLoss`.
+      teacher: the network that is asked, or None where its logits come with the labels.
+      student: the network that is trained.
+
+    Attributes:
+      teacher_layers, student_layers: names of layers, or "logits".
+      adaptor: a `keras.Layer` with the loss's own weights, or None.
+
+    Raises:
+      ValueError: if the loss cannot compare the layers that it looks at, or there are none.
+    """
+
+    def __init__(self, weight, loss, teacher, student):
         is_schedule = isinstance(weight, keras.optimizers.schedules.LearningRateSchedule)
         self.weight = (
             weight if is_schedule else float(limits.TERM_WEIGHT.check("the weight of a term", weight))
         )
         self.loss = loss
-        self.teacher_layer = getattr(loss, "teacher_layer_name", None) or "logits"
-        self.student_layer = getattr(loss, "student_layer_name", None) or "logits"
         self._unreduced = without_reduction(loss)
+        self.teacher_layers, self.student_layers = self._find_layers(teacher, student)
+        self.adaptor = None
+        if teacher is not None:
+            self.adaptor = self._bridge(teacher, student)
 
     def weight_at(self, step):
         """The weight in a step of the Distiller: a number or a scalar tensor."""
         return self.weight if isinstance(self.weight, float) else self.weight(step)
 
-    def check(self, teacher, student):
-        """Raises a ValueError if the loss cannot compare the layers that it looks at, or there are none."""
-        if teacher is not None:
-            self.loss.validate_model_compatibility(teacher, student)
-            self._check_shapes(_shapes(teacher, self.teacher_layer), _shapes(student, self.student_layer))
-        elif self.teacher_layer != "logits":
-            raise ValueError(
-                f"a term on the teacher's layer {self.teacher_layer!r} needs the teacher itself. "
-                f"Received: teacher=None"
-            )
+    @property
+    def asks_layers(self):
+        """Whether only the teacher itself will do, not its logits."""
+        return self.teacher_layers != ["logits"]
+
+    @property
+    def compares_examples(self):
+        """Whether it answers with a scalar."""
+        return getattr(self.loss, "compares_examples", False)
+
+    @property
+    def asks_labels(self):
+        """Whether it asks for labels."""
+        return getattr(self.loss, "asks_labels", False)
+
+    def check_outputs(self, count):
+        """Raises a ValueError where the loss says nothing of networks with so many outputs."""
+        if isinstance(self.loss, DistillationTerm):
+            self.loss.check_outputs(count)
+
+    def _find_layers(self, teacher, student):
+        if isinstance(self.loss, FeatureTerm):
+            if teacher is None:
+                raise self._needs_teacher(self.loss.teacher_layers)
+            return tuple(map(list, self.loss.layers_of(teacher, student)))
+        layers = [
+            [getattr(self.loss, name, None) or "logits"]
+            for name in ("teacher_layer_name", "student_layer_name")
+        ]
+        if teacher is None and layers[0] != ["logits"]:
+            raise self._needs_teacher(layers[0])
+        return layers
+
+    def _needs_teacher(self, layers):
+        of = f"a term on the teacher's layer {layers[0]!r}" if layers else type(self.loss).__name__
+        return ValueError(f"{of} needs the teacher itself. Received: teacher=None")
+
+    def _bridge(self, teacher, student):
+        """Checks that the layers can be compared; returns the loss's adaptor, if it has one."""
+        self.loss.validate_model_compatibility(teacher, student)
+        shapes = [
+            [_shape(model, name) for name in names]
+            for model, names in ((teacher, self.teacher_layers), (student, self.student_layers))
+        ]
+        if not isinstance(self.loss, FeatureTerm):
+            self._check_shapes(shapes[0][0], shapes[1][0])
+            return None
+        for index, pair in enumerate(zip(*shapes, strict=True)):
+            reason = self.loss.mismatch(*pair)
+            if reason:
+                raise self._cannot_compare(index, pair, reason)
+        return self.loss.make_adaptor(*shapes)
+
+    def _cannot_compare(self, index, shapes, advice):
+        return ValueError(
+            f"{type(self.loss).__name__} cannot compare the output of {self.teacher_layers[index]!r} "
+            f"(teacher) with that of {self.student_layers[index]!r} (student): {advice}. "
+            f"Received: shapes {shapes[0]} and {shapes[1]}"
+        )
 
     def _check_shapes(self, teacher, student):
         """Tries outputs of unequal shapes: Keras's losses would fail in a step, or repeat one of the two."""
@@ -45,16 +110,16 @@ class Term:
         cause = None
         try:
             if not self._is_elementwise():
-                outputs_of = {self.teacher_layer: _zeros(teacher)}, {self.student_layer: _zeros(student)}
-                self.per_example(*outputs_of, ops.zeros([1], "int32"))
+                outputs_of = (
+                    {self.teacher_layers[0]: _zeros(teacher)},
+                    {self.student_layers[0]: _zeros(student)},
+                )
+                self(*outputs_of, ops.zeros([1], "int32"))
                 return
         except Exception as error:  # of the loss, which may be anyone's
             cause = error
-        raise ValueError(
-            f"{type(self.loss).__name__} cannot compare the output of {self.teacher_layer!r} (teacher) with "
-            f"that of {self.student_layer!r} (student): take layers of one shape, or a loss that knows both. "
-            f"Received: shapes {teacher} and {student}"
-        ) from cause
+        advice = "take layers of one shape, or a loss that knows both"
+        raise self._cannot_compare(0, (teacher, student), advice) from cause
 
     def _is_elementwise(self):
         """Whether the loss is Keras's own, inside Keras's own term."""
@@ -62,19 +127,30 @@ class Term:
         own = [each is None or _name(each) in vars(keras.losses) for each in inside]
         return type(self.loss) is keras.distillation.FeatureDistillation and all(own)
 
-    def per_example(self, teacher, student, labels=None):
-        teacher, student = teacher[self.teacher_layer], student[self.student_layer]
-        self.loss.validate_outputs(teacher, student)
-        if isinstance(self.loss, LabelledLossTerm):
-            return self.loss.per_example_with_labels(teacher, student, labels)
-        return per_example(self._unreduced, teacher, student)
+    def __call__(self, teacher, student, labels=None):
+        """What the loss says of a batch: float32 `[batch]` or, where it `compares_examples`, a scalar.
+
+        Args:
+          teacher, student: `{layer name or "logits": what it computes}`.
+          labels: as the Distiller got them, or None.
+        """
+        teacher = [teacher[name] for name in self.teacher_layers]
+        student = [student[name] for name in self.student_layers]
+        if not isinstance(self.loss, FeatureTerm):
+            (teacher,), (student,) = teacher, student
+        if not isinstance(self.loss, DistillationTerm):
+            self.loss.validate_outputs(teacher, student)
+            return per_example(self._unreduced, teacher, student)
+        asked = {"labels": labels} if self.loss.asks_labels else {}
+        asked |= {} if self.adaptor is None else {"adaptor": self.adaptor}
+        return self.loss.call(teacher, student, **asked)
 
 
 def _name(loss):
     return type(loss).__name__ if isinstance(loss, keras.losses.Loss) else getattr(loss, "__name__", "")
 
 
-def _shapes(model, layer):
+def _shape(model, layer):
     """The shape of a layer's output, batch included, or a structure of such; None if it is not known."""
     if layer == "logits" and isinstance(model, keras.Sequential):  # its `output` is there once it was called
         (output,) = getattr(model, "outputs", None) or (None,)
@@ -105,7 +181,7 @@ def _zeros(shapes):
     return dict(zip(shapes, zeros, strict=True)) if isinstance(shapes, dict) else zeros
 
 
-def named_terms(terms):
+def named_terms(terms, teacher, student):
     """`{name: Term}`, named after the class of the loss, numbered where that is not unique."""
     if not isinstance(terms, (list, tuple)):
         raise ValueError(
@@ -113,7 +189,7 @@ def named_terms(terms):
         )
     named, used = {}, collections.Counter(("hard", "soft"))
     for term in terms:
-        weight, loss = term if isinstance(term, (tuple, list)) else (1.0, term)
+        weight, loss = _weighted(term)
         if not isinstance(loss, keras.distillation.DistillationLoss):
             raise ValueError(
                 "each of the terms must be a keras.distillation.DistillationLoss or a pair "
@@ -122,5 +198,15 @@ def named_terms(terms):
         name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__).lstrip("_")
         used[name] += 1
         number = f"_{used[name]}" if used[name] > 1 else ""
-        named[f"{name}{number}_loss"] = Term(weight, loss)
+        named[f"{name}{number}_loss"] = Term(weight, loss, teacher, student)
     return named
+
+
+def _weighted(term):
+    return term if isinstance(term, (tuple, list)) else (1.0, term)
+
+
+def ask_layers(terms):
+    """Whether some of the terms, given as to `named_terms`, look at layers of the teacher."""
+    losses = [_weighted(term)[1] for term in terms]
+    return any(isinstance(loss, FeatureTerm) or getattr(loss, "teacher_layer_name", None) for loss in losses)

@@ -37,11 +37,14 @@ class TrainsStudent(keras.Model):
         """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
         return self.student.predict_on_batch(x)
 
-    # The teacher is a part of the Distiller, so that it is saved with it, but not one to train.
+    @property
+    def trained_parts(self):
+        """The layers that are trained: all but the teacher, which is a part as well, to be saved with it."""
+        return [self.student]
 
     @property
     def trainable_variables(self):
-        return self.student.trainable_variables if self.trainable else []
+        return [v for part in self.trained_parts for v in part.trainable_variables] if self.trainable else []
 
     @property
     def non_trainable_variables(self):
@@ -50,7 +53,7 @@ class TrainsStudent(keras.Model):
 
     @property
     def trainable_weights(self):
-        return self.student.trainable_weights if self.trainable else []
+        return [w for part in self.trained_parts for w in part.trainable_weights] if self.trainable else []
 
     @property
     def non_trainable_weights(self):

@@ -25,15 +25,14 @@ from keras_kd.losses.soft_targets import (
     check_temperature,
     soft_target_kl,
 )
-from keras_kd.losses.terms import LabelledLossTerm, LossTerm, RowLossTerm
+from keras_kd.losses.terms import DistillationTerm, FeatureTerm
 
 __all__ = [
     "PROBABILITY_LOSSES",
     "BatchMean",
     "BinarySoftTargets",
-    "LabelledLossTerm",
-    "LossTerm",
-    "RowLossTerm",
+    "DistillationTerm",
+    "FeatureTerm",
     "SoftTargets",
     "agreement",
     "bernoulli_kl",

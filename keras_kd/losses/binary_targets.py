@@ -64,9 +64,9 @@ class BinarySoftTargets(SoftTargets):
 
     independent = True
 
-    def per_example(self, teacher_outputs, student_outputs):
+    def call(self, teacher, student):
         """float32 `[batch]`: see `bernoulli_kl`."""
-        return bernoulli_kl(teacher_outputs, student_outputs, self.temperature)
+        return bernoulli_kl(teacher, student, self.temperature)
 
     def agreement(self, teacher_outputs, student_outputs):
         """float32 `[batch]`: see `decision_agreement`."""

@@ -5,8 +5,6 @@ import copy
 import keras
 from keras import ops
 
-from keras_kd.losses.terms import RowLossTerm
-
 
 class BatchMean(keras.losses.Loss):
     """Reduces `[batch]` values as Keras reduces a loss, under `tf.distribute` as well.
@@ -63,22 +61,20 @@ def _share_of_batch(count):
 
 
 def per_example(term, teacher_outputs, student_outputs):
-    """Asks any `keras.distillation.DistillationLoss` for one value per example.
+    """Asks a `keras.distillation.DistillationLoss` of Keras for one value per example.
 
-    Keras's terms answer with one scalar for the whole batch, in which no example can be
+    Its terms answer with one scalar for the whole batch, in which no example can be
     weighted any more. They are asked about one example at a time instead; the losses inside
     them must not reduce (see `without_reduction`).
 
     Args:
-      term: a `DistillationLoss`; one with a method `per_example` is asked by that.
+      term: a `DistillationLoss`.
       teacher_outputs: tensor `[batch, ...]`, or a structure of such.
       student_outputs: as `teacher_outputs`.
 
     Returns:
       float32 `[batch]`.
     """
-    if isinstance(term, RowLossTerm):
-        return term.per_example(teacher_outputs, student_outputs)
 
     def of_one_example(outputs):
         teacher, student = keras.tree.map_structure(

@@ -1,13 +1,13 @@
 """Distillation losses as pure functions of logits, one value per example.
 
-Everything is computed in float32 whatever comes in, and nothing is reduced here but by
-`BatchMean`, so that a loss can be checked by hand and is scaled in one place.
+Everything is computed in float32 whatever comes in, and nothing is reduced here, so that a loss can be
+checked by hand and is scaled in one place.
 """
 
 import keras
 from keras import ops
 
-from keras_kd.losses.reduction import BatchMean
+from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
 
@@ -129,7 +129,7 @@ def agreement(teacher_logits, student_logits):
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class SoftTargets(keras.distillation.DistillationLoss):
+class SoftTargets(DistillationTerm):
     """`soft_target_kl` as a `keras.distillation.DistillationLoss`.
 
     It plugs into `keras.distillation.Distiller`, whose own default is not KD (it takes the KL
@@ -144,9 +144,9 @@ class SoftTargets(keras.distillation.DistillationLoss):
     def __init__(self, temperature=4.0):
         self.temperature = check_temperature(temperature)
 
-    def per_example(self, teacher_outputs, student_outputs):
+    def call(self, teacher, student):
         """float32 `[batch]`: see `soft_target_kl`."""
-        return soft_target_kl(teacher_outputs, student_outputs, self.temperature)
+        return soft_target_kl(teacher, student, self.temperature)
 
     def agreement(self, teacher_outputs, student_outputs):
         """float32 `[batch]`: see `agreement`."""
@@ -161,14 +161,5 @@ class SoftTargets(keras.distillation.DistillationLoss):
                 "Received: logits of shape [batch, 1]"
             )
 
-    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
-        """Scalar: the mean over the batch."""
-        values = self.per_example(teacher_outputs, student_outputs)
-        return BatchMean()(values, values)
-
     def get_config(self):
         return {"temperature": self.temperature}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

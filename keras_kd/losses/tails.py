@@ -4,11 +4,12 @@ import keras
 from keras import ops
 
 from keras_kd.losses.soft_targets import check_alpha, check_temperature, soft_target_kl
+from keras_kd.losses.terms import DistillationTerm
 from keras_kd.models import graph
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class TailLoss(keras.distillation.DistillationLoss):
+class TailLoss(DistillationTerm):
     """`(1 - alpha) * CE(labels, tail) + alpha * soft_target_kl(teacher, tail)`, behind a student's features.
 
     Args:
@@ -21,28 +22,26 @@ class TailLoss(keras.distillation.DistillationLoss):
     Source: Li et al. 2020 (residual distillation, JointRD), NeurIPS 33, section 3.
     """
 
+    asks_labels = True
+
     def __init__(self, teacher, teacher_layer, student_layer=None, *, temperature=4.0, alpha=0.9):
         self.temperature, self.alpha = check_temperature(temperature), check_alpha(alpha)
         self.tail_layer, self.student_layer_name = teacher_layer, student_layer or teacher_layer
         with graph.deep_graphs():
             self._tail = keras.Model(teacher.get_layer(teacher_layer).output, teacher.outputs[0])
 
-    def per_example_with_labels(self, teacher_outputs, student_outputs, labels):
+    def call(self, teacher, student, labels):
         """float32 `[batch]`.
 
         Args:
-          teacher_outputs: logits `[batch, classes]`.
-          student_outputs: its features at the layer.
+          teacher: logits `[batch, classes]`.
+          student: its features at the layer.
           labels: int `[batch]`.
         """
-        logits = ops.cast(self._tail(student_outputs, training=False), "float32")
+        logits = ops.cast(self._tail(student, training=False), "float32")
         hard = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        soft = soft_target_kl(teacher_outputs, logits, self.temperature)
+        soft = soft_target_kl(teacher, logits, self.temperature)
         return (1 - self.alpha) * hard + self.alpha * soft
-
-    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
-        """Raises a TypeError: without labels there is no such loss."""
-        raise TypeError("TailLoss asks for labels: use it as one of the terms of keras_kd.Distiller")
 
     def get_config(self):
         """What it is known by; without the teacher it cannot be made again."""

@@ -1,29 +1,141 @@
-"""What a term of a Distiller is, and how one answers for each example."""
+"""What a distillation loss is: what it may ask for, and what it answers.
 
-from typing import Protocol, runtime_checkable
+@keras.saving.register_keras_serializable(package="my_package")
+class LogitGap(losses.DistillationTerm):
+    def call(self, teacher, student):
+        return ops.mean(ops.square(teacher - student), axis=-1)
+
+keras_kd.Distiller(teacher, student, alpha=0.0, terms=[(2.0, LogitGap())])
+"""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.reduction import BatchMean
+from keras_kd.models import stages
 
 
-class LossTerm(Protocol):
-    """A loss of both networks' outputs; Keras's `DistillationLoss` is one.
+class DistillationTerm(keras.distillation.DistillationLoss):
+    """A loss between what teacher and student compute. A subclass says what it asks for and has a `call`.
 
-    It may have `teacher_layer_name` and `student_layer_name`: the layers that it compares.
+    `keras_kd.Distiller(terms=...)` gives it just that. Keras's own `DistillationLoss`es are terms as well.
+
+    Attributes:
+      asks_labels: whether `call` takes `labels`: int `[batch]`, or one-hot `[batch, classes]`.
+      compares_examples: whether `call` returns a scalar, for it compares the examples of a batch. Weights of
+        examples do not enter then; on N replicas each compares its own examples, and the mean over the
+        replicas is taken, weighted by their numbers of examples.
+      weight: that the source gives it.
+      label_weight: that the source gives the loss of the labels beside it.
+      warmup: share of the training over which the source lets the weight rise from 0.
     """
 
+    asks_labels = False
+    compares_examples = False
+    weight = 1.0
+    label_weight = 1.0
+    warmup = 0.0
+
+    def call(self, teacher, student):
+        """The loss of a batch.
+
+        Args:
+          teacher, student: logits `[batch, classes]`; of a `FeatureTerm`, lists of what the layers compute.
+          labels: where `asks_labels` says so.
+          adaptor: where `make_adaptor` made one.
+
+        Returns:
+          float32 `[batch]`, or a scalar where `compares_examples` says so. Nothing is reduced or divided by
+          the number of replicas here.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no call(teacher, student)")
+
+    def check_outputs(self, count):
+        """Raises a ValueError where the loss says nothing of networks with so many outputs."""
+
     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
-        """Scalar: the mean over the batch."""
+        """Scalar: the mean over the batch, as Keras's own Distiller asks for it.
+
+        Raises:
+          TypeError: where the loss asks for what only `keras_kd.Distiller` gives.
+        """
+        if self.asks_labels or isinstance(self, FeatureTerm):
+            raise TypeError(
+                f"{type(self).__name__} asks for labels or for several layers: use it as one of the terms of "
+                f"keras_kd.Distiller"
+            )
+        values = ops.reshape(self.call(teacher_outputs, student_outputs), (-1,))
+        return BatchMean()(values, values)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
 
-@runtime_checkable
-class RowLossTerm(Protocol):
-    """A `LossTerm` that answers for each example, so that examples can be weighted."""
+class FeatureTerm(DistillationTerm):
+    """A loss between layers of both networks, by default the sum of `compare` over their pairs.
 
-    def per_example(self, teacher_outputs, student_outputs):
-        """float32 `[batch]`."""
+    Args:
+      teacher_layers, student_layers: names of layers, as many of each; None: what `looks_at` says.
 
+    Attributes:
+      looks_at: "stages" (the last layer of each, paired by height and width), "last_stage" or "penultimate"
+        (what the last dense layer takes).
+    """
 
-@runtime_checkable
-class LabelledLossTerm(Protocol):
-    """A `LossTerm` that also asks for the labels."""
+    looks_at = "stages"
 
-    def per_example_with_labels(self, teacher_outputs, student_outputs, labels):
-        """float32 `[batch]`."""
+    def __init__(self, teacher_layers=None, student_layers=None):
+        if (teacher_layers is None) != (student_layers is None):
+            raise ValueError(
+                "layers are named in both networks or in none. "
+                f"Received: teacher_layers={teacher_layers!r}, student_layers={student_layers!r}"
+            )
+        self.teacher_layers = None if teacher_layers is None else list(teacher_layers)
+        self.student_layers = None if student_layers is None else list(student_layers)
+        if self.teacher_layers is not None and len(self.teacher_layers) != len(self.student_layers):
+            raise ValueError(
+                "as many layers of the teacher as of the student are needed. "
+                f"Received: teacher_layers={teacher_layers!r}, student_layers={student_layers!r}"
+            )
+
+    def layers_of(self, teacher, student):
+        """`(names in the teacher, names in the student)`, in pairs.
+
+        Raises:
+          ValueError: where none are named and the networks have none that are alike.
+        """
+        if self.teacher_layers is not None:
+            return self.teacher_layers, self.student_layers
+        return stages.PAIRS[self.looks_at](teacher, student)
+
+    def mismatch(self, teacher_shape, student_shape):
+        """Why two layers cannot be compared, as the end of a sentence; "" where they can.
+
+        Args:
+          teacher_shape, student_shape: of what the layers compute, batch included; None where a size is open.
+        """
+        return ""
+
+    def make_adaptor(self, teacher_shapes, student_shapes):
+        """A `keras.Layer` with weights of the loss's own, built; None where it has none.
+
+        Its trainable weights are trained with the student's and saved with the Distiller; no exported student
+        has them.
+
+        Args:
+          teacher_shapes, student_shapes: lists of shapes, batch included.
+        """
+
+    def call(self, teacher, student):
+        return sum(self.compare(*pair) for pair in zip(teacher, student, strict=True))
+
+    def compare(self, teacher, student):
+        """What `call` sums up: float32 `[batch]` or a scalar, for what one pair of layers computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no compare(teacher, student)")
+
+    def get_config(self):
+        return {"teacher_layers": self.teacher_layers, "student_layers": self.student_layers}

@@ -87,3 +87,38 @@ def source_names(node):
             return [node[0]]
         return [name for part in node for name in source_names(part)]
     return []
+
+
+def model_inside(model, before=None):
+    """The model inside a functional one that makes its output, or the input of the layer `before`; else None.
+
+    Its own tensors do not say so: they are those that it was built with.
+    """
+    try:
+        config = model.get_config()
+        nodes = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
+        node = nodes[before.name] if before else config["output_layers"]
+    except (NotImplementedError, KeyError, TypeError):
+        return None
+    inside = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return next((layer for layer in inside if layer.name in source_names(node)), None)
+
+
+def layer_before(model, layer):
+    """The layer or operation whose output `layer` takes; None if there is none, or several are joined."""
+    if isinstance(model, keras.Sequential):
+        place = model.layers.index(layer)
+        return model.layers[place - 1] if place else None
+    return maker_of(model, layer.input) or model_inside(model, layer)
+
+
+def maker_of(model, tensor):
+    """The layer or operation of a functional model that makes a tensor; None if a model inside it does."""
+    return next((each for each in reversed(model.operations) if _output(each) is tensor), None)
+
+
+def _output(operation):
+    try:
+        return operation.output
+    except (AttributeError, ValueError):  # it has no single one
+        return None

@@ -114,7 +114,7 @@ def _end(model):
     layer, after = _last(model), []
     while layer is not None and _hands_on(layer):
         after.append(layer)
-        layer = _before(model, layer)
+        layer = graph.layer_before(model, layer)
     return layer, after
 
 
@@ -129,41 +129,7 @@ def _last(model):
         return model.layers[-1] if model.layers else None
     if not getattr(model, "inputs", None):
         return None
-    return _maker(model, model.outputs[0]) or _model_inside(model)
-
-
-def _model_inside(model, before=None):
-    """The model inside a functional one that makes its output, or the input of the layer `before`; else None.
-
-    Its own tensors do not say so: they are those that it was built with.
-    """
-    try:
-        config = model.get_config()
-        nodes = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
-        node = nodes[before.name] if before else config["output_layers"]
-    except (NotImplementedError, KeyError, TypeError):
-        return None
-    inside = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    return next((layer for layer in inside if layer.name in graph.source_names(node)), None)
-
-
-def _before(model, layer):
-    """The layer or operation whose output `layer` takes; None if there is none, or several are joined."""
-    if isinstance(model, keras.Sequential):
-        place = model.layers.index(layer)
-        return model.layers[place - 1] if place else None
-    return _maker(model, layer.input) or _model_inside(model, layer)
-
-
-def _maker(model, tensor):
-    return next((each for each in reversed(model.operations) if _output(each) is tensor), None)
-
-
-def _output(operation):
-    try:
-        return operation.output
-    except (AttributeError, ValueError):  # it has no single one
-        return None
+    return graph.maker_of(model, model.outputs[0]) or graph.model_inside(model)
 
 
 def _only_activates(layer):

@@ -16,6 +16,7 @@ from keras_kd.data import device_images
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.shortcut_removal import ShortcutRemoval
+from keras_kd.distillation.terms import ask_layers
 from keras_kd.models import batch_norm, folding, network_checks, outputs, weights
 from keras_kd.training import checkpointing, config, optimizers, without_shortcuts
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
@@ -92,6 +93,7 @@ def distill(
     *,
     temperature=4.0,
     alpha=0.9,
+    label_weight=None,
     terms=(),
     teacher_logits=None,
     shortcut_removal=None,
@@ -107,7 +109,7 @@ def distill(
       teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
       student: another; it is trained in place.
       dataset, settings, shortcut_removal, folder, label, callbacks: as for `train`.
-      temperature, alpha, terms: as for `keras_kd.Distiller`.
+      temperature, alpha, label_weight, terms: as for `keras_kd.Distiller`.
       teacher_logits: what `teacher_cache.cache_logits` returned for this teacher, dataset, augmentation and
         seed: the teacher is not asked again, and epoch e shows view e mod `teacher_logits.views`. None asks
         it at each step, under a new view in each epoch.
@@ -135,6 +137,7 @@ def distill(
             outputs.with_logits(network),
             temperature=temperature,
             alpha=alpha,
+            label_weight=label_weight,
             terms=terms,
             images=device_images_of(data),
         )
@@ -169,6 +172,7 @@ def _identity(distiller, teacher, teacher_logits):
     return {
         "temperature": distiller.temperature,
         "alpha": serialize(distiller.alpha),
+        "label_weight": distiller.label_weight,
         "terms": [[serialize(term.weight), serialize(term.loss)] for term in distiller.terms.values()],
         "teacher": weights.digest(teacher),
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
@@ -177,7 +181,7 @@ def _identity(distiller, teacher, teacher_logits):
 
 def _asked(teacher, teacher_logits, terms):
     """The network that is asked at each step in the teacher's place: the fastest, or none."""
-    if terms:  # they look at its layers
+    if ask_layers(terms):
         return teacher
     return folding.fold_batch_norm(outputs.with_logits(teacher)) if teacher_logits is None else None
 
@@ -220,8 +224,9 @@ class _Training:
         """All that a step reads and writes, random layers and the Distiller's counter included."""
         measured = {id(variable) for metric in self._model.metrics for variable in metric.variables}
         counter = [self._model.step] if isinstance(self._model, Distiller) else []
-        network = [variable for variable in self._network.variables if id(variable) not in measured]
-        return network + counter + self._model.optimizer.variables
+        parts = [self._network, *getattr(self._model, "adaptors", {}).values()]
+        trained = [each for part in parts for each in part.variables if id(each) not in measured]
+        return trained + counter + self._model.optimizer.variables
 
     def run(self):
         """Trains on from where the checkpoints say; returns a `Trained`."""

@@ -112,7 +112,7 @@ def test_a_tail_is_the_rest_of_the_teacher(rng):
     loss = tails.TailLoss(teacher, "stage2_block1_out", temperature=2.0, alpha=0.25)
     features = graph.feature_extractor(teacher, ["stage2_block1_out"])(images)
     others = rng.normal(size=(6, 4)).astype("float32")
-    found = loss.per_example_with_labels(others, features["stage2_block1_out"], labels)
+    found = loss.call(others, features["stage2_block1_out"], labels)
     logits = keras.ops.convert_to_numpy(features["logits"])
     hard = -log_softmax(logits.astype(np.float64))[np.arange(6), labels]
     expected = 0.75 * hard + 0.25 * reference_kl(others, logits, 2.0)

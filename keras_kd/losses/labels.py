@@ -1,0 +1,21 @@
+"""Labels as losses take them: class numbers or one-hot rows."""
+
+from keras import ops
+
+
+def class_numbers(labels):
+    """int32 `[batch]`: the class of each example.
+
+    Args:
+      labels: int `[batch]` or `[batch, 1]`, or one-hot `[batch, classes]` (smoothed or mixed: the largest).
+    """
+    if len(labels.shape) == 1:
+        return ops.cast(labels, "int32")
+    if labels.shape[-1] == 1:
+        return ops.cast(ops.squeeze(labels, -1), "int32")
+    return ops.cast(ops.argmax(labels, axis=-1), "int32")
+
+
+def is_target(labels, classes):
+    """float32 `[batch, classes]`: 1 at the class of each example, 0 elsewhere."""
+    return ops.one_hot(class_numbers(labels), classes, dtype="float32")

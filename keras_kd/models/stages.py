@@ -1,0 +1,81 @@
+"""Layers at which networks are compared when no one names them: ends of stages, and the penultimate one."""
+
+import keras
+
+from keras_kd.models import blocks, graph
+
+DEPTH = 4  # axes of feature maps: batch, height, width, channels
+
+
+def stage_ends(model):
+    """The last layer of each stage.
+
+    Args:
+      model: a built functional or sequential `keras.Model`.
+
+    Returns:
+      `{(height, width): name}`, in the model's order: of its blocks where it has any (see `blocks_of`), else
+      the last layer with feature maps of each size.
+
+    Raises:
+      ValueError: for a model without a graph.
+    """
+    graph.feature_extractor(model)
+    names = [block.last for block in blocks.blocks_of(model)]
+    names = names or [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    shapes = {name: _shape(model.get_layer(name)) for name in names}
+    return {shape[1:3]: name for name, shape in shapes.items() if len(shape) == DEPTH}
+
+
+def _shape(layer):
+    output = layer.output
+    return tuple(output.shape) if isinstance(output, keras.KerasTensor) else ()
+
+
+def penultimate(model):
+    """Name of the layer whose output the last dense layer takes.
+
+    Raises:
+      ValueError: for a model without a graph or without a dense layer behind another one.
+    """
+    graph.feature_extractor(model)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    if dense:
+        before = graph.layer_before(model, dense[-1])
+        if isinstance(before, keras.layers.Layer) and not isinstance(before, keras.layers.InputLayer):
+            return before.name
+    raise ValueError(
+        f"model {model.name!r} has no dense layer behind another one: name the layers to compare. "
+        f"Received: layers {[layer.name for layer in model.layers][-3:]} at its end"
+    )
+
+
+def _pairs_of_stages(teacher, student):
+    of_teacher, of_student = stage_ends(teacher), stage_ends(student)
+    sizes = [size for size in of_teacher if size in of_student]
+    if not sizes:
+        raise ValueError(
+            f"no stages of the two networks have feature maps of one size: name the layers to compare. "
+            f"Received: {of_teacher} of {teacher.name!r} (teacher) and {of_student} of {student.name!r} "
+            f"(student), as {{(height, width): layer}}"
+        )
+    return [of_teacher[size] for size in sizes], [of_student[size] for size in sizes]
+
+
+def _last_stages(teacher, student):
+    ends = [list(stage_ends(model).values()) for model in (teacher, student)]
+    for model, found in zip((teacher, student), ends, strict=True):
+        if not found:
+            raise ValueError(
+                f"model {model.name!r} has no layer with feature maps: name the layers to compare. "
+                f"Received: layers {[layer.name for layer in model.layers]}"
+            )
+    return ends[0][-1:], ends[1][-1:]
+
+
+def _penultimate(teacher, student):
+    return [penultimate(teacher)], [penultimate(student)]
+
+
+# Each gives `(names in the teacher, names in the student)`, in pairs.
+PAIRS = {"stages": _pairs_of_stages, "last_stage": _last_stages, "penultimate": _penultimate}
