@@ -3,12 +3,15 @@
 A new loss is one file here.
 """
 
+from keras_kd.losses.attention_transfer import AttentionTransfer, attention_transfer
 from keras_kd.losses.binary_targets import (
     BinarySoftTargets,
     bernoulli_kl,
     decision_agreement,
     soft_targets_for,
 )
+from keras_kd.losses.hint import Hint, hint
+from keras_kd.losses.probability_transfer import ProbabilityTransfer, probability_transfer
 from keras_kd.losses.reduction import (
     PROBABILITY_LOSSES,
     BatchMean,
@@ -18,6 +21,8 @@ from keras_kd.losses.reduction import (
     weigh_replicas,
     without_reduction,
 )
+from keras_kd.losses.relational import RelationalKnowledge, relational_angle, relational_distance
+from keras_kd.losses.similarity_preserving import SimilarityPreserving, similarity_preserving
 from keras_kd.losses.soft_targets import (
     SoftTargets,
     agreement,
@@ -26,22 +31,36 @@ from keras_kd.losses.soft_targets import (
     soft_target_kl,
 )
 from keras_kd.losses.terms import DistillationTerm, FeatureTerm
+from keras_kd.losses.variational_information import VariationalInformation, gaussian_nll
 
 __all__ = [
     "PROBABILITY_LOSSES",
+    "AttentionTransfer",
     "BatchMean",
     "BinarySoftTargets",
     "DistillationTerm",
     "FeatureTerm",
+    "Hint",
+    "ProbabilityTransfer",
+    "RelationalKnowledge",
+    "SimilarityPreserving",
     "SoftTargets",
+    "VariationalInformation",
     "agreement",
+    "attention_transfer",
     "bernoulli_kl",
     "check_alpha",
     "check_temperature",
     "decision_agreement",
+    "gaussian_nll",
+    "hint",
     "label_loss",
     "per_example",
+    "probability_transfer",
+    "relational_angle",
+    "relational_distance",
     "replica_share",
+    "similarity_preserving",
     "soft_target_kl",
     "soft_targets_for",
     "weigh_replicas",
