@@ -13,17 +13,20 @@ class Forward:
     Args:
       model: a `keras.Model`.
       names: of its layers, or "logits".
+
+    Attributes:
+      model: the `keras.Model` that computes them.
     """
 
     def __init__(self, model, names):
         layer_names = sorted(set(names) - {"logits"})
-        self._model = outputs.with_logits(model, independent=True)
+        self.model = outputs.with_logits(model, independent=True)
         if layer_names:
             taps = graph.feature_extractor(model, layer_names).output
-            self._model = keras.Model(graph.inputs_of(model), taps | {"logits": self._model.outputs[0]})
+            self.model = keras.Model(graph.inputs_of(model), taps | {"logits": self.model.outputs[0]})
 
     def __call__(self, inputs, training):
-        return self._model(inputs, training=training)
+        return self.model(inputs, training=training)
 
 
 def as_outputs(output):

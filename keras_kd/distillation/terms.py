@@ -63,6 +63,16 @@ class Term:
         if isinstance(self.loss, DistillationTerm):
             self.loss.check_outputs(count)
 
+    @property
+    def asks_examples(self):
+        """Whether it computes something of the training examples before training."""
+        return getattr(self.loss, "asks_examples", False)
+
+    @property
+    def is_prepared(self):
+        """Whether that was done, where it asks for it."""
+        return not self.asks_examples or self.loss.is_prepared(self.adaptor)
+
     def _find_layers(self, teacher, student):
         if isinstance(self.loss, FeatureTerm):
             if teacher is None:

@@ -2,17 +2,49 @@
 
 import keras
 
+from keras_kd.distillation import preparation
 from keras_kd.distillation.arrays import check_arrays
 
 
 class TrainsStudent(keras.Model):
     """Trains its `student`, on labels with `_label_loss`; all other weights in it stay as they are."""
 
+    @property
+    def is_prepared(self):
+        """Whether all that the terms need before training was computed; see `prepare`."""
+        return all(term.is_prepared for term in self.terms.values())
+
+    def prepare(self, x, y=None, batch_size=256):
+        """Lets the terms compute what they need before training, such as the centres of classes.
+
+        The teacher is asked once for each such term, in inference mode. `fit` does it by itself where it was
+        not done and is given arrays, a finite `tf.data.Dataset` or a `PyDataset`.
+
+        Args:
+          x: training examples as the networks take them, not augmented; or, without `y`, an iterable of
+            batches `(x, y)`.
+          y: their labels, integers `[n]` or one-hot `[n, classes]`.
+          batch_size: examples at a time, of arrays.
+        """
+        preparation.prepare(self.terms.values(), self._ask_teacher, preparation.batches_of(x, y, batch_size))
+
+    def make_train_function(self, force=False):
+        """As Keras's; refuses to train what is not prepared."""
+        preparation.check(self)
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """As Keras's; refuses to measure what is not prepared."""
+        preparation.check(self)
+        return super().make_test_function(force)
+
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the student: see `keras.Model.fit`."""
         for given in ((x, y), kwargs.get("validation_data")):
             if isinstance(given, (tuple, list)) and self.compiled:
                 check_arrays(self.student, self._label_loss, *given[:2])
+        if not self.is_prepared:
+            self.prepare(preparation.finite_batches(x, y))
         try:
             return super().fit(x, y, *args, **kwargs)
         except ValueError as error:

@@ -10,6 +10,7 @@ from keras_kd.losses.binary_targets import (
     decision_agreement,
     soft_targets_for,
 )
+from keras_kd.losses.class_centres import ClassCentres, class_direction, norm_and_direction
 from keras_kd.losses.hint import Hint, hint
 from keras_kd.losses.probability_transfer import ProbabilityTransfer, probability_transfer
 from keras_kd.losses.reduction import (
@@ -38,6 +39,7 @@ __all__ = [
     "AttentionTransfer",
     "BatchMean",
     "BinarySoftTargets",
+    "ClassCentres",
     "DistillationTerm",
     "FeatureTerm",
     "Hint",
@@ -51,10 +53,12 @@ __all__ = [
     "bernoulli_kl",
     "check_alpha",
     "check_temperature",
+    "class_direction",
     "decision_agreement",
     "gaussian_nll",
     "hint",
     "label_loss",
+    "norm_and_direction",
     "per_example",
     "probability_transfer",
     "relational_angle",

@@ -28,6 +28,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
       weight: that the source gives it.
       label_weight: that the source gives the loss of the labels beside it.
       warmup: share of the training over which the source lets the weight rise from 0.
+      beside_kd: whether the source adds it to the soft targets of `keras_kd.Distiller`.
     """
 
     asks_labels = False
@@ -35,6 +36,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
     weight = 1.0
     label_weight = 1.0
     warmup = 0.0
+    beside_kd = False
 
     def call(self, teacher, student):
         """The loss of a batch.
@@ -84,9 +86,11 @@ class FeatureTerm(DistillationTerm):
     Attributes:
       looks_at: "stages" (the last layer of each, paired by height and width), "last_stage" or "penultimate"
         (what the last dense layer takes).
+      asks_examples: whether there is something to `prepare` before training.
     """
 
     looks_at = "stages"
+    asks_examples = False
 
     def __init__(self, teacher_layers=None, student_layers=None):
         if (teacher_layers is None) != (student_layers is None):
@@ -128,6 +132,19 @@ class FeatureTerm(DistillationTerm):
 
         Args:
           teacher_shapes, student_shapes: lists of shapes, batch included.
+        """
+
+    def is_prepared(self, adaptor):
+        """Whether nothing is left to `prepare`."""
+        return True
+
+    def prepare(self, adaptor, batches):
+        """Computes once, before training, what the adaptor keeps in its weights.
+
+        Args:
+          adaptor: what `make_adaptor` made.
+          batches: iterable over the training examples, of pairs `(teacher, labels)`: what its layers
+            compute, a list of float32 NumPy arrays, and the labels as the Distiller gets them.
         """
 
     def call(self, teacher, student):

@@ -2,7 +2,9 @@
 
 import dataclasses
 
-from keras_kd.data import device_images, sampling
+import keras
+
+from keras_kd.data import augmentation, device_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.training.distributed.strategy import prepare
 from keras_kd.utils import backend, progress
@@ -69,6 +71,29 @@ def training_data(dataset, settings, targets=None):
     """
     schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
     return TrainingData(dataset, schedule, targets, images_on_device(settings))
+
+
+class TrainingExamples(keras.utils.PyDataset):
+    """The training images once, in order, normalised and not augmented, with their labels.
+
+    Args:
+      dataset: a `keras_kd.data.Dataset`.
+      batch_size: examples at a time, at the most.
+    """
+
+    def __init__(self, dataset, batch_size=256):
+        super().__init__()
+        self._dataset = dataset
+        self._batch_size = batch_size
+
+    def __len__(self):
+        return -(-len(self._dataset.train.labels) // self._batch_size)
+
+    def __getitem__(self, step):
+        part = slice(step * self._batch_size, (step + 1) * self._batch_size)
+        split = self._dataset.train
+        images = augmentation.normalise(split.images[part], self._dataset.mean, self._dataset.std)
+        return images, split.labels[part]
 
 
 _LATEST_IMAGES = {}  # so that networks that are trained one after the other share them

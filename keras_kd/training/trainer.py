@@ -22,7 +22,7 @@ from keras_kd.training import checkpointing, config, optimizers, without_shortcu
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
-from keras_kd.training.inputs import batch_schedule, device_images_of, training_data
+from keras_kd.training.inputs import TrainingExamples, batch_schedule, device_images_of, training_data
 from keras_kd.utils import backend, limits
 
 
@@ -141,6 +141,7 @@ def distill(
             terms=terms,
             images=device_images_of(data),
         )
+        distiller.prepare(TrainingExamples(dataset))
     training = _Training(
         distiller,
         network,

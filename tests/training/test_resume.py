@@ -9,6 +9,7 @@ import keras
 import pytest
 import tensorflow as tf
 
+from keras_kd import losses
 from keras_kd.data import datasets
 from keras_kd.training import callbacks, config, trainer
 from tests.support.networks import one_block, same, weights_of
@@ -27,6 +28,8 @@ def determinism():
 def dataset(npz):
     return datasets.load(npz)
 
+
+TERMS = [losses.ClassCentres()]
 
 network = functools.partial(one_block, dropout=0.3)
 
@@ -58,8 +61,8 @@ def trained(dataset, folder, moments, settings=SETTINGS, make_callbacks=tuple, t
             if teacher is None:
                 done = trainer.train(model, dataset, settings, **arguments)
             else:
-                schedule = keras.optimizers.schedules.CosineDecay(0.9, 20)
-                done = trainer.distill(teacher, model, dataset, settings, alpha=schedule, **arguments)
+                arguments |= {"alpha": keras.optimizers.schedules.CosineDecay(0.9, 20), "terms": TERMS}
+                done = trainer.distill(teacher, model, dataset, settings, **arguments)
         except Killed:
             assert moment is not None
     return model, done
@@ -89,7 +92,7 @@ def test_a_killed_training_ends_bit_for_bit_the_same(dataset, tmp_path):
 
 
 def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
-    """With random layers and an alpha that follows the step."""
+    """With random layers, an alpha that follows the step, and what a term computed before training."""
     teacher = network(seed=7)
     _, done = assert_no_difference(dataset, tmp_path, teacher=teacher)
     assert len(set(done.history["alpha"])) == 5
@@ -203,6 +206,7 @@ def test_a_checkpoint_of_another_training_is_refused(dataset, tmp_path):
             dataset,
             SETTINGS,
             alpha=keras.optimizers.schedules.CosineDecay(0.9, 20),
+            terms=TERMS,
             folder=tmp_path,
             label="net",
         )
