@@ -51,7 +51,7 @@ def penultimate(model):
 
 
 def _pairs_of_stages(teacher, student):
-    of_teacher, of_student = stage_ends(teacher), stage_ends(student)
+    of_teacher, of_student = map(_some_ends, (teacher, student))
     sizes = [size for size in of_teacher if size in of_student]
     if not sizes:
         raise ValueError(
@@ -62,14 +62,19 @@ def _pairs_of_stages(teacher, student):
     return [of_teacher[size] for size in sizes], [of_student[size] for size in sizes]
 
 
+def _some_ends(model):
+    found = stage_ends(model)
+    if not found:
+        shapes = ", ".join(f"{layer.name!r} {_shape(layer)}" for layer in model.layers)
+        raise ValueError(
+            f"model {model.name!r} has no layer with feature maps: name the layers to compare. "
+            f"Received: layers {shapes}"
+        )
+    return found
+
+
 def _last_stages(teacher, student):
-    ends = [list(stage_ends(model).values()) for model in (teacher, student)]
-    for model, found in zip((teacher, student), ends, strict=True):
-        if not found:
-            raise ValueError(
-                f"model {model.name!r} has no layer with feature maps: name the layers to compare. "
-                f"Received: layers {[layer.name for layer in model.layers]}"
-            )
+    ends = [list(_some_ends(model).values()) for model in (teacher, student)]
     return ends[0][-1:], ends[1][-1:]
 
 

@@ -1,0 +1,123 @@
+"""The layers at which networks are compared when no one names them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_kd
+from keras_kd.models import graph, stages
+from tests.support.networks import mlp
+
+
+def cnn(activation=None):
+    """Convolutions of two sizes; the last layer of each size is a BatchNorm and a ReLU."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same", name="first"),
+            layers.BatchNormalization(name="norm"),
+            layers.MaxPooling2D(name="pool"),
+            layers.Conv2D(4, 3, padding="same", name="second"),
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(4, activation, name="logits"),
+        ]
+    )
+
+
+def with_softmax_behind():
+    model = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=2)
+    return keras.Model(model.input, layers.Softmax()(model.outputs[0]))
+
+
+def inside_another():
+    image = keras.Input((8, 8, 3))
+    inner = keras.Model(image, layers.MaxPooling2D(name="pool")(layers.Conv2D(4, 3, padding="same")(image)))
+    inner.name = "backbone"
+    outer = keras.Input((8, 8, 3))
+    x = layers.Conv2D(3, 3, padding="same", name="stem")(outer)
+    x = layers.GlobalAveragePooling2D(name="mean")(layers.ReLU(name="relu")(inner(x)))
+    return keras.Model(outer, layers.Dense(4)(x))
+
+
+BLOCKS = {(8, 8): "stage1_block1_out", (4, 4): "stage2_block1_out", (2, 2): "stage3_block1_out"}
+NETWORKS = [
+    (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=2), BLOCKS, "head_pool"),
+    (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=2, shortcuts=False), BLOCKS, "head_pool"),
+    (cnn, {(8, 8): "norm", (4, 4): "relu"}, "mean"),
+    (lambda: cnn("softmax"), {(8, 8): "norm", (4, 4): "relu"}, "mean"),
+    (with_softmax_behind, BLOCKS, "head_pool"),
+    (inside_another, {(8, 8): "stem", (4, 4): "relu"}, "mean"),
+]
+
+
+@pytest.mark.parametrize(("build", "ends", "penultimate"), NETWORKS)
+def test_the_ends_of_stages_and_the_last_features(build, ends, penultimate):
+    model = build()
+    assert stages.stage_ends(model) == ends
+    assert stages.penultimate(model) == penultimate
+    taps = graph.feature_extractor(model, [*ends.values(), penultimate])
+    found = taps(np.zeros((1, 8, 8, 3), "float32"))
+    assert {size: tuple(found[name].shape[1:3]) for size, name in ends.items()} == {
+        size: size for size in ends
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4), ["stage1", "stage2", "stage3"]),
+        (
+            lambda: keras_kd.imagenet_resnet(18, (64, 64, 3), 4, width=2),
+            ["stage1", "stage2", "stage3", "stage4"],
+        ),
+    ],
+)
+def test_every_stage_of_a_residual_network_has_its_last_block(model, names):
+    ends = stages.stage_ends(model()).values()
+    assert [name.split("_")[0] for name in ends] == names
+
+
+def pairs(of, teacher, student):
+    return stages.PAIRS[of](teacher, student)
+
+
+def test_layers_are_paired_by_the_size_of_their_maps():
+    teacher, student = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=2), cnn()
+    assert pairs("stages", teacher, student) == (["stage1_block1_out", "stage2_block1_out"], ["norm", "relu"])
+    assert pairs("last_stage", teacher, student) == (["stage3_block1_out"], ["relu"])
+    assert pairs("penultimate", teacher, student) == (["head_pool"], ["mean"])
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize("of", stages.PAIRS)
+def test_a_network_without_a_graph_has_no_layers_to_find(of):
+    with pytest.raises(ValueError, match="only functional and sequential models .*'opaque'"):
+        pairs(of, cnn(), Subclassed(name="opaque"))
+
+
+@pytest.mark.parametrize("of", ["stages", "last_stage"])
+def test_a_network_without_maps_is_named_with_its_shapes(of):
+    flat = mlp(name="flat")
+    with pytest.raises(
+        ValueError, match=r"'flat' has no layer with feature maps: .*\(None, 64\), 'dense"
+    ) as told:
+        pairs(of, cnn(), flat)
+    assert "\n" not in str(told.value)
+
+
+def test_stages_of_other_sizes_are_named():
+    larger = keras.Sequential([keras.Input((9, 9, 3)), layers.Conv2D(2, 3, name="conv")])
+    with pytest.raises(ValueError, match=r"of one size: name the layers.*\(8, 8\): 'norm'.*\(7, 7\): 'conv'"):
+        pairs("stages", cnn(), larger)
+
+
+def test_a_single_dense_layer_has_nothing_before_it():
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(4, name="only")], name="short")
+    with pytest.raises(ValueError, match="'short' has no dense layer behind another one.*'only'"):
+        stages.penultimate(model)
