@@ -240,7 +240,7 @@ class Distiller(TrainsStudent):
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
         self.soft_targets.check_outputs(student["logits"].shape[-1])
 
-        parts = self._reduced_terms(labels, teacher, student, sample_weight)
+        parts = self._reduced_terms(labels, teacher, student, sample_weight, training)
         self._update_means(parts, share, self.soft_targets.agreement(teacher["logits"], student["logits"]))
         alpha, step = self.alpha_now(), ops.copy(self.step)
         if training:
@@ -258,7 +258,7 @@ class Distiller(TrainsStudent):
             loss = weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
         return sum(regularisers, loss)
 
-    def _reduced_terms(self, y, teacher, student, sample_weight):
+    def _reduced_terms(self, y, teacher, student, sample_weight, training):
         """The scalar of each term, by name, unweighted."""
         parts = {}
         if self._label_loss is not None:
@@ -266,7 +266,7 @@ class Distiller(TrainsStudent):
         values = self.soft_targets.call(teacher["logits"], student["logits"])
         parts["soft_loss"] = self._reduce(values, values, sample_weight)
         for name, term in self.terms.items():
-            values, weights = term(teacher, student, y), sample_weight
+            values, weights = term(teacher, student, y, training), sample_weight
             if term.compares_examples:  # as if each example had said it
                 values, weights = ops.broadcast_to(values, ops.shape(student["logits"])[:1]), None
             parts[name] = self._reduce(values, values, weights)

@@ -137,12 +137,13 @@ class Term:
         own = [each is None or _name(each) in vars(keras.losses) for each in inside]
         return type(self.loss) is keras.distillation.FeatureDistillation and all(own)
 
-    def __call__(self, teacher, student, labels=None):
+    def __call__(self, teacher, student, labels=None, training=False):
         """What the loss says of a batch: float32 `[batch]` or, where it `compares_examples`, a scalar.
 
         Args:
           teacher, student: `{layer name or "logits": what it computes}`.
           labels: as the Distiller got them, or None.
+          training: whether weights of the loss's own are trained.
         """
         teacher = [teacher[name] for name in self.teacher_layers]
         student = [student[name] for name in self.student_layers]
@@ -152,6 +153,7 @@ class Term:
             self.loss.validate_outputs(teacher, student)
             return per_example(self._unreduced, teacher, student)
         asked = {"labels": labels} if self.loss.asks_labels else {}
+        asked |= {"training": training} if self.loss.asks_training else {}
         asked |= {} if self.adaptor is None else {"adaptor": self.adaptor}
         return self.loss.call(teacher, student, **asked)
 

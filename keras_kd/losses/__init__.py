@@ -12,6 +12,7 @@ from keras_kd.losses.binary_targets import (
 )
 from keras_kd.losses.class_centres import ClassCentres, class_direction, norm_and_direction
 from keras_kd.losses.hint import Hint, hint
+from keras_kd.losses.knowledge_review import KnowledgeReview, hierarchical_context
 from keras_kd.losses.probability_transfer import ProbabilityTransfer, probability_transfer
 from keras_kd.losses.reduction import (
     PROBABILITY_LOSSES,
@@ -43,6 +44,7 @@ __all__ = [
     "DistillationTerm",
     "FeatureTerm",
     "Hint",
+    "KnowledgeReview",
     "ProbabilityTransfer",
     "RelationalKnowledge",
     "SimilarityPreserving",
@@ -56,6 +58,7 @@ __all__ = [
     "class_direction",
     "decision_agreement",
     "gaussian_nll",
+    "hierarchical_context",
     "hint",
     "label_loss",
     "norm_and_direction",

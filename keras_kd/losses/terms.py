@@ -22,6 +22,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
 
     Attributes:
       asks_labels: whether `call` takes `labels`: int `[batch]`, or one-hot `[batch, classes]`.
+      asks_training: whether `call` takes `training`, as layers do, for a BatchNorm of its own.
       compares_examples: whether `call` returns a scalar, for it compares the examples of a batch. Weights of
         examples do not enter then; on N replicas each compares its own examples, and the mean over the
         replicas is taken, weighted by their numbers of examples.
@@ -32,6 +33,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
     """
 
     asks_labels = False
+    asks_training = False
     compares_examples = False
     weight = 1.0
     label_weight = 1.0
@@ -44,6 +46,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
         Args:
           teacher, student: logits `[batch, classes]`; of a `FeatureTerm`, lists of what the layers compute.
           labels: where `asks_labels` says so.
+          training: where `asks_training` says so.
           adaptor: where `make_adaptor` made one.
 
         Returns:

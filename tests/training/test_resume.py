@@ -29,7 +29,7 @@ def dataset(npz):
     return datasets.load(npz)
 
 
-TERMS = [losses.ClassCentres()]
+TERMS = [losses.ClassCentres(), losses.KnowledgeReview()]
 
 network = functools.partial(one_block, dropout=0.3)
 
@@ -92,7 +92,7 @@ def test_a_killed_training_ends_bit_for_bit_the_same(dataset, tmp_path):
 
 
 def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
-    """With random layers, an alpha that follows the step, and what a term computed before training."""
+    """With random layers, an alpha that follows the step, weights of terms, and class centres."""
     teacher = network(seed=7)
     _, done = assert_no_difference(dataset, tmp_path, teacher=teacher)
     assert len(set(done.history["alpha"])) == 5
