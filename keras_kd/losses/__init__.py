@@ -11,8 +11,12 @@ from keras_kd.losses.binary_targets import (
     soft_targets_for,
 )
 from keras_kd.losses.class_centres import ClassCentres, class_direction, norm_and_direction
+from keras_kd.losses.decoupled_targets import DecoupledTargets, decoupled_kl
+from keras_kd.losses.dist import Dist, dist
 from keras_kd.losses.hint import Hint, hint
 from keras_kd.losses.knowledge_review import KnowledgeReview, hierarchical_context
+from keras_kd.losses.multi_level_targets import MultiLevelTargets, multi_level_kl
+from keras_kd.losses.normalized_targets import NormalizedTargets, normalized_kd
 from keras_kd.losses.probability_transfer import ProbabilityTransfer, probability_transfer
 from keras_kd.losses.reduction import (
     PROBABILITY_LOSSES,
@@ -32,6 +36,7 @@ from keras_kd.losses.soft_targets import (
     check_temperature,
     soft_target_kl,
 )
+from keras_kd.losses.standardized_targets import StandardizedTargets, standardized_kl
 from keras_kd.losses.terms import DistillationTerm, FeatureTerm
 from keras_kd.losses.variational_information import VariationalInformation, gaussian_nll
 
@@ -41,14 +46,19 @@ __all__ = [
     "BatchMean",
     "BinarySoftTargets",
     "ClassCentres",
+    "DecoupledTargets",
+    "Dist",
     "DistillationTerm",
     "FeatureTerm",
     "Hint",
     "KnowledgeReview",
+    "MultiLevelTargets",
+    "NormalizedTargets",
     "ProbabilityTransfer",
     "RelationalKnowledge",
     "SimilarityPreserving",
     "SoftTargets",
+    "StandardizedTargets",
     "VariationalInformation",
     "agreement",
     "attention_transfer",
@@ -57,11 +67,15 @@ __all__ = [
     "check_temperature",
     "class_direction",
     "decision_agreement",
+    "decoupled_kl",
+    "dist",
     "gaussian_nll",
     "hierarchical_context",
     "hint",
     "label_loss",
+    "multi_level_kl",
     "norm_and_direction",
+    "normalized_kd",
     "per_example",
     "probability_transfer",
     "relational_angle",
@@ -70,6 +84,7 @@ __all__ = [
     "similarity_preserving",
     "soft_target_kl",
     "soft_targets_for",
+    "standardized_kl",
     "weigh_replicas",
     "without_reduction",
 ]

@@ -19,3 +19,14 @@ def class_numbers(labels):
 def is_target(labels, classes):
     """float32 `[batch, classes]`: 1 at the class of each example, 0 elsewhere."""
     return ops.one_hot(class_numbers(labels), classes, dtype="float32")
+
+
+def without_target(labels, logits):
+    """float32 `[batch, classes]`: the logits, -inf at the class of each example.
+
+    Args:
+      labels: as for `class_numbers`.
+      logits: float `[batch, classes]`.
+    """
+    target = is_target(labels, ops.shape(logits)[-1])
+    return ops.where(target > 0, float("-inf"), ops.cast(logits, "float32"))

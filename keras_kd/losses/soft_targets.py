@@ -10,6 +10,8 @@ from keras import ops
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
+LEAST_CLASSES = 2  # that a softmax can tell apart
+
 
 def check_temperature(temperature):
     """Returns `temperature` as a float.
@@ -27,6 +29,26 @@ def check_alpha(alpha):
       ValueError: if it is not a number in [0, 1].
     """
     return float(limits.ALPHA.check("alpha", alpha))
+
+
+def check_classes(loss, count):
+    """Raises a ValueError, told in the name of a loss, if networks have fewer than two outputs.
+
+    Args:
+      loss: a `DistillationLoss` that compares classes.
+      count: of outputs; None where it is not known.
+    """
+    if count is not None and count < LEAST_CLASSES:
+        raise ValueError(
+            f"{type(loss).__name__} compares classes: give both networks a logit for each of at least two. "
+            f"Received: logits of shape [batch, {count}]"
+        )
+
+
+def softened(logits, temperature):
+    """float32 `(logits - max) / temperature`, row by row: softmax stays the same, and rounding is least."""
+    logits = ops.cast(logits, "float32")
+    return (logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))) / temperature
 
 
 def soft_target_kl(teacher_logits, student_logits, temperature):

@@ -26,6 +26,7 @@ CORE_TESTS = [
     "export/test_latency.py",
     "losses/test_class_centres.py",
     "losses/test_feature_methods.py",
+    "losses/test_logit_methods.py",
     "losses/test_soft_targets.py",
     "models/test_cost.py",
     "models/test_fading.py",
