@@ -21,6 +21,7 @@ def define_flags(values):
     flags.define_data(values)
     flags.define_run(values, "runs/distill-DATASET")
     flags.define_teacher(values, width=WIDTH)
+    flags.define_loss(values)
     flags.define_student(values, width=WIDTH)
     flags.Group(values, "student").switch(
         "baseline", False, "Also train the student's residual twin where the teacher is not that."
@@ -47,7 +48,7 @@ def main(values):
     from keras_kd.utils import files
 
     settings = flags.settings_of(values)
-    removal = flags.shortcut_removal_of(values)
+    recipe, removal = flags.recipe_of(values), flags.shortcut_removal_of(values)
     run = runs.open_run(values, "distill", changeable=("jobs",))
     result = runs.finished(run, values)
     if result is None:
@@ -56,7 +57,9 @@ def main(values):
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
         networks = runs.new_networks(values, dataset, settings, removal)
-        work = functools.partial(_distil, networks, removal, dataset, settings, run.path, target, values)
+        work = functools.partial(
+            _distil, networks, recipe, removal, dataset, settings, run.path, target, values
+        )
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
@@ -72,7 +75,7 @@ def main(values):
     )
 
 
-def _distil(networks, removal, dataset, settings, folder, target, values):
+def _distil(networks, recipe, removal, dataset, settings, folder, target, values):
     """The result, of several hosts on the chief alone."""
     from keras_kd import training
     from keras_kd.cli import runs
@@ -91,6 +94,7 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
         baseline=baseline,
         student_removed=removed,
         shortcut_removal=removal,
+        loss=recipe,
         temperature=values.temperature,
         alpha=values.alpha,
         alpha_epochs=values.alpha_epochs,
@@ -106,10 +110,10 @@ def _distil(networks, removal, dataset, settings, folder, target, values):
     if backend.on_tensorflow():
         parity = export_saved_model(removed or distilled, target, dataset=dataset, run=folder)
     names = {"teacher": teacher.name, "student": distilled.name}
-    return names | {"export": parity} | _result(comparison, removal, dataset, settings, values)
+    return names | {"export": parity} | _result(comparison, recipe, removal, dataset, settings, values)
 
 
-def _result(comparison, removal, dataset, settings, values):
+def _result(comparison, recipe, removal, dataset, settings, values):
     """What `result.json` says of a comparison and how it was made."""
     from keras_kd.distillation import shortcut_removal
     from keras_kd.models import weights
@@ -117,6 +121,7 @@ def _result(comparison, removal, dataset, settings, values):
     from keras_kd.training.labels import network_file
 
     return {
+        "loss": recipe.text,
         **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
         "shortcut_removal": shortcut_removal.format_spec(removal),
         **comparison.to_json(),

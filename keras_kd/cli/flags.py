@@ -176,6 +176,51 @@ def define_teacher(values, width=16):
     cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", limits.TOP_K)
 
 
+def define_loss(values):
+    """Which losses teach the student."""
+    loss = Group(values, "teacher and distillation")
+    loss.text("loss", "kd", "kd, dkd, kd+at, ...: see docs/methods.md.")
+    loss.number(
+        "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.TERM_WEIGHT
+    )
+    words = "That losses compare: names, or TEACHER=STUDENT; ends of stages if not given."
+    loss.texts("layers", None, words)
+
+
+def recipe_of(values):
+    """The `Recipe` that flags ask for.
+
+    Raises:
+      ValueError: for an unknown loss or option, or flags that the losses have no use for.
+    """
+    from keras_kd.distillation import recipes
+
+    layers = values.layers and [name.partition("=") for name in values.layers]
+    layers = layers and ([each[0] for each in layers], [each[2] or each[0] for each in layers])
+    recipe = recipes.parse_spec(values.loss, weight=values.loss_weight, layers=layers)
+    unused = [
+        name
+        for name in ("temperature", "alpha", "alpha_epochs")
+        if values[name].value != values[name].default
+    ]
+    if unused and not recipe.has_kd:
+        raise ValueError(
+            f"--{unused[0]} belongs to kd: write --loss=kd+{recipe.text}, or an option as in "
+            f"--loss=dkd:temperature=2. Received: --loss={values.loss}"
+        )
+    if recipe.asks_layers and values.teacher_views:
+        raise ValueError(
+            f"--loss={values.loss} looks at the teacher's layers, which are asked at each step: leave out "
+            f"--teacher_views. Received: --teacher_views={values.teacher_views}"
+        )
+    if recipe.compares_examples and values.batch_size < 2:
+        raise ValueError(
+            f"--loss={values.loss} compares the examples of a batch: take a larger --batch_size. "
+            f"Received: --batch_size={values.batch_size}"
+        )
+    return recipe
+
+
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is distilled."""
     removal = Group(values, "shortcut removal")
@@ -301,6 +346,8 @@ def define_search(values):
     search.texts("teachers", [], "The .keras files to choose from.")
     words = f"Ways to choose from; {','.join(search_config.SHORTCUT_REMOVALS)} if not given."
     search.texts("shortcut_removals", [], words)
+    words = f"Losses to choose from; {','.join(search_config.LOSSES)} if not given."
+    search.texts("losses", [], words)
     words = "Of its rounds: one of so many goes on."
     search.integer("hyperband_factor", usual.hyperband_factor, words, ranges["hyperband_factor"])
     search.number("chief_patience", 20.0, "Seconds a worker waits for its chief.", limits.PATIENCE)
@@ -319,6 +366,7 @@ def search_of(values):
         searched=tuple(values.search),
         teachers=tuple(str(pathlib.Path(path).absolute()) for path in values.teachers),
         shortcut_removals=tuple(values.shortcut_removals),
+        losses=tuple(values.losses),
         usual=usual,
         **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in ranges},
         **{name: values[name].value for name in names},

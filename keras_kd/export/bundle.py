@@ -5,7 +5,7 @@ import shutil
 import time
 import warnings
 
-from keras_kd.distillation import shortcut_removal
+from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.export import cost_report, formats, model_card, sources
 from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS, KINDS
@@ -172,10 +172,12 @@ def recipe(source):
     removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
     removed = network_file(removal_label(shortcut_removal.parse_spec(removal)))
     if source.path.name in (network_file(DISTILLED), removed):
-        lines.append(
-            f"Distilled from a teacher, temperature {result['temperature']}, alpha {result['alpha']} (weight "
-            f"of the teacher's term)."
+        loss = result.get("loss", recipes.KD)
+        of_kd = (
+            f", temperature {result['temperature']}, alpha {result['alpha']} (weight of the teacher's term)"
         )
+        has_kd = recipes.parse_spec(loss).has_kd
+        lines.append(f"Distilled from a teacher, loss {loss}{of_kd if has_kd else ''}.")
     if source.path.name == removed:
         lines.append(f"Its shortcuts were removed in training: {removal}.")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())

@@ -40,7 +40,19 @@ from keras_kd.losses.standardized_targets import StandardizedTargets, standardiz
 from keras_kd.losses.terms import DistillationTerm, FeatureTerm
 from keras_kd.losses.variational_information import VariationalInformation, gaussian_nll
 
+# Every method by the name that flags, study files and `distillation.recipes` call it.
+NAMES = {
+    "kd": SoftTargets,
+    "fitnets": Hint,
+    "at": AttentionTransfer,
+    "sp": SimilarityPreserving,
+    "rkd": RelationalKnowledge,
+    "pkt": ProbabilityTransfer,
+    "vid": VariationalInformation,
+}
+
 __all__ = [
+    "NAMES",
     "PROBABILITY_LOSSES",
     "AttentionTransfer",
     "BatchMean",

@@ -84,7 +84,7 @@ class FeatureTerm(DistillationTerm):
     """A loss between layers of both networks, by default the sum of `compare` over their pairs.
 
     Args:
-      teacher_layers, student_layers: names of layers, as many of each; None: what `looks_at` says.
+      teacher_layers, student_layers: a name, or names of layers, as many of each; None: what `looks_at` says.
 
     Attributes:
       looks_at: "stages" (the last layer of each, paired by height and width), "last_stage" or "penultimate"
@@ -101,8 +101,10 @@ class FeatureTerm(DistillationTerm):
                 "layers are named in both networks or in none. "
                 f"Received: teacher_layers={teacher_layers!r}, student_layers={student_layers!r}"
             )
-        self.teacher_layers = None if teacher_layers is None else list(teacher_layers)
-        self.student_layers = None if student_layers is None else list(student_layers)
+        self.teacher_layers, self.student_layers = (
+            [layers] if isinstance(layers, str) else None if layers is None else list(layers)
+            for layers in (teacher_layers, student_layers)
+        )
         if self.teacher_layers is not None and len(self.teacher_layers) != len(self.student_layers):
             raise ValueError(
                 "as many layers of the teacher as of the student are needed. "

@@ -5,9 +5,12 @@ import dataclasses
 from keras_kd.utils import limits
 
 # What may be searched beside temperature and alpha.
-CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal")
+CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal", "loss")
 
 # To choose from where nothing else is said; the default setting has the first.
+# What losses are chosen from where none are named.
+LOSSES = ("kd", "dkd", "dist", "kd+at")
+
 SHORTCUT_REMOVALS = ("none", "fade", "fade:fade_end=0.6")
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -42,6 +45,8 @@ class SearchConfig:
       teachers: paths of the teachers to choose from.
       shortcut_removals: ways to lose shortcuts to choose from, as `shortcut_removal.parse_spec` reads them;
         empty means `SHORTCUT_REMOVALS` where they are searched.
+      losses: to choose from, as `distillation.recipes.parse_spec` reads them; empty means `LOSSES` where they
+        are searched. Temperature and alpha say something of those with kd alone.
       hyperband_factor: of Hyperband's rounds one of so many settings goes on.
       usual: `{hyperparameter: value}` of the default setting, which the best is compared with.
 
@@ -59,6 +64,7 @@ class SearchConfig:
     learning_rate: tuple = (0.005, 0.1)
     teachers: tuple = ()
     shortcut_removals: tuple = ()
+    losses: tuple = ()
     hyperband_factor: int = 3
     usual: dict = dataclasses.field(default_factory=lambda: {"temperature": 4.0, "alpha": 0.9})
 
@@ -80,20 +86,21 @@ class SearchConfig:
             raise ValueError(f"search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
         if ("teacher" in self.searched) != bool(self.teachers) or len(self.teachers) == 1:
             raise ValueError("searching the teacher needs two files or more in teachers, and they need it")
-        self._check_removals()
-
-    def _check_removals(self):
-        limits.check_each_once("shortcut_removals", self.shortcut_removals)
-        is_searched = "shortcut_removal" in self.searched
-        if (self.shortcut_removals and not is_searched) or len(self.shortcut_removals) == 1:
-            raise ValueError(
-                f"shortcut_removals are two ways or more, to choose from where shortcut_removal is searched. "
-                f"Received: {', '.join(self.shortcut_removals)}"
-            )
-        if is_searched and self.tuner == "hyperband":
+        self._check_chosen("shortcut_removal", "shortcut_removals")
+        self._check_chosen("loss", "losses")
+        if "shortcut_removal" in self.searched and self.tuner == "hyperband":
             raise ValueError(
                 "tuner='hyperband' would judge networks that still have shortcuts: search shortcut_removal "
                 "with another tuner"
+            )
+
+    def _check_chosen(self, name, plural):
+        given = getattr(self, plural)
+        limits.check_each_once(plural, given)
+        if (given and name not in self.searched) or len(given) == 1:
+            raise ValueError(
+                f"{plural} are two or more, to choose from where {name} is searched. "
+                f"Received: {', '.join(given)}"
             )
 
     def seeds(self, first):

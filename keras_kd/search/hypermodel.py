@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import keras_tuner
 
-from keras_kd.distillation import schedules, shortcut_removal
+from keras_kd.distillation import recipes, schedules, shortcut_removal
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.training import inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -57,11 +57,15 @@ class DistillationHyperModel(keras_tuner.HyperModel):
           values: `{name: value}`: "temperature" and "alpha", and further names of the space.
           seed: of the student's weights.
         """
-        steps = inputs.batch_schedule(self._dataset, self.settings).steps
-        alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
         with strategy.scope(self.settings):
             teacher = self._teacher(values.get("teacher"))
-            return Distiller(teacher, self._student(seed), temperature=values["temperature"], alpha=alpha)
+            return Distiller(teacher, self._student(seed), **self._taught(values))
+
+    def _taught(self, values):
+        steps = inputs.batch_schedule(self._dataset, self.settings).steps
+        alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
+        recipe = recipes.parse_spec(values.get("loss", recipes.KD))
+        return recipe.arguments(self.settings.epochs * steps, temperature=values["temperature"], alpha=alpha)
 
     def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):
         """Trains the student of a `Distiller` that `build` built.
@@ -95,8 +99,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
                 distiller.student,
                 self._dataset,
                 settings,
-                temperature=distiller.temperature,
-                alpha=distiller.alpha,
+                **self._taught(values),
                 teacher_logits=logits,
                 shortcut_removal=None if removal is None else shortcut_removal.parse_spec(removal),
                 folder=folder,

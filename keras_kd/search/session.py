@@ -10,7 +10,7 @@ import keras
 from keras_kd.distillation import compatibility, shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
-from keras_kd.search.config import SHORTCUT_REMOVALS, SearchConfig
+from keras_kd.search.config import LOSSES, SHORTCUT_REMOVALS, SearchConfig
 from keras_kd.search.hypermodel import DistillationHyperModel
 from keras_kd.search.results import SearchResult
 from keras_kd.search.space import SearchSpace
@@ -55,6 +55,7 @@ def space_of(config, settings):
         alpha_epochs=alpha_epochs or None,
         teachers=config.teachers,
         shortcut_removals=config.shortcut_removals or SHORTCUT_REMOVALS if removes else (),
+        losses=config.losses or LOSSES if "loss" in config.searched else (),
     )
 
 

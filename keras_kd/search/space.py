@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from keras_kd.distillation import shortcut_removal
+from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.losses import check_alpha, check_temperature
 from keras_kd.utils import limits
 
@@ -28,6 +28,7 @@ class SearchSpace:
       teachers: paths of `.keras` files to choose from; fewer than two leave no choice.
       shortcut_removals: specs of ways to lose shortcuts, likewise; kept as `shortcut_removal.format_spec`
         writes them.
+      losses: specs of losses, likewise.
 
     Raises:
       ValueError: for bounds that are reversed or out of range; the message says which.
@@ -39,6 +40,7 @@ class SearchSpace:
     alpha_epochs: tuple[int, int] | None = None
     teachers: tuple[str, ...] = ()
     shortcut_removals: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in self._ranges():
@@ -57,6 +59,7 @@ class SearchSpace:
             raise ValueError(f"a teacher stays for at least one epoch. Received: {self.alpha_epochs[0]}")
         specs = [shortcut_removal.parse_spec(text) for text in self.shortcut_removals]
         object.__setattr__(self, "shortcut_removals", tuple(map(shortcut_removal.format_spec, specs)))
+        object.__setattr__(self, "losses", tuple(recipes.parse_spec(text).text for text in self.losses))
         for name in CHOSEN.values():
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"the {name} must differ. Received: {', '.join(getattr(self, name))}")
@@ -137,10 +140,11 @@ TITLES = {
     "alpha_epochs": "epochs with the teacher",
     "teacher": "teacher",
     "shortcut_removal": "shortcut removal",
+    "loss": "loss",
     "epochs": "epochs trained",
 }
 
 # What is chosen from a list, and the attribute that holds it.
-CHOSEN = {"teacher": "teachers", "shortcut_removal": "shortcut_removals"}
+CHOSEN = {"teacher": "teachers", "shortcut_removal": "shortcut_removals", "loss": "losses"}
 
 LOGARITHMIC = ("temperature", "learning_rate")

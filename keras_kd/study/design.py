@@ -5,7 +5,7 @@ import functools
 import re
 
 from keras_kd.data import augmentation
-from keras_kd.distillation import shortcut_removal
+from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.models import block_specs, registry
 from keras_kd.utils import limits
 from keras_kd.utils.checks import plain
@@ -14,7 +14,16 @@ KD = " + KD"
 
 VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}")
 
+# What says something where there is a teacher, and of that, where kd is among the losses.
+_OF_KD = ("temperature", "alpha", "alpha_epochs")
+_TAUGHT = ("loss", *_OF_KD)
+
 CONTROLS = ("smoothing", "shuffled", "untrained")
+
+
+def _for_files(spec):
+    """A spec as part of a file's name."""
+    return re.sub(r"[:/\\,]", "-", spec).replace("=", "")
 
 
 def _one_of(choices):
@@ -34,6 +43,7 @@ AXES = {
     "weight_decay": limits.Range(0, 1).check,
     "augmentation": _one_of(augmentation.NAMES),
     "label_fraction": limits.TRAINING_SHARE.check,
+    "loss": lambda name, value: recipes.parse_spec(value),
     "temperature": limits.TEMPERATURE.check,
     "alpha": limits.ALPHA.check,
     "alpha_epochs": limits.ALPHA_EPOCHS.check,
@@ -41,12 +51,15 @@ AXES = {
     "seed": limits.SEED.check,
 }
 
+# What the axis `loss` is called where a run's cross-entropy stands beside it.
+DISTILLATION_LOSS = "distillation_loss"
+
 # What is said of a run in tables and files, beside its seed.
 COLUMNS = (
     "variant",
     "teacher",
     "teacher_control",
-    *(name for name in AXES if name not in ("variant", "seed")),
+    *(DISTILLATION_LOSS if name == "loss" else name for name in AXES if name not in ("variant", "seed")),
 )
 
 
@@ -63,7 +76,8 @@ class Run:
       augmentation: see `sampling.batch_schedule`.
       label_fraction: share of the training examples that it sees, in about as many steps.
       teacher: a `Teacher`, where the variant has one.
-      temperature, alpha: as for `keras_kd.Distiller`.
+      loss: of the distillation, as `recipes.parse_spec` reads it.
+      temperature, alpha: of kd, as for `keras_kd.Distiller`.
       alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
       shortcut_removal: how the student loses its shortcuts, as `shortcut_removal.parse_spec` reads it.
       seed: of the initial weights and the batches.
@@ -80,6 +94,7 @@ class Run:
     augmentation: str = "auto"
     label_fraction: float = 1.0
     teacher: "Teacher | None" = None
+    loss: str = recipes.KD
     temperature: float = 4.0
     alpha: float = 0.9
     alpha_epochs: int = 0
@@ -97,10 +112,11 @@ class Run:
                 f"Received: variant={self.variant!r}, teacher={self.teacher!r}"
             )
         self._check_removal()
+        self._check_loss()
         for name in ("dropout", "weight_decay", "label_fraction", "temperature", "alpha"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if not self.is_taught:  # so that what does not matter makes no difference
-            for name in ("temperature", "alpha", "alpha_epochs"):
+            for name in _TAUGHT:
                 object.__setattr__(self, name, type(self).__dataclass_fields__[name].default)
 
     def _check_removal(self):
@@ -116,6 +132,18 @@ class Run:
                 f"shortcut_removal={removal.name!r} starts from a residual teacher. "
                 f"Received: variant={self.variant!r}"
             )
+
+    def _check_loss(self):
+        recipe = recipes.parse_spec(self.loss)
+        object.__setattr__(self, "loss", recipe.text)
+        if not self.is_taught or recipe.has_kd:
+            return
+        for name in _OF_KD:
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise ValueError(
+                    f"{name} belongs to kd, which loss={self.loss!r} lacks: write it as in "
+                    f"dkd:temperature=2. Received: {name}={getattr(self, name)!r}"
+                )
 
     @property
     def loses_shortcuts(self):
@@ -154,7 +182,7 @@ class Run:
             if value != type(self).__dataclass_fields__[name].default:
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
-            text += "-" + re.sub(r"[:/\\]", "-", self.shortcut_removal).replace("=", "")
+            text += "-" + _for_files(self.shortcut_removal)
         return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
 
     @functools.cached_property
@@ -162,8 +190,11 @@ class Run:
         """Names what the run shares with those of other seeds."""
         if not self.is_taught:
             return self.network
-        stays = f"-k{self.alpha_epochs}" if self.alpha_epochs else ""
-        return f"{self.network}-kd-{self.teacher.condition}-T{self.temperature:g}-a{self.alpha:g}{stays}"
+        text = f"{self.network}-kd-{self.teacher.condition}"
+        if recipes.parse_spec(self.loss).has_kd:
+            text += f"-T{self.temperature:g}-a{self.alpha:g}"
+            text += f"-k{self.alpha_epochs}" if self.alpha_epochs else ""
+        return text if self.loss == recipes.KD else f"{text}-{_for_files(self.loss)}"
 
     @functools.cached_property
     def key(self):
@@ -194,9 +225,10 @@ class Run:
     def describe(self):
         """`{axis: text or number}`: its row of the results, teacher spelled out."""
         found = {name: getattr(self, name, None) for name in (*COLUMNS, "seed")}
+        found[DISTILLATION_LOSS] = self.loss
         if self.teacher:
             return found | {"teacher": self.teacher.condition, "teacher_control": self.teacher.control}
-        return found | dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
+        return found | dict.fromkeys((DISTILLATION_LOSS, *_OF_KD))
 
 
 @dataclasses.dataclass(frozen=True)

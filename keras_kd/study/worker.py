@@ -10,7 +10,7 @@ import functools
 import keras
 
 from keras_kd.data import datasets
-from keras_kd.distillation import controls, schedules, shortcut_removal, teacher_cache
+from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, trainer
@@ -126,8 +126,9 @@ class RunTrainer:
             network,
             dataset,
             settings,
-            temperature=run.temperature,
-            alpha=alpha_of(run, plan.steps),
+            **recipes.parse_spec(run.loss).arguments(
+                settings.epochs * plan.steps, temperature=run.temperature, alpha=alpha_of(run, plan.steps)
+            ),
             teacher_logits=controls.control_targets(
                 run.teacher.control, kept, dataset, temperature=run.temperature, seed=run.seed
             ),

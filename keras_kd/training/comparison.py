@@ -9,7 +9,7 @@ import pathlib
 
 import keras
 
-from keras_kd.distillation import compatibility, schedules
+from keras_kd.distillation import compatibility, recipes, schedules
 from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.models import inference, serialization, weights
 from keras_kd.reporting import charts, figures, tensorboard, training_curves
@@ -121,6 +121,7 @@ def compare(
     baseline=None,
     student_removed=None,
     shortcut_removal=None,
+    loss=recipes.KD,
     temperature=4.0,
     alpha=0.9,
     alpha_epochs=0,
@@ -146,7 +147,8 @@ def compare(
         an untrained `keras.Model`, or None.
       student_removed: a third like those two, which is distilled by `shortcut_removal`; None: there is none.
       shortcut_removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`.
-      temperature, alpha, terms: as for `keras_kd.Distiller`.
+      loss: a `keras_kd.distillation.recipes.Recipe`, or its text such as "dkd" or "kd+at".
+      temperature, alpha: of kd, as for `keras_kd.Distiller`; terms: further ones, likewise.
       alpha_epochs: alpha falls to 0 after so many epochs; 0: it stays.
       teacher_logits: a function from the trained teacher to its `TeacherTargets` (such as cached logits), or
         None: it is asked at each step.
@@ -170,6 +172,8 @@ def compare(
         models[BASELINE] = baseline
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, student_distilled)
+    recipe = recipes.as_recipe(loss)
+    recipe.check(teacher, student_distilled)
     removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher)
     models |= {label: student_removed for label in removals if label != DISTILLED}
     if not train_teacher:
@@ -177,11 +181,9 @@ def compare(
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
 
     steps = inputs.batch_schedule(dataset, settings).steps
-    taught = {
-        "temperature": temperature,
-        "alpha": schedules.until_epoch(alpha, alpha_epochs, steps),
-        "terms": terms,
-    }
+    alpha_now = schedules.until_epoch(alpha, alpha_epochs, steps)
+    taught = recipe.arguments(settings.epochs * steps, temperature=temperature, alpha=alpha_now)
+    taught["terms"] += terms
     trainings = Trainings(
         dataset,
         settings,
@@ -198,6 +200,7 @@ def compare(
     comparison = _measured(models, trained, dataset, "teacher" if baseline == "teacher" else BASELINE)
     if folder is not None:
         hparams = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
+        hparams["loss"] = recipe.text
         _write(comparison, pathlib.Path(folder), dataset, settings, hparams)
     return comparison
 

@@ -133,6 +133,9 @@ def test_a_trained_network_is_a_teacher(finished):
         "--teacher=runs/teacher/model.keras",
         "--student_shortcuts=1,0,0",
         "--shortcut_removal=fade",
+        "--loss=kd+fitnets",
+        "--loss_weight=2",
+        "--layers=stage2_block1_out,stage3_block1_out=stage2_block1_out",
         "--baseline",
         "--jobs=1",
         *SMALL,
@@ -145,6 +148,10 @@ def test_a_trained_network_is_a_teacher(finished):
     assert list(result["networks"]) == networks
     assert result["networks"]["teacher"]["seconds"] is None
     assert result["shortcut_removal"] == "fade"
+    layers = "teacher_layers=stage2_block1_out,stage3_block1_out"
+    layers += ":student_layers=stage2_block1_out,stage2_block1_out"
+    assert result["loss"] == f"kd+fitnets:weight=2.0:{layers}"
+    assert result["history"]["student_fade"]["hint_loss"][0] > 0
     faded = keras.saving.load_model(cwd / "runs" / "taught" / "student_fade.keras")
     sums = [layer.name for layer in faded.layers if isinstance(layer, keras.layers.Add)]
     assert sums == ["stage1_block1_add"]  # the one that the student keeps
@@ -312,6 +319,15 @@ BAD_FLAGS = {
     "no twin": (
         ["--shortcut_removal=tails", "--teacher_width=8"],
         "needs a teacher with the student",
+    ),
+    "unknown loss": (["--loss=kd+fitnet"], "unknown loss 'fitnet': did you mean 'fitnets'"),
+    "alpha without kd": (["--loss=at", "--alpha=0.5"], r"--alpha belongs to kd: write --loss=kd\+at"),
+    "layers of cached logits": (["--loss=at", "--teacher_views=1"], "leave out --teacher_views"),
+    "one example": (["--loss=rkd", "--batch_size=1"], "compares the examples of a batch"),
+    "no layer": (["--loss=at", "--layers=stage9_out"], "has no layer 'stage9_out'"),
+    "layers of no image": (
+        ["--loss=at", "--layers=stage1_block1_out=logits"],
+        "AttentionTransfer cannot compare",
     ),
     "no teacher": (["--teacher=none.keras"], "there is no file 'none.keras'"),
     "truncated teacher": (["--teacher=cut.keras"], "cut.keras: is not a whole .keras file"),

@@ -23,7 +23,7 @@ def test_ways_to_lose_shortcuts_are_the_usual_ones_if_none_are_given():
             {"shortcut_removals": ("fade", "merge")},
             "where shortcut_removal is searched. Received: fade, merge",
         ),
-        ({**SEARCHED, "shortcut_removals": ("fade",)}, "are two ways or more"),
+        ({**SEARCHED, "shortcut_removals": ("fade",)}, "are two or more"),
         ({**SEARCHED, "shortcut_removals": ("fade", "fade")}, "shortcut_removals must hold each value once"),
         ({**SEARCHED, "tuner": "hyperband"}, "tuner='hyperband' would judge networks that still have"),
     ],

@@ -5,7 +5,6 @@ keras_kd.training.distill(teacher, student, dataset, settings, shortcut_removal=
 """
 
 import dataclasses
-import difflib
 import itertools
 
 import keras
@@ -18,6 +17,7 @@ from keras_kd.distillation.shortcut_removal.layerwise import Layerwise
 from keras_kd.distillation.shortcut_removal.merge import Merge
 from keras_kd.distillation.shortcut_removal.plain import NoRemoval
 from keras_kd.distillation.shortcut_removal.tails import Tails
+from keras_kd.utils import specs
 
 # What `keras-kd distill` takes by itself; docs/shortcut-removal.md has the numbers behind it.
 RECOMMENDED = "fade"
@@ -52,17 +52,9 @@ def make(name, **options):
       ValueError: for an unknown name or option, a value out of range, or ways that cannot be combined.
     """
     names = str(name).split("+")
-    for each in names:
-        if each not in REMOVALS:
-            near = difflib.get_close_matches(each, REMOVALS, 1)
-            advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(REMOVALS)}"
-            raise ValueError(f"unknown shortcut_removal {each!r}: {advice}")
-    known = {each: [field.name for field in dataclasses.fields(REMOVALS[each])] for each in names}
-    unknown = [option for option in options if option not in itertools.chain(*known.values())]
-    if unknown:
-        of = ", ".join(itertools.chain(*known.values()))
-        has = f"it has {of}" if of else "it has none"
-        raise ValueError(f"shortcut_removal={name!r} has no option {unknown[0]!r}: {has}")
+    kinds = {each: specs.find("shortcut_removal", each, REMOVALS) for each in names}
+    known = {each: [field.name for field in dataclasses.fields(kind)] for each, kind in kinds.items()}
+    specs.check_options("shortcut_removal", name, options, list(itertools.chain(*known.values())))
     parts = [
         REMOVALS[each](**{option: value for option, value in options.items() if option in known[each]})
         for each in sorted(names, key=list(REMOVALS).index)
@@ -76,13 +68,15 @@ def format_spec(removal):
     Raises:
       ValueError: where an option is a model, which has no text.
     """
-    options = [
-        f"{field.name}={_text(field.name, getattr(part, field.name))}"
-        for part in getattr(removal, "parts", (removal,))
-        for field in dataclasses.fields(part)
-        if getattr(part, field.name) != field.default
-    ]
-    return ":".join([removal.name, *options])
+    return specs.as_text(
+        removal.name,
+        {
+            field.name: _as_text(field.name, getattr(part, field.name))
+            for part in getattr(removal, "parts", (removal,))
+            for field in dataclasses.fields(part)
+            if getattr(part, field.name) != field.default
+        },
+    )
 
 
 def parse_spec(text, **options):
@@ -95,27 +89,11 @@ def parse_spec(text, **options):
     Raises:
       ValueError: as `make` does, for text that is no spec, or an option that is given twice.
     """
-    name, *parts = str(text).split(":")
-    for part in parts:
-        option, equals, value = part.partition("=")
-        if not equals:
-            raise ValueError(f"a shortcut_removal is NAME:OPTION=VALUE:... Received: {str(text)!r}")
-        if option in options:
-            raise ValueError(f"{option} is given twice. Received: {str(text)!r}")
-        options[option] = _value(value)
+    name, options = specs.parse("shortcut_removal", text, **options)
     return make(name, **options)
 
 
-def _text(option, value):
+def _as_text(option, value):
     if isinstance(value, keras.Model):
         raise ValueError(f"{option} is the model {value.name!r}, which is no text: give the path of its file")
     return value
-
-
-def _value(text):
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text

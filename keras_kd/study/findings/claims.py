@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable
 
 from keras_kd.study.design import Teacher
+from keras_kd.study.findings.evidence import Evidence
+from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
     PairedResults,
     best_removals,
@@ -29,22 +31,6 @@ EXPLAINING_SLOPE = 0.5
 
 # H1: the share of the gain that is "most".
 MOST = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What the data say of a claim.
-
-    Attributes:
-      p_for, p_against: see the module.
-      differences: `{label: {seed: difference in accuracy}}` behind them (of slopes for C4).
-      missing: what the study lacks to test the claim, in plain words; None if nothing.
-    """
-
-    p_for: float = 1.0
-    p_against: float = 1.0
-    differences: dict = dataclasses.field(default_factory=dict)
-    missing: str | None = None
 
 
 def _as_well(results):
@@ -305,6 +291,13 @@ CLAIMS = {
         "(one-sided paired t tests over seeds, all of them). Not supported: at some depth it lies further "
         "below (Bonferroni).",
         _removed_as_well,
+    ),
+    "M1": Claim(
+        "Some method teaches the student better than KD does.",
+        "Each student with another loss is compared with that of KD by the same teacher. Supported: at least "
+        "one is more accurate on test (one-sided paired t tests over seeds, Bonferroni). Not supported: each "
+        "lies less than {margin} points above KD (all of these tests).",
+        better_than_kd,
     ),
     "H1": Claim(
         "Guidance in the first epochs alone keeps most of the gain.",

@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 
 from keras_kd.analysis import inputs
+from keras_kd.distillation import recipes
 from keras_kd.study import design
 from keras_kd.study.findings.results import RunRow
 from keras_kd.utils import files, run_dir
@@ -45,7 +46,7 @@ def twin_triplets(rows):
       A list, by depth, width, settings and seed. Controls, and teachers that leave early, are left out.
     """
     done = [row for row in rows if row.is_done]
-    usual = [row for row in done if _removal(row) == _NONE]
+    usual = [row for row in done if _removal(row) == _NONE and _loss(row) == recipes.KD]
     taught = [row for row in usual if _with_twins(row, usual)]
     order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [
@@ -61,6 +62,10 @@ _NONE = "none"
 
 def _removal(row):
     return row.axes.get("shortcut_removal", _NONE)  # earlier studies do not have it
+
+
+def _loss(row):
+    return row.axes.get(design.DISTILLATION_LOSS) or recipes.KD  # likewise
 
 
 def _with_twins(taught, done):
@@ -89,6 +94,7 @@ def _removed(taught, done):
         f"{row.axes['variant']}, {_removal(row)}": row.run
         for row in done
         if _removal(row) != _NONE
+        and _loss(row) == recipes.KD
         and _is_twin(row, taught)
         and (row.axes["variant"] == PLAIN or all(row.axes[name] == taught.axes[name] for name in same))
     }

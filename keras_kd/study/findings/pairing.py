@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_kd.distillation import recipes
 from keras_kd.utils import statistics
 
 
@@ -21,7 +22,7 @@ class PairedResults:
         self.margin = margin
         self.resolution = resolution
 
-    def conditions(self, *, variant=None, controls=False, leaving=False, removal=False):
+    def conditions(self, *, variant=None, controls=False, leaving=False, removal=False, other_losses=False):
         """Taught runs as `{condition: [runs, one per seed]}`, in order.
 
         Args:
@@ -30,6 +31,7 @@ class PairedResults:
           leaving: whether to give those whose teacher leaves early, or those where it stays.
           removal: whether to give those that lose their shortcuts in training, or those that never had any or
             keep them.
+          other_losses: whether to give those that are taught by other losses than KD alone, or those by it.
         """
         found = {}
         for run in self.accuracies:
@@ -39,6 +41,7 @@ class PairedResults:
                 and controls == (run.teacher.control is not None)
                 and leaving == (run.alpha_epochs > 0)
                 and removal == run.loses_shortcuts
+                and other_losses == (run.loss != recipes.KD)
             ):
                 found.setdefault(run.condition, []).append(run)
         return found

@@ -135,10 +135,17 @@ class AdvantageSlope:
 
 @dataclasses.dataclass(frozen=True)
 class LabelledComparison:
-    """Paired differences over seeds behind a verdict, and what they are of."""
+    """Paired differences over seeds behind a verdict, and what they are of.
+
+    Attributes:
+      label, comparison: these.
+      corrected_p: the comparison's p-value after Holm's correction over those of the verdict; None in results
+        of earlier versions.
+    """
 
     label: str
     comparison: Comparison
+    corrected_p: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import itertools
 
 import numpy as np
 
+from keras_kd.distillation import recipes
 from keras_kd.study.findings import pairing, results
 from keras_kd.study.findings.claims import judge
 from keras_kd.utils import files, records, recovery, statistics
@@ -52,12 +53,15 @@ def summarize(study_records, claims, *, margin, test_examples):
 
 
 def _verdict(verdict, resolution):
-    numbers = tuple(
-        results.LabelledComparison(
-            label, records.finite(statistics.compare(list(group.values()), resolution=resolution))
-        )
+    compared = {
+        label: statistics.compare(list(group.values()), resolution=resolution)
         for label, group in verdict.evidence.differences.items()
         if group
+    }
+    corrected = statistics.holm([each.p_value for each in compared.values()])
+    numbers = tuple(
+        results.LabelledComparison(label, records.finite(comparison), corrected_p)
+        for (label, comparison), corrected_p in zip(compared.items(), corrected, strict=True)
     )
     told = {name: value for name, value in vars(verdict).items() if name != "evidence"}
     return results.VerdictSummary(**told, numbers=numbers, missing=verdict.evidence.missing)
@@ -133,8 +137,10 @@ def label(run):
         twin = teacher.network == run.baseline
         text += f", teacher {'its residual twin' if twin else teacher.network.network}"
         text += f" ({teacher.control})" if teacher.control else ""
-        text += f", T {run.temperature:g}, alpha {run.alpha:g}"
-        text += f" for {run.alpha_epochs} epochs" if run.alpha_epochs else ""
+        text += f", {run.loss}" if run.loss != recipes.KD else ""
+        if recipes.parse_spec(run.loss).has_kd:
+            text += f", T {run.temperature:g}, alpha {run.alpha:g}"
+            text += f" for {run.alpha_epochs} epochs" if run.alpha_epochs else ""
     differs = run.network.removeprefix(f"{run.variant[0]}{run.depth}")
     return f"{text}, {differs}"
 

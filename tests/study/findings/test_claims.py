@@ -130,6 +130,15 @@ def faded(differences):
     return truth
 
 
+def by_losses(differences):
+    """KD, and students taught by other losses, which differ so much from it."""
+    twin = residual(20)
+    truth = {twin: 0.95, plain(20): 0.85, plain(20, Teacher(twin)): 0.88}
+    for loss, difference in zip(("at", "sp", "rkd", "pkt"), differences, strict=False):
+        truth[plain(20, Teacher(twin), loss=loss)] = 0.88 + difference
+    return truth
+
+
 # A study in which the claim is false, though only just: there it must rarely be called supported.
 FALSE = {
     "C1": over_depth([0.0, 0.0, -0.01, -0.01]),
@@ -143,6 +152,7 @@ FALSE = {
     "C4, teachers that hardly differ": by_advantage(0.6, (0.95, 0.955, 0.96)),
     "C4, teachers that do not differ": by_advantage(1.0, (0.95, 0.95, 0.95)),
     "R1": faded([0.02, 0.02, -0.01]),
+    "M1": by_losses([0.0] * 4),
     "H1": early(0.05, 0.5),
     "H1, no gain": early(0.0, 0.0),
     "H2": regularised(0.02, 0.02, 0.02, 0.0),
@@ -159,6 +169,7 @@ TRUE = {
     "C3": over_depth([0.0]),
     "C4": by_advantage(0.5),
     "R1": faded([-0.01] * 4),
+    "M1": by_losses([0.01, -0.05, -0.05]),
     "H1": early(0.05, 0.5),
     "H2": regularised(0.02, 0.02, 0.02, 0.02),
     "H3": regularised(0.02, 0.02, 0.02, 0.02),
@@ -172,6 +183,7 @@ CLEAR = {
     "C3": (over_depth([-0.05], drop=0.1), over_depth([-0.14], drop=0.1)),
     "C4": (by_advantage(0.0), by_advantage(1.0)),
     "R1": (faded([0.02] * 2), faded([-0.05] * 2)),
+    "M1": (by_losses([0.05, 0.0, 0.0]), by_losses([-0.03] * 3)),
     "H1": (early(0.08, 1.0), early(0.08, 0.0)),
     "H2": (regularised(0.0, 0.0, 0.06, 0.0), regularised(0.06, 0.0, 0.0, 0.0)),
     "H3": (regularised(0, 0, 0, 0, 0.05), regularised(0, 0.05, 0, 0, -0.05)),

@@ -48,7 +48,7 @@ def test_files_have_the_names_of_earlier_versions(result):
     ]
     columns = [
         *("variant", "teacher", "teacher_control", "depth", "width", "dropout", "weight_decay"),
-        *("augmentation", "label_fraction", "temperature", "alpha", "alpha_epochs"),
+        *("augmentation", "label_fraction", "distillation_loss", "temperature", "alpha", "alpha_epochs"),
         "shortcut_removal",
     ]
     assert list(values["cells"][0]) == ["cell", *columns, "label", "accuracy"]

@@ -1,0 +1,169 @@
+"""Which losses teach a student, and how they are weighed, as one text.
+
+recipe = recipes.parse_spec("kd+at:weight=500")
+distiller = keras_kd.Distiller(teacher, student, **recipe.arguments(steps=1000))
+"""
+
+import dataclasses
+import inspect
+import re
+
+import keras
+
+from keras_kd import losses
+from keras_kd.distillation import terms
+from keras_kd.utils import limits, specs
+
+KD = "kd"
+
+# Of every loss but KD, whose weight is alpha.
+_WEIGHING = ("weight", "warmup")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One loss of a recipe, with the weight that its source gives it unless another is said.
+
+    Attributes:
+      name: of `losses.NAMES`.
+      options: `{name: value}` of what is not as the source has it: of the class, `weight` or `warmup`.
+
+    Raises:
+      ValueError: for an unknown name or option, or a value out of range.
+    """
+
+    name: str
+    options: dict
+
+    def __post_init__(self):
+        kind = specs.find("loss", self.name, losses.NAMES)
+        if self.name == KD and self.options:
+            raise ValueError(
+                f"temperature and alpha of kd are settings of their own. Received: options {self.options}"
+            )
+        usual = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
+        usual |= {name: getattr(kind, name) for name in _WEIGHING}
+        specs.check_options("loss", self.name, self.options, list(usual))
+        limits.TERM_WEIGHT.check("weight", self.weight)
+        limits.SHARE.check("warmup", self.warmup)
+        kept = {name: value for name, value in self.options.items() if value != usual[name]}
+        object.__setattr__(self, "options", kept)
+
+    @property
+    def kind(self):
+        """The class of its loss."""
+        return losses.NAMES[self.name]
+
+    @property
+    def weight(self):
+        return self.options.get("weight", self.kind.weight)
+
+    @property
+    def warmup(self):
+        return self.options.get("warmup", self.kind.warmup)
+
+    def term(self, steps):
+        """`(weight, loss)` for a training of so many steps, as a Distiller's `terms` have it."""
+        own = {name: value for name, value in self.options.items() if name not in _WEIGHING}
+        loss, rising = self.kind(**own), round(self.warmup * steps)
+        if not rising:
+            return self.weight, loss
+        return keras.optimizers.schedules.PolynomialDecay(0.0, rising, self.weight), loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The losses of a distillation.
+
+    Attributes:
+      parts: one `Part` or more, each loss once.
+
+    Raises:
+      ValueError: where a loss is named twice.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self):
+        limits.check_each_once("loss", [part.name for part in self.parts])
+        for part in self.parts:
+            part.term(1)  # says what is wrong with an option
+
+    @property
+    def text(self):
+        """The spec of which `parse_spec` makes it again."""
+        return "+".join(specs.as_text(part.name, part.options) for part in self.parts)
+
+    @property
+    def has_kd(self):
+        """Whether temperature and alpha say something: the teacher's softened logits are among the losses."""
+        return KD in [part.name for part in self.parts]
+
+    @property
+    def asks_layers(self):
+        """Whether some loss looks at layers, so that the teacher's logits alone will not do."""
+        return any(issubclass(part.kind, losses.FeatureTerm) for part in self.parts)
+
+    @property
+    def compares_examples(self):
+        """Whether some loss compares the examples of a batch."""
+        return any(part.kind.compares_examples for part in self.parts)
+
+    def check(self, teacher, student):
+        """Raises a ValueError for networks that some loss cannot compare."""
+        terms.named_terms(self.arguments(1)["terms"], teacher, student)
+
+    def arguments(self, steps, *, temperature=4.0, alpha=0.9):
+        """What `keras_kd.Distiller` takes of it.
+
+        Args:
+          steps: of the whole training.
+          temperature, alpha: of KD; without it alpha is 0.
+
+        Returns:
+          `{"temperature": ..., "alpha": ..., "label_weight": ..., "terms": ...}`.
+        """
+        others = [part for part in self.parts if part.name != KD]
+        found = {"temperature": temperature, "terms": [part.term(steps) for part in others]}
+        if self.has_kd:
+            return found | {"alpha": alpha, "label_weight": None}
+        return found | {"alpha": 0.0, "label_weight": others[0].kind.label_weight}
+
+
+def parse_spec(text, *, weight=None, layers=None):
+    """The `Recipe` of a spec.
+
+    Args:
+      text: names of `losses.NAMES` with "+" between them, each with options: "kd", "dkd:temperature=2",
+        "kd+at:weight=500".
+      weight: of the one loss beside KD, in place of its source's.
+      layers: `(names in the teacher, names in the student)` for all losses that look at layers.
+
+    Raises:
+      ValueError: for what `Part` and `Recipe` refuse, and a weight or layers that no loss takes.
+    """
+    named = [specs.parse("loss", part) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
+    weighed = [options for name, options in named if name != KD]
+    if weight is not None:
+        if len(weighed) != 1 or "weight" in weighed[0]:
+            raise ValueError(
+                f"one weight is for one loss beside kd: write it as in kd+at:weight=500. "
+                f"Received: {str(text)!r}"
+            )
+        weighed[0]["weight"] = weight
+    if layers is not None:
+        looking = [
+            options
+            for name, options in named
+            if issubclass(specs.find("loss", name, losses.NAMES), losses.FeatureTerm)
+        ]
+        if not looking:
+            raise ValueError(f"no loss of {str(text)!r} looks at layers. Received: layers {layers}")
+        for options in looking:
+            options |= dict(zip(("teacher_layers", "student_layers"), map(tuple, layers), strict=True))
+    return Recipe(tuple(Part(name, options) for name, options in named))
+
+
+def as_recipe(loss):
+    """The `Recipe` that is given as such or as its text."""
+    return loss if isinstance(loss, Recipe) else parse_spec(loss)

@@ -1,0 +1,19 @@
+"""What the data of a study say of a claim."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What the data say of a claim.
+
+    Attributes:
+      p_for, p_against: see `claims`.
+      differences: `{label: {seed: difference in accuracy}}` behind them (of slopes for C4).
+      missing: what the study lacks to test the claim, in plain words; None if nothing.
+    """
+
+    p_for: float = 1.0
+    p_against: float = 1.0
+    differences: dict = dataclasses.field(default_factory=dict)
+    missing: str | None = None

@@ -1,0 +1,69 @@
+"""Specs: a name and its options as one text, `NAME:OPTION=VALUE:...`, for flags, study files and results."""
+
+import difflib
+
+
+def find(kind, name, choices):
+    """What `choices` holds under a name.
+
+    Raises:
+      ValueError: for an unknown one; the message has the nearest, or all.
+    """
+    if name not in choices:
+        near = difflib.get_close_matches(name, choices, 1)
+        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)}"
+        raise ValueError(f"unknown {kind} {name!r}: {advice}")
+    return choices[name]
+
+
+def check_options(kind, name, options, known):
+    """Raises a ValueError for an option that `name` does not have."""
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"{kind}={name!r} has no option {unknown[0]!r}: {has}")
+
+
+def parse(kind, text, **options):
+    """The name and the options of a spec.
+
+    Args:
+      kind: what is named, for messages.
+      text: `NAME:OPTION=VALUE:...`; a value is True, False, a number, text, or several with commas between.
+      **options: further ones.
+
+    Returns:
+      `(name, {option: value})`.
+
+    Raises:
+      ValueError: for text that is no spec, or an option that is given twice.
+    """
+    name, *parts = str(text).split(":")
+    for part in parts:
+        option, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"a {kind} is NAME:OPTION=VALUE:... Received: {str(text)!r}")
+        if option in options:
+            raise ValueError(f"{option} is given twice. Received: {str(text)!r}")
+        options[option] = _value(value)
+    return name, options
+
+
+def as_text(name, options):
+    """The text of which `parse` makes the same again."""
+    return ":".join([name, *(f"{option}={_text(value)}" for option, value in options.items())])
+
+
+def _text(value):
+    return ",".join(map(_text, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _value(text):
+    if "," in text:
+        return tuple(map(_value, text.split(",")))
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
