@@ -57,6 +57,7 @@ def main(values):
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
         networks = runs.new_networks(values, dataset, settings, removal)
+        recipe.check(networks[0], networks[2])
         work = functools.partial(
             _distil, networks, recipe, removal, dataset, settings, run.path, target, values
         )

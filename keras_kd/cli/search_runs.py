@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from keras_kd.cli import console, main, runs, search_display
+from keras_kd.distillation import recipes
 from keras_kd.search import oracles, session, workers
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import files
@@ -81,9 +82,18 @@ def write_best(values, run, own, settings, result):
     }
     same = ("validation_fraction", "split_seed", "student_depth", "student_width", "student_shortcuts")
     chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
-    chosen |= {"shortcut_removal": "none"} | result.best.values  # of `distill` it is another
+    chosen |= flags_of_setting(result.best.values)
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
     files.write_text("".join(lines), run.path / "best.cfg")
+
+
+def flags_of_setting(setting):
+    """`{flag of distill: value, or None: as by default}` of `{hyperparameter: value}`."""
+    recipe = recipes.parse_spec(setting.get("loss", recipes.KD))
+    found = {"shortcut_removal": "none"} | setting  # of `distill` it is another
+    if not recipe.has_kd:
+        found |= dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
+    return found | {"teacher_views": None} if recipe.asks_layers else found
 
 
 def absolute(path):

@@ -135,7 +135,7 @@ def parse_spec(text, *, weight=None, layers=None):
 
     Args:
       text: names of `losses.NAMES` with "+" between them, each with options: "kd", "dkd:temperature=2",
-        "kd+at:weight=500".
+        "kd+at:weight=500". A loss that its source adds to KD brings it along.
       weight: of the one loss beside KD, in place of its source's.
       layers: `(names in the teacher, names in the student)` for all losses that look at layers.
 
@@ -161,7 +161,10 @@ def parse_spec(text, *, weight=None, layers=None):
             raise ValueError(f"no loss of {str(text)!r} looks at layers. Received: layers {layers}")
         for options in looking:
             options |= dict(zip(("teacher_layers", "student_layers"), map(tuple, layers), strict=True))
-    return Recipe(tuple(Part(name, options) for name, options in named))
+    parts = tuple(Part(name, options) for name, options in named)
+    if any(part.kind.beside_kd for part in parts) and KD not in [part.name for part in parts]:
+        parts = (Part(KD, {}), *parts)
+    return Recipe(parts)
 
 
 def as_recipe(loss):

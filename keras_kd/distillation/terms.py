@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses import DistillationTerm, FeatureTerm, per_example, without_reduction
-from keras_kd.models import outputs
+from keras_kd.models import graph, outputs
 from keras_kd.utils import limits
 
 
@@ -92,11 +92,12 @@ class Term:
 
     def _bridge(self, teacher, student):
         """Checks that the layers can be compared; returns the loss's adaptor, if it has one."""
+        of_networks = ((teacher, self.teacher_layers), (student, self.student_layers))
+        for model, names in of_networks:
+            if names != ["logits"]:
+                graph.check_layers(model, set(names) - {"logits"})
         self.loss.validate_model_compatibility(teacher, student)
-        shapes = [
-            [_shape(model, name) for name in names]
-            for model, names in ((teacher, self.teacher_layers), (student, self.student_layers))
-        ]
+        shapes = [[_shape(model, name) for name in names] for model, names in of_networks]
         if not isinstance(self.loss, FeatureTerm):
             self._check_shapes(shapes[0][0], shapes[1][0])
             return None

@@ -5,6 +5,7 @@ A new loss is one file here.
 
 from keras_kd.losses.attention_transfer import AttentionTransfer, attention_transfer
 from keras_kd.losses.binary_targets import (
+    BINARY_LOSSES,
     BinarySoftTargets,
     bernoulli_kl,
     decision_agreement,
@@ -15,6 +16,7 @@ from keras_kd.losses.decoupled_targets import DecoupledTargets, decoupled_kl
 from keras_kd.losses.dist import Dist, dist
 from keras_kd.losses.hint import Hint, hint
 from keras_kd.losses.knowledge_review import KnowledgeReview, hierarchical_context
+from keras_kd.losses.labels import class_numbers, is_target
 from keras_kd.losses.multi_level_targets import MultiLevelTargets, multi_level_kl
 from keras_kd.losses.normalized_targets import NormalizedTargets, normalized_kd
 from keras_kd.losses.probability_transfer import ProbabilityTransfer, probability_transfer
@@ -30,6 +32,7 @@ from keras_kd.losses.reduction import (
 from keras_kd.losses.relational import RelationalKnowledge, relational_angle, relational_distance
 from keras_kd.losses.similarity_preserving import SimilarityPreserving, similarity_preserving
 from keras_kd.losses.soft_targets import (
+    CLASS_LOSSES,
     SoftTargets,
     agreement,
     check_alpha,
@@ -43,15 +46,24 @@ from keras_kd.losses.variational_information import VariationalInformation, gaus
 # Every method by the name that flags, study files and `distillation.recipes` call it.
 NAMES = {
     "kd": SoftTargets,
+    "standardized": StandardizedTargets,
+    "dkd": DecoupledTargets,
+    "nkd": NormalizedTargets,
+    "dist": Dist,
+    "mlkd": MultiLevelTargets,
     "fitnets": Hint,
     "at": AttentionTransfer,
     "sp": SimilarityPreserving,
     "rkd": RelationalKnowledge,
     "pkt": ProbabilityTransfer,
     "vid": VariationalInformation,
+    "review": KnowledgeReview,
+    "kdpp": ClassCentres,
 }
 
 __all__ = [
+    "BINARY_LOSSES",
+    "CLASS_LOSSES",
     "NAMES",
     "PROBABILITY_LOSSES",
     "AttentionTransfer",
@@ -78,12 +90,14 @@ __all__ = [
     "check_alpha",
     "check_temperature",
     "class_direction",
+    "class_numbers",
     "decision_agreement",
     "decoupled_kl",
     "dist",
     "gaussian_nll",
     "hierarchical_context",
     "hint",
+    "is_target",
     "label_loss",
     "multi_level_kl",
     "norm_and_direction",

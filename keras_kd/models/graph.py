@@ -38,6 +38,15 @@ def feature_extractor(model, layer_names=()):
     Raises:
       ValueError: for a subclassed model, or a name that the model does not have.
     """
+    check_layers(model, layer_names)
+    outputs = {"logits": model.outputs[0]}
+    outputs.update({name: model.get_layer(name).output for name in layer_names})
+    with deep_graphs():
+        return keras.Model(inputs_of(model), outputs, name=f"{model.name}_taps")
+
+
+def check_layers(model, layer_names=()):
+    """Raises a ValueError for a model without a graph, or a name that none of its layers has."""
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"only functional and sequential models that are built have layers to tap. "
@@ -47,10 +56,6 @@ def feature_extractor(model, layer_names=()):
     unknown = [name for name in layer_names if name not in known]
     if unknown:
         raise ValueError(f"model {model.name!r} has no layer {unknown[0]!r}; it has {sorted(known)}")
-    outputs = {"logits": model.outputs[0]}
-    outputs.update({name: model.get_layer(name).output for name in layer_names})
-    with deep_graphs():
-        return keras.Model(inputs_of(model), outputs, name=f"{model.name}_taps")
 
 
 def inputs_of(model):

@@ -20,7 +20,7 @@ def stage_ends(model):
     Raises:
       ValueError: for a model without a graph.
     """
-    graph.feature_extractor(model)
+    graph.check_layers(model)
     names = [block.last for block in blocks.blocks_of(model)]
     names = names or [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     shapes = {name: _shape(model.get_layer(name)) for name in names}
@@ -38,7 +38,7 @@ def penultimate(model):
     Raises:
       ValueError: for a model without a graph or without a dense layer behind another one.
     """
-    graph.feature_extractor(model)
+    graph.check_layers(model)
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     if dense:
         before = graph.layer_before(model, dense[-1])

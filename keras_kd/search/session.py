@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import keras
 
-from keras_kd.distillation import compatibility, shortcut_removal
+from keras_kd.distillation import compatibility, recipes, shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
 from keras_kd.search.config import LOSSES, SHORTCUT_REMOVALS, SearchConfig
@@ -131,7 +131,7 @@ class SearchSession:
     def check_networks(self):
         """Raises a ValueError for a teacher that cannot be read, does not fit, or knows other images.
 
-        And for a way to lose shortcuts that cannot do with it.
+        And for a way to lose shortcuts, or a loss, that cannot do with it.
         """
         student = self._networks.new_student(self._settings.seed)
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
@@ -142,6 +142,8 @@ class SearchSession:
             compatibility.check_pair(teacher, student)
             for removal in removals:
                 removal.check(student, teacher)
+            for text in self.space.losses:
+                recipes.parse_spec(text).check(teacher, student)
         for teacher in teachers:
             accuracy = teacher_check.check_teacher(teacher, self._dataset)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from keras_kd.cli import search_runs
 from tests.support.browser import CHROMIUM, probed
 from tests.support.commands import call
 from tests.support.distillers import image_classifier
@@ -162,6 +163,9 @@ def test_a_finished_search_shows_its_tables_again(finished):
             ["--search=shortcut_removal", "--shortcut_removals=none,blockwise", "--teacher_width=8"],
             "'blockwise' needs a teacher with the student's blocks and widths",
         ),
+        (["--search=loss", "--losses=kd,dkb"], "unknown loss 'dkb': did you mean 'dkd'"),
+        (["--search=loss", "--losses=kd,at:teacher_layers=x:student_layers=x"], "has no layer 'x'"),
+        (["--losses=kd,dkd"], "to choose from where loss is searched"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
         (["--search=teacher"], "searching the teacher needs two files or more"),
         (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
@@ -273,3 +277,11 @@ def test_how_shortcuts_are_lost_can_be_searched(tmp_path_factory):
     assert found["test"]["default"]["values"]["shortcut_removal"] == ways[0]
     best = found["best"]["values"]["shortcut_removal"]
     assert f"--shortcut_removal={best}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
+
+
+def test_flags_of_a_setting_are_those_that_its_loss_has_a_use_for():
+    setting = {"temperature": 3.0, "alpha": 0.5, "alpha_epochs": 2, "loss": "kd+at"}
+    usual = {"shortcut_removal": "none"}
+    assert search_runs.flags_of_setting(setting) == usual | setting | {"teacher_views": None}
+    gone = dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
+    assert search_runs.flags_of_setting(setting | {"loss": "dkd"}) == usual | {"loss": "dkd"} | gone

@@ -148,6 +148,16 @@ def test_the_student_is_what_the_chosen_way_leaves(dataset):
     assert measured["val_accuracy"] == pytest.approx(trained.history["val_accuracy_without_shortcuts"][-1])
 
 
+def test_the_chosen_loss_teaches_the_student(dataset):
+    space = SearchSpace((2.0, 2.0), (0.5, 0.5), losses=("pkt:weight=7", "kd"))
+    model = distillation(dataset, epochs=2, space=space)
+    values = space.declare(keras_tuner.HyperParameters())
+    assert values["loss"] == "pkt:weight=7.0"
+    distiller = model.distiller(values, seed=0)
+    ((name, term),) = distiller.terms.items()
+    assert (name, term.weight, distiller.alpha) == ("probability_transfer_loss", 7.0, 0.0)
+
+
 def test_build_gives_the_distiller_of_the_setting(dataset):
     space = SearchSpace((2.0, 2.0), (0.7, 0.7), learning_rate=(0.01, 0.1), alpha_epochs=(1, 1))
     model = distillation(dataset, epochs=2, space=space)
