@@ -10,10 +10,13 @@ import keras
 from keras import ops
 
 from keras_kd.distillation import compatibility
+from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.terms import named_terms
 from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
+    BINARY_LOSSES,
+    CLASS_LOSSES,
     BatchMean,
     SoftTargets,
     check_alpha,
@@ -34,8 +37,9 @@ class Distiller(TrainsStudent):
 
     Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and
     validation it logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term,
-    with its T^2), one loss for each further term, and `agreement`, the share of examples for
-    which student and teacher name the same class; metrics given to `compile` see the student's
+    with its T^2), one loss for each further term, `agreement`, the share of examples for
+    which student and teacher name the same class, and with a cross-entropy of Keras
+    `teacher_accuracy`, the share that the teacher has right; metrics given to `compile` see the student's
     logits. `sample_weight` and `class_weight` weigh every term. Compiled with
     `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the teacher's
     term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
@@ -104,6 +108,7 @@ class Distiller(TrainsStudent):
         self.teacher = teacher
         self.student = student
         self._images = images
+        self._knows_labels = False
         if teacher is None:
             compatibility.check_classes(student, "student", independent=True)
         else:
@@ -114,7 +119,7 @@ class Distiller(TrainsStudent):
         self._ask_student = Forward(student, self._looked_at("student_layers"))
         self._means = {
             name: keras.metrics.Mean(name=name)
-            for name in ("hard_loss", "soft_loss", *self.terms, "agreement")
+            for name in ("hard_loss", "soft_loss", *self.terms, "agreement", "teacher_accuracy")
         }
         self.step = self.add_weight(
             name="step",
@@ -144,6 +149,9 @@ class Distiller(TrainsStudent):
     def trained_parts(self):
         """The student, and the terms' own layers."""
         return [self.student, *self.adaptors.values()]
+
+    def _own_callbacks(self):
+        return [DistillationAlarms()]
 
     def _models(self):
         return [model for model in (self.teacher, self.student) if model is not None]
@@ -183,7 +191,13 @@ class Distiller(TrainsStudent):
                 f"compile needs a loss for the labels {unless}, such as "
                 f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
             )
+        if self.alpha == 0.0 and self.label_weight == 0.0 and not self.terms:
+            raise ValueError(
+                "nothing would be trained: give the labels or the teacher a weight, or a term. "
+                "Received: alpha=0.0, label_weight=0.0, terms=()"
+            )
         self._label_loss = None if loss is None else label_loss(loss)
+        self._knows_labels = isinstance(self._label_loss, (*CLASS_LOSSES, *BINARY_LOSSES))
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
         for each in (self.soft_targets, *self.terms.values()):
             each.check_outputs(compatibility.output_count(self.student))
@@ -242,16 +256,15 @@ class Distiller(TrainsStudent):
 
         parts = self._reduced_terms(labels, teacher, student, sample_weight, training)
         self._update_means(parts, share, self.soft_targets.agreement(teacher["logits"], student["logits"]))
+        if self._knows_labels:
+            right = self.soft_targets.accuracy(labels, teacher["logits"])
+            self._means["teacher_accuracy"].update_state(right)
         alpha, step = self.alpha_now(), ops.copy(self.step)
         if training:
             self.step.assign_add(1)
 
-        loss = alpha * parts["soft_loss"]
-        if "hard_loss" in parts and self.label_weight != 0.0:
-            label_weight = 1 - alpha if self.label_weight is None else self.label_weight
-            loss += label_weight * parts["hard_loss"]
-        for name, term in self.terms.items():
-            loss += term.weight_at(step) * parts[name]
+        weights = self._weights_at(alpha, step)
+        loss = sum(weights[name] * part for name, part in parts.items() if _counts(weights[name]))
         if training and self._reduce.reduction != "sum":
             rows = ops.shape(student["logits"])[0]
             is_weighted = self._reduce.reduction == "mean_with_sample_weight" and sample_weight is not None
@@ -259,6 +272,23 @@ class Distiller(TrainsStudent):
         return sum(regularisers, loss)
 
     def _reduced_terms(self, y, teacher, student, sample_weight, training):
+    def _weights_at(self, alpha, step):
+        label_weight = 1 - alpha if self.label_weight is None else self.label_weight
+        of_terms = {name: term.weight_at(step) for name, term in self.terms.items()}
+        return {"hard_loss": label_weight, "soft_loss": alpha} | of_terms
+
+    def weights_of_parts(self):
+        """`{name in the logs: its weight in the next step}` of all that the loss is a sum of."""
+        found = self._weights_at(self.alpha_now(), self.step)
+        return {name: float(weight) for name, weight in found.items() if name in self._means}
+
+    @property
+    def metrics(self):
+        """As Keras's, without those that the labels say nothing of."""
+        unknown = None if self._knows_labels else self._means["teacher_accuracy"]
+        return [metric for metric in super().metrics if metric is not unknown]
+
+    def _reduced_terms(self, y, teacher, student, sample_weight):
         """The scalar of each term, by name, unweighted."""
         parts = {}
         if self._label_loss is not None:
@@ -295,3 +325,8 @@ class Distiller(TrainsStudent):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def _counts(weight):
+    """Whether a weight is other than the number 0: what it weighs may be infinite."""
+    return not isinstance(weight, (int, float)) or weight != 0

@@ -45,6 +45,10 @@ class TrainsStudent(keras.Model):
                 check_arrays(self.student, self._label_loss, *given[:2])
         if not self.is_prepared:
             self.prepare(preparation.finite_batches(x, y))
+        given = kwargs.get("callbacks") or []
+        if not isinstance(given, keras.callbacks.CallbackList):
+            given = given if isinstance(given, (list, tuple)) else [given]
+            kwargs["callbacks"] = [*given, *self._own_callbacks()]
         try:
             return super().fit(x, y, *args, **kwargs)
         except ValueError as error:
@@ -68,6 +72,10 @@ class TrainsStudent(keras.Model):
     def predict_on_batch(self, x):
         """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
         return self.student.predict_on_batch(x)
+
+    def _own_callbacks(self):
+        """Callbacks of every `fit`."""
+        return []
 
     @property
     def trained_parts(self):

@@ -72,6 +72,11 @@ class BinarySoftTargets(SoftTargets):
         """float32 `[batch]`: see `decision_agreement`."""
         return decision_agreement(teacher_outputs, student_outputs)
 
+    def accuracy(self, labels, logits):
+        """float32 `[batch]`: the share of outputs that decide as the labels do."""
+        labels = ops.reshape(ops.cast(labels, "float32"), ops.shape(logits))
+        return decision_agreement(labels - 0.5, logits)
+
     def check_outputs(self, count):
         """Any number of outputs will do."""
 

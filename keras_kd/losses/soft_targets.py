@@ -7,6 +7,7 @@ checked by hand and is scaled in one place.
 import keras
 from keras import ops
 
+from keras_kd.losses.labels import class_numbers
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -150,6 +151,14 @@ def agreement(teacher_logits, student_logits):
     return ops.cast(same, "float32")
 
 
+# Losses of labels that are one class for each example.
+CLASS_LOSSES = (
+    keras.losses.SparseCategoricalCrossentropy,
+    keras.losses.CategoricalCrossentropy,
+    keras.losses.CategoricalFocalCrossentropy,
+)
+
+
 @keras.saving.register_keras_serializable(package="keras_kd")
 class SoftTargets(DistillationTerm):
     """`soft_target_kl` as a `keras.distillation.DistillationLoss`.
@@ -173,6 +182,11 @@ class SoftTargets(DistillationTerm):
     def agreement(self, teacher_outputs, student_outputs):
         """float32 `[batch]`: see `agreement`."""
         return agreement(teacher_outputs, student_outputs)
+
+    def accuracy(self, labels, logits):
+        """float32 `[batch]`: whether the logits name the class of the labels, integers or one-hot."""
+        right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), class_numbers(labels))
+        return ops.cast(right, "float32")
 
     def check_outputs(self, count):
         """Raises a ValueError where softmax says nothing: over one output it is always 1."""

@@ -50,12 +50,13 @@ def test_the_logged_losses_are_the_reference(data):
     assert measured["loss"] == pytest.approx(0.3 * hard + 0.7 * soft, rel=1e-5)
     assert measured["agreement"] == pytest.approx(np.mean(t.argmax(1) == s.argmax(1)))
     assert measured["accuracy"] == pytest.approx(np.mean(s.argmax(1) == y))
+    assert measured["teacher_accuracy"] == pytest.approx(np.mean(t.argmax(1) == y))
 
 
 def test_training_and_validation_log_the_same_measures(data):
     x, y = data
     history = fitted(compiled(mlp(seed=1), mlp(seed=2), alpha=0.7), x, y, epochs=2, validation_data=(x, y))
-    names = {"loss", "hard_loss", "soft_loss", "agreement"}
+    names = {"loss", "hard_loss", "soft_loss", "agreement", "teacher_accuracy"}
     assert set(history) == names | {f"val_{name}" for name in names}
     for prefix in ("", "val_"):
         for hard, soft, loss in zip(

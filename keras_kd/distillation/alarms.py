@@ -1,0 +1,100 @@
+"""What is likely wrong with a distillation, said in a line each, once."""
+
+import math
+
+import keras
+
+from keras_kd.distillation import compatibility
+from keras_kd.utils import progress
+
+# A term that is worth so much more than all others together is all that is trained.
+TOO_HEAVY = 100.0
+
+# By how much an accuracy must be above 1 / classes to be more than chance.
+ABOVE_CHANCE = 0.02
+
+_SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+class DistillationAlarms(keras.callbacks.Callback):
+    """Says when a term is 0 or NaN for an epoch, or drowns the rest, and when the teacher knows nothing.
+
+    `keras_kd.Distiller.fit` has one by itself.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._said = set()
+
+    def on_train_begin(self, logs=None):
+        teacher, student = self.model.teacher, self.model.student
+        if teacher is None:
+            return
+        scaled = [_input_scaling(network) for network in (teacher, student)]
+        if scaled[0] != scaled[1]:
+            self._say(
+                "scaling",
+                f"teacher and student get the same inputs and scale them differently: {_in_words(scaled[0])} "
+                f"(teacher), {_in_words(scaled[1])} (student)",
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        weighed = self.model.weights_of_parts()
+        self._watch_values(epoch, logs, weighed)
+        self._watch_weights(logs, weighed)
+        self._watch_teacher(logs)
+
+    def _watch_values(self, epoch, logs, weighed):
+        for name, weight in weighed.items():
+            value = logs.get(name, 1.0)
+            if weight and name != "hard_loss" and (value == 0 or math.isnan(value)):
+                self._say(name, f"{name} was {value:g} in the whole of epoch {epoch + 1}: it distils nothing")
+
+    def _watch_weights(self, logs, weighed):
+        worth = {name: abs(weight * logs[name]) for name, weight in weighed.items() if name in logs}
+        for name, value in worth.items():
+            rest = sum(worth.values()) - value
+            if rest and value > TOO_HEAVY * rest and name not in ("hard_loss", "soft_loss"):
+                self._say(
+                    f"weight of {name}",
+                    f"{name} times its weight is {value:.3g}, {value / rest:.0f} times the rest of the loss: "
+                    f"lower its weight",
+                )
+
+    def _watch_teacher(self, logs):
+        accuracy, own = logs.get("val_teacher_accuracy"), logs.get("val_accuracy")
+        if accuracy is None or "teacher" in self._said:
+            return
+        classes = compatibility.output_count(self.model.student)
+        if classes and accuracy <= 1 / classes + ABOVE_CHANCE:
+            self._say("teacher", f"the teacher is right on {accuracy:.1%} of validation: that is chance")
+        elif own is not None and accuracy < own:
+            self._say(
+                "teacher",
+                f"the teacher is right on {accuracy:.1%} of validation, and the student on {own:.1%} already",
+            )
+        self._said.add("teacher")
+
+    def _say(self, what, line):
+        if what not in self._said:
+            self._said.add(what)
+            progress.say(f"note: {line}")
+
+
+def _input_scaling(model):
+    """The configurations of the scaling layers that a model begins with, without names."""
+    found = []
+    for layer in getattr(model, "layers", ()):
+        if isinstance(layer, _SCALING):
+            config = layer.get_config()
+            found.append(
+                (type(layer).__name__, {k: v for k, v in config.items() if k not in ("name", "dtype")})
+            )
+        elif not isinstance(layer, keras.layers.InputLayer):
+            break
+    return found
+
+
+def _in_words(scaling):
+    return ", ".join(name for name, _ in scaling) or "not at all"

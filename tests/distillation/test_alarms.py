@@ -1,0 +1,96 @@
+"""What is likely wrong is said in a line, once."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_kd
+from tests.support.networks import brightness_classifier, mlp, resnet8, sparse_ce
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Constant(keras_kd.losses.DistillationTerm):
+    def __init__(self, value):
+        self.value = value
+
+    def call(self, teacher, student):
+        return 0 * keras.ops.sum(student, axis=-1) + self.value
+
+    def get_config(self):
+        return {"value": self.value}
+
+
+@pytest.fixture
+def data(rng):
+    labels = np.arange(32) % 4
+    images = rng.normal(size=(32, 8, 8, 1)) + labels[:, None, None, None]
+    return ((images - images.mean()) / images.std()).astype("float32"), labels
+
+
+def notes(capsys, teacher, student, data, epochs=2, **options):
+    distiller = keras_kd.Distiller(teacher, student, **options)
+    distiller.compile(keras.optimizers.SGD(0.01), sparse_ce(), metrics=["accuracy"])
+    distiller.fit(*data, epochs=epochs, batch_size=32, verbose=0, validation_data=data)
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+
+
+def taught(data):
+    return brightness_classifier(*data)
+
+
+def test_a_sound_distillation_says_nothing(capsys, data):
+    assert notes(capsys, taught(data), mlp(seed=1), data) == []
+
+
+def test_a_term_of_zero_is_told_once(capsys, data):
+    (line,) = notes(capsys, taught(data), mlp(seed=1), data, terms=[Constant(0.0)])
+    assert line == "note: constant_loss was 0 in the whole of epoch 1: it distils nothing"
+
+
+def test_a_term_that_drowns_the_rest_is_told_once(capsys, data):
+    (line,) = notes(capsys, taught(data), mlp(seed=1), data, terms=[(1e6, Constant(1.0))])
+    assert line.startswith("note: constant_loss times its weight is 1e+06, ")
+    assert line.endswith(" times the rest of the loss: lower its weight")
+
+
+def test_a_teacher_at_chance_is_told_with_its_accuracy(capsys, data):
+    teacher = mlp()
+    teacher.layers[-1].set_weights([np.zeros((8, 4)), np.array([1.0, 0, 0, 0])])
+    (line,) = notes(capsys, teacher, mlp(seed=1), data)
+    assert line == "note: the teacher is right on 25.0% of validation: that is chance"
+
+
+def test_a_teacher_that_knows_less_than_the_student_is_told_with_both(capsys, data):
+    images, labels = data
+    worse = brightness_classifier(images, np.where(labels == 3, 0, labels))
+    inputs = keras.Input((8, 8, 1))
+    padded = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(np.eye(3, 4)))
+    bias = padded(worse(inputs)) - keras.ops.array([0.0, 0, 0, 1e3])
+    (line,) = notes(capsys, keras.Model(inputs, bias), taught(data), data, epochs=1)
+    assert "note: the teacher is right on " in line
+    assert "% of validation, and the student on " in line
+
+
+def test_networks_that_scale_their_inputs_differently_are_told(capsys, data):
+    scaled = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2.0), taught(data)])
+    same = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2.0), mlp(seed=1)])
+    lines = notes(capsys, scaled, mlp(seed=1), data)
+    assert lines[0].endswith("scale them differently: Rescaling (teacher), not at all (student)")
+    assert notes(capsys, scaled, same, data) == []
+
+
+def test_weights_of_parts_are_those_of_the_loss(rng):
+    distiller = keras_kd.Distiller(
+        resnet8(), resnet8(1), alpha=0.25, terms=[(3.0, keras_kd.losses.AttentionTransfer())]
+    )
+    assert distiller.weights_of_parts() == {
+        "hard_loss": 0.75,
+        "soft_loss": 0.25,
+        "attention_transfer_loss": 3.0,
+    }
+
+
+def test_a_loss_of_nothing_is_refused():
+    distiller = keras_kd.Distiller(mlp(), mlp(seed=1), alpha=0.0, label_weight=0.0)
+    with pytest.raises(ValueError, match="nothing would be trained"):
+        distiller.compile("sgd", sparse_ce())
