@@ -271,7 +271,6 @@ class Distiller(TrainsStudent):
             loss = weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
         return sum(regularisers, loss)
 
-    def _reduced_terms(self, y, teacher, student, sample_weight, training):
     def _weights_at(self, alpha, step):
         label_weight = 1 - alpha if self.label_weight is None else self.label_weight
         of_terms = {name: term.weight_at(step) for name, term in self.terms.items()}
@@ -288,7 +287,7 @@ class Distiller(TrainsStudent):
         unknown = None if self._knows_labels else self._means["teacher_accuracy"]
         return [metric for metric in super().metrics if metric is not unknown]
 
-    def _reduced_terms(self, y, teacher, student, sample_weight):
+    def _reduced_terms(self, y, teacher, student, sample_weight, training):
         """The scalar of each term, by name, unweighted."""
         parts = {}
         if self._label_loss is not None:

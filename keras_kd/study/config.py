@@ -26,6 +26,7 @@ from keras_kd.utils import limits
 # What a run takes from the recipe and each run's seed, not from `recipe`.
 _OF_RUNS = {"seed", "weight_decay", "augmentation"}
 
+_OF_TAUGHT_TEACHERS = {"teacher", "loss", "temperature", "alpha"}
 _TEACHER_AXES = {"depth", "variant", "width", "dropout", "weight_decay", "augmentation", "label_fraction"}
 
 
@@ -112,7 +113,7 @@ def _of_depths(runs, depths):
             f"depths must be some of the study's {', '.join(map(str, known))}. Received: {unknown[0]}"
         )
     chosen = [run for run in runs if run.depth in depths]
-    needed = {run.needs for run in chosen}
+    needed = {each for run in chosen for each in run.needs_all}
     return tuple(run for run in runs if run in chosen or run in needed)
 
 
@@ -260,9 +261,7 @@ class _Document:
                     raise self.error(entry, "depth is missing")
                 for run in self._combined(entry, axes, defaults | {"seed": seed}, teachers):
                     self._check_stay(entry, run, settings)
-                    if run.needs:
-                        found[run.needs] = None
-                    found[run] = None
+                    found |= dict.fromkeys([*run.needs_all, run])
         return tuple(found)
 
     def _check_count(self, node, seeds):
@@ -279,7 +278,7 @@ class _Document:
         if node is None:
             return {}
         return {
-            name: (value, self.axes(value, {*_TEACHER_AXES, "control"}))
+            name: (value, self.axes(value, {*_TEACHER_AXES, *_OF_TAUGHT_TEACHERS, "control"}))
             for name, value in self.mapping(node, None).items()
         }
 
@@ -294,20 +293,26 @@ class _Document:
             given = defaults | given
             with self.at(entry):
                 if "teacher" in given:
-                    given["teacher"] = self._teacher(nodes["teacher"], teachers, given, defaults)
+                    name = self.text(nodes["teacher"])
+                    given["teacher"] = self._teacher(nodes["teacher"], name, teachers, given, defaults)
                 run = design.Run(**given)
             yield run
 
-    def _teacher(self, node, teachers, student, defaults):
-        name = self.text(node)
+    def _teacher(self, node, name, teachers, student, defaults, students=()):
+        """The `design.Teacher` of a name; `students` are the names of those that it teaches in turn."""
         if name not in teachers:
             known = ", ".join(map(str, teachers)) or "none"
             raise self.error(node, f"no run trains the teacher {name!r}: the teachers are {known}")
+        if name in students:
+            raise self.error(node, f"the teacher {name!r} would be taught by itself: {' by '.join(students)}")
         described, own = teachers[name]
         control = own.get("control")
         inherited = {axis: student[axis] for axis in ("depth", "width") if axis in student}
         base = {axis: value for axis, value in defaults.items() if axis in (*_TEACHER_AXES, "seed")}
         axes = {axis: value for axis, value in own.items() if axis != "control"}
+        if "teacher" in own:
+            chain = (*students, name)
+            axes["teacher"] = self._teacher(described, own["teacher"], teachers, student, defaults, chain)
         with self.at(described):
             network = design.Run(**base | {"variant": "residual"} | inherited | axes)
             return design.Teacher(network, control)

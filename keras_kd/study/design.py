@@ -218,6 +218,11 @@ class Run:
         return self.teacher.trained if self.is_taught else None
 
     @property
+    def needs_all(self):
+        """The runs that must be there before, each before those that need it."""
+        return [] if self.needs is None else [*self.needs.needs_all, self.needs]
+
+    @property
     def cost(self):
         """About how much work it is, in no unit: layers times channels, and what each training costs."""
         return (self.depth + 10) * (self.width + 8)
@@ -236,14 +241,15 @@ class Teacher:
     """Who teaches.
 
     Attributes:
-      network: the `Run` that trains the teacher, on labels alone.
+      network: the `Run` that trains the teacher, which may be taught itself: by an assistant's teacher (TAKD,
+        arXiv:1902.03393), or by an earlier self (born-again networks, arXiv:1805.04770).
       control: None, or what is taught instead of its logits, to tell guidance from mere regularisation:
         "smoothing" (labels, smoothed to the mean entropy of the teacher's soft targets), "shuffled" (its
         logits, of a random example of the same class), "untrained" (the logits of such a network before
         any training).
 
     Raises:
-      ValueError: for an unknown control, or a teacher that itself has one.
+      ValueError: for an unknown control, or one of a teacher that is taught itself.
     """
 
     network: Run
@@ -252,13 +258,16 @@ class Teacher:
     def __post_init__(self):
         if self.control is not None:
             _one_of(CONTROLS)("control", self.control)
-        if self.network.is_taught:
-            raise ValueError(f"teacher must be trained on labels alone. Received: {self.network.condition!r}")
+            if self.network.is_taught:
+                raise ValueError(
+                    f"a control is made of a teacher that is trained on labels alone. "
+                    f"Received: {self.network.condition!r}"
+                )
 
     @property
     def condition(self):
         """Its name in the names of runs."""
-        return f"{self.control}-{self.network.network}" if self.control else self.network.network
+        return f"{self.control}-{self.network.network}" if self.control else self.network.condition
 
     @property
     def trained(self):

@@ -188,3 +188,40 @@ def test_an_empty_or_absent_file_is_named(tmp_path):
         config.read_config(tmp_path / "mine.yaml")
     with pytest.raises(FileNotFoundError, match="there is no study file"):
         config.read_config(tmp_path / "none.yaml")
+
+
+CHAIN = """
+question: Does an assistant help?
+claims: [C1]
+dataset: digits
+seeds: 2
+network: {width: 8}
+teachers:
+  large: {depth: 20, width: 16}
+  assistant: {variant: residual + KD, depth: 14, teacher: large, temperature: 2, loss: kd+at}
+runs:
+  - {depth: 8, variant: plain + KD, teacher: assistant, loss: [kd, sp]}
+"""
+
+
+def test_a_teacher_may_be_taught_itself(tmp_path):
+    (tmp_path / "chain.yaml").write_text(CHAIN)
+    runs = config.read_config(tmp_path / "chain.yaml").runs
+    assert [run.key for run in runs if run.seed == 0] == [
+        "r20w16-s0",
+        "r14w8-kd-r20w16-T2-a0.9-kd+at-s0",
+        "p8w8-kd-r14w8-kd-r20w16-T2-a0.9-kd+at-T4-a0.9-s0",
+        "p8w8-kd-r14w8-kd-r20w16-T2-a0.9-kd+at-sp-s0",
+    ]
+    assert [run.key for run in runs[3].needs_all] == [run.key for run in runs[:2]]
+    (tmp_path / "chain.yaml").write_text(
+        CHAIN.replace("width: 16}", "variant: plain + KD, teacher: assistant}")
+    )
+    with pytest.raises(ValueError, match="'assistant' would be taught by itself"):
+        config.read_config(tmp_path / "chain.yaml")
+
+
+def test_what_belongs_to_kd_is_refused_without_it(tmp_path):
+    (tmp_path / "chain.yaml").write_text(CHAIN.replace("loss: [kd, sp]", "loss: sp, alpha: 0.5"))
+    with pytest.raises(ValueError, match="alpha belongs to kd, which loss='sp' lacks"):
+        config.read_config(tmp_path / "chain.yaml")

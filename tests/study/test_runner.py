@@ -107,9 +107,9 @@ def test_a_run_that_cannot_be_is_refused(axes, message):
         Run(**{"depth": 20, **axes})
 
 
-def test_a_teacher_is_trained_on_labels_alone():
+def test_a_control_is_made_of_a_teacher_that_is_trained_on_labels_alone():
     with pytest.raises(ValueError, match="labels alone"):
-        Teacher(TAUGHT)
+        Teacher(TAUGHT, "shuffled")
     with pytest.raises(ValueError, match="control must be one of"):
         Teacher(TWIN, "random")
     assert Teacher(TWIN, "untrained").trained is None
