@@ -82,7 +82,15 @@ def test_some_depths_keep_their_teachers(tmp_path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_come_along(path):
     grid = config.read_config(path)
-    others = {"smoke": 2, "depth_cifar10": 3, "int8_digits": 3, "routes_cifar10": 3, "routes_digits": 10}
+    others = {
+        "smoke": 2,
+        "depth_cifar10": 3,
+        "int8_digits": 3,
+        "routes_cifar10": 3,
+        "methods_cifar10": 3,
+        "methods_digits": 10,
+        "routes_digits": 10,
+    }
     assert len(grid.seeds) == others.get(path.stem, 5)
     comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert (
