@@ -1,6 +1,6 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
-python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge]
+python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge] [hint]
 """
 
 import sys
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_kd
+from keras_kd import losses
 from keras_kd.models import branches, fading
 from keras_kd.models.batch_norm import synchronized_batch_norm
 from keras_kd.training import optimizers
@@ -54,19 +55,22 @@ def teacher_and_student():
 
 with strategy.scope():
     teacher, student = teacher_and_student()
+    terms = [
+        (
+            0.5,
+            keras.distillation.FeatureDistillation(
+                keras.losses.MeanSquaredError(), teacher.layers[-2].name, student.layers[-2].name
+            ),
+        )
+    ]
+    if "hint" in sys.argv:  # of two layers whose channels differ, so that it has weights of its own
+        terms.append((0.5, losses.Hint([teacher.layers[-2].name], [student.layers[-1].name])))
     distiller = keras_kd.Distiller(
         teacher,
         student,
         alpha=keras.optimizers.schedules.PolynomialDecay(0.9, 4, 0.2),
         temperature=3.0,
-        terms=[
-            (
-                0.5,
-                keras.distillation.FeatureDistillation(
-                    keras.losses.MeanSquaredError(), teacher.layers[-2].name, student.layers[-2].name
-                ),
-            )
-        ],
+        terms=terms,
     )
     distiller.compile(
         optimizers.GlobalClipSGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5),
@@ -85,6 +89,7 @@ evaluated = distiller.evaluate(
 np.savez(
     out,
     *distiller.student.get_weights(),
+    *[each for adaptor in distiller.adaptors.values() for each in adaptor.get_weights()],
     step=keras.ops.convert_to_numpy(distiller.step),
     **{f"train_{name}": values[0] for name, values in history.items()},
     **{f"test_{name}": value for name, value in evaluated.items()},

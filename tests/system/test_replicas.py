@@ -23,7 +23,7 @@ def trained(replicas, path, *options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("batch_norm",), ("fade",), ("merge",)])
+@pytest.mark.parametrize("options", [(), ("batch_norm",), ("fade",), ("merge",), ("hint",)])
 def test_replicas_step_like_one_device(tmp_path, options):
     one = trained(1, tmp_path / "1.npz", *options)
     for replicas in (4,) if options in (("fade",), ("merge",)) else (2, 4):
