@@ -40,7 +40,7 @@ class DistillationAlarms(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
-        weighed = self.model.weights_of_parts()
+        weighed = self.model.weights_now()
         self._watch_values(epoch, logs, weighed)
         self._watch_weights(logs, weighed)
         self._watch_teacher(logs)

@@ -12,6 +12,7 @@ from keras import ops
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
+from keras_kd.distillation.loss_weights import LossWeights
 from keras_kd.distillation.terms import named_terms
 from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
@@ -19,16 +20,13 @@ from keras_kd.losses import (
     CLASS_LOSSES,
     BatchMean,
     SoftTargets,
-    check_alpha,
     label_loss,
     replica_share,
     soft_targets_for,
     weigh_replicas,
 )
 from keras_kd.models import network_checks, outputs
-from keras_kd.utils import limits, strategies
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+from keras_kd.utils import strategies
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -100,11 +98,6 @@ class Distiller(TrainsStudent):
         if keras.backend.backend() == "tensorflow":
             strategies.check_only(self.distribute_strategy)
         self.soft_targets = SoftTargets(temperature)
-        self.alpha = alpha if isinstance(alpha, Schedule) else check_alpha(alpha)
-        if label_weight is None:
-            self.label_weight = 0.0 if self.alpha == 1.0 else None
-        else:
-            self.label_weight = float(limits.TERM_WEIGHT.check("label_weight", label_weight))
         self.teacher = teacher
         self.student = student
         self._images = images
@@ -114,6 +107,7 @@ class Distiller(TrainsStudent):
         else:
             compatibility.check_pair(teacher, student, independent=True)
         self.terms = named_terms(terms, teacher, student)
+        self._weighing = LossWeights(alpha, label_weight, self.terms)
         self.adaptors = {name: term.adaptor for name, term in self.terms.items() if term.adaptor is not None}
         self._ask_teacher = teacher and Forward(teacher, self._looked_at("teacher_layers"))
         self._ask_student = Forward(student, self._looked_at("student_layers"))
@@ -141,9 +135,23 @@ class Distiller(TrainsStudent):
         """Softening factor T."""
         return self.soft_targets.temperature
 
+    @property
+    def alpha(self):
+        """Weight of the teacher's term: a number, or a schedule of the steps."""
+        return self._weighing.alpha
+
+    @property
+    def label_weight(self):
+        """Weight of the labels' term; None: 1 - alpha."""
+        return self._weighing.label_weight
+
     def alpha_now(self):
         """The weight of the teacher's term in the next step: a number or a scalar tensor."""
-        return self.alpha(self.step) if isinstance(self.alpha, Schedule) else self.alpha
+        return self._weighing.alpha_at(self.step)
+
+    def weights_now(self):
+        """`{name in the logs: its weight in the next step}` of all that the loss is a sum of."""
+        return {name: float(weight) for name, weight in self._weighing.at(self.step).items()}
 
     @property
     def trained_parts(self):
@@ -184,18 +192,7 @@ class Distiller(TrainsStudent):
                 "the losses are weighed by alpha and by the weights of the terms. "
                 f"Received: loss_weights={loss_weights!r}"
             )
-        needs = [name.removesuffix("_loss") for name, term in self.terms.items() if term.asks_labels]
-        if loss is None and (self.label_weight != 0.0 or needs):
-            unless = f"for {needs[0]}" if needs else "unless alpha is 1 or label_weight 0"
-            raise ValueError(
-                f"compile needs a loss for the labels {unless}, such as "
-                f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
-            )
-        if self.alpha == 0.0 and self.label_weight == 0.0 and not self.terms:
-            raise ValueError(
-                "nothing would be trained: give the labels or the teacher a weight, or a term. "
-                "Received: alpha=0.0, label_weight=0.0, terms=()"
-            )
+        self._weighing.check_loss(loss)
         self._label_loss = None if loss is None else label_loss(loss)
         self._knows_labels = isinstance(self._label_loss, (*CLASS_LOSSES, *BINARY_LOSSES))
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
@@ -259,27 +256,16 @@ class Distiller(TrainsStudent):
         if self._knows_labels:
             right = self.soft_targets.accuracy(labels, teacher["logits"])
             self._means["teacher_accuracy"].update_state(right)
-        alpha, step = self.alpha_now(), ops.copy(self.step)
+        step = ops.copy(self.step)
         if training:
             self.step.assign_add(1)
 
-        weights = self._weights_at(alpha, step)
-        loss = sum(weights[name] * part for name, part in parts.items() if _counts(weights[name]))
+        loss = self._weighing.sum(parts, step)
         if training and self._reduce.reduction != "sum":
             rows = ops.shape(student["logits"])[0]
             is_weighted = self._reduce.reduction == "mean_with_sample_weight" and sample_weight is not None
             loss = weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
         return sum(regularisers, loss)
-
-    def _weights_at(self, alpha, step):
-        label_weight = 1 - alpha if self.label_weight is None else self.label_weight
-        of_terms = {name: term.weight_at(step) for name, term in self.terms.items()}
-        return {"hard_loss": label_weight, "soft_loss": alpha} | of_terms
-
-    def weights_of_parts(self):
-        """`{name in the logs: its weight in the next step}` of all that the loss is a sum of."""
-        found = self._weights_at(self.alpha_now(), self.step)
-        return {name: float(weight) for name, weight in found.items() if name in self._means}
 
     @property
     def metrics(self):
@@ -324,8 +310,3 @@ class Distiller(TrainsStudent):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
-
-
-def _counts(weight):
-    """Whether a weight is other than the number 0: what it weighs may be infinite."""
-    return not isinstance(weight, (int, float)) or weight != 0

@@ -79,11 +79,11 @@ def test_networks_that_scale_their_inputs_differently_are_told(capsys, data):
     assert notes(capsys, scaled, same, data) == []
 
 
-def test_weights_of_parts_are_those_of_the_loss(rng):
+def test_weights_now_are_those_of_the_loss(rng):
     distiller = keras_kd.Distiller(
         resnet8(), resnet8(1), alpha=0.25, terms=[(3.0, keras_kd.losses.AttentionTransfer())]
     )
-    assert distiller.weights_of_parts() == {
+    assert distiller.weights_now() == {
         "hard_loss": 0.75,
         "soft_loss": 0.25,
         "attention_transfer_loss": 3.0,
