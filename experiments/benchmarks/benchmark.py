@@ -7,6 +7,8 @@ few steps, so that what else the machine does falls on all alike. `--compare=OLD
 slower since. `KERAS_BACKEND=jax` measures Keras on JAX. What losing the shortcuts costs in a step:
 
     python -m experiments.benchmarks.benchmark --sizes=shortcut_removal
+
+and what each distillation loss costs beside KD: `--sizes=losses`.
 """
 
 import contextlib

@@ -17,10 +17,10 @@ import time
 import keras
 import numpy as np
 
-from keras_kd import models
+from keras_kd import losses, models
 from keras_kd.data import datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
-from keras_kd.distillation import shortcut_removal, teacher_cache
+from keras_kd.distillation import recipes, shortcut_removal, teacher_cache
 from keras_kd.models import fading, folding, inference
 from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -34,7 +34,8 @@ WAITS = 20  # steps over which the wait for data is measured
 
 DISTILLING = ("student_alone", "teacher_forward", "live", "cached", "keras_distillation", "minimal", "torch")
 REMOVING = ("residual_twin", "student_alone", "fade", "merge", "removed", "live", "fade_live", "merge_live")
-CONTENDERS = tuple(dict.fromkeys(DISTILLING + REMOVING))
+LOSSES = ("live", *(name for name in losses.NAMES if name != recipes.KD))
+CONTENDERS = tuple(dict.fromkeys(DISTILLING + REMOVING + LOSSES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,7 @@ SIZES = {
         "32:width=8",
         REMOVING,
     ),
+    "losses": _cifar("ResNet-56 to plain-20, 32x32, each loss", (32, 32, 3), 128, "56", "20", LOSSES),
     "deep": _cifar("ResNet-110 to plain-110, 8x8", (8, 8, 1), 64, "110", "110"),
     "tiny": _cifar("ResNet-8 to plain-8, 8x8 (to try out)", (8, 8, 1), 16, "8", "8"),
 }
@@ -206,15 +208,19 @@ class Contender:
             self.measured["seconds_to_fill_a_view"] = time.perf_counter() - started
             self._distil(kept)
 
-    def _distil(self, teacher_logits, removal=None):
+    def taught_by(self, loss):
+        """With another loss than KD."""
+        self._distil(None, loss=loss)
+
+    def _distil(self, teacher_logits, removal=None, loss=recipes.KD):
+        recipe = recipes.parse_spec(loss)
         try:
             trainer.distill(
                 self._network("teacher"),
                 self._network("student"),
                 self.dataset,
                 self.settings,
-                temperature=TEMPERATURE,
-                alpha=ALPHA,
+                **recipe.arguments(FOREVER, temperature=TEMPERATURE, alpha=ALPHA),
                 teacher_logits=teacher_logits,
                 shortcut_removal=removal,
                 callbacks=[self.turns],
@@ -312,7 +318,7 @@ def random_images(size):
 def main(name, size, options):
     contender = Contender(SIZES[size], json.loads(options), Turns())
     try:
-        getattr(contender, name)()
+        contender.taught_by(name) if name in losses.NAMES else getattr(contender, name)()
     except DoneError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         answer(contender.measured | {"peak_bytes": peak})

@@ -3,6 +3,8 @@
 import dataclasses
 import statistics
 
+from keras_kd import losses
+from keras_kd.distillation import recipes
 from keras_kd.utils import records
 
 # (what, contender, its reference, the least ratio of their throughputs)
@@ -17,11 +19,28 @@ TARGETS = (
 # Of the live step to its parts, the student's step and the teacher's forward pass.
 PARTS, MOST = ("student_alone", "teacher_forward"), 1.03
 
+# The greatest ratio of the times of steps with another loss to those with KD, where the source of the loss
+# has it look at one example's logits, or at the batch or maps of attention.
+MOST_OF_ROWS, MOST_OF_BATCHES = 1.05, 1.15
+
+
+def _most(kind):
+    """None for a loss with weights of its own, which may cost what they cost."""
+    if not issubclass(kind, losses.FeatureTerm):
+        return MOST_OF_BATCHES if kind.compares_examples else MOST_OF_ROWS
+    return MOST_OF_BATCHES if kind.make_adaptor is losses.FeatureTerm.make_adaptor else None
+
+
 # (what, contender, its reference, the greatest ratio of their times)
 TIMES = (
     ("time of fade : residual twin", "fade", "residual_twin", 1.1),
     ("time of merge : residual twin", "merge", "residual_twin", 1.6),
     ("time of removed : student alone", "removed", "student_alone", 1.05),
+    *(
+        (f"time of {name} : live", name, "live", _most(kind))
+        for name, kind in losses.NAMES.items()
+        if name != recipes.KD and _most(kind)
+    ),
 )
 
 

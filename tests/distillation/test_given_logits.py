@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_kd
+from keras_kd import losses
 from tests.support.distillers import compiled, fitted, spied
 from tests.support.networks import mlp, sparse_ce, weights_of
 
@@ -13,9 +14,15 @@ def logits_of(model, x):
     return keras.ops.convert_to_numpy(model(x, training=False))
 
 
+def terms_of_logits():
+    """One of each loss that asks for logits, and labels, alone."""
+    kinds = [kind for name, kind in losses.NAMES.items() if name != "kd"]
+    return [(0.1, kind()) for kind in kinds if not issubclass(kind, losses.FeatureTerm)]
+
+
 @pytest.mark.parametrize("with_teacher", [True, False])
 def test_given_logits_train_like_the_teacher(data, with_teacher):
-    """The same numbers come in, so that the same weights come out, bit for bit."""
+    """The same numbers come in, so that the same weights come out, by every loss of logits."""
     x, y = data
     teacher, given = mlp(seed=1), {"labels": y, "teacher_logits": logits_of(mlp(seed=1), x)}
     students = [mlp(seed=2) for _ in range(2)]
@@ -23,7 +30,8 @@ def test_given_logits_train_like_the_teacher(data, with_teacher):
     for student, asked, labels in zip(
         students, (teacher, teacher if with_teacher else None), (y, given), strict=True
     ):
-        distiller = keras_kd.Distiller(asked, student, alpha=0.7)
+        distiller = keras_kd.Distiller(asked, student, alpha=0.7, terms=terms_of_logits())
+        assert len(distiller.terms) == 5
         distiller.compile(keras.optimizers.SGD(0.1), sparse_ce(), metrics=["accuracy"])
         fitted = distiller.fit(
             x,
