@@ -7,6 +7,9 @@ from keras_kd.losses import features
 from keras_kd.losses.terms import FeatureTerm
 from keras_kd.utils import limits
 
+# Of float32, as a share of two vectors' lengths: differences below are none.
+_ROUNDING = 2e-7
+
 
 def relational_distance(teacher_features, student_features):
     """Huber loss of the distances between the examples of a batch.
@@ -46,9 +49,16 @@ def relational_angle(teacher_features, student_features):
 
 
 def _differences(maps):
-    """`[batch, batch, features]`: of example i and example j; exactly 0 where they are equal."""
+    """`[batch, batch, features]`: of example i and example j; 0 where they are equal.
+
+    A compiler may round the two sides of `x - x` differently, and `unit` makes a direction of what is left.
+    """
     rows = features.rescaled(features.rows(maps))
-    return ops.expand_dims(rows, 1) - ops.expand_dims(rows, 0)
+    gaps = ops.expand_dims(rows, 1) - ops.expand_dims(rows, 0)
+    lengths = features.length(rows)
+    rounding = _ROUNDING * (ops.expand_dims(lengths, 1) + ops.expand_dims(lengths, 0))
+    are_equal = ops.sum(ops.square(gaps), axis=-1, keepdims=True) <= ops.expand_dims(rounding**2, -1)
+    return ops.where(are_equal, 0.0, gaps)
 
 
 def _distances(maps):
