@@ -5,6 +5,8 @@ import keras
 from keras_kd.distillation import preparation
 from keras_kd.distillation.arrays import check_arrays
 
+USUAL_BATCH = 32  # Keras's
+
 
 class TrainsStudent(keras.Model):
     """Trains its `student`, on labels with `_label_loss`; all other weights in it stay as they are."""
@@ -28,6 +30,17 @@ class TrainsStudent(keras.Model):
         """
         preparation.prepare(self.terms.values(), self._ask_teacher, preparation.batches_of(x, y, batch_size))
 
+    def check_batch(self, size):
+        """Raises a ValueError where a term compares the examples of a batch, and a batch has but one."""
+        comparing = [
+            name.removesuffix("_loss") for name, term in self.terms.items() if term.compares_examples
+        ]
+        if size < 2 and comparing:
+            raise ValueError(
+                f"{comparing[0]} compares the examples of a batch: take batches of two or more. "
+                f"Received: batches of {size}"
+            )
+
     def make_train_function(self, force=False):
         """As Keras's; refuses to train what is not prepared."""
         preparation.check(self)
@@ -43,6 +56,8 @@ class TrainsStudent(keras.Model):
         for given in ((x, y), kwargs.get("validation_data")):
             if isinstance(given, (tuple, list)) and self.compiled:
                 check_arrays(self.student, self._label_loss, *given[:2])
+        if hasattr(x, "shape"):
+            self.check_batch(min(len(x), kwargs.get("batch_size") or USUAL_BATCH))
         if not self.is_prepared:
             self.prepare(preparation.finite_batches(x, y))
         given = kwargs.get("callbacks") or []

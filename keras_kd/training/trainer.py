@@ -23,7 +23,7 @@ from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, Progr
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit
 from keras_kd.training.inputs import TrainingExamples, batch_schedule, device_images_of, training_data
-from keras_kd.utils import backend, limits
+from keras_kd.utils import backend, limits, seeding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +131,7 @@ def distill(
     )
     terms = [*terms, *of_removal]
     data = training_data(dataset, settings, teacher_logits)
-    with scope(settings):
+    with scope(settings), seeding.initial_weights(settings.seed):
         distiller = Distiller(
             _asked(teacher, teacher_logits, terms),
             outputs.with_logits(network),
@@ -141,6 +141,7 @@ def distill(
             terms=terms,
             images=device_images_of(data),
         )
+        distiller.check_batch(settings.batch_size)
         distiller.prepare(TrainingExamples(dataset))
     training = _Training(
         distiller,

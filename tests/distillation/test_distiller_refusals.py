@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from keras_kd import Distiller
+from keras_kd import Distiller, losses
 from tests.support.distillers import Subclassed, compiled, evaluated, fitted, image_classifier
 from tests.support.networks import mlp, sparse_ce
 
@@ -69,3 +69,24 @@ def test_class_counts_of_unbuilt_networks_are_compared_at_the_first_batch(data):
 def test_compile_names_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         Distiller(mlp(), mlp()).compile("sgd", **arguments)
+
+
+def test_a_loss_that_compares_examples_refuses_batches_of_one(data):
+    x, y = data
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[losses.Dist()])
+    distiller.compile("sgd", sparse_ce())
+    for options in ({"batch_size": 1}, {}):
+        images, labels = (x, y) if options else (x[:1], y[:1])
+        with pytest.raises(
+            ValueError, match=r"dist compares the examples of a batch.*Received: batches of 1"
+        ):
+            distiller.fit(images, labels, verbose=0, **options)
+
+
+def test_a_loss_of_classes_refuses_one_logit_and_labels_that_are_missing():
+    distiller = Distiller(mlp(classes=1), mlp(classes=1), terms=[losses.DecoupledTargets()])
+    with pytest.raises(ValueError, match="DecoupledTargets compares classes"):
+        distiller.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    distiller = Distiller(mlp(), mlp(seed=1), alpha=1.0, terms=[losses.DecoupledTargets()])
+    with pytest.raises(ValueError, match="compile needs a loss for the labels for decoupled_targets"):
+        distiller.compile("sgd")
