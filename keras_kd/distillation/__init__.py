@@ -4,6 +4,7 @@ distiller = keras_kd.Distiller(teacher, student, temperature=4.0, alpha=0.9)
 """
 
 from keras_kd.distillation.distiller import Distiller
+from keras_kd.distillation.several_teachers import ensemble
 from keras_kd.distillation.teacher_cache import TeacherLogits, cache_logits
 
-__all__ = ["Distiller", "TeacherLogits", "cache_logits"]
+__all__ = ["Distiller", "TeacherLogits", "cache_logits", "ensemble"]

@@ -13,6 +13,7 @@ from keras_kd.distillation import compatibility
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.loss_weights import LossWeights
+from keras_kd.distillation.several_teachers import one_teacher
 from keras_kd.distillation.terms import named_terms
 from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
@@ -57,7 +58,8 @@ class Distiller(TrainsStudent):
 
     Args:
       teacher: a `keras.Model` from inputs to logits `[batch, classes]`, or to their softmax or sigmoid, which
-        is then left out (see `keras_kd.models.outputs`); None where its logits come with the labels.
+        is then left out (see `keras_kd.models.outputs`); a list of such (see `distillation.ensemble`); None
+        where its logits come with the labels.
       student: a `keras.Model` with the same inputs and classes. It stays yours:
         `distiller.student` is the object that you passed.
       temperature: softening factor T, > 0, dimensionless.
@@ -68,6 +70,7 @@ class Distiller(TrainsStudent):
         `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
         They are added as they are, not scaled by alpha. A term of Keras is asked about one example
         at a time, so that each can be weighted; `losses.DistillationTerm`s may ask for more.
+      teacher_weights, teacher_average: of a list of teachers, `weights` and `average` of `ensemble`.
       images: a `keras_kd.data.device_images.DeviceImages` where batches name images that lie on the device;
         None: batches are images.
       name: of the model.
@@ -90,10 +93,13 @@ class Distiller(TrainsStudent):
         alpha=0.9,
         label_weight=None,
         terms=(),
+        teacher_weights=None,
+        teacher_average="probabilities",
         images=None,
         name="distiller",
     ):
         network_checks.check_network(student, "student")
+        teacher = one_teacher(teacher, teacher_weights, teacher_average, temperature)
         super().__init__(name=name, dtype=training_policy(student), autocast=False)
         if keras.backend.backend() == "tensorflow":
             strategies.check_only(self.distribute_strategy)
@@ -213,12 +219,6 @@ class Distiller(TrainsStudent):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
-
-    def make_train_function(self, force=False):
-        """As Keras's; with the optimizer built before, as TensorFlow traces a step that does it twice."""
-        if self.built and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        return super().make_train_function(force)
 
     def call(self, inputs, training=None):
         return self._ask_student(self._look_up(inputs), training)

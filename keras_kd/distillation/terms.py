@@ -1,6 +1,7 @@
 """The terms of a Distiller: losses beside labels and soft targets, each with a weight and its layers."""
 
 import collections
+import re
 
 import keras
 from keras import ops
@@ -208,7 +209,7 @@ def named_terms(terms, teacher, student):
                 "each of the terms must be a keras.distillation.DistillationLoss or a pair "
                 f"(weight, loss). Received: {term!r}"
             )
-        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__).lstrip("_")
+        name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower()
         used[name] += 1
         number = f"_{used[name]}" if used[name] > 1 else ""
         named[f"{name}{number}_loss"] = Term(weight, loss, teacher, student)

@@ -42,8 +42,13 @@ class TrainsStudent(keras.Model):
             )
 
     def make_train_function(self, force=False):
-        """As Keras's; refuses to train what is not prepared."""
+        """As Keras's; refuses to train what is not prepared.
+
+        The optimizer is built before: TensorFlow traces a step that does it twice.
+        """
         preparation.check(self)
+        if self.built and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
     def make_test_function(self, force=False):

@@ -31,6 +31,7 @@ from keras_kd.losses.reduction import (
 )
 from keras_kd.losses.relational import RelationalKnowledge, relational_angle, relational_distance
 from keras_kd.losses.similarity_preserving import SimilarityPreserving, similarity_preserving
+from keras_kd.losses.simple_kd import SimpleKD, with_teacher_classifier
 from keras_kd.losses.soft_targets import (
     CLASS_LOSSES,
     SoftTargets,
@@ -81,6 +82,7 @@ __all__ = [
     "ProbabilityTransfer",
     "RelationalKnowledge",
     "SimilarityPreserving",
+    "SimpleKD",
     "SoftTargets",
     "StandardizedTargets",
     "VariationalInformation",
@@ -112,5 +114,6 @@ __all__ = [
     "soft_targets_for",
     "standardized_kl",
     "weigh_replicas",
+    "with_teacher_classifier",
     "without_reduction",
 ]

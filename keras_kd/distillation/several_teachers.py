@@ -1,0 +1,137 @@
+"""Several teachers as one: the mean of what they say.
+
+teacher = distillation.ensemble([a, b, c], weights=[2, 1, 1])
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.losses import check_temperature
+from keras_kd.models import graph, network_checks, outputs
+from keras_kd.utils import checks, limits
+
+AVERAGES = ("probabilities", "logits")
+
+
+def ensemble(teachers, weights=None, average="probabilities", temperature=4.0):
+    """One network that returns the average of several, for whatever takes a teacher.
+
+    Args:
+      teachers: built `keras.Model`s with the same inputs and classes, each as the Distiller takes it. They
+        are inside unchanged; the Distiller asks them in inference mode.
+      weights: a number >= 0 for each, which need not sum to 1; None: equal.
+      average: "probabilities": the logits z are such that softmax(z / T) is the weighted mean of the
+        teachers' softmax(z_i / T), for classes that exclude each other; "logits": the weighted mean of z_i.
+      temperature: T, that of the Distiller.
+
+    Returns:
+      A `keras.Model`, from inputs to logits `[batch, classes]`.
+
+    Raises:
+      ValueError: for no teachers, other inputs or classes, or weights that do not fit.
+    """
+    if not isinstance(teachers, (list, tuple)) or not teachers:
+        raise ValueError(
+            f"teachers must be a list of one network or more. Received: {limits.shown(teachers)}"
+        )
+    limits.check_choice("teacher_average", average, AVERAGES)
+    shares = _shares(weights, len(teachers))
+    asked = [_as_layer(teacher, place, average) for place, teacher in enumerate(teachers, 1)]
+    _check_alike("inputs", [outputs.input_shapes(each) for each in asked])
+    inputs = _inputs_like(asked[0])
+    answers = [each(inputs, training=False) for each in asked]
+    _check_alike("classes", [tuple(each.shape) for each in answers])
+    averaged = AveragedLogits(shares, average, temperature, name="average")(answers)
+    return keras.Model(inputs, averaged, name="teachers")
+
+
+def one_teacher(teacher, weights, average, temperature):
+    """The network that a Distiller asks: `teacher` itself, or the `ensemble` of a list.
+
+    Raises:
+      ValueError: as `ensemble`; for weights without a list.
+    """
+    if isinstance(teacher, (list, tuple)):
+        return ensemble(teacher, weights, average, temperature)
+    if weights is not None:
+        raise ValueError(
+            f"teacher_weights needs a list of teachers. Received: teacher_weights={limits.shown(weights)}"
+        )
+    return teacher
+
+
+def _shares(weights, count):
+    weights = [1.0] * count if weights is None else weights
+    fits = isinstance(weights, (list, tuple, np.ndarray)) and len(weights) == count
+    fits = fits and all(checks.is_real(each) and 0 <= each < np.inf for each in weights)
+    if not fits or not sum(weights):
+        raise ValueError(
+            f"teacher_weights must be {count} numbers >= 0, one for each teacher, and not all 0. "
+            f"Received: teacher_weights={limits.shown(weights)}"
+        )
+    return [float(each) / float(sum(weights)) for each in weights]
+
+
+def _as_layer(teacher, place, average):
+    """A network that returns the teacher's logits, on its layers, with a name of its own."""
+    role = f"teacher {place}"
+    network_checks.check_network(teacher, role)
+    if outputs.input_shapes(teacher) is None:
+        raise ValueError(f"{role} is not built: give it a keras.Input. Received: {teacher.name!r}")
+    logits = outputs.with_logits(teacher, role, independent=average == "logits")
+    if not getattr(logits, "inputs", None):
+        return logits
+    with graph.deep_graphs():
+        return keras.Model(graph.inputs_of(logits), logits.outputs[0], name=f"teacher_{place}")
+
+
+def _inputs_like(network):
+    if not getattr(network, "inputs", None):
+        return keras.Input(outputs.input_shapes(network)[0][1:])
+    return keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), graph.inputs_of(network)
+    )
+
+
+def _check_alike(what, shapes):
+    """Raises a ValueError if two teachers differ in what they take or return."""
+    for place, shape in enumerate(shapes[1:], 2):
+        if shape != shapes[0]:
+            raise ValueError(
+                f"teachers must have the same {what}. Received: shapes {shapes[0]} (teacher 1) and {shape} "
+                f"(teacher {place})"
+            )
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class AveragedLogits(keras.Layer):
+    """The logits of several networks as one, in float32.
+
+    Args:
+      shares: weights with sum 1.
+      average, temperature: as for `ensemble`.
+    """
+
+    def __init__(self, shares, average="probabilities", temperature=4.0, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.shares = list(shares)
+        self.average = average
+        self.temperature = check_temperature(temperature)
+        self.built = True
+
+    def call(self, answers):
+        """float32 `[batch, classes]`, from a list of such."""
+        answers = [ops.cast(each, "float32") for each in answers]
+        if self.average == "logits":
+            return sum(share * each for share, each in zip(self.shares, answers, strict=True))
+        softened = [
+            np.float32(np.log(share)) + ops.log_softmax(each / self.temperature)
+            for share, each in zip(self.shares, answers, strict=True)
+            if share
+        ]
+        return self.temperature * ops.logsumexp(ops.stack(softened), axis=0)
+
+    def get_config(self):
+        own = {"shares": self.shares, "average": self.average, "temperature": self.temperature}
+        return {**super().get_config(), **own}

@@ -1,0 +1,117 @@
+"""Several teachers that are asked as one."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_kd import Distiller, distillation
+from tests.support.distillers import compiled, evaluated, image_classifier, softmax, spied
+from tests.support.networks import mlp, same, shaken, weights_of
+from tests.support.reference import reference_kl
+
+TEMPERATURE = 3.0
+
+
+def logits_of(models, x):
+    return [model.predict(x, verbose=0).astype(np.float64) for model in models]
+
+
+@pytest.fixture(scope="module")
+def teachers():
+    return [shaken(mlp(seed=seed, name="same"), seed) for seed in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("weights", [None, [2, 1, 1], [0.0, 1.0, 3.0]])
+def test_the_mean_of_softened_probabilities(teachers, data, weights):
+    x, _ = data
+    found = distillation.ensemble(teachers, weights, temperature=TEMPERATURE)(x)
+    expected = np.average(
+        [softmax(each / TEMPERATURE) for each in logits_of(teachers, x)], axis=0, weights=weights
+    )
+    np.testing.assert_allclose(softmax(np.asarray(found) / TEMPERATURE), expected, rtol=1e-5)
+
+
+def test_the_mean_of_logits(teachers, data):
+    found = distillation.ensemble(teachers, [1, 2, 5], average="logits")(data[0])
+    expected = np.average(logits_of(teachers, data[0]), axis=0, weights=[1, 2, 5])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_extreme_logits_and_masked_classes():
+    average = distillation.several_teachers.AveragedLogits([0.5, 0.5], temperature=1.0)
+    answers = [np.array([[60.0, -60.0, -np.inf]]), np.array([[-60.0, 60.0, -np.inf]])]
+    found = np.asarray(average(answers))
+    np.testing.assert_allclose(found[:, :2], np.log([[0.5, 0.5]]), rtol=1e-6)
+    assert found[0, 2] == -np.inf
+
+
+def test_a_distiller_of_several_is_taught_by_their_mean(teachers, data):
+    x, y = data
+    student, before = mlp(seed=9), [weights_of(each) for each in teachers]
+    distiller = compiled(teachers, student, teacher_weights=[2, 1, 1], temperature=TEMPERATURE, alpha=0.6)
+    measured = evaluated(distiller, x, y)
+    mean = np.average([softmax(z / TEMPERATURE) for z in logits_of(teachers, x)], axis=0, weights=[2, 1, 1])
+    (own,) = logits_of([student], x)
+    soft = reference_kl(TEMPERATURE * np.log(mean), own, TEMPERATURE).mean()
+    assert measured["soft_loss"] == pytest.approx(soft, rel=1e-4)
+    assert measured["agreement"] == pytest.approx(np.mean(mean.argmax(-1) == own.argmax(-1)))
+    distiller.train_on_batch(x, y)
+    assert all(same(one, weights_of(each)) for one, each in zip(before, teachers, strict=True))
+    assert {id(each) for each in distiller.trainable_weights} == {id(each) for each in student.weights}
+
+
+def test_each_runs_in_inference_mode(data):
+    (one, spy), (other, second) = spied(1), spied(2)
+    distiller = compiled([one, other], mlp(seed=3))
+    spy.modes.clear()
+    second.modes.clear()
+    distiller.train_on_batch(*data)
+    assert set(spy.modes) == set(second.modes) == {False}
+
+
+def test_saved_and_loaded_as_a_teacher(teachers, data, tmp_path):
+    x, y = data
+    distiller = compiled(teachers, mlp(seed=9), temperature=TEMPERATURE)
+    distiller.save(tmp_path / "distiller.keras")
+    again = keras.models.load_model(tmp_path / "distiller.keras")
+    assert evaluated(again, x, y) == pytest.approx(evaluated(distiller, x, y))
+
+
+def test_softmax_is_left_out(data):
+    keras.utils.set_random_seed(0)
+    plain, activated = image_classifier(), image_classifier(activation="softmax")
+    activated.set_weights(plain.get_weights())
+    pairs = [plain, plain], [activated, plain]
+    found = [np.asarray(distillation.ensemble(pair, average="logits")(data[0])) for pair in pairs]
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 2], r"must be 3 numbers >= 0.*Received: teacher_weights=\[1, 2\]"),
+        ([1, -1, 1], "must be 3 numbers"),
+        ([0, 0, 0], "not all 0"),
+        ([1, float("nan"), 1], "must be 3 numbers"),
+        ("abc", "must be 3 numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(teachers, weights, message):
+    with pytest.raises(ValueError, match=message):
+        Distiller(teachers, mlp(seed=9), teacher_weights=weights)
+
+
+def test_teachers_that_do_not_fit_are_refused(teachers):
+    student = mlp(seed=9)
+    with pytest.raises(ValueError, match=r"list of one network or more. Received: \[\]"):
+        Distiller([], student)
+    with pytest.raises(ValueError, match=r"same classes.* shapes \(None, 4\) .*\(None, 5\) \(teacher 2"):
+        Distiller([teachers[0], mlp(classes=5)], student)
+    with pytest.raises(ValueError, match=r"same inputs.*\(teacher 2\)"):
+        Distiller([teachers[0], image_classifier(shape=(6, 6, 1))], student)
+    with pytest.raises(ValueError, match="teacher_average must be one of probabilities, logits"):
+        Distiller(teachers, student, teacher_average="votes")
+    with pytest.raises(ValueError, match="teacher_weights needs a list of teachers"):
+        Distiller(teachers[0], student, teacher_weights=[1.0])
+    with pytest.raises(ValueError, match=r"teacher 2 must be a keras\.Model"):
+        Distiller([teachers[0], "b.keras"], student)
