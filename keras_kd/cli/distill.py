@@ -56,8 +56,7 @@ def main(values):
         runs.check_logits_place(values, values.teacher_views)
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
-        networks = runs.new_networks(values, dataset, settings, removal)
-        recipe.check(networks[0], networks[2])
+        networks = runs.new_networks(values, dataset, settings, recipe, removal)
         work = functools.partial(
             _distil, networks, recipe, removal, dataset, settings, run.path, target, values
         )

@@ -14,7 +14,7 @@ from keras_kd.models import cost, registry, serialization
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, checks, files, folders, progress, run_dir
+from keras_kd.utils import backend, checks, files, folders, progress, run_dir, seeding
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -195,11 +195,12 @@ def _network(dataset, settings, depth, width, shortcuts):
         return registry.build(spec, dataset.image_shape, dataset.num_classes)
 
 
-def new_networks(values, dataset, settings, removal):
+def new_networks(values, dataset, settings, recipe, removal):
     """Teacher, student alone, distilled, with `removal`, and baseline, as `training.compare` takes them.
 
     Args:
       values, dataset, settings: as for `new_student`.
+      recipe: a `recipes.Recipe`, whose losses may add layers to the students that they teach.
       removal: a `ShortcutRemoval`; by that of name "none" there is no `student_removed`.
 
     Raises:
@@ -214,6 +215,10 @@ def new_networks(values, dataset, settings, removal):
     alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
     compatibility.check_pair(teacher, distilled)
     removed = None if removal.name == "none" else new_student(values, dataset, settings)
+    with strategy.scope(settings), seeding.initial_weights(settings.seed):
+        distilled = recipe.student_of(teacher, distilled)
+        removed = removed and recipe.student_of(teacher, removed)
+    recipe.check(teacher, distilled)
     if removed is not None:
         removal.check(removed, teacher)
     return teacher, alone, distilled, removed, baseline

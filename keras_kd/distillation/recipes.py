@@ -109,6 +109,12 @@ class Recipe:
         """Whether some loss compares the examples of a batch."""
         return any(part.kind.compares_examples for part in self.parts)
 
+    def student_of(self, teacher, student):
+        """The network that is trained in the student's place, and stays: mostly the student itself."""
+        for part in self.parts:
+            student = part.term(1)[1].student_of(teacher, student)
+        return student
+
     def check(self, teacher, student):
         """Raises a ValueError for networks that some loss cannot compare."""
         terms.named_terms(self.arguments(1)["terms"], teacher, student)

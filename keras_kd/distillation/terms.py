@@ -106,6 +106,7 @@ class Term:
             reason = self.loss.mismatch(*pair)
             if reason:
                 raise self._cannot_compare(index, pair, reason)
+        self.loss.begin(teacher, student)
         return self.loss.make_adaptor(*shapes)
 
     def _cannot_compare(self, index, shapes, advice):

@@ -59,6 +59,7 @@ NAMES = {
     "pkt": ProbabilityTransfer,
     "vid": VariationalInformation,
     "review": KnowledgeReview,
+    "simkd": SimpleKD,
     "kdpp": ClassCentres,
 }
 

@@ -13,6 +13,8 @@ from keras_kd.models import graph, outputs, rebuilding, resnet, stages
 
 PROJECTED = "projector_out"  # the layer that is to compute the teacher's last feature maps
 
+CLASSIFIER = "teacher_classifier"
+
 _REDUCTION = 2  # the teacher's channels over those inside the projector, as the authors have it
 
 
@@ -77,7 +79,7 @@ def _averaged(maps, shape):
 
 def _frozen_copy(dense):
     """A dense layer that returns logits; its weights are still to be set."""
-    changes = {"name": "teacher_classifier", "trainable": False, "activation": "linear"}
+    changes = {"name": CLASSIFIER, "trainable": False, "activation": "linear"}
     return keras.layers.Dense.from_config(dense.get_config() | changes)
 
 
@@ -128,6 +130,16 @@ class SimpleKD(FeatureTerm):
 
     looks_at = "last_stage"
     label_weight = 0.0
+
+    def student_of(self, teacher, student):
+        """See `with_teacher_classifier`."""
+        return with_teacher_classifier(teacher, student)
+
+    def begin(self, teacher, student):
+        """Copies the classifier again, of a teacher that was trained since."""
+        _, dense = _last_maps(teacher)
+        if dense is not None and CLASSIFIER in [layer.name for layer in student.layers]:
+            student.get_layer(CLASSIFIER).set_weights(dense.get_weights())
 
     def layers_of(self, teacher, student):
         """As `FeatureTerm`; by default the projector's output.

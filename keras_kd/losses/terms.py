@@ -55,6 +55,10 @@ class DistillationTerm(keras.distillation.DistillationLoss):
         """
         raise NotImplementedError(f"{type(self).__name__} has no call(teacher, student)")
 
+    def student_of(self, teacher, student):
+        """The network that is trained in the student's place, and stays: mostly the student itself."""
+        return student
+
     def check_outputs(self, count):
         """Raises a ValueError where the loss says nothing of networks with so many outputs."""
 
@@ -120,6 +124,9 @@ class FeatureTerm(DistillationTerm):
         if self.teacher_layers is not None:
             return self.teacher_layers, self.student_layers
         return stages.PAIRS[self.looks_at](teacher, student)
+
+    def begin(self, teacher, student):
+        """Is called before training, the teacher trained; may set weights of what `student_of` made."""
 
     def mismatch(self, teacher_shape, student_shape):
         """Why two layers cannot be compared, as the end of a sentence; "" where they can.

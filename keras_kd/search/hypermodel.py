@@ -10,6 +10,7 @@ from keras_kd.distillation import recipes, schedules, shortcut_removal
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.training import inputs, trainer
 from keras_kd.training.distributed import strategy
+from keras_kd.utils import seeding
 
 MEASURES = ("val_accuracy", "val_hard_loss")
 
@@ -59,12 +60,18 @@ class DistillationHyperModel(keras_tuner.HyperModel):
         """
         with strategy.scope(self.settings):
             teacher = self._teacher(values.get("teacher"))
-            return Distiller(teacher, self._student(seed), **self._taught(values))
+            student = self._student(seed)
+            with seeding.initial_weights(seed):
+                student = self._recipe(values).student_of(teacher, student)
+                return Distiller(teacher, student, **self._taught(values))
+
+    def _recipe(self, values):
+        return recipes.parse_spec(values.get("loss", recipes.KD))
 
     def _taught(self, values):
         steps = inputs.batch_schedule(self._dataset, self.settings).steps
         alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
-        recipe = recipes.parse_spec(values.get("loss", recipes.KD))
+        recipe = self._recipe(values)
         return recipe.arguments(self.settings.epochs * steps, temperature=values["temperature"], alpha=alpha)
 
     def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):

@@ -143,7 +143,8 @@ class SearchSession:
             for removal in removals:
                 removal.check(student, teacher)
             for text in self.space.losses:
-                recipes.parse_spec(text).check(teacher, student)
+                recipe = recipes.parse_spec(text)
+                recipe.check(teacher, recipe.student_of(teacher, student))
         for teacher in teachers:
             accuracy = teacher_check.check_teacher(teacher, self._dataset)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")

@@ -15,7 +15,7 @@ from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import progress
+from keras_kd.utils import progress, seeding
 
 MODEL = "model.keras"
 
@@ -84,6 +84,8 @@ class RunTrainer:
         with progress.silence():
             if run.is_taught:
                 teacher = teacher_network(run, dataset, settings, study_folder)
+                with strategy.scope(settings), seeding.initial_weights(run.seed):
+                    network = recipes.parse_spec(run.loss).student_of(teacher, network)
                 trained = self._teach(teacher, network, run, dataset, settings, study_folder)
             else:
                 trained = trainer.train(

@@ -380,3 +380,17 @@ def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monk
     assert status == 1
     assert "cannot be downloaded from here" in error_line(errors)
     assert not (bad_files / "run").exists()
+
+
+def test_a_student_may_end_in_the_classifier_of_its_trained_teacher(bad_files):
+    """The teacher is trained after the student was made, so that its classifier is copied again."""
+    flags = ("--dataset=tiny.npz", "--loss=simkd", "--shortcut_removal=none", "--out=simkd", "--jobs=1")
+    status, _, errors = script("distill", *flags, *SMALL, *SIZES, cwd=bad_files)
+    assert status == 0, errors
+    teacher, student = (
+        keras.saving.load_model(bad_files / "simkd" / f"{name}.keras") for name in ("teacher", "student")
+    )
+    copied = student.get_layer("teacher_classifier").get_weights()
+    for wanted, found in zip(teacher.layers[-1].get_weights(), copied, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert (bad_files / "simkd" / "saved_model").is_dir()
