@@ -1,8 +1,12 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
-python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge] [hint]
+python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge] [hint] [dkd]
+    [dist] [parts=M]
+
+parts=M: one device that does with `dist` what M replicas are said to do.
 """
 
+import itertools
 import sys
 
 import keras
@@ -44,6 +48,27 @@ def network(seed, name):
     return keras.Model(image, keras.layers.Dense(4)(z), name=name)
 
 
+class DistOfParts(losses.Dist):
+    """The mean of `dist` over consecutive parts of a batch, weighted by their numbers of examples."""
+
+    def call(self, teacher, student):
+        batch, parts = tf.shape(teacher)[0], int(sys.argv[-1].removeprefix("parts="))
+        starts = [i * (batch // parts) + tf.minimum(i, batch % parts) for i in range(parts + 1)]
+        total = 0.0
+        for start, end in itertools.pairwise(starts):
+            value = losses.Dist.call(self, teacher[start:end], student[start:end])
+            total += tf.cast(end - start, "float32") / tf.cast(batch, "float32") * value
+        return total
+
+
+def further_terms():
+    if "dkd" in sys.argv:
+        return [(0.5, losses.DecoupledTargets())]
+    if "dist" in sys.argv:
+        return [DistOfParts() if sys.argv[-1].startswith("parts=") else losses.Dist()]
+    return []
+
+
 def teacher_and_student():
     twins = one_block(1, channels=1), one_block(2, shortcuts=False, channels=1)
     if "fade" in sys.argv:
@@ -65,6 +90,7 @@ with strategy.scope():
     ]
     if "hint" in sys.argv:  # of two layers whose channels differ, so that it has weights of its own
         terms.append((0.5, losses.Hint([teacher.layers[-2].name], [student.layers[-1].name])))
+    terms += further_terms()
     distiller = keras_kd.Distiller(
         teacher,
         student,

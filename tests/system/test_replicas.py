@@ -23,10 +23,10 @@ def trained(replicas, path, *options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("batch_norm",), ("fade",), ("merge",), ("hint",)])
+@pytest.mark.parametrize("options", [(), ("batch_norm",), ("fade",), ("merge",), ("hint",), ("dkd",)])
 def test_replicas_step_like_one_device(tmp_path, options):
     one = trained(1, tmp_path / "1.npz", *options)
-    for replicas in (4,) if options in (("fade",), ("merge",)) else (2, 4):
+    for replicas in (4,) if options in (("fade",), ("merge",), ("dkd",)) else (2, 4):
         several = trained(replicas, tmp_path / f"{replicas}.npz", *options)
         assert several.keys() == one.keys()
         for name, value in one.items():
@@ -41,6 +41,21 @@ def test_examples_of_an_uneven_batch_weigh_the_same(tmp_path):
     for name, value in one.items():
         difference = np.linalg.norm(two[name] - value) / (np.linalg.norm(value) or 1)
         assert difference < 1e-5, f"{name}: {difference:.1e}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("replicas", "options"), [(2, ("batch_norm", "uneven")), (4, ())])
+def test_a_loss_of_the_batch_compares_the_examples_of_each_replica(tmp_path, replicas, options):
+    """One device takes the mean over the parts of a batch, weighted by their numbers of examples."""
+    several = trained(replicas, tmp_path / "several.npz", *options, "dist")
+    one = trained(1, tmp_path / "one.npz", *options, "dist", f"parts={replicas}")
+    whole = trained(1, tmp_path / "whole.npz", *options, "dist")
+    name = "train_dist_of_parts_loss"
+    assert abs(one[name] - whole["train_dist_loss"]) > 1e-3 * one[name]  # the definition matters
+    for name, value in one.items():
+        found = several[name.replace("dist_of_parts", "dist")]
+        difference = np.linalg.norm(found - value) / (np.linalg.norm(value) or 1)
+        assert difference < 1e-5, f"{name} with {replicas} replicas: {difference:.1e}"
 
 
 @pytest.mark.slow
