@@ -13,7 +13,7 @@ from keras_kd.distillation import compatibility
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.loss_weights import LossWeights
-from keras_kd.distillation.several_teachers import one_teacher
+from keras_kd.distillation.several_teachers import check_average, one_teacher
 from keras_kd.distillation.terms import named_terms
 from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
@@ -202,6 +202,7 @@ class Distiller(TrainsStudent):
         self._label_loss = None if loss is None else label_loss(loss)
         self._knows_labels = isinstance(self._label_loss, (*CLASS_LOSSES, *BINARY_LOSSES))
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
+        check_average(self.teacher, self.soft_targets.independent)
         for each in (self.soft_targets, *self.terms.values()):
             each.check_outputs(compatibility.output_count(self.student))
         for model in self._models():

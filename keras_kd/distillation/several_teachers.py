@@ -61,6 +61,17 @@ def one_teacher(teacher, weights, average, temperature):
     return teacher
 
 
+def check_average(teacher, independent):
+    """Raises a ValueError for an `ensemble` that averages softmax where each output is a yes or no."""
+    layers = getattr(teacher, "layers", ()) if independent else ()
+    if any(isinstance(each, AveragedLogits) and each.average == "probabilities" for each in layers):
+        raise ValueError(
+            "probabilities of several teachers are averaged over classes that exclude each other, and with "
+            'BinaryCrossentropy each output is a yes or no: take teacher_average="logits". '
+            "Received: teacher_average='probabilities'"
+        )
+
+
 def _shares(weights, count):
     weights = [1.0] * count if weights is None else weights
     fits = isinstance(weights, (list, tuple, np.ndarray)) and len(weights) == count

@@ -86,6 +86,15 @@ def test_softmax_is_left_out(data):
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+def test_outputs_that_are_yes_or_no_take_the_mean_of_logits(teachers, data):
+    x, y = data
+    yes_or_no = keras.losses.BinaryCrossentropy(from_logits=True)
+    with pytest.raises(ValueError, match='take teacher_average="logits"'):
+        compiled(teachers, mlp(seed=9), loss=yes_or_no)
+    distiller = compiled(teachers, mlp(seed=9), loss=yes_or_no, teacher_average="logits")
+    assert np.isfinite(evaluated(distiller, x, np.eye(4, dtype="float32")[y])["soft_loss"])
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
