@@ -36,7 +36,7 @@ def feature_extractor(model, layer_names=()):
       A `keras.Model` with the outputs `{"logits": model's output, layer_name: its output, ...}`.
 
     Raises:
-      ValueError: for a subclassed model, or a name that the model does not have.
+      ValueError: for a subclassed model, a name that the model does not have, or one of a model inside it.
     """
     check_layers(model, layer_names)
     outputs = {"logits": model.outputs[0]}
@@ -56,6 +56,12 @@ def check_layers(model, layer_names=()):
     unknown = [name for name in layer_names if name not in known]
     if unknown:
         raise ValueError(f"model {model.name!r} has no layer {unknown[0]!r}; it has {sorted(known)}")
+    inside = [name for name in layer_names if isinstance(model.get_layer(name), keras.Model)]
+    if inside:  # its output is that of its own graph
+        raise ValueError(
+            f"{inside[0]!r} is a model inside {model.name!r}, whose output cannot be tapped: name a layer "
+            f"behind it. Received: layer_names={list(layer_names)}"
+        )
 
 
 def inputs_of(model):

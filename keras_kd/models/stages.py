@@ -18,13 +18,26 @@ def stage_ends(model):
       the last layer with feature maps of each size.
 
     Raises:
-      ValueError: for a model without a graph.
+      ValueError: for a model without a graph, or where only a model inside it has feature maps of a size.
     """
     graph.check_layers(model)
     names = [block.last for block in blocks.blocks_of(model)]
     names = names or [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     shapes = {name: _shape(model.get_layer(name)) for name in names}
-    return {shape[1:3]: name for name, shape in shapes.items() if len(shape) == DEPTH}
+    sizes = {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
+    inside = [name for name in sizes if isinstance(model.get_layer(name), keras.Model)]
+    ends = {size: name for name, size in sizes.items() if name not in inside}
+    hidden = [name for name in inside if sizes[name] not in ends]
+    if hidden:
+        raise ValueError(
+            f"only the model {hidden[0]!r} inside {model.name!r} has feature maps of {sizes[hidden[0]]}, and "
+            f"its output cannot be tapped: name the layers to compare. Received: layers {_listed(model)}"
+        )
+    return ends
+
+
+def _listed(model):
+    return ", ".join(f"{layer.name!r} {_shape(layer)}" for layer in model.layers)
 
 
 def _shape(layer):
@@ -65,10 +78,9 @@ def _pairs_of_stages(teacher, student):
 def _some_ends(model):
     found = stage_ends(model)
     if not found:
-        shapes = ", ".join(f"{layer.name!r} {_shape(layer)}" for layer in model.layers)
         raise ValueError(
             f"model {model.name!r} has no layer with feature maps: name the layers to compare. "
-            f"Received: layers {shapes}"
+            f"Received: layers {_listed(model)}"
         )
     return found
 

@@ -31,13 +31,14 @@ def with_softmax_behind():
     return keras.Model(model.input, layers.Softmax()(model.outputs[0]))
 
 
-def inside_another():
+def inside_another(behind=True):
     image = keras.Input((8, 8, 3))
     inner = keras.Model(image, layers.MaxPooling2D(name="pool")(layers.Conv2D(4, 3, padding="same")(image)))
     inner.name = "backbone"
     outer = keras.Input((8, 8, 3))
     x = layers.Conv2D(3, 3, padding="same", name="stem")(outer)
-    x = layers.GlobalAveragePooling2D(name="mean")(layers.ReLU(name="relu")(inner(x)))
+    x = layers.ReLU(name="relu")(inner(x)) if behind else inner(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
     return keras.Model(outer, layers.Dense(4)(x))
 
 
@@ -121,3 +122,11 @@ def test_a_single_dense_layer_has_nothing_before_it():
     model = keras.Sequential([keras.Input((8,)), layers.Dense(4, name="only")], name="short")
     with pytest.raises(ValueError, match="'short' has no dense layer behind another one.*'only'"):
         stages.penultimate(model)
+
+
+def test_maps_of_a_model_inside_another_alone_cannot_be_looked_at():
+    model = inside_another(behind=False)
+    with pytest.raises(ValueError, match=r"only the model 'backbone' .* of \(4, 4\).*: layers .*'stem'"):
+        stages.stage_ends(model)
+    with pytest.raises(ValueError, match="'backbone' is a model inside .*: name a layer behind it"):
+        graph.feature_extractor(model, ["backbone"])
