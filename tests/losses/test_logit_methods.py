@@ -130,7 +130,7 @@ def test_the_value_is_least_where_the_student_is_the_teacher(rng, method):
     labels = rng.integers(0, 10, 8)
     found = value(method, labels, teacher, teacher, 4.0)
     if method != "normalized":
-        np.testing.assert_array_equal(found, 0)
+        np.testing.assert_allclose(found, 0, atol=1e-10)  # XLA may round the two networks differently
         return
     log_p = np.log(ops.convert_to_numpy(ops.softmax(teacher))[np.arange(8), labels])
     surer = teacher + 200 * np.eye(10, dtype="float32")[labels]
