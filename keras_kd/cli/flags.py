@@ -179,7 +179,7 @@ def define_teacher(values, width=16):
 def define_loss(values):
     """Which losses teach the student."""
     loss = Group(values, "teacher and distillation")
-    loss.text("loss", "kd", "kd, dkd, kd+at, ...: see docs/methods.md.")
+    loss.text("loss", None, "kd if not given; dkd, kd+at, ...: see docs/methods.md.")
     loss.number(
         "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.TERM_WEIGHT
     )
@@ -197,25 +197,26 @@ def recipe_of(values):
 
     layers = values.layers and [name.partition("=") for name in values.layers]
     layers = layers and ([each[0] for each in layers], [each[2] or each[0] for each in layers])
-    recipe = recipes.parse_spec(values.loss, weight=values.loss_weight, layers=layers)
-    unused = [
-        name
-        for name in ("temperature", "alpha", "alpha_epochs")
-        if values[name].value != values[name].default
-    ]
+    text, weight = values.loss or recipes.KD, values.loss_weight
+    try:
+        recipe = recipes.parse_spec(text, weight=weight, layers=layers)
+    except ValueError as error:
+        raise error if weight is None else ValueError(f"--loss_weight={weight}: {error}") from None
+    of_kd = ("temperature", "alpha", "alpha_epochs")
+    unused = [name for name in of_kd if values[name].value != values[name].default]
     if unused and not recipe.has_kd:
         raise ValueError(
             f"--{unused[0]} belongs to kd: write --loss=kd+{recipe.text}, or an option as in "
-            f"--loss=dkd:temperature=2. Received: --loss={values.loss}"
+            f"--loss=dkd:temperature=2. Received: --loss={text}"
         )
     if recipe.asks_layers and values.teacher_views:
         raise ValueError(
-            f"--loss={values.loss} looks at the teacher's layers, which are asked at each step: leave out "
+            f"--loss={text} looks at the teacher's layers, which are asked at each step: leave out "
             f"--teacher_views. Received: --teacher_views={values.teacher_views}"
         )
     if recipe.compares_examples and values.batch_size < 2:
         raise ValueError(
-            f"--loss={values.loss} compares the examples of a batch: take a larger --batch_size. "
+            f"--loss={text} compares the examples of a batch: take a larger --batch_size. "
             f"Received: --batch_size={values.batch_size}"
         )
     return recipe

@@ -177,7 +177,8 @@ def recipe(source):
             f", temperature {result['temperature']}, alpha {result['alpha']} (weight of the teacher's term)"
         )
         has_kd = recipes.parse_spec(loss).has_kd
-        lines.append(f"Distilled from a teacher, loss {loss}{of_kd if has_kd else ''}.")
+        by = "" if loss == recipes.KD else f" by {loss}"
+        lines.append(f"Distilled from a teacher{by}{of_kd if has_kd else ''}.")
     if source.path.name == removed:
         lines.append(f"Its shortcuts were removed in training: {removal}.")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
