@@ -382,6 +382,7 @@ def test_tensorflow_datasets_without_network_answers_in_one_line(bad_files, monk
     assert not (bad_files / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_student_may_end_in_the_classifier_of_its_trained_teacher(bad_files):
     """The teacher is trained after the student was made, so that its classifier is copied again."""
     flags = ("--dataset=tiny.npz", "--loss=simkd", "--shortcut_removal=none", "--out=simkd", "--jobs=1")

@@ -121,6 +121,7 @@ def test_what_is_compiled_by_xla_computes_the_same(data):
         assert values == pytest.approx(histories[1][name], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_own_weights_are_float32_beside_a_student_in_float16(data):
     exact = evaluated(with_all_terms(maps(4, 4), maps(4, 3)), *data)
     with policy("mixed_float16"):

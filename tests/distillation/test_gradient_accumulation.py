@@ -26,6 +26,7 @@ def trained(term, x, y, **options):
     return [np.array(weight) for weight in (*student.weights, *distiller.trainable_weights)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", TERMS)
 def test_two_steps_that_are_summed_are_the_mean_of_both(data, term):
     x, y = data

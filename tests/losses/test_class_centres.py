@@ -154,6 +154,7 @@ def test_saved_with_the_distiller_and_not_with_the_student(data, tmp_path):
     assert student.count_params() == mlp(units=6).count_params()
 
 
+@pytest.mark.slow
 def test_half_precision_and_xla(data):
     x, y = data
     keras.config.set_dtype_policy("mixed_float16")

@@ -155,6 +155,7 @@ def test_its_weights_are_trained_and_saved_and_in_no_student(colour, tmp_path):
     assert student.count_params() == count
 
 
+@pytest.mark.slow
 def test_half_precision_xla_and_one_dead_example(data):
     keras.config.set_dtype_policy("mixed_float16")
     try:

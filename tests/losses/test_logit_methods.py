@@ -282,6 +282,7 @@ def test_a_distiller_trains_on_it_compiled_and_two_steps_at_a_time(rng, data, ca
     assert not same(weights_of(student), weights_of(mlp(seed=2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["decoupled", "dist"])
 def test_a_student_of_float16_has_finite_losses(data, case):
     make, definition, name, _ = TRAINED[case]

