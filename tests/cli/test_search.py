@@ -155,7 +155,7 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
         (
             ["--search=depth"],
-            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal. Received: depth",
+            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal, loss. Received: depth",
         ),
         (["--search=shortcut_removal", "--shortcut_removals=fade,jump"], "unknown shortcut_removal 'jump'"),
         (["--search=shortcut_removal", "--tuner=hyperband"], "tuner='hyperband' would judge networks"),

@@ -150,7 +150,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--study=depht"], "a study must be one of depth, depth_cifar10, early_guidance,"),
+        (["--study=depht"], "a study must be one of assistants, born_again, depth,"),
         (["--study=none.yaml"], "there is no study file 'none.yaml'"),
         (["--weight_decay=0.1"], "weight_decay belongs to each run: give it as an axis in the study file"),
         (["--seed=3"], "seed belongs to each run"),
