@@ -148,8 +148,9 @@ def label(run):
 def gains(paired):
     """What each taught condition gained over the same network alone, controls and early leavers included."""
     taught = {}
-    for controls, leaving, removal in itertools.product((False, True), repeat=3):
-        taught |= paired.conditions(controls=controls, leaving=leaving, removal=removal)
+    names = ("controls", "leaving", "removal", "other_losses")
+    for kinds in itertools.product((False, True), repeat=len(names)):
+        taught |= paired.conditions(**dict(zip(names, kinds, strict=True)))
     pairs = [(runs[0], paired.gains(runs)) for runs in taught.values()]
     return [
         results.ConditionGain(condition_of(run), _estimate(group.values(), paired.resolution))
@@ -161,7 +162,10 @@ def gains(paired):
 def recoveries(paired):
     """For each plain network with a teacher that stays: drop, gain, the share of the drop that came back."""
     found = []
-    plain = [paired.conditions(variant="plain + KD", removal=removal) for removal in (False, True)]
+    plain = [
+        paired.conditions(variant="plain + KD", removal=removal, other_losses=other_losses)
+        for removal, other_losses in itertools.product((False, True), repeat=2)
+    ]
     for runs in itertools.chain(*(conditions.values() for conditions in plain)):
         triples = [[paired.accuracies.get(each) for each in (run.baseline, run.alone, run)] for run in runs]
         whole = [triple for triple in triples if None not in triple]

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import itertools
 import json
 import re
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from keras_kd.reporting import figures
+from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import charts as study_charts
+from keras_kd.study.findings import pairing, summary
 from keras_kd.study.findings import report as study_report
-from keras_kd.study.findings import summary
 from keras_kd.study.findings.results import StudyResult, VerdictSummary
 from keras_kd.study.runner import RunRecord
 from keras_kd.utils import statistics
@@ -257,3 +259,21 @@ def test_labels_tell_kinds_apart():
         for teacher in ("its residual twin", "its residual twin (shuffled)", "r8w4")
         for stay in ("", " for 2 epochs")
     }
+
+
+def test_gain_and_recovery_of_another_loss_are_told_too():
+    accuracies = {}
+    for seed, more in enumerate((0.0, 0.01, 0.02)):
+        twin = Run(20, seed=seed)
+        taught = functools.partial(Run, 20, "plain + KD", teacher=Teacher(twin), seed=seed)
+        accuracies |= {
+            twin: 0.9 + more,
+            Run(20, "plain", seed=seed): 0.5,
+            taught(): 0.6,
+            taught(loss="at"): 0.7,
+        }
+    paired = pairing.PairedResults(accuracies)
+    gains = {each.condition.name: each.gain.mean for each in summary.gains(paired)}
+    assert gains == pytest.approx({"p20w16-kd-r20w16-T4-a0.9": 0.1, "p20w16-kd-r20w16-at": 0.2})
+    recovered = {each.condition.name: each.recovery.ratio for each in summary.recoveries(paired)}
+    assert recovered["p20w16-kd-r20w16-at"] == pytest.approx(0.2 / 0.41)
