@@ -38,6 +38,7 @@ def finished(tmp_path_factory):
     return cwd, output
 
 
+@pytest.mark.slow
 def test_one_flag_leads_to_a_page(finished):
     cwd, output = finished
     for label in ("teacher", "student alone", "student distilled"):
@@ -54,6 +55,7 @@ def test_one_flag_leads_to_a_page(finished):
     assert {f"landscape/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])
 
 
+@pytest.mark.slow
 def test_every_array_is_stored(finished):
     cwd, _ = finished
     names = {path.stem for path in (cwd / "runs" / "first" / "landscape").glob("*.npz")}
@@ -66,6 +68,7 @@ def test_every_array_is_stored(finished):
     assert [plane["kind"] for plane in group["planes"]] == ["around"] * 3 + ["through"] * 2 + ["way"] * 3
 
 
+@pytest.mark.slow
 def test_finished_work_is_not_done_again(finished):
     cwd, _ = finished
     path = cwd / "runs" / "first" / "landscape" / "group.json"
@@ -76,6 +79,7 @@ def test_finished_work_is_not_done_again(finished):
     assert path.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -98,6 +102,7 @@ def test_bad_input_is_one_line_and_writes_nothing(finished, arguments, message):
     assert not (cwd / "x").exists()
 
 
+@pytest.mark.slow
 def test_other_networks_in_the_same_place_are_refused_and_nothing_is_lost(finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "copy")
     run = tmp_path / "copy" / "runs" / "first"

@@ -51,6 +51,7 @@ def distillation(dataset, epochs, space=SPACE):
     )
 
 
+@pytest.mark.slow
 def test_a_promoted_trial_goes_on_from_the_weights_of_the_round_before(dataset, tmp_path):
     model, watcher = distillation(dataset, epochs=3), Weights()
     oracle = oracle_of("hyperband", tmp_path, trials=0)

@@ -68,6 +68,7 @@ def test_the_best_was_trained_to_the_end_and_is_the_first_of_equals():
     assert best_trial(records[:1], 3, "max") is None
 
 
+@pytest.mark.slow
 def test_a_failed_trial_has_its_reason_stops_no_other_and_is_tried_again_when_asked(tmp_path):
     fails = True
 

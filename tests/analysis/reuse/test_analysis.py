@@ -195,6 +195,7 @@ def counted(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
     dataset, examples, looked, counted, tmp_path, monkeypatch
 ):
