@@ -9,7 +9,7 @@ default) it also says what shortcuts are worth (drop) and how much of that the t
 
 import functools
 
-from keras_kd.cli import flags
+from keras_kd.cli import flags, loss_flags
 from keras_kd.utils import limits
 
 # On digits a plain network of these falls short of its twin, and what to do about it shows in two minutes.
@@ -21,7 +21,7 @@ def define_flags(values):
     flags.define_data(values)
     flags.define_run(values, "runs/distill-DATASET")
     flags.define_teacher(values, width=WIDTH)
-    flags.define_loss(values)
+    loss_flags.define(values)
     flags.define_student(values, width=WIDTH)
     flags.Group(values, "student").switch(
         "baseline", False, "Also train the student's residual twin where the teacher is not that."
@@ -48,7 +48,7 @@ def main(values):
     from keras_kd.utils import files
 
     settings = flags.settings_of(values)
-    recipe, removal = flags.recipe_of(values), flags.shortcut_removal_of(values)
+    recipe, removal = loss_flags.recipe_of(values), flags.shortcut_removal_of(values)
     run = runs.open_run(values, "distill", changeable=("jobs",))
     result = runs.finished(run, values)
     if result is None:

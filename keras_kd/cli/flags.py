@@ -176,52 +176,6 @@ def define_teacher(values, width=16):
     cache.integer("teacher_top_k", 0, "Keep the k largest logits; 0: all.", limits.TOP_K)
 
 
-def define_loss(values):
-    """Which losses teach the student."""
-    loss = Group(values, "teacher and distillation")
-    loss.text("loss", None, "kd if not given; dkd, kd+at, ...: see docs/methods.md.")
-    loss.number(
-        "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.TERM_WEIGHT
-    )
-    words = "That losses compare: names, or TEACHER=STUDENT; ends of stages if not given."
-    loss.texts("layers", None, words)
-
-
-def recipe_of(values):
-    """The `Recipe` that flags ask for.
-
-    Raises:
-      ValueError: for an unknown loss or option, or flags that the losses have no use for.
-    """
-    from keras_kd.distillation import recipes
-
-    layers = values.layers and [name.partition("=") for name in values.layers]
-    layers = layers and ([each[0] for each in layers], [each[2] or each[0] for each in layers])
-    text, weight = values.loss or recipes.KD, values.loss_weight
-    try:
-        recipe = recipes.parse_spec(text, weight=weight, layers=layers)
-    except ValueError as error:
-        raise error if weight is None else ValueError(f"--loss_weight={weight}: {error}") from None
-    of_kd = ("temperature", "alpha", "alpha_epochs")
-    unused = [name for name in of_kd if values[name].value != values[name].default]
-    if unused and not recipe.has_kd:
-        raise ValueError(
-            f"--{unused[0]} belongs to kd: write --loss=kd+{recipe.text}, or an option as in "
-            f"--loss=dkd:temperature=2. Received: --loss={text}"
-        )
-    if recipe.asks_layers and values.teacher_views:
-        raise ValueError(
-            f"--loss={text} looks at the teacher's layers, which are asked at each step: leave out "
-            f"--teacher_views. Received: --teacher_views={values.teacher_views}"
-        )
-    if recipe.compares_examples and values.batch_size < 2:
-        raise ValueError(
-            f"--loss={text} compares the examples of a batch: take a larger --batch_size. "
-            f"Received: --batch_size={values.batch_size}"
-        )
-    return recipe
-
-
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is distilled."""
     removal = Group(values, "shortcut removal")

@@ -121,17 +121,13 @@ class Distiller(TrainsStudent):
             name: keras.metrics.Mean(name=name)
             for name in ("hard_loss", "soft_loss", *self.terms, "agreement", "teacher_accuracy")
         }
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        self.step = self._counter("step")
         if all(model.built for model in self._models()):
             self.build()
+
+    def _counter(self, name):
+        options = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        return self.add_weight(name=name, shape=(), dtype="int32", initializer="zeros", **options)
 
     def _looked_at(self, of_network):
         return [name for term in self.terms.values() for name in getattr(term, of_network)]

@@ -129,20 +129,10 @@ def distill(
     network, of_removal, watchers = without_shortcuts.in_place_of(
         student, shortcut_removal, dataset, settings, teacher
     )
-    terms = [*terms, *of_removal]
     data = training_data(dataset, settings, teacher_logits)
-    with scope(settings), seeding.initial_weights(settings.seed):
-        distiller = Distiller(
-            _asked(teacher, teacher_logits, terms),
-            outputs.with_logits(network),
-            temperature=temperature,
-            alpha=alpha,
-            label_weight=label_weight,
-            terms=terms,
-            images=device_images_of(data),
-        )
-        distiller.check_batch(settings.batch_size)
-        distiller.prepare(TrainingExamples(dataset))
+    loss = {"temperature": temperature, "alpha": alpha, "label_weight": label_weight}
+    loss["terms"] = [*terms, *of_removal]
+    distiller = _distiller(teacher, network, data, settings, teacher_logits, loss)
     training = _Training(
         distiller,
         network,
@@ -155,6 +145,16 @@ def distill(
         identity=_identity(distiller, teacher, teacher_logits),
     )
     return training.run()
+
+
+def _distiller(teacher, network, data, settings, teacher_logits, loss):
+    """The Distiller of a training, ready for it; `loss` are arguments of its own."""
+    asked = _asked(teacher, teacher_logits, loss["terms"])
+    with scope(settings), seeding.initial_weights(settings.seed):
+        distiller = Distiller(asked, outputs.with_logits(network), images=device_images_of(data), **loss)
+        distiller.check_batch(settings.batch_size)
+        distiller.prepare(TrainingExamples(data.dataset))
+    return distiller
 
 
 def _check_given(model, dataset, settings, removal, role="network"):

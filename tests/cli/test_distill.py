@@ -113,6 +113,16 @@ def test_runs_of_one_name_in_two_folders_do_not_meet(finished, repeated):
     assert (cwd / SERVED).read_bytes() == before
 
 
+TAUGHT = (
+    "--student_shortcuts=1,0,0",
+    "--shortcut_removal=fade",
+    "--loss=kd+fitnets",
+    "--loss_weight=2",
+    "--layers=stage2_block1_out,stage3_block1_out=stage2_block1_out",
+    "--baseline",
+)
+
+
 def test_a_trained_network_is_a_teacher(finished):
     cwd, _ = finished
     status, output, errors = script(
@@ -131,12 +141,7 @@ def test_a_trained_network_is_a_teacher(finished):
         "--dataset=tiny.npz",
         "--out=runs/taught",
         "--teacher=runs/teacher/model.keras",
-        "--student_shortcuts=1,0,0",
-        "--shortcut_removal=fade",
-        "--loss=kd+fitnets",
-        "--loss_weight=2",
-        "--layers=stage2_block1_out,stage3_block1_out=stage2_block1_out",
-        "--baseline",
+        *TAUGHT,
         "--jobs=1",
         *SMALL,
         *SIZES,
