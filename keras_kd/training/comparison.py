@@ -167,14 +167,12 @@ def compare(
         jobs without a folder or on other than one device.
     """
     check_jobs(jobs, folder, settings)
-    models = {TEACHER: teacher}
-    if isinstance(baseline, keras.Model):
-        models[BASELINE] = baseline
-    models |= {ALONE: student_alone, DISTILLED: student_distilled}
     compatibility.check_pair(teacher, student_distilled)
     recipe = recipes.as_recipe(loss)
     recipe.check(teacher, student_distilled)
     removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher)
+    models = {TEACHER: teacher} | ({BASELINE: baseline} if isinstance(baseline, keras.Model) else {})
+    models |= {ALONE: student_alone, DISTILLED: student_distilled}
     models |= {label: student_removed for label in removals if label != DISTILLED}
     if not train_teacher:
         accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
@@ -184,24 +182,16 @@ def compare(
     alpha_now = schedules.until_epoch(alpha, alpha_epochs, steps)
     taught = recipe.arguments(settings.epochs * steps, temperature=temperature, alpha=alpha_now)
     taught["terms"] += terms
-    trainings = Trainings(
-        dataset,
-        settings,
-        folder=folder,
-        callbacks=callbacks,
-        removals=removals,
-        teacher_logits=teacher_logits,
-        distillation=taught,
-    )
+    options = {"folder": folder, "callbacks": callbacks, "teacher_logits": teacher_logits}
+    trainings = Trainings(dataset, settings, removals=removals, distillation=taught, **options)
     known = () if train_teacher else (TEACHER,)
     trained = trainings.run(models, known) if jobs == 1 else trainings.run_two(models, known, while_waiting)
     if not strategy.is_chief(settings):
         return None
     comparison = _measured(models, trained, dataset, "teacher" if baseline == "teacher" else BASELINE)
     if folder is not None:
-        hparams = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
-        hparams["loss"] = recipe.text
-        _write(comparison, pathlib.Path(folder), dataset, settings, hparams)
+        of_kd = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
+        _write(comparison, pathlib.Path(folder), dataset, settings, of_kd | {"loss": recipe.text})
     return comparison
 
 
