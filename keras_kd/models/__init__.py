@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "feature_extractor": "graph",
         "imagenet_resnet": "resnet",
         "load_model": "serialization",
+        "logits_of": "logits",
         "remove_shortcuts": "fading",
         "save_model": "serialization",
         "wide_resnet": "resnet",

@@ -27,11 +27,7 @@ _UNCHANGED = (
 
 
 def with_logits(model, role="network", *, independent=False):
-    """A network that returns the logits of `model`: itself if it does, else one on the same layers.
-
-    The other one leaves out the softmax (or sigmoid) that `model` ends in: a layer, a function, the
-    activation of its last layer, or any of these in a model inside. It has the same variables, so that what
-    trains one trains the other.
+    """See `logits.logits_of`.
 
     Args:
       model: a `keras.Model` with one output `[batch, classes]`.
@@ -43,7 +39,8 @@ def with_logits(model, role="network", *, independent=False):
       A `keras.Model`. One that is not built, and does not say what it ends in, is returned as it is.
 
     Raises:
-      ValueError: for a network that returns probabilities whose logits cannot be had.
+      ValueError: for one that ends in an activation and is not built, or independent probabilities that are
+        not taken.
     """
     activation = ends_in(model)
     if activation in _INDEPENDENT and not independent:
@@ -59,12 +56,8 @@ def with_logits(model, role="network", *, independent=False):
             f"logits are taken; or build it with activation=None"
         )
     logits = _without_activation(model)
-    if logits is None or not _are_logits(logits, model, activation):
-        raise ValueError(
-            f"the {role} {model.name!r} returns probabilities ({activation}), and its logits cannot be had: "
-            f"build it without, for instance with activation=None or classifier_activation=None"
-        )
-    return logits
+    is_right = logits is not None and _are_logits(logits, model, activation)
+    return logits if is_right else _from_probabilities(model, activation in _INDEPENDENT)
 
 
 def ends_in(model):
@@ -155,6 +148,8 @@ def _is_known(layer):
 
     One without an activation, such as a pooling or a Rescaling, may hand on what was probabilities before.
     """
+    if getattr(layer, "returns_logits", False):
+        return True
     own = getattr(keras.layers, type(layer).__name__, None) is type(layer)
     function = getattr(layer, "activation", None)
     return own and function is not None and getattr(keras.activations, function.__name__, None) is function
@@ -189,6 +184,17 @@ def _without_activation(model):
             return keras.Model(graph.inputs_of(model), _logits(model), name=model.name)
     except (AttributeError, ValueError):  # subclassed, or layers of another graph
         return None
+
+
+def _from_probabilities(model, independent):
+    """The network with the logits of what it returns computed from that."""
+    with graph.deep_graphs():
+        if getattr(model, "inputs", None):
+            inputs, returned = graph.inputs_of(model), model.outputs[0]
+        else:
+            inputs = keras.Input(input_shapes(model)[0][1:])
+            returned = model(inputs)
+        return keras.Model(inputs, LogitsOfProbabilities(independent)(returned), name=model.name)
 
 
 def _are_logits(logits, model, activation):
@@ -254,3 +260,34 @@ class WithoutActivation(keras.layers.Layer):
             keras.saving.deserialize_keras_object(config["layer"]),
             **{name: value for name, value in config.items() if name != "layer"},
         )
+
+
+# The least float32 that is not rounded to 0, and how far from 0 and 1 odds are told.
+_LEAST_PROBABILITY, _LEAST_ODDS = 1.2e-38, 6e-8
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class LogitsOfProbabilities(keras.layers.Layer):
+    """Logits of which softmax, or sigmoid, makes the probabilities that are given.
+
+    Args:
+      independent: whether each is a probability of its own: log(p / (1 - p)); else log(p).
+    """
+
+    returns_logits = True
+
+    def __init__(self, independent=False, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.independent = independent
+        self.built = True
+
+    def call(self, probabilities):
+        """float32, of the shape that is given."""
+        probabilities = ops.cast(probabilities, "float32")
+        if not self.independent:
+            return ops.log(ops.maximum(probabilities, _LEAST_PROBABILITY))
+        probabilities = ops.clip(probabilities, _LEAST_ODDS, 1 - _LEAST_ODDS)
+        return ops.log(probabilities) - ops.log1p(-probabilities)
+
+    def get_config(self):
+        return {**super().get_config(), "independent": self.independent}

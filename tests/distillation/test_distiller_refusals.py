@@ -45,11 +45,14 @@ def test_a_term_on_a_layer_of_a_network_that_ends_in_softmax(data):
     assert found == expected
 
 
-def test_a_subclassed_network_that_returns_probabilities_is_refused(data):
-    subclassed = Subclassed(activation="softmax")
-    subclassed(data[0])
-    with pytest.raises(ValueError, match="teacher .* returns probabilities .* logits cannot be had"):
-        Distiller(subclassed, mlp())
+def test_a_subclassed_network_that_returns_probabilities_teaches_by_their_logarithms(data):
+    x, y = data
+    ends = Subclassed(), Subclassed(activation="softmax")
+    for network in ends:
+        network(x)
+    ends[1].set_weights(ends[0].get_weights())
+    expected, found = (evaluated(compiled(network, mlp()), x, y)["soft_loss"] for network in ends)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_class_counts_of_unbuilt_networks_are_compared_at_the_first_batch(data):

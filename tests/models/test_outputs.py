@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 from scipy import special
 
-from keras_kd.models import outputs
+from keras_kd.models import logits_of, outputs
 from tests.support.networks import mlp
 
 
@@ -105,20 +105,55 @@ def tempered(x):
     return ops.softmax(x / 2)
 
 
+def odds(p):
+    return np.log(p / (1 - p))
+
+
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "logit"),
     [
-        (probabilities_of_a_subclass, r"network .* returns probabilities \(softmax\).*cannot be had"),
-        (lambda: flat(layers.Dense(4, tempered)), "cannot be had: build it without"),
-        (lambda: flat(layers.Dense(4), layers.Softmax(), layers.Rescaling(1.0)), "cannot be had"),
-        (lambda: flat(layers.Dense(4, "sparsemax")), "sparsemax.*cannot be had"),
-        (lambda: keras.Sequential([layers.Flatten(), layers.Dense(4, "softmax")]), "build it"),
-        (lambda: flat(layers.Dense(4, "sigmoid")), "ends in sigmoid.*probabilities of their own"),
+        (probabilities_of_a_subclass, np.log),
+        (lambda: flat(layers.Dense(4, tempered)), np.log),
+        (lambda: flat(layers.Dense(4), layers.Softmax(), layers.Rescaling(1.0)), np.log),
+        (lambda: around(flat(layers.Dense(4, tempered))), np.log),
+        (lambda: flat(layers.Dense(4, "hard_sigmoid", kernel_initializer="zeros")), odds),
     ],
 )
-def test_probabilities_whose_logits_cannot_be_had_are_refused(build, message):
+def test_else_the_logarithms_of_the_probabilities_are_the_logits(build, logit):
+    network = build()
+    logits = logits_of(network)
+    returned, found = (answers(each, np.random.default_rng(1)) for each in (network, logits))
+    np.testing.assert_allclose(found, logit(returned.astype(np.float64)), rtol=1e-5)
+    assert outputs.ends_in(logits) == "linear"
+    assert all(one is other for one, other in zip(network.weights, logits.weights, strict=True))
+
+
+@pytest.mark.parametrize(("end", "low", "high"), [("softmax", -88, 0), ("sigmoid", -17, 17)])
+def test_probabilities_of_0_and_1_have_finite_logits(end, low, high):
+    scores = layers.Dense(2, end, bias_initializer=lambda shape, dtype: np.array([99, -999.0]))
+    network = logits_of(flat(scores, layers.Rescaling(1.0)))
+    found = ops.convert_to_numpy(network(np.zeros((1, 8, 8, 1), "float32")))[0]
+    np.testing.assert_allclose(found, [high, low], atol=1)
+
+
+def test_such_a_network_is_saved_and_read(tmp_path):
+    network = logits_of(flat(layers.Dense(4), layers.Softmax(), layers.Rescaling(1.0)))
+    network.save(tmp_path / "logits.keras")
+    read = keras.saving.load_model(tmp_path / "logits.keras")
+    np.testing.assert_array_equal(*(answers(each, np.random.default_rng(1)) for each in (network, read)))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: logits_of(keras.Sequential([layers.Flatten(), layers.Dense(4, "softmax")])), "build it"),
+        (lambda: outputs.with_logits(flat(layers.Dense(4, "sigmoid"))), "ends in sigmoid.*of their own"),
+        (lambda: logits_of("a.keras"), "must be a keras.Model, read from its file by.*'a.keras'"),
+    ],
+)
+def test_what_has_no_logits_is_refused(ask, message):
     with pytest.raises(ValueError, match=message):
-        outputs.with_logits(build())
+        ask()
 
 
 @pytest.mark.parametrize(
