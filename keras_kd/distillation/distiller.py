@@ -24,7 +24,6 @@ from keras_kd.losses import (
     label_loss,
     replica_share,
     soft_targets_for,
-    weigh_replicas,
 )
 from keras_kd.models import network_checks, outputs
 from keras_kd.utils import strategies
@@ -34,24 +33,22 @@ from keras_kd.utils import strategies
 class Distiller(TrainsStudent):
     """Trains `student` on the labels and on the logits of `teacher`.
 
-    Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and
-    validation it logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term,
-    with its T^2), one loss for each further term, `agreement`, the share of examples for
-    which student and teacher name the same class, and with a cross-entropy of Keras
-    `teacher_accuracy`, the share that the teacher has right; metrics given to `compile` see the student's
-    logits. `sample_weight` and `class_weight` weigh every term. Compiled with
-    `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the teacher's
-    term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
+    Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and validation it
+    logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term, with its T^2), one loss
+    for each further term, `agreement`, the share of examples for which student and teacher name the same
+    class, and with a cross-entropy of Keras `teacher_accuracy`, the share that the teacher has right;
+    metrics given to `compile` see the student's logits. `sample_weight` and `class_weight` weigh every
+    term. Compiled with `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the
+    teacher's term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
 
         loss = (1 - alpha) * hard_loss + alpha * soft_loss + terms + regularisers
 
-    The teacher runs once a step, in inference mode and without gradient. It is never changed,
-    its `trainable` flags included: only the student's weights count as trainable here.
+    The teacher runs once a step, in inference mode and without gradient. It is never changed, its
+    `trainable` flags included: only the student's weights count as trainable here.
 
-    A teacher that was asked before need not be asked again: labels given as
-    `{"labels": ..., "teacher_logits": float [batch, classes]}` bring its logits along (see
-    `keras_kd.distillation.cache_logits`), and `teacher` may then be None. Only terms on its layers
-    ask it all the same. (Keras allows no `class_weight` then: weigh by `sample_weight`.)
+    Labels given as `{"labels": ..., "teacher_logits": float [batch, classes]}` bring the teacher's logits
+    along (see `keras_kd.distillation.cache_logits`), and `teacher` may then be None. Only terms on its
+    layers ask it all the same. (Keras allows no `class_weight` then: weigh by `sample_weight`.)
 
     Calling the Distiller calls the student; with terms on layers inside the networks it
     returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.
@@ -68,18 +65,18 @@ class Distiller(TrainsStudent):
       label_weight: weight of the labels' term; None: 1 - alpha.
       terms: further losses, each a `keras.distillation.DistillationLoss` (such as Keras's
         `FeatureDistillation`) or a pair `(weight, loss)`; the weight is 1 if not given.
-        They are added as they are, not scaled by alpha. A term of Keras is asked about one example
-        at a time, so that each can be weighted; `losses.DistillationTerm`s may ask for more.
+        They are added as they are, not scaled by alpha. A term of Keras is asked about one example at a
+        time, so that each can be weighted; `losses.DistillationTerm`s may ask for more.
       teacher_weights, teacher_average: of a list of teachers, `weights` and `average` of `ensemble`.
       images: a `keras_kd.data.device_images.DeviceImages` where batches name images that lie on the device;
         None: batches are images.
       name: of the model.
 
     Raises:
-      ValueError: for a temperature or alpha out of range; for teacher and student whose input
-        shapes or class counts differ, or that share weights; for a network that returns probabilities
-        and whose logits cannot be had (of a subclassed model that is only known if it was called
-        before); for terms on a teacher's layers without a teacher.
+      ValueError: for a temperature or alpha out of range; for teacher and student whose input shapes or
+        class counts differ, or that share weights; for a network that returns probabilities and whose logits
+        cannot be had (of a subclassed model that is only known if it was called before); for terms on a
+        teacher's layers without a teacher.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
@@ -121,13 +118,10 @@ class Distiller(TrainsStudent):
             name: keras.metrics.Mean(name=name)
             for name in ("hard_loss", "soft_loss", *self.terms, "agreement", "teacher_accuracy")
         }
-        self.step = self._counter("step")
+        counter = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", **counter)
         if all(model.built for model in self._models()):
             self.build()
-
-    def _counter(self, name):
-        options = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
-        return self.add_weight(name=name, shape=(), dtype="int32", initializer="zeros", **options)
 
     def _looked_at(self, of_network):
         return [name for term in self.terms.values() for name in getattr(term, of_network)]
@@ -164,7 +158,7 @@ class Distiller(TrainsStudent):
         return [DistillationAlarms()]
 
     def _models(self):
-        return [model for model in (self.teacher, self.student) if model is not None]
+        return [self.student] if self.teacher is None else [self.teacher, self.student]
 
     def build(self, input_shape=None):
         for model in self._models():
@@ -179,9 +173,9 @@ class Distiller(TrainsStudent):
 
         Args:
           optimizer: of the student.
-          loss: of the labels, on the student's logits: a name, function or `keras.losses.Loss`
-            (sparse or one-hot). Every other term is reduced the way it is. None trains on the
-            teacher alone and needs `alpha=1`, but no labels.
+          loss: of the labels, on the student's logits: a name, function or `keras.losses.Loss` (sparse or
+            one-hot). Every other term is reduced the way it is. None trains on the teacher alone and needs
+            `alpha=1`, but no labels.
           loss_weights: not supported: alpha and the terms' weights are the weights.
           metrics, **kwargs: as for `keras.Model.compile`.
 
@@ -208,15 +202,6 @@ class Distiller(TrainsStudent):
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
         self.loss = loss
 
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        return config and config | {"loss": keras.saving.serialize_keras_object(self.loss)}
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs, training=None):
         return self._ask_student(self._look_up(inputs), training)
 
@@ -239,12 +224,7 @@ class Distiller(TrainsStudent):
                 'without a teacher its logits must come with the labels, as {"labels": ..., '
                 f'"teacher_logits": ...}}. Received: y={y!r}'
             )
-        asks = given is None or any(term.asks_layers for term in self.terms.values())
-        answer = as_outputs(self._ask_teacher(self._look_up(x), False)) if asks else {}
-        if given is not None:  # they may be those of a control, or of fewer digits
-            answer = answer | {"logits": given}
-        teacher = keras.tree.map_structure(ops.stop_gradient, answer)
-        student = as_outputs(y_pred)
+        teacher, student = self._teacher_outputs(x, given), as_outputs(y_pred)
         compatibility.check_class_counts(teacher["logits"].shape[-1], student["logits"].shape[-1])
         self.soft_targets.check_outputs(student["logits"].shape[-1])
 
@@ -258,11 +238,17 @@ class Distiller(TrainsStudent):
             self.step.assign_add(1)
 
         loss = self._weighing.sum(parts, step)
-        if training and self._reduce.reduction != "sum":
-            rows = ops.shape(student["logits"])[0]
-            is_weighted = self._reduce.reduction == "mean_with_sample_weight" and sample_weight is not None
-            loss = weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
+        if training:
+            loss = self._reduce.over_replicas(loss, ops.shape(student["logits"])[0], sample_weight)
         return sum(regularisers, loss)
+
+    def _teacher_outputs(self, x, given):
+        """What the teacher says of a batch, `{"logits": ..., layer name: ...}`, without gradient."""
+        asks = given is None or any(term.asks_layers for term in self.terms.values())
+        answer = as_outputs(self._ask_teacher(self._look_up(x), False)) if asks else {}
+        if given is not None:  # they may be those of a control, or of fewer digits
+            answer = answer | {"logits": given}
+        return keras.tree.map_structure(ops.stop_gradient, answer)
 
     @property
     def metrics(self):

@@ -41,6 +41,15 @@ class TrainsStudent(keras.Model):
                 f"Received: batches of {size}"
             )
 
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and config | {"loss": keras.saving.serialize_keras_object(self.loss)}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def make_train_function(self, force=False):
         """As Keras's; refuses to train what is not prepared.
 

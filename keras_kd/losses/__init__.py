@@ -26,7 +26,6 @@ from keras_kd.losses.reduction import (
     label_loss,
     per_example,
     replica_share,
-    weigh_replicas,
     without_reduction,
 )
 from keras_kd.losses.relational import RelationalKnowledge, relational_angle, relational_distance
@@ -114,7 +113,6 @@ __all__ = [
     "soft_target_kl",
     "soft_targets_for",
     "standardized_kl",
-    "weigh_replicas",
     "with_teacher_classifier",
     "without_reduction",
 ]

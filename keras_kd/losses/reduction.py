@@ -20,6 +20,19 @@ class BatchMean(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return y_pred
 
+    def over_replicas(self, loss, rows, sample_weight=None):
+        """A loss of values reduced by this, with the gradient of the reduction over the global batch.
+
+        Args:
+          loss: scalar, of this replica.
+          rows: how many examples it is of.
+          sample_weight: `[rows]`, as it was reduced with, or None.
+        """
+        if self.reduction == "sum":
+            return loss
+        is_weighted = self.reduction == "mean_with_sample_weight" and sample_weight is not None
+        return _weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
+
 
 def replica_share():
     """1 / number of replicas: what Keras makes of a loss of one. Its only public word on that."""
@@ -27,7 +40,7 @@ def replica_share():
     return BatchMean()(one, one)
 
 
-def weigh_replicas(loss, count):
+def _weigh_replicas(loss, count):
     """Lets each example of the global batch weigh the same, where replicas have unequal shares of it.
 
     Keras takes the mean over each replica's examples and then that of the replicas: of 5 and 4 examples
