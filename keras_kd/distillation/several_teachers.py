@@ -1,4 +1,4 @@
-"""Several teachers as one: the mean of what they say.
+"""Several teachers as one: the mean of what they say, asked at each step or cached for each of them.
 
 teacher = distillation.ensemble([a, b, c], weights=[2, 1, 1])
 """
@@ -59,6 +59,57 @@ def one_teacher(teacher, weights, average, temperature):
             f"teacher_weights needs a list of teachers. Received: teacher_weights={limits.shown(weights)}"
         )
     return teacher
+
+
+class AveragedTargets:
+    """The mean of what several teachers said before, each cached by itself: a `TeacherTargets`.
+
+    Args:
+      kept: the `TeacherLogits` of each teacher, of the same views.
+      weights, average, temperature: as for `ensemble`.
+
+    Raises:
+      ValueError: for no logits, other views, or weights that do not fit.
+    """
+
+    def __init__(self, kept, weights=None, average="probabilities", temperature=4.0):
+        views = [each.views for each in kept]
+        if len(set(views)) != 1:
+            raise ValueError(
+                f"the logits of several teachers must be of the same number of views. Received: views {views}"
+            )
+        limits.check_choice("teacher_average", average, AVERAGES)
+        self._kept = list(kept)
+        self._average = AveragedLogits(_shares(weights, len(kept)), average, temperature)
+        self.views = views[0]
+        of_average = self._average.get_config()
+        self.identity = {"teachers": [each.identity for each in kept]} | {
+            name: of_average[name] for name in ("shares", "average", "temperature")
+        }
+
+    def check(self, teachers, dataset, schedule):
+        """Raises a ValueError if these are not the logits of these teachers, in this order."""
+        if not isinstance(teachers, (list, tuple)) or len(teachers) != len(self._kept):
+            raise ValueError(
+                f"the cached logits of {len(self._kept)} teachers need a list of these teachers. "
+                f"Received: teacher={limits.shown(teachers)}"
+            )
+        for place, (kept, teacher) in enumerate(zip(self._kept, teachers, strict=True), 1):
+            try:
+                kept.check(teacher, dataset, schedule)
+            except ValueError as error:
+                raise ValueError(f"teacher {place}: {error}") from error
+
+    def train(self, view, index):
+        """float32 `[n, classes]`: see `TeacherLogits.train`."""
+        return self._mean([each.train(view, index) for each in self._kept])
+
+    def validation(self, start, stop):
+        """float32 `[stop - start, classes]`: see `TeacherLogits.validation`."""
+        return self._mean([each.validation(start, stop) for each in self._kept])
+
+    def _mean(self, answers):
+        return np.asarray(ops.convert_to_numpy(self._average(answers)))
 
 
 def check_average(teacher, independent):

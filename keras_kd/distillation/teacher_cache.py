@@ -4,7 +4,7 @@ A teacher that does not change need not be asked twice. Its logits are kept for 
 example under V fixed views (epoch e shows view e mod V), so that teacher and student see the
 same image: the consistent teacher of Beyer et al. 2022, arXiv:2106.05237.
 
-    kept = teachers.keep(teacher, dataset, schedule, "runs/teacher_logits")
+    kept = distillation.cache_logits(teacher, dataset, schedule, "runs/teacher_logits")
     training.distill(teacher, student, dataset, settings, teacher_logits=kept)
 """
 
@@ -34,7 +34,7 @@ _IDENTITY = "identity.json"
 
 
 class TeacherLogits:
-    """Logits that are whole, read from disk as they are asked for; `keep` makes it.
+    """Logits that are whole, read from disk as they are asked for; `cache_logits` makes it.
 
     Any number of processes may read the same folder.
 
@@ -55,7 +55,7 @@ class TeacherLogits:
         """Raises a ValueError that says what differs if these are not this teacher's logits.
 
         Args:
-          teacher, dataset, schedule: as for `keep`.
+          teacher, dataset, schedule: as for `cache_logits`.
         """
         _CacheKey.of(teacher, dataset, schedule, self._format).compare(self._whose)
 

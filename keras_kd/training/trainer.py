@@ -13,7 +13,7 @@ import pathlib
 import keras
 
 from keras_kd.data import device_images
-from keras_kd.distillation import compatibility
+from keras_kd.distillation import compatibility, several_teachers
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.shortcut_removal import ShortcutRemoval
 from keras_kd.distillation.terms import ask_layers
@@ -95,6 +95,8 @@ def distill(
     alpha=0.9,
     label_weight=None,
     terms=(),
+    teacher_weights=None,
+    teacher_average="probabilities",
     teacher_logits=None,
     shortcut_removal=None,
     folder=None,
@@ -106,13 +108,13 @@ def distill(
     Called again with the same folder it goes on after the last epoch that was saved there.
 
     Args:
-      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`, or a list of such.
       student: another; it is trained in place.
       dataset, settings, shortcut_removal, folder, label, callbacks: as for `train`.
-      temperature, alpha, label_weight, terms: as for `keras_kd.Distiller`.
+      temperature, alpha, label_weight, terms, teacher_weights, teacher_average: as for `keras_kd.Distiller`.
       teacher_logits: what `teacher_cache.cache_logits` returned for this teacher, dataset, augmentation and
-        seed: the teacher is not asked again, and epoch e shows view e mod `teacher_logits.views`. None asks
-        it at each step, under a new view in each epoch.
+        seed; of a list of teachers for each of them, a list. The teacher is not asked again, and epoch e
+        shows view e mod `teacher_logits.views`. None asks it at each step, under a new view in each epoch.
 
     Returns:
       A `Trained`.
@@ -122,9 +124,14 @@ def distill(
         or if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
+    of_several = {"weights": teacher_weights, "average": teacher_average, "temperature": temperature}
+    teachers, teacher = teacher, several_teachers.one_teacher(teacher, **of_several)
     compatibility.check_pair(teacher, student)
     _check_given(student, dataset, settings, shortcut_removal, "student")
-    if teacher_logits is not None:
+    if isinstance(teacher_logits, (list, tuple)):
+        teacher_logits = several_teachers.AveragedTargets(teacher_logits, **of_several)
+        teacher_logits.check(teachers, dataset, batch_schedule(dataset, settings, teacher_logits.views))
+    elif teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
     network, of_removal, watchers = without_shortcuts.in_place_of(
         student, shortcut_removal, dataset, settings, teacher

@@ -45,6 +45,44 @@ def test_extreme_logits_and_masked_classes():
     assert found[0, 2] == -np.inf
 
 
+class Said:
+    """What a teacher said of examples, under some views."""
+
+    def __init__(self, logits, views=2):
+        self.logits, self.views, self.identity = logits, views, {"teacher": "said"}
+
+    def train(self, view, index):
+        return self.logits[index] * (view + 1)
+
+    def validation(self, start, stop):
+        return self.logits[start:stop]
+
+
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+def test_the_mean_of_what_was_cached(average):
+    rng = np.random.default_rng(0)
+    said = [rng.normal(scale=5, size=(6, 4)).astype("float32") for _ in range(2)]
+    targets = distillation.several_teachers.AveragedTargets(
+        [Said(each) for each in said], [3, 1], average, TEMPERATURE
+    )
+    index = np.array([4, 0, 4])
+    of_each = [2 * each.astype("float64")[index] for each in said]
+    if average == "logits":
+        expected, found = np.average(of_each, axis=0, weights=[3, 1]), targets.train(1, index)
+    else:
+        expected = np.average([softmax(each / TEMPERATURE) for each in of_each], axis=0, weights=[3, 1])
+        found = softmax(targets.train(1, index).astype("float64") / TEMPERATURE)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert targets.validation(2, 5).shape == (3, 4)
+    assert targets.validation(2, 5).dtype == np.float32
+
+
+@pytest.mark.parametrize("kept", [[], [Said(None), Said(None, views=3)]], ids=["none", "other views"])
+def test_logits_of_other_views_are_refused(kept):
+    with pytest.raises(ValueError, match="must be of the same number of views"):
+        distillation.several_teachers.AveragedTargets(kept)
+
+
 def test_a_distiller_of_several_is_taught_by_their_mean(teachers, data):
     x, y = data
     student, before = mlp(seed=9), [weights_of(each) for each in teachers]

@@ -249,6 +249,25 @@ def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, ke
         np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
 
 
+def test_several_teachers_are_cached_each_by_itself(dataset, keep):
+    teachers = [network(seed=seed) for seed in (1, 5)]
+    kept = [keep(each, dtype="float32") for each in teachers]
+    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    live, cached = (
+        trainer.distill(
+            teachers, student, dataset, FAST, teacher_weights=[3, 1], teacher_logits=logits
+        ).history
+        for student, logits in zip(students, (None, kept), strict=True)
+    )
+    assert live.keys() == cached.keys()
+    for name, values in live.items():
+        np.testing.assert_allclose(cached[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    with pytest.raises(ValueError, match="teacher 1: these are the logits of something else"):
+        trainer.distill(teachers[::-1], network(), dataset, FAST, teacher_logits=kept)
+    with pytest.raises(ValueError, match="logits of 2 teachers need a list of these"):
+        trainer.distill(teachers[0], network(), dataset, FAST, teacher_logits=kept)
+
+
 def test_kept_logits_teach_without_the_teacher(dataset, keep, monkeypatch):
     teacher = network(seed=1)
     kept = keep(teacher)
