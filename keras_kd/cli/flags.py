@@ -35,6 +35,9 @@ COMMON = "common"  # title of the first group
 # Of `distillation.shortcut_removal`, which takes seconds to import.
 FADE_CURVES = ("cosine", "linear")
 FADE_ORDERS = ("together", "input_first")
+# Of a search, whose bounds have flags.
+_SEARCHED_RANGES = ("temperature", "alpha", "learning_rate")
+
 _REMOVAL_OPTIONS = ("fade_start", "fade_end", "fade_curve", "fade_order", "merge_pointwise")
 
 
@@ -294,8 +297,8 @@ def define_search(values):
     search.integer("seeds_per_trial", usual.seeds_per_trial, words, ranges["seeds_per_trial"])
     search.choice("objective", usual.objective, search_config.OBJECTIVES, "On validation.")
     search.texts("search", [], f"Beside temperature and alpha: {', '.join(search_config.CHOICES)}.")
-    for name, allowed in search_config.BOUNDS.items():
-        low, high = getattr(usual, name)
+    for name in _SEARCHED_RANGES:
+        allowed, (low, high) = search_config.BOUNDS[name], getattr(usual, name)
         search.number(f"{name}_low", low, f"Lowest {name}.", allowed)
         search.number(f"{name}_high", high, f"Highest {name}.", allowed)
     search.texts("teachers", [], "The .keras files to choose from.")
@@ -316,14 +319,13 @@ def search_of(values):
     if values.alpha_epochs:
         usual["alpha_epochs"] = values.alpha_epochs
     names = ("tuner", "trials", "seeds_per_trial", "objective", "hyperband_factor")
-    ranges = ("temperature", "alpha", "learning_rate")
     return search_config.SearchConfig(
         searched=tuple(values.search),
         teachers=tuple(str(pathlib.Path(path).absolute()) for path in values.teachers),
         shortcut_removals=tuple(values.shortcut_removals),
         losses=tuple(values.losses),
         usual=usual,
-        **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in ranges},
+        **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in _SEARCHED_RANGES},
         **{name: values[name].value for name in names},
     )
 

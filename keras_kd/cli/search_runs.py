@@ -89,8 +89,10 @@ def write_best(values, run, own, settings, result):
 
 def flags_of_setting(setting):
     """`{flag of distill: value, or None: as by default}` of `{hyperparameter: value}`."""
-    recipe = recipes.parse_spec(setting.get("loss", recipes.KD))
+    recipe = recipes.of_setting(setting)
     found = {"shortcut_removal": "none"} | setting  # of `distill` it is another
+    if found.pop("loss_weight_factor", 1.0) != 1.0:
+        found["loss"] = recipe.text
     if not recipe.has_kd:
         found |= dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
     return found | {"teacher_views": None} if recipe.asks_layers else found

@@ -62,6 +62,10 @@ class Part:
     def warmup(self):
         return self.options.get("warmup", self.kind.warmup)
 
+    def weighed(self, factor):
+        """The same loss with its weight times a factor."""
+        return Part(self.name, self.options | {"weight": self.weight * factor})
+
     def term(self, steps):
         """`(weight, loss)` for a training of so many steps, as a Distiller's `terms` have it."""
         own = {name: value for name, value in self.options.items() if name not in _WEIGHING}
@@ -109,6 +113,10 @@ class Recipe:
         """Whether some loss compares the examples of a batch."""
         return any(part.kind.compares_examples for part in self.parts)
 
+    def weighed(self, factor):
+        """The same losses, with the weights of those beside KD times a factor."""
+        return Recipe(tuple(part if part.name == KD else part.weighed(factor) for part in self.parts))
+
     def student_of(self, teacher, student):
         """The network that is trained in the student's place, and stays: mostly the student itself."""
         for part in self.parts:
@@ -134,6 +142,12 @@ class Recipe:
         if self.has_kd:
             return found | {"alpha": alpha, "label_weight": None}
         return found | {"alpha": 0.0, "label_weight": others[0].kind.label_weight}
+
+
+def of_setting(values):
+    """The `Recipe` of a search's setting, `{hyperparameter: value}`; without a loss, KD."""
+    recipe = parse_spec(values.get("loss", KD))
+    return recipe.weighed(values.get("loss_weight_factor", 1.0))
 
 
 def parse_spec(text, *, weight=None, layers=None):

@@ -5,10 +5,9 @@ import dataclasses
 from keras_kd.utils import limits
 
 # What may be searched beside temperature and alpha.
-CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal", "loss")
+CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal", "loss", "loss_weight_factor")
 
 # To choose from where nothing else is said; the default setting has the first.
-# What losses are chosen from where none are named.
 LOSSES = ("kd", "dkd", "dist", "kd+at")
 
 SHORTCUT_REMOVALS = ("none", "fade", "fade:fade_end=0.6")
@@ -28,6 +27,7 @@ BOUNDS = {
     "temperature": limits.TEMPERATURE,
     "alpha": limits.ALPHA,
     "learning_rate": limits.LEARNING_RATE,
+    "loss_weight_factor": limits.WEIGHT_FACTOR,
 }
 
 
@@ -42,6 +42,7 @@ class SearchConfig:
       objective: one of `OBJECTIVES`, on validation.
       searched: names of `CHOICES` that are searched beside temperature and alpha.
       temperature, alpha, learning_rate: `(low, high)` of the space.
+      loss_weight_factor: likewise, of what the weight of a loss beside kd is multiplied by.
       teachers: paths of the teachers to choose from.
       shortcut_removals: ways to lose shortcuts to choose from, as `shortcut_removal.parse_spec` reads them;
         empty means `SHORTCUT_REMOVALS` where they are searched.
@@ -62,6 +63,7 @@ class SearchConfig:
     temperature: tuple = (1.0, 16.0)
     alpha: tuple = (0.0, 1.0)
     learning_rate: tuple = (0.005, 0.1)
+    loss_weight_factor: tuple = (0.1, 10.0)
     teachers: tuple = ()
     shortcut_removals: tuple = ()
     losses: tuple = ()
@@ -88,6 +90,8 @@ class SearchConfig:
             raise ValueError("searching the teacher needs two files or more in teachers, and they need it")
         self._check_chosen("shortcut_removal", "shortcut_removals")
         self._check_chosen("loss", "losses")
+        if "loss_weight_factor" in self.searched and "loss" not in self.searched:
+            raise ValueError("loss_weight_factor weighs the losses to choose from: search loss with it")
         if "shortcut_removal" in self.searched and self.tuner == "hyperband":
             raise ValueError(
                 "tuner='hyperband' would judge networks that still have shortcuts: search shortcut_removal "

@@ -62,16 +62,13 @@ class DistillationHyperModel(keras_tuner.HyperModel):
             teacher = self._teacher(values.get("teacher"))
             student = self._student(seed)
             with seeding.initial_weights(seed):
-                student = self._recipe(values).student_of(teacher, student)
+                student = recipes.of_setting(values).student_of(teacher, student)
                 return Distiller(teacher, student, **self._taught(values))
-
-    def _recipe(self, values):
-        return recipes.parse_spec(values.get("loss", recipes.KD))
 
     def _taught(self, values):
         steps = inputs.batch_schedule(self._dataset, self.settings).steps
         alpha = schedules.until_epoch(values["alpha"], values.get("alpha_epochs", 0), steps)
-        recipe = self._recipe(values)
+        recipe = recipes.of_setting(values)
         return recipe.arguments(self.settings.epochs * steps, temperature=values["temperature"], alpha=alpha)
 
     def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):

@@ -56,6 +56,7 @@ def space_of(config, settings):
         teachers=config.teachers,
         shortcut_removals=config.shortcut_removals or SHORTCUT_REMOVALS if removes else (),
         losses=config.losses or LOSSES if "loss" in config.searched else (),
+        loss_weight_factor=config.loss_weight_factor if "loss_weight_factor" in config.searched else None,
     )
 
 

@@ -29,6 +29,8 @@ class SearchSpace:
       shortcut_removals: specs of ways to lose shortcuts, likewise; kept as `shortcut_removal.format_spec`
         writes them.
       losses: specs of losses, likewise.
+      loss_weight_factor: of what the weights of the losses beside kd are multiplied by, on a logarithmic
+        scale; None leaves them as they are. It says nothing of kd alone.
 
     Raises:
       ValueError: for bounds that are reversed or out of range; the message says which.
@@ -41,6 +43,7 @@ class SearchSpace:
     teachers: tuple[str, ...] = ()
     shortcut_removals: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    loss_weight_factor: tuple[float, float] | None = None
 
     def __post_init__(self):
         for name in self._ranges():
@@ -55,6 +58,8 @@ class SearchSpace:
             check_alpha(bound)
         for bound in self.learning_rate or ():
             limits.LEARNING_RATE.check("learning_rate", bound)
+        for bound in self.loss_weight_factor or ():
+            limits.WEIGHT_FACTOR.check("loss_weight_factor", bound)
         if self.alpha_epochs and self.alpha_epochs[0] < 1:
             raise ValueError(f"a teacher stays for at least one epoch. Received: {self.alpha_epochs[0]}")
         specs = [shortcut_removal.parse_spec(text) for text in self.shortcut_removals]
@@ -66,7 +71,7 @@ class SearchSpace:
 
     def _ranges(self):
         found = ["temperature", "alpha"]
-        return found + [name for name in ("learning_rate", "alpha_epochs") if getattr(self, name)]
+        return found + [name for name in _OPTIONAL if getattr(self, name)]
 
     @property
     def names(self):
@@ -141,10 +146,14 @@ TITLES = {
     "teacher": "teacher",
     "shortcut_removal": "shortcut removal",
     "loss": "loss",
+    "loss_weight_factor": "weight of the loss, times its source's",
     "epochs": "epochs trained",
 }
 
 # What is chosen from a list, and the attribute that holds it.
 CHOSEN = {"teacher": "teachers", "shortcut_removal": "shortcut_removals", "loss": "losses"}
 
-LOGARITHMIC = ("temperature", "learning_rate")
+LOGARITHMIC = ("temperature", "learning_rate", "loss_weight_factor")
+
+# Ranges that are not searched unless asked for.
+_OPTIONAL = ("learning_rate", "alpha_epochs", "loss_weight_factor")

@@ -155,7 +155,8 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
         (
             ["--search=depth"],
-            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal, loss. Received: depth",
+            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal, loss, loss_weight_factor. "
+            "Received: depth",
         ),
         (["--search=shortcut_removal", "--shortcut_removals=fade,jump"], "unknown shortcut_removal 'jump'"),
         (["--search=shortcut_removal", "--tuner=hyperband"], "tuner='hyperband' would judge networks"),
@@ -166,6 +167,7 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--search=loss", "--losses=kd,dkb"], "unknown loss 'dkb': did you mean 'dkd'"),
         (["--search=loss", "--losses=kd,at:teacher_layers=x:student_layers=x"], "has no layer 'x'"),
         (["--losses=kd,dkd"], "to choose from where loss is searched"),
+        (["--search=loss_weight_factor"], "weighs the losses to choose from: search loss with it"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
         (["--search=teacher"], "searching the teacher needs two files or more"),
         (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
@@ -285,3 +287,5 @@ def test_flags_of_a_setting_are_those_that_its_loss_has_a_use_for():
     assert search_runs.flags_of_setting(setting) == usual | setting | {"teacher_views": None}
     gone = dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
     assert search_runs.flags_of_setting(setting | {"loss": "dkd"}) == usual | {"loss": "dkd"} | gone
+    weighed = search_runs.flags_of_setting({"loss": "kd+at:weight=500.0", "loss_weight_factor": 0.5})
+    assert weighed == usual | {"loss": "kd+at:weight=250.0", "teacher_views": None}

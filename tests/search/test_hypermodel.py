@@ -159,6 +159,17 @@ def test_the_chosen_loss_teaches_the_student(dataset):
     assert (name, term.weight, distiller.alpha) == ("probability_transfer_loss", 7.0, 0.0)
 
 
+def test_the_searched_factor_weighs_all_losses_but_kd(dataset):
+    space = SearchSpace(
+        (2.0, 2.0), (0.5, 0.5), losses=("kd+pkt:weight=7", "kd"), loss_weight_factor=(3.0, 3.0)
+    )
+    assert space.names == ["temperature", "alpha", "loss_weight_factor", "loss"]
+    values = space.declare(keras_tuner.HyperParameters())
+    distiller = distillation(dataset, epochs=2, space=space).distiller(values, seed=0)
+    assert [term.weight for term in distiller.terms.values()] == [21.0]
+    assert distiller.alpha == 0.5
+
+
 def test_build_gives_the_distiller_of_the_setting(dataset):
     space = SearchSpace((2.0, 2.0), (0.7, 0.7), learning_rate=(0.01, 0.1), alpha_epochs=(1, 1))
     model = distillation(dataset, epochs=2, space=space)

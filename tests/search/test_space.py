@@ -20,6 +20,7 @@ from tests.support.searches import SPACE
         ({"alpha": (-0.5, 0.5)}, "alpha"),
         ({"temperature": (1.0, math.inf)}, "bounds of temperature must be finite"),
         ({"learning_rate": (0.0, 0.1)}, "learning_rate must lie in"),
+        ({"loss_weight_factor": (0.0, 1.0)}, "loss_weight_factor must lie in"),
         ({"alpha_epochs": (0, 3)}, "at least one epoch"),
         ({"teachers": ("a", "a")}, "the teachers must differ"),
         ({"shortcut_removals": ("fade", "fade:fade_end=0.9")}, "the shortcut_removals must differ"),
