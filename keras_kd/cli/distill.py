@@ -9,7 +9,7 @@ default) it also says what shortcuts are worth (drop) and how much of that the t
 
 import functools
 
-from keras_kd.cli import flags, loss_flags
+from keras_kd.cli import flags, loss_flags, network_flags
 from keras_kd.utils import limits
 
 # On digits a plain network of these falls short of its twin, and what to do about it shows in two minutes.
@@ -37,12 +37,12 @@ def define_flags(values):
 def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
-    flags.check_networks(values)
+    network_flags.check(values)
 
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, runs, terminal
+    from keras_kd.cli import console, networks, runs, terminal
     from keras_kd.training import comparison
     from keras_kd.training.distributed import strategy
     from keras_kd.utils import files
@@ -56,10 +56,8 @@ def main(values):
         runs.check_logits_place(values, values.teacher_views)
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
-        networks = runs.new_networks(values, dataset, settings, recipe, removal)
-        work = functools.partial(
-            _distil, networks, recipe, removal, dataset, settings, run.path, target, values
-        )
+        made = networks.new_networks(values, dataset, settings, recipe, removal)
+        work = functools.partial(_distil, made, recipe, removal, dataset, settings, run.path, target, values)
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
@@ -75,22 +73,23 @@ def main(values):
     )
 
 
-def _distil(networks, recipe, removal, dataset, settings, folder, target, values):
+def _distil(made, recipe, removal, dataset, settings, folder, target, values):
     """The result, of several hosts on the chief alone."""
     from keras_kd import training
-    from keras_kd.cli import runs
+    from keras_kd.cli import networks, runs
     from keras_kd.export import export_saved_model
     from keras_kd.utils import backend
 
-    teacher, alone, distilled, removed, baseline = networks
+    teacher, alone, distilled, removed, baseline = made
+    teacher_file = networks.teacher_file(values)
     comparison = training.compare(
         teacher,
         alone,
         distilled,
         dataset,
         settings,
-        train_teacher=not values.teacher,
-        teacher_accuracy=runs.recorded_accuracy(values.teacher, teacher),
+        train_teacher=teacher_file is None,
+        teacher_accuracy=networks.recorded_accuracy(teacher_file, teacher),
         baseline=baseline,
         student_removed=removed,
         shortcut_removal=removal,

@@ -10,7 +10,7 @@ import re
 
 from absl import flags
 
-from keras_kd.models import block_specs
+from keras_kd.cli import network_flags
 from keras_kd.search import config as search_config
 from keras_kd.training import config
 from keras_kd.utils import limits
@@ -156,7 +156,9 @@ def define_settings(values, **usual):
 def define_student(values, depth=32, width=16, shortcuts="none"):
     """The network that is trained alone, or taught."""
     student = Group(values, "student")
-    student.integer("student_depth", depth, "Layers: 6n+2.", limits.DEPTH)
+    words = "A network such as wide_resnet:16:2 or applications:MobileNetV3Small, or a .keras file."
+    student.text("student", None, words)
+    student.integer("student_depth", depth, "Of cifar_resnet, without --student: 6n+2 layers.", limits.DEPTH)
     student.integer("student_width", width, "Channels of the first stage.", limits.WIDTH)
     student.text("student_shortcuts", shortcuts, "'none', 'all', or a 0 or 1 per block as in 1,0,1.")
 
@@ -164,8 +166,8 @@ def define_student(values, depth=32, width=16, shortcuts="none"):
 def define_teacher(values, width=16):
     """Who teaches, and how."""
     teacher = Group(values, "teacher and distillation")
-    teacher.text("teacher", None, "A .keras file to use instead of training one.")
-    teacher.integer("teacher_depth", 32, "Layers: 6n+2.", limits.DEPTH)
+    teacher.text("teacher", None, "A trained one's .keras file, or a network as for --student to train.")
+    teacher.integer("teacher_depth", 32, "Of cifar_resnet, without --teacher: 6n+2 layers.", limits.DEPTH)
     teacher.integer("teacher_width", width, "Channels of the first stage.", limits.WIDTH)
     teacher.number("temperature", 4.0, "Softening factor, > 0.", limits.TEMPERATURE)
     teacher.number("alpha", 0.9, "Weight of the teacher's term, in [0, 1].", limits.ALPHA)
@@ -197,15 +199,15 @@ def shortcut_removal_of(values):
     Raises:
       ValueError: for an option that the way does not have, or that contradicts another.
     """
+    from keras_kd.cli import networks
     from keras_kd.distillation import shortcut_removal
     from keras_kd.models import registry
 
     options = {name: values[name].value for name in _REMOVAL_OPTIONS if values[name].value is not None}
     way = values.shortcut_removal
     if way is None:
-        shortcuts = registry.parse_shortcuts(values.student_shortcuts)
-        has_all = shortcuts is True or (shortcuts and all(shortcuts))
-        way = "none" if has_all else shortcut_removal.RECOMMENDED
+        lacks = registry.lacks_shortcuts(networks.student_spec(values))
+        way = shortcut_removal.RECOMMENDED if lacks else "none"
     return shortcut_removal.parse_spec(way, **options)
 
 
@@ -234,18 +236,6 @@ def check_lists(values):
             raise ValueError(f"--{name} is empty: give it a value, or leave the flag out")
 
 
-def check_networks(values):
-    """Raises a ValueError that names the flag if a network cannot be built."""
-    for role in ("student", "teacher"):
-        if f"{role}_depth" not in values or (role == "teacher" and values.teacher):
-            continue
-        depth, width = values[f"{role}_depth"].value, values[f"{role}_width"].value
-        try:
-            block_specs.cifar_plan(depth, width)
-        except ValueError as error:
-            raise ValueError(f"--{role}_depth={depth} --{role}_width={width}: {error}") from error
-
-
 def given(values, name):
     """The value of a flag that was given, else None."""
     return values[name].value if values[name].present else None
@@ -258,10 +248,10 @@ def as_text(values, only_given=False):
       values: an `absl.flags.FlagValues`.
       only_given: whether flags that were not given are left out.
     """
-    found = {}
+    found, without = {}, {*NOT_OF_THE_RUN, *network_flags.short_forms_unused(values)}
     for group in values.flags_by_module_dict().values():
         for flag in group:
-            if flag.name in NOT_OF_THE_RUN or flag.value in (None, []) or (only_given and not flag.present):
+            if flag.name in without or flag.value in (None, []) or (only_given and not flag.present):
                 continue
             found[flag.name] = ",".join(flag.value) if isinstance(flag.value, list) else str(flag.value)
     return found

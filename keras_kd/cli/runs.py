@@ -4,17 +4,15 @@ import functools
 import os
 import pathlib
 
-import keras
-
 from keras_kd.cli import console, flags
-from keras_kd.data import datasets, provenance, sampling
-from keras_kd.distillation import cache_logits, compatibility
-from keras_kd.export import saved_model, sources
-from keras_kd.models import cost, registry, serialization
+from keras_kd.data import datasets, sampling
+from keras_kd.distillation import cache_logits
+from keras_kd.export import saved_model
+from keras_kd.models import cost
 from keras_kd.training import inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, checks, files, folders, progress, run_dir, seeding
+from keras_kd.utils import backend, checks, folders, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -153,89 +151,12 @@ def complete(run, values, settings, work):
     return result
 
 
-def new_student(values, dataset, settings, shortcuts=None):
-    """The untrained student that flags ask for, from the settings' seed.
-
-    Args:
-      values: an `absl.flags.FlagValues`.
-      dataset, settings: as for `training.train`.
-      shortcuts: other ones than the flags say, or None.
-    """
-    if shortcuts is None:
-        shortcuts = registry.parse_shortcuts(values.student_shortcuts)
-    return _network(dataset, settings, values.student_depth, values.student_width, shortcuts)
-
-
-def new_teacher(values, dataset, settings):
-    """The untrained teacher that flags ask for, from the settings' seed, or the one in a file."""
-    if not values.teacher:
-        return _network(dataset, settings, values.teacher_depth, values.teacher_width, True)
-    remark = provenance.split_remark(values.teacher, dataset)
-    if remark:
-        progress.say(remark)
-    with strategy.scope(settings):
-        return serialization.load_model(values.teacher)
-
-
-def recorded_accuracy(path, network):
-    """Test accuracy of a network that the run beside its file measured; None without a file or such a run."""
-    if not path:
-        return None
-    path = pathlib.Path(path)
-    try:
-        return sources.accuracy(files.read_json(path.parent / run_dir.RESULT), path.name, network)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # it lies in no run's folder, and nothing is known
-
-
-def _network(dataset, settings, depth, width, shortcuts):
-    spec = registry.format_spec("cifar_resnet", depth, width=width, shortcuts=shortcuts)
-    with strategy.scope(settings):
-        keras.utils.set_random_seed(settings.seed)
-        return registry.build(spec, dataset.image_shape, dataset.num_classes)
-
-
-def new_networks(values, dataset, settings, recipe, removal):
-    """Teacher, student alone, distilled, with `removal`, and baseline, as `training.compare` takes them.
-
-    Args:
-      values, dataset, settings: as for `new_student`.
-      recipe: a `recipes.Recipe`, whose losses may add layers to the students that they teach.
-      removal: a `ShortcutRemoval`; by that of name "none" there is no `student_removed`.
-
-    Raises:
-      ValueError: if teacher and student do not fit.
-    """
-    teacher = new_teacher(values, dataset, settings)
-    baseline = None
-    if _teacher_is_twin(values):
-        baseline = "teacher"
-    elif values.baseline:
-        baseline = new_student(values, dataset, settings, shortcuts=True)
-    alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
-    compatibility.check_pair(teacher, distilled)
-    removed = None if removal.name == "none" else new_student(values, dataset, settings)
-    with strategy.scope(settings), seeding.initial_weights(settings.seed):
-        distilled = recipe.student_of(teacher, distilled)
-        removed = removed and recipe.student_of(teacher, removed)
-    recipe.check(teacher, distilled)
-    if removed is not None:
-        removal.check(removed, teacher)
-    return teacher, alone, distilled, removed, baseline
-
-
-def _teacher_is_twin(values):
-    """Whether the teacher is the residual twin of a student that lacks shortcuts."""
-    teacher = (values.teacher_depth, values.teacher_width)
-    is_twin = values.teacher is None and teacher == (values.student_depth, values.student_width)
-    return is_twin and values.student_shortcuts != "all"
-
-
 def cached_logits(values, dataset, settings, views=None):
     """A function from the teacher to its cached logits as flags ask for them; None if it is asked live.
 
     Args:
-      values, dataset, settings: as for `new_student`.
+      values: an `absl.flags.FlagValues`.
+      dataset, settings: as for `training.train`.
       views: of each training image; None: as --teacher_views says.
     """
     views = values.teacher_views if views is None else views

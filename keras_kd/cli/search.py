@@ -12,7 +12,7 @@ KERASTUNER_TUNER_ID (chief, and another name for each worker), KERASTUNER_ORACLE
 KERASTUNER_ORACLE_PORT. All see one folder.
 """
 
-from keras_kd.cli import flags
+from keras_kd.cli import flags, network_flags
 
 # What may be given otherwise when a search is taken up again.
 CHANGEABLE = ("retry_failed", "chief_patience", "worker_silence", "worker_patience")
@@ -36,7 +36,7 @@ def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
     flags.search_of(values)
-    flags.check_networks(values)
+    network_flags.check(values)
 
 
 def main(values):

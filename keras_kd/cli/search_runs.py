@@ -3,11 +3,11 @@
 import dataclasses
 import pathlib
 
-from keras_kd.cli import console, main, runs, search_display
+from keras_kd.cli import console, main, network_flags, networks, runs, search_display
 from keras_kd.distillation import recipes
 from keras_kd.search import oracles, session, workers
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import files
+from keras_kd.utils import files, specs
 
 
 def open_session(values, run, config, settings, dataset):
@@ -16,15 +16,15 @@ def open_session(values, run, config, settings, dataset):
     runs.check_logits_place(values, views)
 
     def new_student(seed):
-        return runs.new_student(values, dataset, dataclasses.replace(settings, seed=seed))
+        return networks.new_student(values, dataset, dataclasses.replace(settings, seed=seed))
 
-    networks = session.Networks(
+    made = session.Networks(
         new_student,
-        lambda: runs.new_teacher(values, dataset, settings),
-        values.teacher,
+        lambda: networks.new_teacher(values, dataset, settings),
+        networks.teacher_file(values),
         lambda teacher, of_trial: runs.cached_logits(values, dataset, of_trial, views)(teacher),
     )
-    return session.SearchSession(config, settings, dataset, networks, run.path, console.stop_signal())
+    return session.SearchSession(config, settings, dataset, made, run.path, console.stop_signal())
 
 
 def search(values, run, worker, config, settings):
@@ -80,8 +80,10 @@ def write_best(values, run, own, settings, result):
         "teacher_logits": absolute(values.teacher_logits),
         "out": f"{absolute(run.path)}-best",
     }
-    same = ("validation_fraction", "split_seed", "student_depth", "student_width", "student_shortcuts")
+    same = ("validation_fraction", "split_seed", *network_flags.given_names(values, "student"))
     chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
+    if specs.is_file(values.student):
+        chosen["student"] = absolute(values.student)
     chosen |= flags_of_setting(result.best.values)
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
     files.write_text("".join(lines), run.path / "best.cfg")

@@ -5,7 +5,7 @@ keras-kd train --student_depth=20 --student_shortcuts=all
 
 import functools
 
-from keras_kd.cli import flags
+from keras_kd.cli import flags, network_flags
 
 
 def define_flags(values):
@@ -20,12 +20,12 @@ def define_flags(values):
 def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
-    flags.check_networks(values)
+    network_flags.check(values)
 
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, runs, terminal
+    from keras_kd.cli import console, networks, runs, terminal
     from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
     from keras_kd.utils import files
@@ -36,7 +36,7 @@ def main(values):
     if result is None:
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
-        model = runs.new_student(values, dataset, settings)
+        model = networks.new_student(values, dataset, settings)
         work = functools.partial(_train, model, dataset, settings, run.path, values)
         result = runs.complete(run, values, settings, work)
         if result is None:

@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_kd.distillation import compatibility
+from keras_kd.models import applications
 from keras_kd.utils import progress
 
 # A term that is worth so much more than all others together is all that is trained.
@@ -83,9 +84,14 @@ class DistillationAlarms(keras.callbacks.Callback):
 
 
 def _input_scaling(model):
-    """The configurations of the scaling layers that a model begins with, without names."""
+    """The configurations of the scaling layers that a model begins with, without names.
+
+    None where it begins with one that undoes the normalisation of the images: it is made for them.
+    """
     found = []
     for layer in getattr(model, "layers", ()):
+        if layer.name == applications.PIXELS:
+            break
         if isinstance(layer, _SCALING):
             config = layer.get_config()
             found.append(

@@ -1,26 +1,30 @@
 """Networks by name: `build("cifar_resnet:20:width=8:shortcuts=none", input_shape, num_classes)`.
 
-A new architecture is one function and one entry of `BUILDERS`.
+A new architecture is one function and one entry of `BUILDERS`. `build_for` also takes the path of a `.keras`
+file, as flags do.
 """
 
 import difflib
 import inspect
 
-from keras_kd.models import resnet
+from keras_kd.models import applications, network_checks, resnet, serialization
+from keras_kd.utils import specs
 
 # Each takes positional sizes, then `input_shape`, `num_classes` and options by name, and returns a model
-# of float32 logits.
+# of float32 logits. One that scales images itself also takes their `mean` and `std`; one whose options differ
+# with its sizes takes `**options` and checks them.
 BUILDERS = {
     "cifar_resnet": resnet.cifar_resnet,
     "imagenet_resnet": resnet.imagenet_resnet,
     "wide_resnet": resnet.wide_resnet,
+    "applications": applications.applications,
 }
 
 # What the caller of `build` gives; not a part of a spec.
-_GIVEN = ("input_shape", "num_classes", "name")
+_GIVEN = ("input_shape", "num_classes", "mean", "std", "name")
 
 
-def build(spec, input_shape, num_classes, *, name=None):
+def build(spec, input_shape, num_classes, *, mean=None, std=None, name=None):
     """The untrained network that a spec names.
 
     Args:
@@ -28,6 +32,8 @@ def build(spec, input_shape, num_classes, *, name=None):
         numbers and bools; `shortcuts` also "all", "none", or a 0 or 1 per block as in "1,0,1".
       input_shape: `(height, width, channels)`.
       num_classes: number of logits.
+      mean, std: float `[channels]`, with which images are normalised, `(pixels / 255 - mean) / std`; only
+        networks that scale them in their own way ask. None: images come as pixels from 0 to 255.
       name: of the model.
 
     Returns:
@@ -37,7 +43,60 @@ def build(spec, input_shape, num_classes, *, name=None):
       ValueError: for an unknown name or option, or a value that the builder refuses.
     """
     builder, sizes, options = parse_spec(spec)
-    return BUILDERS[builder](*sizes, input_shape=input_shape, num_classes=num_classes, name=name, **options)
+    given = {"input_shape": input_shape, "num_classes": num_classes, "mean": mean, "std": std, "name": name}
+    asked = inspect.signature(BUILDERS[builder]).parameters
+    return BUILDERS[builder](*sizes, **{key: given[key] for key in given if key in asked}, **options)
+
+
+def build_for(spec, dataset):
+    """The network that a spec names, for the images and classes of a `keras_kd.data.Dataset`.
+
+    Args:
+      spec: as for `build`, or the path of a `.keras` file, whose network is returned as it is there.
+      dataset: the `Dataset`.
+
+    Raises:
+      ValueError: as `build` does, for a file that holds no network, or one of other images or fewer classes.
+    """
+    if specs.is_file(spec):
+        network = serialization.load_model(spec)
+        network_checks.check_fits(network, dataset)
+        return network
+    scaling = {"mean": dataset.mean, "std": dataset.std}
+    return build(spec, dataset.image_shape, dataset.num_classes, **scaling)
+
+
+def with_shortcuts(spec, shortcuts=True):
+    """The spec of the same network with all shortcuts, or without; None for one that has no such switch."""
+    if specs.is_file(spec):
+        return None
+    builder, sizes, options = parse_spec(spec)
+    if "shortcuts" not in inspect.signature(BUILDERS[builder]).parameters:
+        return None
+    return format_spec(builder, *sizes, **options | {"shortcuts": shortcuts})
+
+
+def lacks_shortcuts(spec):
+    """Whether it names a network in which some shortcut is switched off."""
+    if specs.is_file(spec):
+        return False
+    shortcuts = parse_spec(spec)[2].get("shortcuts", True)
+    return not (shortcuts if isinstance(shortcuts, bool) else all(shortcuts))
+
+
+def same_network(one, other):
+    """Whether two specs name the same network, whatever of it they leave to defaults."""
+    return _whole(one) == _whole(other)
+
+
+def _whole(spec):
+    """A spec with all options spelled out."""
+    if specs.is_file(spec):
+        return str(spec)
+    builder, sizes, options = parse_spec(spec)
+    parameters = inspect.signature(BUILDERS[builder]).parameters.values()
+    usual = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    return builder, sizes, usual | options
 
 
 def format_spec(builder, *sizes, **options):
@@ -56,7 +115,8 @@ def parse_spec(spec):
     builder, *parts = str(spec).split(":")
     if builder not in BUILDERS:
         near = difflib.get_close_matches(builder, BUILDERS, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(BUILDERS)}"
+        known = f"there are {', '.join(BUILDERS)}, and paths that end in .keras"
+        advice = f"did you mean {near[0]!r}?" if near else known
         raise ValueError(f"unknown network {builder!r} in {str(spec)!r}: {advice}")
     sizes = [_parse_value(part) for part in parts if "=" not in part]
     options = dict(_parse_option(builder, part) for part in parts if "=" in part)
@@ -93,9 +153,10 @@ def _sizes(builder):
 
 def _parse_option(builder, part):
     name, _, text = part.partition("=")
-    known = [each for each in inspect.signature(BUILDERS[builder]).parameters if each not in _GIVEN]
-    known = [each for each in known if each not in _sizes(builder)]
-    if name not in known:
+    parameters = inspect.signature(BUILDERS[builder]).parameters.values()
+    known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name not in _GIVEN]
+    checks_itself = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    if name not in known and (name in _GIVEN or not checks_itself):
         raise ValueError(f"{builder} has no option {name!r}: there are {', '.join(known)}")
     if name == "shortcuts" and text not in ("True", "False"):
         return name, parse_shortcuts(text)

@@ -3,6 +3,11 @@
 import difflib
 
 
+def is_file(text):
+    """Whether a network is named by the path of its `.keras` file."""
+    return str(text).endswith(".keras")
+
+
 def find(kind, name, choices):
     """What `choices` holds under a name.
 

@@ -1,0 +1,119 @@
+"""The networks that flags name: student, teacher, and what is trained beside them."""
+
+import pathlib
+
+import keras
+
+from keras_kd.data import provenance
+from keras_kd.distillation import compatibility
+from keras_kd.export import sources
+from keras_kd.models import registry, serialization
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import files, progress, run_dir, seeding, specs
+
+
+def student_spec(values):
+    """What `registry.build_for` builds the student of."""
+    if values.student:
+        return values.student
+    shortcuts = registry.parse_shortcuts(values.student_shortcuts)
+    return _cifar_resnet(values.student_depth, values.student_width, shortcuts)
+
+
+def teacher_spec(values):
+    """The same of the teacher."""
+    return values.teacher or _cifar_resnet(values.teacher_depth, values.teacher_width, True)
+
+
+def _cifar_resnet(depth, width, shortcuts):
+    return registry.format_spec("cifar_resnet", depth, width=width, shortcuts=shortcuts)
+
+
+def teacher_file(values):
+    """The path of a teacher that exists already; None where one is trained."""
+    return values.teacher if values.teacher and specs.is_file(values.teacher) else None
+
+
+def new_student(values, dataset, settings):
+    """The student before its training, from the settings' seed; that of a file is as it is there.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      dataset, settings: as for `training.train`.
+    """
+    return _network(student_spec(values), dataset, settings, values.student and "--student")
+
+
+def new_teacher(values, dataset, settings):
+    """The untrained teacher that flags ask for, from the settings' seed, or the one in a file."""
+    path = teacher_file(values)
+    if path is None:
+        return _network(teacher_spec(values), dataset, settings, values.teacher and "--teacher")
+    remark = provenance.split_remark(path, dataset)
+    if remark:
+        progress.say(remark)
+    with strategy.scope(settings):
+        return serialization.load_model(path)
+
+
+def recorded_accuracy(path, network):
+    """Test accuracy of a network that the run beside its file measured; None without a file or such a run."""
+    if not path:
+        return None
+    path = pathlib.Path(path)
+    try:
+        return sources.accuracy(files.read_json(path.parent / run_dir.RESULT), path.name, network)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # it lies in no run's folder, and nothing is known
+
+
+def _network(spec, dataset, settings, flag=None):
+    """The network of a spec; `flag` is what gave it, for errors."""
+    with strategy.scope(settings):
+        keras.utils.set_random_seed(settings.seed)
+        try:
+            return registry.build_for(spec, dataset)
+        except ValueError as error:
+            raise ValueError(f"{flag}={spec}: {error}" if flag else str(error)) from error
+
+
+def new_networks(values, dataset, settings, recipe, removal):
+    """Teacher, student alone, distilled, with `removal`, and baseline, as `training.compare` takes them.
+
+    Args:
+      values, dataset, settings: as for `new_student`.
+      recipe: a `recipes.Recipe`, whose losses may add layers to the students that they teach.
+      removal: a `ShortcutRemoval`; by that of name "none" there is no `student_removed`.
+
+    Raises:
+      ValueError: if teacher and student do not fit.
+    """
+    teacher = new_teacher(values, dataset, settings)
+    baseline = _baseline(values, dataset, settings)
+    alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
+    compatibility.check_pair(teacher, distilled)
+    removed = None if removal.name == "none" else new_student(values, dataset, settings)
+    with strategy.scope(settings), seeding.initial_weights(settings.seed):
+        distilled = recipe.student_of(teacher, distilled)
+        removed = removed and recipe.student_of(teacher, removed)
+    recipe.check(teacher, distilled)
+    if removed is not None:
+        removal.check(removed, teacher)
+    return teacher, alone, distilled, removed, baseline
+
+
+def _baseline(values, dataset, settings):
+    """ "teacher" if that is the student's residual twin, the twin if it is asked for, else None."""
+    spec = student_spec(values)
+    twin = registry.with_shortcuts(spec)
+    is_teacher = twin and registry.same_network(twin, teacher_spec(values))
+    if is_teacher and registry.lacks_shortcuts(spec):
+        return "teacher"
+    if not values.baseline:
+        return None
+    if twin is None:
+        raise ValueError(
+            f"--baseline trains the student's residual twin, which {spec} does not have: leave it out, or "
+            f"take a network whose shortcuts can be switched off, such as cifar_resnet"
+        )
+    return _network(twin, dataset, settings)
