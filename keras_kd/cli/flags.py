@@ -52,9 +52,9 @@ class Group:
     def __init__(self, values, title):
         self._options = {"flag_values": values, "module_name": title}
 
-    def text(self, name, default, words):
+    def text(self, name, default, words, check=None):
         flags.DEFINE_string(name, default, words, **self._options)
-        self._check(name, _check_text)
+        self._check(name, check or _check_text)
 
     def integer(self, name, default, words, allowed):
         flags.DEFINE_integer(name, default, words, **self._options)
@@ -136,7 +136,8 @@ def define_settings(values, **usual):
     number(common, "learning_rate", "Highest rate of the schedule.")
     number(common, "seed", "Of weights, data order, augmentation, dropout.")
     recipe = Group(values, "training")
-    recipe.choice("augmentation", usual.augmentation, config.AUGMENTATIONS, "'auto' follows the dataset.")
+    words = "auto (follows the dataset), none, crop_flip, resized_crop+flip+randaugment, ..."
+    recipe.text("augmentation", usual.augmentation, words, config.check_augmentation)
     recipe.choice("schedule", usual.schedule, config.SCHEDULES, "Of the rate.")
     number(recipe, "warmup_fraction", "Share of the steps to reach the highest rate.")
     number(recipe, "momentum", "Of SGD, with Nesterov's acceleration.")

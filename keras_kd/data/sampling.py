@@ -83,7 +83,7 @@ def batch_schedule(dataset, batch_size, *, seed=0, augmentation="auto", views=0)
       dataset: a `keras_kd.data.Dataset`.
       batch_size: examples a batch, over all replicas.
       seed, views: see `BatchSchedule`.
-      augmentation: a name; see `augmentation.make`.
+      augmentation: a spec; see `augmentation.make`.
 
     Raises:
       ValueError: if train is smaller than a batch, or for an unknown augmentation.

@@ -146,7 +146,7 @@ class _CacheKey:
             "teacher": weights.digest(teacher),
             "teacher_layers": weights.structure(teacher),
             "dataset": dataset.fingerprint,
-            "augmentation": schedule.augmentation.name,
+            "augmentation": schedule.augmentation.spec,
             "moves": zlib.crc32(drawn),  # of the seed, if NumPy draws as it did
             "seed": schedule.seed,
             "version": VERSION,

@@ -41,7 +41,7 @@ AXES = {
     "width": limits.WIDTH.check,
     "dropout": limits.Range(0, 0.9).check,
     "weight_decay": limits.Range(0, 1).check,
-    "augmentation": _one_of(augmentation.NAMES),
+    "augmentation": lambda name, value: augmentation.parse(value),
     "label_fraction": limits.TRAINING_SHARE.check,
     "loss": lambda name, value: recipes.parse_spec(value),
     "temperature": limits.TEMPERATURE.check,
@@ -183,7 +183,7 @@ class Run:
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
             text += "-" + _for_files(self.shortcut_removal)
-        return text + ("" if self.augmentation == "auto" else f"-{self.augmentation}")
+        return text + ("" if self.augmentation == "auto" else f"-{_for_files(self.augmentation)}")
 
     @functools.cached_property
     def condition(self):

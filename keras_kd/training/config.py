@@ -7,7 +7,7 @@ from keras_kd.utils.checks import plain
 
 # What each may be; the modules that carry them out import these from here, so that a command line, which only
 # names them, need not import Keras.
-AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
+USUAL_AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
 
 SCHEDULES = ("cosine", "step")
 
@@ -47,7 +47,7 @@ class Settings:
         "decoupled" subtracts `learning rate * lambda * kernel` at each step (Loshchilov &
         Hutter 2019).
       clip_norm: largest norm of the gradient over all weights; 0 never clips.
-      augmentation: see `sampling.batch_schedule`.
+      augmentation: a spec, such as "resized_crop:scale=0.5+flip"; see `data.augmentation.make`.
       precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
       strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
         machine), "multiworker" (by those of all hosts that the environment variable TF_CONFIG
@@ -103,7 +103,6 @@ class Settings:
 
 # What each of the settings may be.
 CHOICES = {
-    "augmentation": AUGMENTATIONS,
     "schedule": SCHEDULES,
     "decay": DECAYS,
     "strategy": STRATEGIES,
@@ -128,9 +127,19 @@ RANGES = {
 
 def check_setting(name, value):
     """Raises a ValueError if a field of `Settings` cannot have a value."""
-    if name in CHOICES:
+    if name == "augmentation":
+        check_augmentation(name, value)
+    elif name in CHOICES:
         limits.check_choice(name, value, CHOICES[name])
     elif name in RANGES:
         RANGES[name].check(name, value)
     elif not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False. Received: {name}={limits.shown(value)}")
+
+
+def check_augmentation(name, value):
+    """Raises a ValueError if a text names no augmentation."""
+    if value not in USUAL_AUGMENTATIONS:
+        from keras_kd.data import augmentation
+
+        augmentation.parse(value)

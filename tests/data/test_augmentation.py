@@ -40,10 +40,69 @@ def test_normalised_images_have_the_moments_that_they_should(rng):
     np.testing.assert_allclose(found.std((0, 1, 2)), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", augmentation.AUGMENTATIONS)
-def test_neutral_parameters_only_normalise(rng, name):
-    images = rng.integers(0, 256, (5, 6, 4, 2)).astype(np.uint8)
-    drawn = augmentation.AUGMENTATIONS[name]()
-    found = drawn.apply(images, drawn.neutral(5), MEAN, STD)
-    expected = augmentation.normalise(images, MEAN, STD)
+EVERY = (*augmentation.AUGMENTATIONS, "crop+flip", "resized_crop+color_jitter+random_erasing+randaugment")
+
+
+@pytest.mark.parametrize("spec", EVERY)
+def test_neutral_parameters_only_normalise(rng, spec):
+    images = rng.integers(0, 256, (6, 11, 13, 3)).astype(np.uint8)
+    mean, std = np.array([0.2, 0.5, 0.6], "float32"), np.array([0.5, 0.25, 0.3], "float32")
+    drawn = augmentation.parse(spec)
+    found = drawn.apply(images, drawn.neutral(6), mean, std)
+    expected = augmentation.normalise(images, mean, std)
     np.testing.assert_array_equal(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
+
+
+@pytest.mark.parametrize("spec", EVERY)
+def test_parameters_are_as_the_fields_say_and_a_function_of_the_generator(spec):
+    drawn = augmentation.parse(spec)
+    params, again = (drawn.sample(np.random.default_rng(3), 50, (8, 12, 3)) for _ in range(2))
+    assert {field: str(values.dtype) for field, values in params.items()} == drawn.fields
+    for field, values in params.items():
+        assert values.shape == (50,)
+        np.testing.assert_array_equal(values, again[field])
+
+
+def test_a_sum_does_one_part_after_the_other(rng):
+    images = rng.integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
+    mean, std = np.full(3, 0.5, "float32"), np.full(3, 0.25, "float32")
+    whole, both = augmentation.parse("crop_flip"), augmentation.parse("crop+flip")
+    expected, found = (each.sample(np.random.default_rng(0), 50, (8, 8, 3)) for each in (whole, both))
+    assert list(found) == ["rows", "columns", "crop_mirrored", "flip_mirrored"]
+    np.testing.assert_array_equal(found["flip_mirrored"], expected["mirrored"])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(both.apply(images, found, mean, std)),
+        ops.convert_to_numpy(whole.apply(images, expected, mean, std)),
+        atol=1e-6,
+    )
+
+
+def test_a_spec_says_what_differs_from_the_source_and_round_trips():
+    text = "resized_crop:scale=0.5:ratio=0.75+flip+randaugment:layers=2:magnitude=5"
+    drawn = augmentation.parse(text)
+    assert drawn.spec == "resized_crop:scale=0.5+flip+randaugment:magnitude=5.0"
+    assert augmentation.parse(drawn.spec) == drawn
+    assert augmentation.parse("auto+flip", auto="crop").spec == "crop+flip"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("cutout", "unknown augmentation 'cutout'"),
+        ("flop", "did you mean 'flip'"),
+        ("", "unknown augmentation ''"),
+        ("crop+", r"unknown augmentation 'crop\+'"),
+        ("flip+crop+flip", "augmentation must hold each value once.*'flip' twice"),
+        ("flip:often=1", "has no option 'often': it has none"),
+        ("crop:rows", "NAME:OPTION=VALUE"),
+        ("resized_crop:scale=0", r"scale must lie in \(0, 1\]. Received: scale=0.0"),
+        ("resized_crop:scale=small", r"scale must lie in \(0, 1\]"),
+        ("color_jitter:contrast=2", r"contrast must lie in \[0, 1\]"),
+        ("random_erasing:smallest=0.5", "smallest area must not be above the largest"),
+        ("randaugment:layers=2.5", "layers must be a whole number from 1 to 8"),
+        ("randaugment:magnitude=31", r"magnitude must lie in \[0, 30\]"),
+    ],
+)
+def test_what_is_no_augmentation_is_refused(spec, message):
+    with pytest.raises(ValueError, match=message):
+        augmentation.parse(spec)

@@ -94,7 +94,7 @@ def test_what_does_not_matter_without_a_teacher_makes_no_difference():
         ({"dropout": 1.0}, r"dropout must lie in \[0, 0.9\]"),
         ({"weight_decay": "much"}, "weight_decay must lie in"),
         ({"label_fraction": 0.0}, r"label_fraction must lie in \(0, 1\]"),
-        ({"augmentation": "rotate"}, "augmentation must be one of"),
+        ({"augmentation": "rotate"}, "unknown augmentation 'rotate'"),
         ({"variant": "plain + KD"}, "teacher must be given where the variant ends in"),
         ({"teacher": Teacher(TWIN)}, "and only there"),
         ({"variant": "plain + KD", "teacher": Teacher(TWIN), "alpha": 1.5}, "alpha"),

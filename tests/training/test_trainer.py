@@ -197,7 +197,7 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
         ({"schedule": "linear"}, "schedule must be one of"),
         ({"precision": "float8"}, "precision must be one of"),
         ({"strategy": "tpu"}, "strategy must be one of"),
-        ({"augmentation": "mixup"}, "augmentation must be one of"),
+        ({"augmentation": "cutout"}, "unknown augmentation 'cutout'"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"replicas": -1}, "replicas must be a whole number"),
         ({"replicas": 1.5}, "replicas must be a whole number"),

@@ -4,10 +4,13 @@ A new augmentation is one class in a file of its own, and one entry of `AUGMENTA
 """
 
 import abc
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
 from keras import ops
+
+from keras_kd.utils import specs
 
 
 def normalise(images, mean, std):
@@ -15,15 +18,18 @@ def normalise(images, mean, std):
     return (ops.cast(images, "float32") / 255.0 - mean) / std
 
 
+@dataclasses.dataclass(frozen=True)
 class Augmentation(abc.ABC):
     """A random transformation of images in two pure steps.
 
-    `sample` draws what is done to each example; `apply` does it. Whoever orders batches, keeps images on the
-    device or caches logits carries the parameters as they are, `{field: one number an example}`, and knows
-    nothing of their meaning.
+    `sample` draws what is done to each example; `transform` does it. Whoever orders batches, keeps images on
+    the device or caches logits carries the parameters as they are, `{field: one number an example}`, and
+    knows nothing of their meaning. What takes several numbers has several fields.
+
+    A subclass is a frozen dataclass; its dataclass fields are its options, as specs have them.
 
     Attributes:
-      name: what flags, results and caches call it.
+      name: what specs call it.
       fields: `{field: dtype}` of the parameters.
     """
 
@@ -44,21 +50,41 @@ class Augmentation(abc.ABC):
         """
 
     @abc.abstractmethod
+    def transform(self, pixels, params, mean):
+        """Transforms a batch.
+
+        Args:
+          pixels: float32 `[batch, height, width, channels]` in [0, 1].
+          params: `{field: [batch]}`, as `sample` draws them.
+          mean: float32 `[channels]`, the colour of what lies outside an image: 0 once it is normalised.
+
+        Returns:
+          Likewise.
+        """
+
     def apply(self, images, params, mean, std):
         """Transforms and normalises a batch.
 
         Args:
           images: uint8 `[batch, height, width, channels]`.
-          params: `{field: [batch]}`, as `sample` draws them.
+          params: as for `transform`.
           mean, std: float32 `[channels]`; see `normalise`.
 
         Returns:
           float32 `[batch, height, width, channels]`.
         """
+        return (self.transform(ops.cast(images, "float32") / 255.0, params, mean) - mean) / std
 
     def neutral(self, count):
         """`{field: array [count]}`, the parameters under which `apply` only normalises."""
         return {field: np.zeros(count, dtype) for field, dtype in self.fields.items()}
+
+    @property
+    def spec(self):
+        """The text of which `augmentation.parse` makes the same again; caches and results have it."""
+        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        usual = {each.name: each.default for each in dataclasses.fields(self)}
+        return specs.as_text(self.name, {k: v for k, v in given.items() if v != usual[k]})
 
 
 class NoAugmentation(Augmentation):
@@ -70,5 +96,5 @@ class NoAugmentation(Augmentation):
     def sample(self, rng, count, image_shape):
         return {}
 
-    def apply(self, images, params, mean, std):
-        return normalise(images, mean, std)
+    def transform(self, pixels, params, mean):
+        return pixels

@@ -31,7 +31,16 @@ class Crop(Augmentation):
             params[field] = rng.integers(-limit, limit, count, endpoint=True).astype(np.int32)
         return params
 
+    def transform(self, pixels, params, mean):
+        moved, inside = self._window(pixels, params)
+        return ops.where(inside, moved, mean)
+
     def apply(self, images, params, mean, std):
+        moved, inside = self._window(images, params)  # as bytes, which are moved faster
+        return ops.where(inside, normalise(moved, mean, std), 0.0)
+
+    def _window(self, images, params):
+        """What the windows show, and a bool `[batch, height, width, 1]`: where that is of the image."""
         _, height, width, channels = images.shape
         rows, columns, mirrored = (ops.convert_to_tensor(params[field]) for field in self.fields)
         batch = ops.shape(rows)[0]
@@ -41,8 +50,7 @@ class Crop(Augmentation):
         inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
         y, x = ops.clip(y, 0, height - 1), ops.clip(x, 0, width - 1)
         pixels = ops.arange(batch)[:, None, None] * (height * width) + y[:, :, None] * width + x[:, None, :]
-        moved = ops.take(ops.reshape(images, (-1, channels)), pixels, axis=0)
-        return ops.where(inside[..., None], normalise(moved, mean, std), 0.0)
+        return ops.take(ops.reshape(images, (-1, channels)), pixels, axis=0), inside[..., None]
 
 
 class CropFlip(Crop):

@@ -150,9 +150,9 @@ _UNREGULARISED = {"dropout": 0.0, "weight_decay": 0.0, "augmentation": "none"}
 
 
 def strength(run):
-    """How strongly a run is regularised: dropout, weight decay, augmentation ("auto" counts as "crop")."""
-    ladder = {"none": 0, "auto": 1, "crop": 1, "crop_flip": 2}
-    return (run.dropout, run.weight_decay, ladder[run.augmentation])
+    """How strongly a run is regularised: dropout, weight decay, augmentations ("auto" counts as "crop")."""
+    named = {"none": 0, "crop_flip": 2}
+    return (run.dropout, run.weight_decay, named.get(run.augmentation, 1 + run.augmentation.count("+")))
 
 
 def _weak_and_strong(strengths):
