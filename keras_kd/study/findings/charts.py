@@ -6,9 +6,17 @@ from keras_kd.reporting.formatting import percent, plain, points
 
 
 def accuracy(found):
-    """Accuracy against depth, a line with its band for each kind of network."""
+    """Accuracy against depth, a line with its band for each kind of network; of one depth a point each."""
     if not found.conditions:
         return None
+    best = max(found.conditions, key=lambda each: each.accuracy.mean)
+    most = f"The most accurate condition is {best.condition.label}"
+    if len(found.depths) == 1:
+        conditions = [each.condition for each in found.conditions]
+        axis = "test accuracy, % (mean, 95 % interval)"
+        panel = _intervals(conditions, _as_percents(each.accuracy for each in found.conditions), axis)
+        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %."
+        return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
     for number, (label, group) in enumerate(_by_label(found.conditions).items()):
         group = sorted(group, key=lambda each: each.condition.depth)
@@ -23,10 +31,9 @@ def accuracy(found):
                 is_band=True,
             )
         )
-    best = max(found.conditions, key=lambda each: each.accuracy.mean)
     words = (
-        f"Mean over seeds, with the 95 % interval as a band. The most accurate condition is "
-        f"{best.condition.label} at depth {best.condition.depth}, {percent(best.accuracy.mean)} %."
+        f"Mean over seeds, with the 95 % interval as a band. {most} at depth {best.condition.depth}, "
+        f"{percent(best.accuracy.mean)} %."
     )
     panel = charts.Panel(
         "depth, layers", "test accuracy, % (mean, 95 % interval)", curves, x_ticks=found.depths
@@ -39,36 +46,34 @@ def gains(found):
     if not found.gains:
         return None
     values = [each.gain for each in found.gains]
-    names = [each.condition.name for each in found.gains]
-    curve = charts.Curve(
-        None,
-        0,
-        list(range(len(names))),
-        _percents(value.mean for value in values),
-        [each.condition.label for each in found.gains],
-        "none",
-        low=_percents(value.low for value in values),
-        high=_percents(value.high for value in values),
-    )
+    conditions = [each.condition for each in found.gains]
+    axis = "gain over the same network alone, points (95 % interval)"
+    panel = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
     rows = [
         [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
-        for name, v in zip(names, values, strict=True)
+        for name, v in zip([each.name for each in conditions], values, strict=True)
     ]
     words = (
         "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
         "on the same batches. kd-X names the teacher: r residual, p plain, then depth and width; T "
         "temperature, a alpha, k the epoch after which the teacher leaves."
     )
-    panel = charts.Panel(
-        None,
-        "gain over the same network alone, points (95 % interval)",
-        [curve],
-        categories=names,
-        levels=[(0, None)],
-        is_horizontal=True,
-    )
     table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
     return charts.Chart("gains", "What each teacher gave", words, [panel], table)
+
+
+def _as_percents(estimates):
+    """`[mean, low, high]` of each, times 100."""
+    return [_percents([each.mean, each.low, each.high]) for each in estimates]
+
+
+def _intervals(conditions, values, axis, levels=()):
+    """A panel with an interval for each condition, one below the other: `[middle, low, high]` each."""
+    names = [each.name for each in conditions]
+    middles, lows, highs = map(list, zip(*values, strict=True))
+    labels = [each.label for each in conditions]
+    curve = charts.Curve(None, 0, list(range(len(names))), middles, labels, "none", low=lows, high=highs)
+    return charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
 
 
 def recovery(found):
@@ -77,8 +82,29 @@ def recovery(found):
     if not entries:
         return None
     defined = [each for each in entries if each.recovery.ratio is not None]
+    words = (
+        f"The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
+        f"interval over seeds. In {len(entries) - len(defined)} of {len(entries)} it is not defined: there "
+        f"the 95 % interval of the drop does not lie above zero, and a ratio would be noise."
+    )
+    table = (
+        ["taught network", "drop, points", "gain, points", "recovery", "95 % interval"],
+        [_recovery_row(each.condition.name, each.recovery) for each in entries],
+    )
+    title = "Recovery against depth" if len(found.depths) > 1 else "Recovery"
+    return charts.Chart(
+        "recovery", title, words, [_recoveries(defined, found.depths)] if defined else [], table
+    )
+
+
+def _recoveries(entries, depths):
+    """The panel of those that are defined."""
+    axis, levels = "recovery = gain / drop (95 % interval)", [(1, "all of the drop"), (0, None)]
+    if len(depths) == 1:
+        values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
+        return _intervals([each.condition for each in entries], values, axis, levels)
     curves = []
-    for number, (label, group) in enumerate(_by_label(defined).items()):
+    for number, (label, group) in enumerate(_by_label(entries).items()):
         group = sorted(group, key=lambda each: each.condition.depth)
         ratios = [each.recovery for each in group]
         curves.append(
@@ -90,23 +116,7 @@ def recovery(found):
                 high=[each.high for each in ratios],
             )
         )
-    panel = charts.Panel(
-        "depth, layers",
-        "recovery = gain / drop (95 % interval)",
-        curves,
-        x_ticks=found.depths,
-        levels=[(1, "all of the drop"), (0, None)],
-    )
-    words = (
-        f"The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
-        f"interval over seeds. In {len(entries) - len(defined)} of {len(entries)} it is not defined: there "
-        f"the 95 % interval of the drop does not lie above zero, and a ratio would be noise."
-    )
-    table = (
-        ["taught network", "drop, points", "gain, points", "recovery", "95 % interval"],
-        [_recovery_row(each.condition.name, each.recovery) for each in entries],
-    )
-    return charts.Chart("recovery", "Recovery against depth", words, [panel] if defined else [], table)
+    return charts.Panel("depth, layers", axis, curves, x_ticks=depths, levels=levels)
 
 
 def _recovery_row(name, found):

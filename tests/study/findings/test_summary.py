@@ -164,6 +164,23 @@ def test_what_is_drawn_is_what_was_found(found):
     assert line.y == pytest.approx(100 * np.polyval(fit, np.array(line.x) / 100))
 
 
+def test_of_one_depth_there_is_an_interval_for_each_network(found):
+    one_depth = found_of({run: record for run, record in records().items() if run.depth == 32}).summary
+    described = {chart.name: chart for chart in study_charts.described(one_depth)}
+    assert (described["accuracy"].title, described["recovery"].title) == ("Accuracy", "Recovery")
+    (panel,) = described["accuracy"].panels
+    (curve,) = panel.curves
+    assert panel.categories == [each.condition.name for each in one_depth.conditions]
+    estimate = statistics.estimate(100 * np.array(accuracies("p32w8")))
+    place = panel.categories.index("p32w8")
+    assert (curve.low[place], curve.y[place], curve.high[place]) == pytest.approx(
+        (estimate.low, estimate.mean, estimate.high)
+    )
+    (panel,) = described["recovery"].panels
+    assert panel.categories == [each.condition.name for each in one_depth.recoveries]
+    assert panel.curves[0].y == [each.recovery.ratio for each in one_depth.recoveries]
+
+
 def test_a_study_in_which_all_failed_still_has_a_page(tmp_path):
     everything = records()
     lost = found_of({run: RunRecord(run, error="lost") for run in everything})
