@@ -16,9 +16,9 @@ def rows(networks):
       networks: `cost_results.NetworkCost`s.
     """
     told = [
-        ("parameters, million", [f"{network.parameters / 1e6:.2f}" for network in networks]),
-        ("statistics, thousand", [f"{network.statistics / 1e3:,.1f}" for network in networks]),
-        ("multiply-adds, million", [_multiply_adds(network) for network in networks]),
+        ("parameters", [f"{network.parameters:,}" for network in networks]),
+        ("statistics", [f"{network.statistics:,}" for network in networks]),
+        _multiply_adds(networks),
         ("without", [_without(network.not_counted) for network in networks]),
         *(
             (
@@ -47,9 +47,14 @@ def rows(networks):
     return ["", *(network.label for network in networks)], kept
 
 
-def _multiply_adds(network):
-    """With a sign where some are not known."""
-    return f"{'> ' if network.not_counted else ''}{network.multiply_adds / 1e6:,.1f}"
+def _multiply_adds(networks):
+    """Their row, with a sign where some are not known."""
+    size, unit = formatting.unit_of([network.multiply_adds for network in networks])
+    texts = [
+        f"{'> ' if network.not_counted else ''}{formatting.number(network.multiply_adds / size)}"
+        for network in networks
+    ]
+    return ", ".join(filter(None, ["multiply-adds", unit])), texts
 
 
 # So many operations whose multiply-adds are not known are named in a table.
@@ -63,12 +68,12 @@ def _without(names):
 
 def kilobytes(count):
     """Bytes as kilobytes, for a table."""
-    return "n/a" if count is None else f"{count / KILOBYTE:,.1f}"
+    return formatting.number(count and count / KILOBYTE)
 
 
 def megabytes(count):
     """Bytes as megabytes, for a table."""
-    return "n/a" if count is None else f"{count / MEGABYTE:,.2f}"
+    return formatting.number(count and count / MEGABYTE)
 
 
 def _measured(networks):
@@ -88,7 +93,9 @@ def _keys(dicts):
 
 
 def _milliseconds(found):
-    return "n/a" if found is None else f"{found.median:.2f} ({found.percentile_90:.2f})"
+    if found is None:
+        return "n/a"
+    return f"{formatting.number(found.median)} ({formatting.number(found.percentile_90)})"
 
 
 _TABLE_WORDS = (

@@ -5,6 +5,7 @@ Source: Mitchell et al. 2019, arXiv:1810.03993 (what belongs on a card).
 
 import jinja2
 
+from keras_kd.reporting import formatting
 from keras_kd.utils import files
 
 
@@ -23,4 +24,5 @@ def write(path, **values):
         keep_trailing_newline=True,
         autoescape=False,  # it is Markdown, and nothing here comes from strangers
     )
-    files.write_text(environment.get_template("card.md").render(**values), path)
+    told = {"in_words": formatting.in_words, "number": formatting.number}
+    files.write_text(environment.get_template("card.md").render(**told, **values), path)

@@ -21,6 +21,22 @@ def number(value):
     return "n/a" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+# Of counts, the largest first.
+_UNITS = ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
+
+
+def unit_of(counts):
+    """`(size, name)` of the largest unit in which none of the counts is below 1; of small ones `(1, "")`."""
+    smallest = min((count for count in counts if count), default=0)
+    return next(((size, name) for size, name in _UNITS if smallest >= size), (1, ""))
+
+
+def in_words(count):
+    """A count in its unit, in three digits: "1.53 million"."""
+    size, name = unit_of([count])
+    return f"{number(count / size)} {name}".rstrip()
+
+
 def interval(estimate):
     """A `statistics.Estimate`, or what has its numbers with None for those that are not finite."""
     if estimate.low is None:

@@ -12,7 +12,7 @@ from keras_kd.export import cost_report
 from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.latency import Latency
 from keras_kd.models import cost
-from keras_kd.reporting import html
+from keras_kd.reporting import formatting, html
 from tests.support.browser import CHROMIUM, probed
 
 
@@ -45,14 +45,26 @@ def test_the_table_has_what_was_counted_and_measured():
     columns, rows = cost_report.rows([residual, plain])
     assert columns == ["", "residual", "plain"]
     table = {name: texts for name, *texts in rows}
-    assert table["peak of feature maps, float32, kB"] == ["0.6", "0.5"]  # 4 * 144 + 16, 4 * 112 + 16
+    assert table["peak of feature maps, float32, kB"] == ["0.592", "0.464"]  # 4 * 144 + 16, 4 * 112 + 16
     assert table["highest at"] == ["c", "b"]
     assert table["of that waiting for a later operation"] == ["22%", "0%"]
     assert table["LiteRT's arena, uint8, kB"] == ["n/a", "1.6"]
     assert table["test accuracy, %"] == ["n/a", "87.5"]
     assert table["ONNX: file, MB"] == ["n/a", "2.34"]
-    assert table["LiteRT: batch 32, ms (90th percentile)"] == ["n/a", "1.50 (2.25)"]
+    assert table["LiteRT: batch 32, ms (90th percentile)"] == ["n/a", "1.5 (2.25)"]
     assert "LiteRT's arena, float32, kB" not in table  # nothing was measured
+
+
+def test_small_numbers_and_large_ones_are_told_in_a_unit_that_shows_them():
+    small, large = twins()
+    tiny = dataclasses.replace(small, latency={"LiteRT": {"1": Latency(0.00213, 0.0031, 9)}})
+    assert ["LiteRT: batch 1, ms (90th percentile)", "0.00213 (0.0031)"] in cost_report.rows([tiny])[1]
+    big = dataclasses.replace(large, multiply_adds=4_089_184_256)
+    assert ["multiply-adds, billion", "4.09"] in cost_report.rows([big])[1]
+    other = dataclasses.replace(large, multiply_adds=5_470_000)
+    assert ["multiply-adds, million", "4,089", "5.47"] in cost_report.rows([big, other])[1]
+    assert formatting.in_words(1_530_000) == "1.53 million"
+    assert formatting.in_words(0) == "0"
 
 
 def test_what_waits_is_drawn_between_two_lines():
@@ -118,9 +130,10 @@ def test_what_is_not_counted_is_named_in_the_table():
     found = cost.cost(keras.Model(image, layers.BatchNormalization()(conv(1, "d")(squared))))
     unknown = NetworkCost.counted("unknown", found)
     table = {name: texts for name, *texts in cost_report.rows([unknown, twins()[0]])[1]}
-    assert table["multiply-adds, million"] == ["> 0.0", "0.0"]
+    wanted = [f"{each.multiply_adds:,}" for each in (unknown, twins()[0])]
+    assert table["multiply-adds"] == [f"> {wanted[0]}", wanted[1]]
     assert table["without"] == ["mine (Lambda)", "n/a"]
-    assert table["statistics, thousand"] == ["0.0", "0.0"]
+    assert table["statistics"] == [str(unknown.statistics), str(twins()[0].statistics)]
     many = dataclasses.replace(unknown, not_counted=tuple("abcdef"))
     assert ["without", "a, b, c and 3 more"] in cost_report.rows([many])[1]
     assert "without" not in dict(map(tuple, (row[:2] for row in cost_report.rows(twins())[1])))
