@@ -113,6 +113,8 @@ def print_files(files):
         for each in files
     ]
     console.print_table("Compared on test images, each by its own runtime", rows, list(rows[0]))
+    for remark in filter(None, (each.remark for each in files)):
+        print(remark)
 
 
 # As many networks as fit side by side on a screen.

@@ -129,6 +129,8 @@ def write_card(source, folder):
         shape=list(source.dataset.image_shape),
         class_names=list(source.dataset.class_names or ()),
         files=listed,
+        first={name: next((each.file for each in listed if each.format == name), None) for name in FORMATS},
+        batch=listed[0].batch if listed else None,
         others=sorted(others),
         model=manifest.model,
         digest=manifest.digest,

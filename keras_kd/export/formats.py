@@ -10,6 +10,10 @@ from keras_kd.utils import files, records
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
 
+# What a quantised file may differ by before it is marked: share of images with the model's class, and logits
+# as a share of the largest.
+GOOD_SAME_CLASS, GOOD_LOGITS = 0.98, 0.1
+
 # Files of a SavedModel, which is the folder itself.
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "metadata.json", "variables", "assets")
 
@@ -51,6 +55,21 @@ class ExportedFile:
     bytes: int
     parity: parity.Parity
     sha256: str | None = None
+
+    @property
+    def remark(self):
+        """What a deployer must know of a quantised file that differs much from the model, or None."""
+        found = self.parity
+        if self.kind == "float32" or (
+            found.same_class >= GOOD_SAME_CLASS and found.max_logit_difference <= GOOD_LOGITS
+        ):
+            return None
+        other = "dynamic_range or float32" if self.kind == "full_integer" else "float32"
+        return (
+            f"{self.file} names another class for {1 - found.same_class:.1%} of {found.images} images, and "
+            f"its logits differ by {found.max_logit_difference:.0%} of the largest: take {other} unless "
+            f"that is good enough for you"
+        )
 
     def is_in(self, folder):
         """Whether a folder has the file as it was compared."""

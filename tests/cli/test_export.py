@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import keras_kd
+from keras_kd.cli import terminal
 from keras_kd.data import datasets
 from keras_kd.export import bundle, cost_card, formats, parity, saved_model, sources, twins
 from keras_kd.models import cost, serialization, weights
@@ -95,6 +96,43 @@ def test_every_format_is_written_compared_and_told(cwd, shipped):
     assert "50.0 % of all test images" in card
     assert (folder / "metadata.json").is_file()
     assert not list((cwd / "runs" / "first" / "exported").glob(".part-*"))
+
+
+def test_what_the_card_says_of_use_runs(cwd, shipped, monkeypatch):
+    folder = cwd / "runs" / "first" / "exported" / "student"
+    snippets = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    dataset, found = datasets.load(str(cwd / "tiny.npz")), []
+    images = dataset.test.images[:6]
+    monkeypatch.chdir(folder)
+    for snippet in snippets:
+        names = {"images": images}
+        exec(snippet, names)  # it is the card's own
+        found.append(names["classes"].tolist())
+    model = serialization.load_model(cwd / "runs" / "first" / "student.keras")
+    expected = parity.expected_logits(model, images, dataset)
+    assert found == [expected.argmax(axis=1).tolist()] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "same_class", "logits", "other"),
+    [
+        ("full_integer", 0.96, 0.05, "take dynamic_range or float32"),
+        ("dynamic_range", 1.0, 0.25, "take float32"),
+        ("full_integer", 0.99, 0.09, None),
+        ("float32", 0.5, 0.5, None),
+    ],
+)
+def test_a_quantised_file_that_differs_much_is_marked(kind, same_class, logits, other, capsys):
+    found = parity.Parity(logits, same_class, 0.0, 300)
+    file = formats.ExportedFile("model-x.tflite", "litert", kind, None, True, 2, found)
+    terminal.print_files([file])
+    printed = capsys.readouterr().out
+    if other is None:
+        assert "another class" not in printed
+    else:
+        share = f"model-x.tflite names another class for {1 - same_class:.1%} of 300 images"
+        assert share in printed
+        assert other in printed
 
 
 def test_the_costs_are_those_of_the_twins(cwd, shipped):
