@@ -2,6 +2,7 @@
 
 from keras_kd.analysis.reuse.lesions import Switch
 from keras_kd.distillation.distiller import Distiller
+from keras_kd.distillation.teacher_inputs import ClassLogits, TeacherInputs
 from keras_kd.losses import (
     AttentionTransfer,
     Hint,
@@ -11,17 +12,22 @@ from keras_kd.losses import (
     SoftTargets,
     VariationalInformation,
 )
+from keras_kd.models.outputs import LogitsOfProbabilities, WithoutActivation
 from keras_kd.training.optimizers import GlobalClipSGD
 
 __all__ = [
     "AttentionTransfer",
+    "ClassLogits",
     "Distiller",
     "GlobalClipSGD",
     "Hint",
+    "LogitsOfProbabilities",
     "ProbabilityTransfer",
     "RelationalKnowledge",
     "SimilarityPreserving",
     "SoftTargets",
     "Switch",
+    "TeacherInputs",
     "VariationalInformation",
+    "WithoutActivation",
 ]

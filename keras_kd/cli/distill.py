@@ -9,7 +9,7 @@ default) it also says what shortcuts are worth (drop) and how much of that the t
 
 import functools
 
-from keras_kd.cli import flags, loss_flags, network_flags
+from keras_kd.cli import flags, loss_flags, network_flags, teacher_flags
 from keras_kd.utils import limits
 
 # On digits a plain network of these falls short of its twin, and what to do about it shows in two minutes.
@@ -21,6 +21,7 @@ def define_flags(values):
     flags.define_data(values)
     flags.define_run(values, "runs/distill-DATASET")
     flags.define_teacher(values, width=WIDTH)
+    teacher_flags.define(values)
     loss_flags.define(values)
     flags.define_student(values, width=WIDTH)
     flags.Group(values, "student").switch(
@@ -38,6 +39,7 @@ def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
     network_flags.check(values)
+    teacher_flags.check(values, [values.teacher])
 
 
 def main(values):
@@ -49,7 +51,7 @@ def main(values):
 
     settings = flags.settings_of(values)
     recipe, removal = loss_flags.recipe_of(values), flags.shortcut_removal_of(values)
-    run = runs.open_run(values, "distill", changeable=("jobs",))
+    run = runs.open_run(values, "distill", changeable=("jobs", "trust_teacher"))
     result = runs.finished(run, values)
     if result is None:
         target = runs.export_target(values, run)
@@ -90,6 +92,7 @@ def _distil(made, recipe, removal, dataset, settings, folder, target, values):
         settings,
         train_teacher=teacher_file is None,
         teacher_accuracy=networks.recorded_accuracy(teacher_file, teacher),
+        trust_teacher=bool(values.trust_teacher),
         baseline=baseline,
         student_removed=removed,
         shortcut_removal=removal,

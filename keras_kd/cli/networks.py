@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 
+from keras_kd.cli import teacher_flags
 from keras_kd.data import provenance
 from keras_kd.distillation import compatibility
 from keras_kd.export import sources
@@ -52,8 +53,14 @@ def new_teacher(values, dataset, settings):
     remark = provenance.split_remark(path, dataset)
     if remark:
         progress.say(remark)
+    return read_teacher(values, path, dataset, settings)
+
+
+def read_teacher(values, path, dataset, settings):
+    """The teacher in a file, as the student's images and classes need it."""
     with strategy.scope(settings):
-        return serialization.load_model(path)
+        teacher = serialization.load_model(path)
+        return teacher_flags.adapted(values, teacher, dataset, recorded_accuracy(path, teacher))
 
 
 def recorded_accuracy(path, network):

@@ -12,10 +12,10 @@ KERASTUNER_TUNER_ID (chief, and another name for each worker), KERASTUNER_ORACLE
 KERASTUNER_ORACLE_PORT. All see one folder.
 """
 
-from keras_kd.cli import flags, network_flags
+from keras_kd.cli import flags, network_flags, teacher_flags
 
 # What may be given otherwise when a search is taken up again.
-CHANGEABLE = ("retry_failed", "chief_patience", "worker_silence", "worker_patience")
+CHANGEABLE = ("retry_failed", "trust_teacher", "chief_patience", "worker_silence", "worker_patience")
 
 
 def define_flags(values):
@@ -25,6 +25,7 @@ def define_flags(values):
     flags.define_retry(values)
     flags.define_search(values)
     flags.define_teacher(values)
+    teacher_flags.define(values)
     flags.define_student(values)
     flags.define_settings(values)
     # Smaller than elsewhere, so that the search ends within five minutes on two cores.
@@ -37,6 +38,7 @@ def check(values):
     flags.settings_of(values)
     flags.search_of(values)
     network_flags.check(values)
+    teacher_flags.check(values, [values.teacher, *values.teachers])
 
 
 def main(values):

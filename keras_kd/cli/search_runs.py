@@ -23,6 +23,8 @@ def open_session(values, run, config, settings, dataset):
         lambda: networks.new_teacher(values, dataset, settings),
         networks.teacher_file(values),
         lambda teacher, of_trial: runs.cached_logits(values, dataset, of_trial, views)(teacher),
+        lambda path: networks.read_teacher(values, path, dataset, settings),
+        bool(values.trust_teacher),
     )
     return session.SearchSession(config, settings, dataset, made, run.path, console.stop_signal())
 
@@ -78,10 +80,12 @@ def write_best(values, run, own, settings, result):
         "teacher": absolute(own.teacher_file),
         "teacher_views": values.teacher_views or settings.epochs,
         "teacher_logits": absolute(values.teacher_logits),
+        "class_map": values.class_map and absolute(values.class_map),
         "out": f"{absolute(run.path)}-best",
     }
     same = ("validation_fraction", "split_seed", *network_flags.given_names(values, "student"))
-    chosen |= {name: values[name].value for name in (*same, "teacher_dtype", "teacher_top_k")}
+    same += ("teacher_dtype", "teacher_top_k", "teacher_preprocessing", "trust_teacher")
+    chosen |= {name: values[name].value for name in same}
     if specs.is_file(values.student):
         chosen["student"] = absolute(values.student)
     chosen |= flags_of_setting(result.best.values)

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_kd.distillation import compatibility
+from keras_kd.distillation import compatibility, teacher_inputs
 from keras_kd.models import applications
 from keras_kd.utils import progress
 
@@ -29,7 +29,7 @@ class DistillationAlarms(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         teacher, student = self.model.teacher, self.model.student
-        if teacher is None:
+        if teacher is None or teacher_inputs.is_adapted(teacher):
             return
         scaled = [_input_scaling(network) for network in (teacher, student)]
         if scaled[0] != scaled[1]:

@@ -22,7 +22,7 @@ def stage_ends(model):
     """
     graph.check_layers(model)
     names = [block.last for block in blocks.blocks_of(model)]
-    names = names or [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    names = names or [layer.name for layer in model.layers if not _is_input(layer)]
     shapes = {name: _shape(model.get_layer(name)) for name in names}
     sizes = {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
     inside = [name for name in sizes if isinstance(model.get_layer(name), keras.Model)]
@@ -34,6 +34,10 @@ def stage_ends(model):
             f"its output cannot be tapped: name the layers to compare. Received: layers {_listed(model)}"
         )
     return ends
+
+
+def _is_input(layer):
+    return isinstance(layer, keras.layers.InputLayer) or getattr(layer, "is_input", False)
 
 
 def _listed(model):

@@ -105,6 +105,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
                 settings,
                 **self._taught(values),
                 teacher_logits=logits,
+                trust_teacher=True,
                 shortcut_removal=None if removal is None else shortcut_removal.parse_spec(removal),
                 folder=folder,
                 label=LABEL,

@@ -29,12 +29,16 @@ class Networks:
       new_teacher: a function without arguments that returns the untrained teacher.
       teacher_file: of a teacher that is there already, or None: one is trained.
       logits: a function `(teacher, settings)` that returns cached logits, or None.
+      read_teacher: a function from the path of a teacher that is given to the network.
+      trust_teacher: as for `training.compare`.
     """
 
     new_student: Callable[[int], keras.Model]
     new_teacher: Callable[[], keras.Model]
     teacher_file: str | None = None
     logits: Callable | None = None
+    read_teacher: Callable[[str], keras.Model] = serialization.load_model
+    trust_teacher: bool = False
 
 
 def space_of(config, settings):
@@ -113,7 +117,9 @@ class SearchSession:
 
         @functools.cache
         def teacher(path):
-            return serialization.load_model(path or self.teacher_file)
+            if path or self._networks.teacher_file:
+                return self._networks.read_teacher(path or self._networks.teacher_file)
+            return serialization.load_model(self.teacher_file)
 
         return DistillationHyperModel(
             self.space,
@@ -137,7 +143,7 @@ class SearchSession:
         student = self._networks.new_student(self._settings.seed)
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
         with strategy.scope(self._settings):
-            teachers = [serialization.load_model(path) for path in given]
+            teachers = [self._networks.read_teacher(path) for path in given]
         removals = [shortcut_removal.parse_spec(text) for text in self.space.shortcut_removals]
         for teacher in teachers or [self._networks.new_teacher()]:
             compatibility.check_pair(teacher, student)
@@ -147,7 +153,7 @@ class SearchSession:
                 recipe = recipes.parse_spec(text)
                 recipe.check(teacher, recipe.student_of(teacher, student))
         for teacher in teachers:
-            accuracy = teacher_check.check_teacher(teacher, self._dataset)
+            accuracy = teacher_check.check_teacher(teacher, self._dataset, trust=self._networks.trust_teacher)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")
 
     def run(self, display, *, command, worker=None, silence=30.0, patience=600.0, retry_failed=False):

@@ -134,6 +134,7 @@ class RunTrainer:
             teacher_logits=controls.control_targets(
                 run.teacher.control, kept, dataset, temperature=run.temperature, seed=run.seed
             ),
+            trust_teacher=True,  # it may be an untrained one
             shortcut_removal=shortcut_removal.parse_spec(run.shortcut_removal),
             folder=study_folder / "runs" / run.key,
             label="network",

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "NetworkResult": "comparison",
         "Settings": "config",
         "Trained": "trainer",
+        "adapt_teacher": "teacher_preprocessing",
         "compare": "comparison",
         "distill": "trainer",
         "evaluate": "evaluation",

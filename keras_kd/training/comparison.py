@@ -118,6 +118,7 @@ def compare(
     *,
     train_teacher=True,
     teacher_accuracy=None,
+    trust_teacher=False,
     baseline=None,
     student_removed=None,
     shortcut_removal=None,
@@ -143,6 +144,7 @@ def compare(
       settings: a `keras_kd.training.Settings`, for all networks.
       train_teacher: whether the teacher is trained first; if not it is measured on validation first.
       teacher_accuracy: on test, in [0, 1], that was noted when such a teacher was trained, or None.
+      trust_teacher: whether such a teacher teaches also where it is at chance, or below that; a line says so.
       baseline: the student's residual twin, which drop and recovery refer to: "teacher" if the teacher is it,
         an untrained `keras.Model`, or None.
       student_removed: a third like those two, which is distilled by `shortcut_removal`; None: there is none.
@@ -175,7 +177,9 @@ def compare(
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     models |= {label: student_removed for label in removals if label != DISTILLED}
     if not train_teacher:
-        accuracy = teacher_check.check_teacher(teacher, dataset, recorded=teacher_accuracy)
+        accuracy = teacher_check.check_teacher(
+            teacher, dataset, recorded=teacher_accuracy, trust=trust_teacher
+        )
         print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
 
     steps = inputs.batch_schedule(dataset, settings).steps

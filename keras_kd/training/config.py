@@ -22,6 +22,10 @@ IMAGES = ("auto", "host", "device")
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
+# Of `distillation.teacher_inputs`, which needs Keras, and that it is found by measuring.
+TEACHER_PREPROCESSINGS = ("auto", "dataset", "imagenet", "caffe", "unit", "minus_one_one", "none")
+
+
 # The share of the steps after which the step schedule drops first.
 FIRST_DROP = 0.5
 

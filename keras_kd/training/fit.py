@@ -9,6 +9,7 @@ import functools
 import keras
 
 from keras_kd.data import device_images
+from keras_kd.training import config
 from keras_kd.utils import backend
 
 
@@ -64,3 +65,19 @@ def _fit_on_device(model, data, callbacks, epochs, initial_epoch):
         shuffle=False,  # the schedule does that
         verbose=0,
     )
+
+
+def steps_per_execution(settings, steps_per_epoch):
+    """How many steps are taken without asking Python.
+
+    Raises:
+      ValueError: if it does not divide the steps of an epoch: Keras would go on into the next one.
+    """
+    wanted = settings.steps_per_execution
+    if wanted and steps_per_epoch % wanted:
+        raise ValueError(
+            f"steps_per_execution must divide the {steps_per_epoch} steps of an epoch. Received: {wanted}"
+        )
+    if not wanted and backend.has_accelerator():
+        return max(n for n in range(1, config.MANY_STEPS + 1) if steps_per_epoch % n == 0)
+    return wanted or 1

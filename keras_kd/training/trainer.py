@@ -13,15 +13,15 @@ import pathlib
 import keras
 
 from keras_kd.data import device_images
-from keras_kd.distillation import compatibility, several_teachers
+from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.shortcut_removal import ShortcutRemoval
 from keras_kd.distillation.terms import ask_layers
 from keras_kd.models import batch_norm, folding, network_checks, outputs, weights
-from keras_kd.training import checkpointing, config, optimizers, without_shortcuts
+from keras_kd.training import checkpointing, config, optimizers, teacher_check, without_shortcuts
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
-from keras_kd.training.fit import fit
+from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.inputs import TrainingExamples, batch_schedule, device_images_of, training_data
 from keras_kd.utils import backend, limits, seeding
 
@@ -98,6 +98,7 @@ def distill(
     teacher_weights=None,
     teacher_average="probabilities",
     teacher_logits=None,
+    trust_teacher=False,
     shortcut_removal=None,
     folder=None,
     label=None,
@@ -115,6 +116,7 @@ def distill(
       teacher_logits: what `teacher_cache.cache_logits` returned for this teacher, dataset, augmentation and
         seed; of a list of teachers for each of them, a list. The teacher is not asked again, and epoch e
         shows view e mod `teacher_logits.views`. None asks it at each step, under a new view in each epoch.
+      trust_teacher: whether the teacher is not measured first: see `teacher_check.check_teacher`.
 
     Returns:
       A `Trained`.
@@ -133,6 +135,8 @@ def distill(
         teacher_logits.check(teachers, dataset, batch_schedule(dataset, settings, teacher_logits.views))
     elif teacher_logits is not None:
         teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
+    if not trust_teacher:
+        teacher_check.check_teacher(teacher, dataset, kept=teacher_logits)
     network, of_removal, watchers = without_shortcuts.in_place_of(
         student, shortcut_removal, dataset, settings, teacher
     )
@@ -184,6 +188,7 @@ def _identity(distiller, teacher, teacher_logits):
         "label_weight": distiller.label_weight,
         "terms": [[serialize(term.weight), serialize(term.loss)] for term in distiller.terms.values()],
         "teacher": weights.digest(teacher),
+        **teacher_inputs.identity(teacher),
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
     }
 
@@ -286,19 +291,3 @@ class _Training:
             folder = self._folder / "tensorboard" / self._label
             observers.append(keras.callbacks.TensorBoard(folder, write_graph=False))
         return observers
-
-
-def steps_per_execution(settings, steps_per_epoch):
-    """How many steps are taken without asking Python.
-
-    Raises:
-      ValueError: if it does not divide the steps of an epoch: Keras would go on into the next one.
-    """
-    wanted = settings.steps_per_execution
-    if wanted and steps_per_epoch % wanted:
-        raise ValueError(
-            f"steps_per_execution must divide the {steps_per_epoch} steps of an epoch. Received: {wanted}"
-        )
-    if not wanted and backend.has_accelerator():
-        return max(n for n in range(1, config.MANY_STEPS + 1) if steps_per_epoch % n == 0)
-    return wanted or 1

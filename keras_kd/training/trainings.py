@@ -37,6 +37,7 @@ class Trainings:
             return trainer.train(model, self.dataset, self.settings, **options)
         options |= self.distillation | {"shortcut_removal": self.removals[label]}
         options["teacher_logits"] = self.teacher_logits and self.teacher_logits(teacher)
+        options["trust_teacher"] = True  # it was trained here, or measured before
         return trainer.distill(teacher, model, self.dataset, self.settings, **options)
 
     def run(self, models, known=()):

@@ -165,11 +165,17 @@ class RunDir:
                 self.check_overwritable()
                 self._set_aside()
             self.check_flags()
-            if not self.begun or self._changeable:
+            begun = self.begun
+            if not begun or self._changeable:
                 lines = [f"--{name}={value}\n" for name, value in sorted(self.flags.items())]
                 made_by = [f"{_MADE_BY}{self._command}\n"] if self._command else []
                 files.write_text("".join([*made_by, *lines]), self.path / FLAGFILE)
-            yield
+            try:
+                yield
+            except ValueError:  # what was asked for cannot be: it may be asked for otherwise
+                if not begun and [entry.name for entry in self._entries(self.path)] == [FLAGFILE]:
+                    (self.path / FLAGFILE).unlink()
+                raise
             if (self.path / RESULT).is_file():
                 self._drop_overwritten()
 

@@ -340,9 +340,14 @@ BAD_FLAGS = {
     "sigmoid teacher": (["--teacher=sigmoid.keras"], "the teacher .* ends in sigmoid"),
     "teacher of other classes": (
         ["--teacher=classes.keras"],
-        r"same classes.*3 \(teacher\) and 4 \(student\)",
+        "has 3 outputs, and there are 4 classes: give a class_map",
     ),
-    "teacher of other images": (["--teacher=images.keras"], r"same inputs.*\(None, 9, 9, 3\)"),
+    "teacher of other images": (["--teacher=images.keras"], r"must take images.*\(None, 9, 9, 2\)"),
+    "class map without a teacher": (["--class_map=map.json"], "--class_map is of a teacher from a file"),
+    "no class map": (
+        ["--teacher=classes.keras", "--class_map=map.json"],
+        "there is no file 'map.json': give the path of a class map",
+    ),
 }
 
 
@@ -355,7 +360,7 @@ def bad_files(tmp_path_factory):
     for name, shape, head in (
         ("sigmoid", (8, 8, 3), keras.layers.Dense(4, "sigmoid")),
         ("classes", (8, 8, 3), keras.layers.Dense(3)),
-        ("images", (9, 9, 3), keras.layers.Dense(4)),
+        ("images", (9, 9, 2), keras.layers.Dense(4)),
         ("lambda", (8, 8, 3), keras.layers.Lambda(lambda x: x)),
     ):
         keras.Sequential([keras.Input(shape), flat(), head]).save(cwd / f"{name}.keras")
