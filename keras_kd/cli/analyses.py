@@ -104,3 +104,5 @@ def _print(record, study_page, report, folder):
         tensorboard=folder / "tensorboard" if has_tensorboard else "only where TensorFlow is installed",
         result=folder / "result.json",
     )
+    (other,) = (name for name in analyses.REPORTS if name != report.name)
+    console.print_next(other, run=record.run)

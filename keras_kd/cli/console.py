@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import shlex
 import sys
 import warnings
 from logging import ERROR, getLogger
@@ -126,3 +127,16 @@ def print_paths(**paths):
     width = max(map(len, paths))
     for name, path in paths.items():
         print(f"{name:<{width}}  {path}")
+
+
+def print_next(command, *switches, **flags):
+    """Prints the command that makes the most of what was written.
+
+    Args:
+      command: its name.
+      *switches: names of flags without a value.
+      **flags: `{name: value}`; those that are None are left out.
+    """
+    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    words = ["keras-kd", command, *given, *(f"--{name}" for name in switches)]
+    print(f"next: {shlex.join(words)}")

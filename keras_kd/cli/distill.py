@@ -47,6 +47,7 @@ def main(values):
     from keras_kd.cli import console, networks, runs, terminal
     from keras_kd.training import comparison
     from keras_kd.training.distributed import strategy
+    from keras_kd.training.labels import network_file
     from keras_kd.utils import files
 
     settings = flags.settings_of(values)
@@ -73,6 +74,7 @@ def main(values):
         saved_model=runs.find_export(values, run),
         result=run.path / "result.json",
     )
+    console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
 
 
 def _distil(made, recipe, removal, dataset, settings, folder, target, values):

@@ -73,4 +73,5 @@ def main(values):
         tensorboard=runs.tensorboard_of(run),
         result=run.path / "result.json",
     )
+    console.print_next("distill", flagfile=run.path / "best.cfg")
     search_display.check_failures(run.path, result)

@@ -74,6 +74,7 @@ def main(values):
         )
     study_display.print_findings(result.summary)
     study_display.print_paths(run.path, runs.tensorboard_of(run))
+    console.print_next("reuse", run=run.path)
     study_display.check_failures(run.path, records)
 
 

@@ -51,6 +51,7 @@ def main(values):
         model=run.path / "model.keras",
         result=run.path / "result.json",
     )
+    console.print_next("distill", teacher=run.path / "model.keras", dataset=flags.given(values, "dataset"))
 
 
 def _train(model, dataset, settings, folder, values):

@@ -76,6 +76,11 @@ def test_warnings_take_one_line_and_the_way_they_are_shown_is_restored(capsys):
     assert warnings.showwarning is shown
 
 
+def test_the_next_command_can_be_copied_into_a_shell(capsys):
+    console.print_next("export", "cost", model="runs/my run/student.keras", dataset=None)
+    assert capsys.readouterr().out == "next: keras-kd export '--model=runs/my run/student.keras' --cost\n"
+
+
 def test_shares_are_percentages(capsys):
     assert (console.percent(0.1234), console.percent(None)) == ("12.3%", "n/a")
     console.print_paths(run="a", tensorboard="b")

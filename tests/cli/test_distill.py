@@ -45,6 +45,8 @@ def test_the_main_job_prints_one_table_and_its_paths(finished):
         assert word in output
     for row in ("teacher", "student alone", "student distilled"):
         assert re.search(rf"│ {row} +│ +[\d.]+%", output), row
+    (student,) = re.findall(r"^next: keras-kd export --model=(\S+) --cost$", output, re.M)
+    assert (cwd / student).is_file()
     paths = dict(re.findall(r"^(run|tensorboard|curves|saved_model|result) +(\S+)$", output, re.M))
     assert len(paths) == 5
     assert all((cwd / path).exists() for path in paths.values())
