@@ -47,8 +47,13 @@ class DeviceImages(keras.layers.Layer):
         dtypes = {INDEX: "int32", **self._augmentation.fields}
         # On replicas Keras tries a step on the mean of their batches, which is no index.
         params = {name: ops.cast(batch[name], dtype) for name, dtype in dtypes.items()}
-        images = ops.take(self._images, params.pop(INDEX), axis=0)
-        return self._augmentation.apply(images, params, self._mean, self._std)
+        return self._augmentation.fetch_and_apply(
+            lambda places: ops.take(self._images, places, axis=0),
+            params.pop(INDEX),
+            params,
+            self._mean,
+            self._std,
+        )
 
     def compute_output_spec(self, batch):
         return keras.KerasTensor((None, *self._images.shape[1:]), "float32")
@@ -101,7 +106,7 @@ class TrainingBatches(keras.utils.PyDataset):
     def __getitem__(self, step):
         index = self._epoch.index[step]
         params = {field: values[step] for field, values in self._epoch.params.items()}
-        return {INDEX: index, **params}, self._data.labels(self._view, index)
+        return {INDEX: index, **params}, self._data.labels(self._view, index, params)
 
 
 class ValidationBatches(keras.utils.PyDataset):

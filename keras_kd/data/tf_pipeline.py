@@ -31,6 +31,9 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
     fields = schedule.augmentation.fields
     size = schedule.batch_size // shards
 
+    def one_hot(places):
+        return tf.one_hot(tf.gather(labels, places), dataset.num_classes)
+
     def one_epoch(epoch):
         dtypes = [tf.int32, *map(tf.as_dtype, fields.values())]
         index, *params = tf.numpy_function(of_shards, [epoch], dtypes)
@@ -47,8 +50,12 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
         if data.on_device:
             x = {INDEX: index, **params}
         else:
-            x = schedule.augmentation.apply(tf.gather(images, index), params, dataset.mean, dataset.std)
+            x = schedule.augmentation.fetch_and_apply(
+                lambda places: tf.gather(images, places), index, params, dataset.mean, dataset.std
+            )
         y = tf.gather(labels, index)
+        if data.has_soft_labels:
+            y = data.soft_labels(one_hot, index, params)
         if data.targets is None:
             return x, y
         logits = tf.numpy_function(data.targets.train, [view, index], tf.float32)

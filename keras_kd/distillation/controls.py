@@ -33,7 +33,12 @@ class _Control:
         return {**self._kept.identity, "control": type(self).__name__}
 
     def check(self, teacher, dataset, plan):
-        """See `teacher_cache.TeacherLogits.check`."""
+        """See `teacher_cache.TeacherLogits.check`; refuses mixed images, which have no one class."""
+        if plan.augmentation.mixes:
+            raise ValueError(
+                "the controls 'shuffled' and 'smoothing' are about the one class of an image: take an "
+                f"augmentation that mixes no images. Received: augmentation={plan.augmentation.spec!r}"
+            )
         self._kept.check(teacher, dataset, plan)
 
 

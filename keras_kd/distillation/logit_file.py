@@ -166,7 +166,10 @@ class LogitFile:
     def augmented(self, start, stop, dataset, augmentation):
         """float32 images as the teacher sees them."""
         params = {field: values[start:stop] for field, values in self._params.items()}
-        return augmentation.apply(self._images[start:stop], params, dataset.mean, dataset.std)
+        index = np.arange(start, stop)
+        return augmentation.fetch_and_apply(
+            self._images.__getitem__, index, params, dataset.mean, dataset.std
+        )
 
     def write(self, start, logits):
         """Writes a block, then its checksum; an error leaves the other blocks as they were."""

@@ -1,5 +1,6 @@
 """Labels as losses take them: class numbers or one-hot rows."""
 
+import keras
 from keras import ops
 
 
@@ -30,3 +31,15 @@ def without_target(labels, logits):
     """
     target = is_target(labels, ops.shape(logits)[-1])
     return ops.where(target > 0, float("-inf"), ops.cast(logits, "float32"))
+
+
+def cross_entropy(labels, logits):
+    """float32 `[batch]`: cross-entropy in nats.
+
+    Args:
+      labels: int `[batch]` or `[batch, 1]`, or shares of the classes, float `[batch, classes]`.
+      logits: float `[batch, classes]`.
+    """
+    if len(labels.shape) == 1 or labels.shape[-1] == 1:
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return keras.losses.categorical_crossentropy(labels, logits, from_logits=True)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kd.losses.labels import cross_entropy
 from keras_kd.losses.soft_targets import check_alpha, check_temperature, soft_target_kl
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.models import graph
@@ -36,10 +37,10 @@ class TailLoss(DistillationTerm):
         Args:
           teacher: logits `[batch, classes]`.
           student: its features at the layer.
-          labels: int `[batch]`.
+          labels: int `[batch]`, or shares of the classes, `[batch, classes]`.
         """
         logits = ops.cast(self._tail(student, training=False), "float32")
-        hard = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        hard = cross_entropy(labels, logits)
         soft = soft_target_kl(teacher, logits, self.temperature)
         return (1 - self.alpha) * hard + self.alpha * soft
 

@@ -73,6 +73,18 @@ def training_data(dataset, settings, targets=None):
     return TrainingData(dataset, schedule, targets, images_on_device(settings))
 
 
+def label_loss(data):
+    """The loss and the metric of a `TrainingData`'s labels, as `compile` takes them.
+
+    Accuracy is how often the labelled class is named, or of shares of classes the one with the largest.
+    """
+    if data.has_soft_labels:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return {"loss": loss, "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
+
+
 class TrainingExamples(keras.utils.PyDataset):
     """The training images once, in order, normalised and not augmented, with their labels.
 

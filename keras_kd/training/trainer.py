@@ -22,7 +22,13 @@ from keras_kd.training import checkpointing, config, optimizers, teacher_check, 
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
-from keras_kd.training.inputs import TrainingExamples, batch_schedule, device_images_of, training_data
+from keras_kd.training.inputs import (
+    TrainingExamples,
+    batch_schedule,
+    device_images_of,
+    label_loss,
+    training_data,
+)
 from keras_kd.utils import backend, limits, seeding
 
 
@@ -265,8 +271,7 @@ class _Training:
     def _compile(self):
         self._model.compile(
             optimizer=optimizers.make_optimizer(self._settings, self._data.schedule.steps, self._network),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            **label_loss(self._data),
             jit_compile=config.JIT[self._settings.jit_compile],
             steps_per_execution=steps_per_execution(self._settings, self._data.schedule.steps),
         )

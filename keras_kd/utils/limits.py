@@ -69,6 +69,7 @@ def whole(low, high, about=""):
 SHARE = Range(0, 1)
 AREA = Range(0, 1, above=True)  # of a part of an image, or a ratio of sides
 SEED = whole(0, 2**31 - 1)
+MIXING_ALPHA = Range(0, 1000, above=True)
 MAGNITUDE = Range(0, 30)
 LAYERS_OF_AUGMENTATION = whole(1, 8)
 SEED_OF_DRAWS = whole(0, 2**32 - 1)  # a seed that NumPy made of several

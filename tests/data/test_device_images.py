@@ -8,11 +8,12 @@ import keras_kd
 from keras_kd.data import augmentation, datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import teacher_cache
-from keras_kd.training import config, evaluation, trainer
+from keras_kd.training import config, evaluation, inputs, trainer
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import weights_of
 
 SETTINGS = config.Settings(epochs=2, batch_size=24, learning_rate=0.1, strategy="none", images="device")
+AUGMENTED = dataclasses.replace(SETTINGS, augmentation="crop_flip+color_jitter+cutmix")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def distilled(dataset, folder, last):
     student = network(seed=2, shortcuts=False)
     callbacks = [StopBefore(last)]
     trained = trainer.distill(
-        network(seed=1), student, dataset, SETTINGS, folder=folder, label="s", callbacks=callbacks
+        network(seed=1), student, dataset, AUGMENTED, folder=folder, label="s", callbacks=callbacks
     )
     return trained.history, weights_of(student)
 
@@ -88,9 +89,9 @@ def test_a_run_goes_on_where_it_ended(dataset, tmp_path):
 
 def test_kept_logits_are_the_live_teacher_here_too(dataset, tmp_path):
     teacher = network(seed=1)
-    plan = sampling.batch_schedule(dataset, SETTINGS.batch_size, views=2)
+    plan = inputs.batch_schedule(dataset, AUGMENTED, views=2)
     kept = teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, dtype="float32")
-    settings = dataclasses.replace(SETTINGS, learning_rate=0.01)
+    settings = dataclasses.replace(AUGMENTED, learning_rate=0.01)
     live, from_disk = (
         trainer.distill(teacher, network(seed=2), dataset, settings, teacher_logits=logits).history
         for logits in (None, kept)

@@ -117,6 +117,7 @@ def whole_run(folder, replicas, options):
         "--student_depth=8",
         "--student_width=4",
         "--shortcut_removal=none",
+        "--augmentation=crop_flip+resized_crop+color_jitter+mixup+cutmix",
         "--strategy=mirrored",
         f"--replicas={replicas}",
         *options,

@@ -92,9 +92,10 @@ def test_a_killed_training_ends_bit_for_bit_the_same(dataset, tmp_path):
 
 
 def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
-    """With random layers, an alpha that follows the step, weights of terms, and class centres."""
+    """With random layers, an alpha that follows the step, weights of terms, class centres, mixed images."""
     teacher = network(seed=7)
-    _, done = assert_no_difference(dataset, tmp_path, teacher=teacher)
+    settings = dataclasses.replace(SETTINGS, augmentation="crop_flip+color_jitter+cutmix")
+    _, done = assert_no_difference(dataset, tmp_path, teacher=teacher, settings=settings)
     assert len(set(done.history["alpha"])) == 5
 
 

@@ -117,6 +117,8 @@ def test_a_tail_is_the_rest_of_the_teacher(rng):
     hard = -log_softmax(logits.astype(np.float64))[np.arange(6), labels]
     expected = 0.75 * hard + 0.25 * reference_kl(others, logits, 2.0)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+    found = loss.call(others, features["stage2_block1_out"], np.eye(4, dtype="float32")[labels])
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_layerwise_begins_with_the_teachers_weights(dataset):

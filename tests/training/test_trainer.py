@@ -8,7 +8,7 @@ import pytest
 
 import keras_kd
 from keras_kd import losses
-from keras_kd.data import datasets, sampling
+from keras_kd.data import datasets
 from keras_kd.distillation import teacher_cache
 from keras_kd.training import callbacks, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -226,7 +226,7 @@ def test_settings_can_be_written_down():
 @pytest.fixture
 def keep(dataset, tmp_path):
     def kept(teacher, settings=FAST, views=2, **options):
-        plan = sampling.batch_schedule(dataset, settings.batch_size, seed=settings.seed, views=views)
+        plan = inputs.batch_schedule(dataset, settings, views)
         return teacher_cache.cache_logits(teacher, dataset, plan, tmp_path / "logits", **options)
 
     return kept
@@ -234,7 +234,7 @@ def keep(dataset, tmp_path):
 
 def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep):
     teacher = network(seed=1)
-    settings = dataclasses.replace(FAST, epochs=3)
+    settings = dataclasses.replace(FAST, epochs=3, augmentation="resized_crop+color_jitter+cutmix")
     students = [network(seed=2, shortcuts=False) for _ in range(2)]
     live, kept = (
         trainer.distill(teacher, student, dataset, settings, teacher_logits=logits).history

@@ -18,6 +18,12 @@ def normalise(images, mean, std):
     return (ops.cast(images, "float32") / 255.0 - mean) / std
 
 
+def spec_of(part):
+    """The text of a part of an augmentation: its name and the options that are not the usual ones."""
+    options = {each.name: (getattr(part, each.name), each.default) for each in dataclasses.fields(part)}
+    return specs.as_text(part.name, {k: value for k, (value, usual) in options.items() if value != usual})
+
+
 @dataclasses.dataclass(frozen=True)
 class Augmentation(abc.ABC):
     """A random transformation of images in two pure steps.
@@ -31,8 +37,10 @@ class Augmentation(abc.ABC):
     Attributes:
       name: what specs call it.
       fields: `{field: dtype}` of the parameters.
+      mixes: whether images are mixed with others, so that labels are shares of classes.
     """
 
+    mixes = False
     name: ClassVar[str]
     fields: ClassVar[dict[str, str]]
 
@@ -75,6 +83,31 @@ class Augmentation(abc.ABC):
         """
         return (self.transform(ops.cast(images, "float32") / 255.0, params, mean) - mean) / std
 
+    def fetch_and_apply(self, fetch, index, params, mean, std):
+        """Fetches examples, and others that they may be mixed with, and transforms and normalises them.
+
+        Args:
+          fetch: a function from indices of training examples, int `[batch]`, to their uint8 images.
+          index: of the examples.
+          params, mean, std: as for `apply`.
+
+        Returns:
+          As `apply`.
+        """
+        return self.apply(fetch(index), params, mean, std)
+
+    def mix_labels(self, fetch, index, params):
+        """The labels of what `fetch_and_apply` shows.
+
+        Args:
+          fetch: a function from indices of training examples to float32 `[batch, classes]`, one-hot labels.
+          index, params: as for `fetch_and_apply`.
+
+        Returns:
+          float32 `[batch, classes]`.
+        """
+        return fetch(index)
+
     def neutral(self, count):
         """`{field: array [count]}`, the parameters under which `apply` only normalises."""
         return {field: np.zeros(count, dtype) for field, dtype in self.fields.items()}
@@ -82,9 +115,7 @@ class Augmentation(abc.ABC):
     @property
     def spec(self):
         """The text of which `augmentation.parse` makes the same again; caches and results have it."""
-        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        usual = {each.name: each.default for each in dataclasses.fields(self)}
-        return specs.as_text(self.name, {k: v for k, v in given.items() if v != usual[k]})
+        return spec_of(self)
 
 
 class NoAugmentation(Augmentation):
