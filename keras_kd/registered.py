@@ -2,7 +2,7 @@
 
 from keras_kd.analysis.reuse.lesions import Switch
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.teacher_inputs import ClassLogits, TeacherInputs
+from keras_kd.distillation.teacher_inputs import TeacherInputs
 from keras_kd.losses import (
     AttentionTransfer,
     Hint,
@@ -12,6 +12,7 @@ from keras_kd.losses import (
     SoftTargets,
     VariationalInformation,
 )
+from keras_kd.models.logits import ClassLogits
 from keras_kd.models.outputs import LogitsOfProbabilities, WithoutActivation
 from keras_kd.training.optimizers import GlobalClipSGD
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.models import graph, network_checks, outputs, rebuilding
+from keras_kd.models import graph, logits, network_checks, outputs, rebuilding
+from keras_kd.models.logits import ClassLogits
 from keras_kd.utils import limits
 
 # Mean and deviation of pixels in [0, 1] that a teacher's inputs were normalised with.
@@ -27,7 +28,6 @@ PREPROCESSINGS = ("dataset", *SCALES)
 OF_COLOURS = ("imagenet", "caffe")
 
 GREY, COLOUR = 1, 3  # channels
-TWO_CLASSES = 2
 
 
 def adapted(teacher, dataset, preprocessing="dataset", places=None):
@@ -54,10 +54,8 @@ def adapted(teacher, dataset, preprocessing="dataset", places=None):
     found = teacher
     if prepare.changes_images(dataset.image_shape):
         found = _behind(prepare, teacher, dataset.image_shape)
-    is_binary = says_yes_or_no(teacher, dataset)
-    if is_binary or places is not None:
-        logits = outputs.with_logits(found, "teacher", independent=is_binary)
-        found = _followed_by(ClassLogits(places, is_binary, name="class_logits"), logits, dataset.image_shape)
+    if logits.says_yes_or_no(teacher, dataset) or places is not None:
+        found = logits.of_classes(found, places, binary=logits.says_yes_or_no(teacher, dataset))
     return found
 
 
@@ -70,12 +68,6 @@ def identity(model):
 def is_adapted(model):
     """Whether `adapted` made a network, and not the teacher as it came."""
     return bool(identity(model))
-
-
-def says_yes_or_no(teacher, dataset):
-    """Whether a teacher tells two classes apart by one output."""
-    shapes = [tuple(x.shape) for x in getattr(teacher, "outputs", None) or []]
-    return dataset.num_classes == TWO_CLASSES and len(shapes) == 1 and shapes[0][1:] == (1,)
 
 
 def inputs_for(teacher, dataset, preprocessing="dataset"):
@@ -176,35 +168,6 @@ class TeacherInputs(keras.layers.Layer):
         return {**super().get_config(), **scale, **own}
 
 
-@keras.saving.register_keras_serializable(package="keras_kd")
-class ClassLogits(keras.layers.Layer):
-    """Logits of a student's classes from those of its teacher.
-
-    Args:
-      places: of the teacher's outputs, one for each class of the student; None: all, in order.
-      binary: whether the teacher has one output, the logit of the second of two classes: that of the first
-        is 0 then, and softmax of both says what sigmoid says.
-    """
-
-    returns_logits = True
-
-    def __init__(self, places=None, binary=False, **kwargs):
-        super().__init__(**{"dtype": "float32", "trainable": False} | kwargs)
-        self.places = None if places is None else [int(place) for place in places]
-        self.binary = binary
-        self.built = True
-
-    def call(self, logits):
-        """float32 `[batch, classes]`."""
-        logits = ops.cast(logits, "float32")
-        if self.binary:
-            logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
-        return logits if self.places is None else ops.take(logits, np.array(self.places), axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "places": self.places, "binary": self.binary}
-
-
 def _behind(prepare, teacher, image_shape):
     """The teacher on what `prepare` makes of images."""
     inputs = keras.Input(image_shape, name="image")
@@ -236,12 +199,3 @@ def _copied_behind(prepare, teacher, image_shape):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # what it computes with is no weight
     return copied
-
-
-def _followed_by(layer, network, image_shape):
-    """The network with a layer behind it, in its own graph where it has one."""
-    with graph.deep_graphs():
-        if getattr(network, "inputs", None):
-            return keras.Model(graph.inputs_of(network), layer(network.outputs[0]), name=network.name)
-        inputs = keras.Input(image_shape, name="image")
-        return keras.Model(inputs, layer(network(inputs)), name=network.name)

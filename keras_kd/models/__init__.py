@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "logits_of": "logits",
         "remove_shortcuts": "fading",
         "save_model": "serialization",
+        "two_logits": "logits",
         "wide_resnet": "resnet",
     },
 )

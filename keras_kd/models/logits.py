@@ -1,9 +1,15 @@
-"""The logits of a network that ends in softmax or sigmoid.
+"""The logits of a network that ends in softmax or sigmoid, and those of some classes made of them.
 
 teacher = keras_kd.models.logits_of(keras.applications.MobileNetV3Small())
 """
 
-from keras_kd.models import network_checks, outputs
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.models import graph, network_checks, outputs
+
+TWO_CLASSES = 2
 
 
 def logits_of(model):
@@ -24,3 +30,65 @@ def logits_of(model):
     """
     network_checks.check_network(model)
     return outputs.with_logits(model, independent=True)
+
+
+def says_yes_or_no(model, dataset):
+    """Whether a network tells the two classes of a dataset apart by one output."""
+    shapes = [tuple(x.shape) for x in getattr(model, "outputs", None) or []]
+    return dataset.num_classes == TWO_CLASSES and len(shapes) == 1 and shapes[0][1:] == (1,)
+
+
+def two_logits(model):
+    """A network of two classes from one that says yes or no.
+
+    Its logits are 0 and the one of `model`: softmax of both says what sigmoid says of one, and so do losses:
+    the cross-entropy is the binary one, `soft_target_kl` is `bernoulli_kl`.
+
+    Args:
+      model: a built `keras.Model` with one output `[batch, 1]`, of a logit or what sigmoid makes of it.
+
+    Returns:
+      A `keras.Model` with the variables of `model`, to logits `[batch, 2]`.
+    """
+    network_checks.check_network(model)
+    return of_classes(model, binary=True)
+
+
+def of_classes(model, places=None, *, binary=False):
+    """A network on the same layers, with a `ClassLogits` of these arguments behind its logits."""
+    scores = outputs.with_logits(model, independent=binary)
+    layer = ClassLogits(places, binary, name="class_logits")
+    with graph.deep_graphs():
+        if getattr(scores, "inputs", None):
+            return keras.Model(graph.inputs_of(scores), layer(scores.outputs[0]), name=model.name)
+        inputs = keras.Input(outputs.input_shapes(scores)[0][1:], name="image")
+        return keras.Model(inputs, layer(scores(inputs)), name=model.name)
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class ClassLogits(keras.layers.Layer):
+    """Logits of some classes from those of a network.
+
+    Args:
+      places: of the network's outputs, one for each class; None: all, in order.
+      binary: whether the network has one output, the logit of the second of two classes: that of the first
+        is 0 then, and softmax of both says what sigmoid says.
+    """
+
+    returns_logits = True
+
+    def __init__(self, places=None, binary=False, **kwargs):
+        super().__init__(**{"dtype": "float32", "trainable": False} | kwargs)
+        self.places = None if places is None else [int(place) for place in places]
+        self.binary = binary
+        self.built = True
+
+    def call(self, logits):
+        """float32 `[batch, classes]`."""
+        logits = ops.cast(logits, "float32")
+        if self.binary:
+            logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+        return logits if self.places is None else ops.take(logits, np.array(self.places), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "places": self.places, "binary": self.binary}

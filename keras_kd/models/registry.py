@@ -7,7 +7,7 @@ file, as flags do.
 import difflib
 import inspect
 
-from keras_kd.models import applications, network_checks, resnet, serialization
+from keras_kd.models import applications, logits, network_checks, resnet, serialization
 from keras_kd.utils import specs
 
 # Each takes positional sizes, then `input_shape`, `num_classes` and options by name, and returns a model
@@ -52,7 +52,8 @@ def build_for(spec, dataset):
     """The network that a spec names, for the images and classes of a `keras_kd.data.Dataset`.
 
     Args:
-      spec: as for `build`, or the path of a `.keras` file, whose network is returned as it is there.
+      spec: as for `build`, or the path of a `.keras` file, whose network is returned as it is there (one of
+        a yes or no of two classes with `two_logits`).
       dataset: the `Dataset`.
 
     Raises:
@@ -60,6 +61,8 @@ def build_for(spec, dataset):
     """
     if specs.is_file(spec):
         network = serialization.load_model(spec)
+        if logits.says_yes_or_no(network, dataset):
+            network = logits.two_logits(network)
         network_checks.check_fits(network, dataset)
         return network
     scaling = {"mean": dataset.mean, "std": dataset.std}

@@ -9,6 +9,7 @@ from scipy import optimize, stats
 from keras_kd.data import augmentation
 from keras_kd.distillation import teacher_inputs
 from keras_kd.models import inference, outputs
+from keras_kd.models.logits import ClassLogits, says_yes_or_no
 
 # One-sided level at which an accuracy counts as better than chance or another one; several are compared.
 LEVEL = 0.002
@@ -57,9 +58,10 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
     count = len(split.labels)
     index = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     sample = split.take(index)
-    binary = teacher_inputs.says_yes_or_no(teacher, dataset)
+    batches = np.array_split(np.arange(len(index)), -(-len(index) // BATCH))
+    binary = says_yes_or_no(teacher, dataset)
     forward = inference.compiled(outputs.with_logits(teacher, "teacher", independent=binary))
-    choose = teacher_inputs.ClassLogits(places, binary)
+    choose = ClassLogits(places, binary)
     found = {}
     for name in preprocessings:
         prepare = teacher_inputs.inputs_for(teacher, dataset, name)
@@ -68,7 +70,7 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
                 keras.ops.convert_to_numpy(
                     choose(forward(prepare(augmentation.normalise(images, dataset.mean, dataset.std))))
                 )
-                for images in np.array_split(sample.images, -(-len(index) // BATCH))
+                for images in map(sample.images.__getitem__, batches)
             ]
         )
         found[name] = _accuracy(logits, sample.labels)

@@ -9,7 +9,7 @@ import keras
 
 from keras_kd.distillation import class_map as class_maps
 from keras_kd.distillation import compatibility, teacher_inputs
-from keras_kd.models import applications, graph, network_checks
+from keras_kd.models import applications, graph, logits, network_checks
 from keras_kd.training.teacher_accuracy import is_far_below, measure, measured_split
 from keras_kd.utils import limits, progress
 
@@ -69,8 +69,8 @@ def adapt_teacher(teacher, dataset, *, preprocessing=AUTO, class_map=None, expec
 
 def _count(teacher, dataset):
     """How many logits there are to choose from; None if it is not known."""
-    if teacher_inputs.says_yes_or_no(teacher, dataset):
-        return teacher_inputs.TWO_CLASSES
+    if logits.says_yes_or_no(teacher, dataset):
+        return logits.TWO_CLASSES
     return compatibility.check_classes(teacher, "teacher", independent=True)
 
 
