@@ -116,7 +116,7 @@ def print_findings(found):
     rows = [
         {
             "network": each.condition.label,
-            "depth": str(each.condition.depth),
+            "depth": str(each.condition.depth or ""),
             "test accuracy": console.percent(each.accuracy.mean),
             "± sd": formatting.percent(each.accuracy.deviation),
             "seeds": str(each.accuracy.count),

@@ -13,6 +13,7 @@ from keras_kd.export import bundle, cost_report, formats, latency, litert, signa
 from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import convert, session
 from keras_kd.models import cost, folding, registry, weights
+from keras_kd.models.block_specs import IMAGENET_STAGES
 from keras_kd.reporting import html
 from keras_kd.utils import environment, files, folders, limits, progress
 
@@ -44,20 +45,18 @@ class CostConfig:
 PATIENCE = 600.0  # seconds for another process that writes to the folder: what is measured is not lost
 
 
-_NAME = re.compile(r"(resnet|plain)(\d+)(-unfolded)?")
-
-# Image sizes and classes under which the papers count.
-_SMALL, _LARGE = ((32, 32, 3), 10), ((224, 224, 3), 1000)
-
+_SHORT = re.compile(r"(resnet|plain)(\d+)")
+_UNFOLDED = "-unfolded"
 
 # --------------------------------------------------------------------------- which networks
 
 
 def compare_names(names, folder, config, command, check_stop=lambda done: None):
-    """The card of untrained networks by their names, such as "resnet20" and "plain20".
+    """The card of untrained networks by their names.
 
     Args:
-      names: of the networks.
+      names: such as "resnet20" and "plain20", or specs as for `registry.build`, with "-unfolded" behind those
+        that keep their BatchNorm.
       folder: that gets the card.
       config: a `CostConfig`.
       command: what was typed, for the page.
@@ -68,23 +67,31 @@ def compare_names(names, folder, config, command, check_stop=lambda done: None):
     """
     limits.check_each_once("networks", names)
     networks = {name: _network(name, config.fold) for name in names}
-    depths = dict.fromkeys(_NAME.fullmatch(name)[2] for name in networks)
-    groups = [[name for name in networks if _NAME.fullmatch(name)[2] == depth] for depth in depths]
+    twins_of = {name: registry.with_shortcuts(_spec(name)) or _spec(name) for name in names}
+    groups = [[name for name in names if twins_of[name] == twin] for twin in dict.fromkeys(twins_of.values())]
     return _compare(networks, groups, folder, config, command, check_stop)
 
 
 def _network(name, fold):
-    """One of `imagenet_resnet`'s depths is for 224x224 images, all others are for 32x32; untrained."""
-    match = _NAME.fullmatch(name)
-    if not match:
+    """The untrained network of a name, for the images and classes of its paper."""
+    try:
+        network = registry.build(_spec(name))
+    except ValueError as error:
         raise ValueError(
-            f"networks have names such as resnet20, plain50 and plain50-unfolded. Received: {name!r}"
-        )
+            f"networks have names such as resnet20, plain50 and plain50-unfolded, or are texts such as "
+            f"cifar_resnet:20:width=8. Received: {name!r} ({error})"
+        ) from error
+    return twins.Compared(network, fold=fold and not name.endswith(_UNFOLDED))
+
+
+def _spec(name):
+    """The spec that a name stands for: one of `imagenet_resnet` if that has the depth."""
+    match = _SHORT.fullmatch(name.removesuffix(_UNFOLDED))
+    if not match:
+        return name.removesuffix(_UNFOLDED)
     depth, shortcuts = int(match[2]), match[1] == "resnet"
-    large = depth in (18, 34, 50, 101, 152)
-    builder, (shape, classes) = ("imagenet_resnet", _LARGE) if large else ("cifar_resnet", _SMALL)
-    spec = registry.format_spec(builder, depth, shortcuts=shortcuts)
-    return twins.Compared(registry.build(spec, shape, classes), fold=fold and not match[3])
+    builder = "imagenet_resnet" if depth in IMAGENET_STAGES else "cifar_resnet"
+    return registry.format_spec(builder, depth, shortcuts=shortcuts)
 
 
 def compare_twins(source, target, config, command, check_stop=lambda done: None):
@@ -156,7 +163,8 @@ def _convert(label, compared, dataset, folder, threads):
     network = signature.serving_network(compared.network)
     if compared.fold:
         network = folding.fold_batch_norm(network)
-    tensorflow, lite, integers, onnx = (folder / f"{label} {number}" for number in range(4))
+    file = label.replace("/", "-")
+    tensorflow, lite, integers, onnx = (folder / f"{file} {number}" for number in range(4))
     signature.write_graph(network, tensorflow, dataset)
     litert.convert(network, lite, dataset=dataset)
     images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])

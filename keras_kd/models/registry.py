@@ -24,14 +24,14 @@ BUILDERS = {
 _GIVEN = ("input_shape", "num_classes", "mean", "std", "name")
 
 
-def build(spec, input_shape, num_classes, *, mean=None, std=None, name=None):
+def build(spec, input_shape=None, num_classes=None, *, mean=None, std=None, name=None):
     """The untrained network that a spec names.
 
     Args:
       spec: text `NAME:SIZE:...:OPTION=VALUE:...`, such as "cifar_resnet:20:width=8"; values as Python writes
         numbers and bools; `shortcuts` also "all", "none", or a 0 or 1 per block as in "1,0,1".
-      input_shape: `(height, width, channels)`.
-      num_classes: number of logits.
+      input_shape: `(height, width, channels)`; None: the usual one of the builder.
+      num_classes: number of logits; likewise.
       mean, std: float `[channels]`, with which images are normalised, `(pixels / 255 - mean) / std`; only
         networks that scale them in their own way ask. None: images come as pixels from 0 to 255.
       name: of the model.
@@ -45,7 +45,8 @@ def build(spec, input_shape, num_classes, *, mean=None, std=None, name=None):
     builder, sizes, options = parse_spec(spec)
     given = {"input_shape": input_shape, "num_classes": num_classes, "mean": mean, "std": std, "name": name}
     asked = inspect.signature(BUILDERS[builder]).parameters
-    return BUILDERS[builder](*sizes, **{key: given[key] for key in given if key in asked}, **options)
+    given = {key: value for key, value in given.items() if key in asked and value is not None}
+    return BUILDERS[builder](*sizes, **given, **options)
 
 
 def build_for(spec, dataset):

@@ -6,7 +6,9 @@ A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or w
 (fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which
 stands for all combinations of the values it gives its axes (`design.AXES`, and `teacher`). `network` gives
 axes a value where an entry does not. A teacher is described by axes too; depth and width are those of the
-student if not given, and `control` teaches something else in its place (see `design.Teacher`).
+student if not given, and `control` teaches something else in its place (see `design.Teacher`). The axis
+`student` names a network by its spec in place of depth, width and variant; `teacher` may be a spec too,
+or the path of a `.keras` file, in place of a name.
 """
 
 import contextlib
@@ -21,13 +23,22 @@ from keras_kd.data import datasets
 from keras_kd.study import design
 from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.training import config
-from keras_kd.utils import limits
+from keras_kd.utils import limits, specs
 
 # What a run takes from the recipe and each run's seed, not from `recipe`.
 _OF_RUNS = {"seed", "weight_decay", "augmentation"}
 
 _OF_TAUGHT_TEACHERS = {"teacher", "loss", "temperature", "alpha"}
-_TEACHER_AXES = {"depth", "variant", "width", "dropout", "weight_decay", "augmentation", "label_fraction"}
+_TEACHER_AXES = {
+    "depth",
+    "variant",
+    "width",
+    "dropout",
+    "weight_decay",
+    "augmentation",
+    "label_fraction",
+    "student",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +97,7 @@ def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, re
             raise document.error(document.root, f"{needed!r} is missing")
     settings = document.settings(top.get("recipe"), recipe or {})
     named = {*(recipe or {}), *(document.mapping(top["recipe"], None) if "recipe" in top else ())}
-    defaults = document.axes(top.get("network"), design.AXES) | (network or {})
+    defaults = document.axes(top.get("network"), {*design.AXES} - {"student"}) | (network or {})
     seeds = seeds or document.seeds(top["seeds"])
     runs = _of_depths(document.runs(top, defaults, settings, seeds), depths)
     numbers = {name: document.number(top[name]) for name in ("margin", "effect") if name in top}
@@ -106,7 +117,7 @@ def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, re
 def _of_depths(runs, depths):
     if not depths:
         return runs
-    known = sorted({run.depth for run in runs})
+    known = sorted({run.depth for run in runs} - {None})
     unknown = [depth for depth in depths if depth not in known]
     if unknown:
         raise ValueError(
@@ -115,6 +126,22 @@ def _of_depths(runs, depths):
     chosen = [run for run in runs if run.depth in depths]
     needed = {each for run in chosen for each in run.needs_all}
     return tuple(run for run in runs if run in chosen or run in needed)
+
+
+def _with_defaults(given, defaults):
+    """The axes of a run; what a spec says is not taken from defaults.
+
+    Raises:
+      ValueError: if it is given beside the spec.
+    """
+    if "student" not in given:
+        return defaults | given
+    twice = [name for name in design.SIZES if name in given]
+    if twice:
+        raise ValueError(f"student={given['student']!r} says which network it is: leave {twice[0]} out")
+    variant = design.SPECIFIED + (design.KD if "teacher" in given else "")
+    usual = {name: value for name, value in defaults.items() if name not in design.SIZES}
+    return usual | {"variant": variant} | given
 
 
 _TOP = {
@@ -257,7 +284,7 @@ class _Document:
         for seed in seeds:
             for entry in self.list(top["runs"], "runs"):
                 axes = self.mapping(entry, {*design.AXES, "teacher"} - {"seed"}, "axis")
-                if "depth" not in axes and "depth" not in defaults:
+                if not {"depth", "student"} & {*axes, *defaults}:
                     raise self.error(entry, "depth is missing")
                 for run in self._combined(entry, axes, defaults | {"seed": seed}, teachers):
                     self._check_stay(entry, run, settings)
@@ -290,8 +317,8 @@ class _Document:
         for chosen in itertools.product(*values.values()):
             given = {name: value for name, (_, value) in zip(values, chosen, strict=True)}
             nodes = {name: item for name, (item, _) in zip(values, chosen, strict=True)}
-            given = defaults | given
             with self.at(entry):
+                given = _with_defaults(given, defaults)
                 if "teacher" in given:
                     name = self.text(nodes["teacher"])
                     given["teacher"] = self._teacher(nodes["teacher"], name, teachers, given, defaults)
@@ -300,6 +327,8 @@ class _Document:
 
     def _teacher(self, node, name, teachers, student, defaults, students=()):
         """The `design.Teacher` of a name; `students` are the names of those that it teaches in turn."""
+        if name not in teachers and (":" in name or specs.is_file(name)):
+            teachers = teachers | {name: (node, {"student": self._checked("student", node)})}
         if name not in teachers:
             known = ", ".join(map(str, teachers)) or "none"
             raise self.error(node, f"no run trains the teacher {name!r}: the teachers are {known}")
@@ -314,7 +343,7 @@ class _Document:
             chain = (*students, name)
             axes["teacher"] = self._teacher(described, own["teacher"], teachers, student, defaults, chain)
         with self.at(described):
-            network = design.Run(**base | {"variant": "residual"} | inherited | axes)
+            network = design.Run(**_with_defaults(axes, base | {"variant": "residual"} | inherited))
             return design.Teacher(network, control)
 
     def _check_stay(self, entry, run, settings):

@@ -7,12 +7,17 @@ import re
 from keras_kd.data import augmentation
 from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.models import block_specs, registry
-from keras_kd.utils import limits
+from keras_kd.utils import limits, specs
 from keras_kd.utils.checks import plain
 
 KD = " + KD"
 
-VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}")
+# The last two are of networks that a spec names, of which there is no twin.
+SPECIFIED = "network"
+VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}", SPECIFIED, f"{SPECIFIED}{KD}")
+
+# What a spec says of a network by itself.
+SIZES = ("depth", "width", "dropout")
 
 # What says something where there is a teacher, and of that, where kd is among the losses.
 _OF_KD = ("temperature", "alpha", "alpha_epochs")
@@ -21,7 +26,7 @@ _TAUGHT = ("loss", *_OF_KD)
 CONTROLS = ("smoothing", "shuffled", "untrained")
 
 
-def _for_files(spec):
+def for_files(spec):
     """A spec as part of a file's name."""
     return re.sub(r"[:/\\,]", "-", spec).replace("=", "")
 
@@ -34,11 +39,16 @@ def _one_of(choices):
     return check
 
 
+def _check_spec(name, value):
+    if value is not None and not specs.is_file(value):
+        registry.parse_spec(value)
+
+
 # The axes of a study, but for the teacher: what may be said of each.
 AXES = {
-    "depth": lambda name, value: block_specs.cifar_plan(value),
+    "depth": lambda name, value: value is None or block_specs.cifar_plan(value),
     "variant": _one_of(VARIANTS),
-    "width": limits.WIDTH.check,
+    "width": lambda name, value: value is None or limits.WIDTH.check(name, value),
     "dropout": limits.Range(0, 0.9).check,
     "weight_decay": limits.Range(0, 1).check,
     "augmentation": lambda name, value: augmentation.parse(value),
@@ -48,6 +58,7 @@ AXES = {
     "alpha": limits.ALPHA.check,
     "alpha_epochs": limits.ALPHA_EPOCHS.check,
     "shortcut_removal": lambda name, value: shortcut_removal.parse_spec(value),
+    "student": _check_spec,
     "seed": limits.SEED.check,
 }
 
@@ -63,14 +74,18 @@ COLUMNS = (
 )
 
 
+# Of a network that a spec names, in layers and channels: large ones begin first.
+_UNKNOWN_SIZE = (56, 16)
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One training: a point of the study's axes. It names its folder.
 
     Attributes:
-      depth: 6n+2 layers.
-      variant: "residual" or "plain", with " + KD" where a teacher teaches.
-      width: channels of the first stage.
+      depth: 6n+2 layers; None where `student` names the network.
+      variant: "residual", "plain" or, of such networks, "network"; with " + KD" where a teacher teaches.
+      width: channels of the first stage; likewise.
       dropout: rate between the convolutions of a block.
       weight_decay: of kernels.
       augmentation: see `sampling.batch_schedule`.
@@ -80,15 +95,16 @@ class Run:
       temperature, alpha: of kd, as for `keras_kd.Distiller`.
       alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
       shortcut_removal: how the student loses its shortcuts, as `shortcut_removal.parse_spec` reads it.
+      student: a network as `registry.build_for` takes it, in place of depth, width and dropout.
       seed: of the initial weights and the batches.
 
     Raises:
       ValueError: for a value that an axis does not have; the message begins with the axis's name.
     """
 
-    depth: int
+    depth: int | None = None
     variant: str = "residual"
-    width: int = 16
+    width: int | None = 16
     dropout: float = 0.0
     weight_decay: float = 1e-4
     augmentation: str = "auto"
@@ -99,13 +115,14 @@ class Run:
     alpha: float = 0.9
     alpha_epochs: int = 0
     shortcut_removal: str = "none"
+    student: str | None = None
     seed: int = 0
 
     def __post_init__(self):
         for name, check in AXES.items():
             check(name, getattr(self, name))
             object.__setattr__(self, name, plain(getattr(self, name)))
-        block_specs.cifar_plan(self.depth, self.width)  # together they may be too large
+        self._check_network()
         if self.is_taught != (self.teacher is not None):
             raise ValueError(
                 f"teacher must be given where the variant ends in {KD!r}, and only there. "
@@ -118,6 +135,18 @@ class Run:
         if not self.is_taught:  # so that what does not matter makes no difference
             for name in _TAUGHT:
                 object.__setattr__(self, name, type(self).__dataclass_fields__[name].default)
+
+    def _check_network(self):
+        if self.student is None:
+            block_specs.cifar_plan(self.depth, self.width)  # together they may be too large
+        else:
+            for name, value in zip(SIZES, (None, None, 0.0), strict=True):
+                object.__setattr__(self, name, value)
+        if (self.student is None) == self.variant.startswith(SPECIFIED):
+            raise ValueError(
+                f"a student that is named by a spec has the variant {SPECIFIED!r} or '{SPECIFIED}{KD}', and "
+                f"no other has. Received: student={self.student!r}, variant={self.variant!r}"
+            )
 
     def _check_removal(self):
         removal = shortcut_removal.parse_spec(self.shortcut_removal)
@@ -164,7 +193,9 @@ class Run:
 
     @property
     def spec(self):
-        """The network before training, for `models.build`."""
+        """The network before training, for `registry.build_for`."""
+        if self.student is not None:
+            return self.student
         return registry.format_spec(
             "cifar_resnet",
             self.depth,
@@ -176,14 +207,16 @@ class Run:
     @functools.cached_property
     def network(self):
         """Short for the network and what regularises it: "p20w8", "r32w16-wd0.005"."""
-        text = f"{self.variant[0]}{self.depth}w{self.width}"
+        text = (
+            f"{self.variant[0]}{self.depth}w{self.width}" if self.student is None else for_files(self.student)
+        )
         for short, name in (("do", "dropout"), ("wd", "weight_decay"), ("lf", "label_fraction")):
             value = getattr(self, name)
             if value != type(self).__dataclass_fields__[name].default:
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
-            text += "-" + _for_files(self.shortcut_removal)
-        return text + ("" if self.augmentation == "auto" else f"-{_for_files(self.augmentation)}")
+            text += "-" + for_files(self.shortcut_removal)
+        return text + ("" if self.augmentation == "auto" else f"-{for_files(self.augmentation)}")
 
     @functools.cached_property
     def condition(self):
@@ -194,7 +227,7 @@ class Run:
         if recipes.parse_spec(self.loss).has_kd:
             text += f"-T{self.temperature:g}-a{self.alpha:g}"
             text += f"-k{self.alpha_epochs}" if self.alpha_epochs else ""
-        return text if self.loss == recipes.KD else f"{text}-{_for_files(self.loss)}"
+        return text if self.loss == recipes.KD else f"{text}-{for_files(self.loss)}"
 
     @functools.cached_property
     def key(self):
@@ -209,7 +242,12 @@ class Run:
 
     @functools.cached_property
     def baseline(self):
-        """The residual network of this depth and width, trained on labels alone, as the paper compares."""
+        """The residual network of this depth and width, trained on labels alone, as the paper compares.
+
+        None where a spec names the network.
+        """
+        if self.student is not None:
+            return None
         return dataclasses.replace(self.alone, variant="residual")
 
     @property
@@ -225,11 +263,14 @@ class Run:
     @property
     def cost(self):
         """About how much work it is, in no unit: layers times channels, and what each training costs."""
-        return (self.depth + 10) * (self.width + 8)
+        depth, width = (self.depth, self.width) if self.student is None else _UNKNOWN_SIZE
+        return (depth + 10) * (width + 8)
 
     def describe(self):
-        """`{axis: text or number}`: its row of the results, teacher spelled out."""
+        """`{axis: text or number}`: its row of the results, teacher spelled out; `student` only if given."""
         found = {name: getattr(self, name, None) for name in (*COLUMNS, "seed")}
+        if self.student is None:
+            del found["student"]  # as in results of earlier versions
         found[DISTILLATION_LOSS] = self.loss
         if self.teacher:
             return found | {"teacher": self.teacher.condition, "teacher_control": self.teacher.control}
@@ -242,7 +283,8 @@ class Teacher:
 
     Attributes:
       network: the `Run` that trains the teacher, which may be taught itself: by an assistant's teacher (TAKD,
-        arXiv:1902.03393), or by an earlier self (born-again networks, arXiv:1805.04770).
+        arXiv:1902.03393), or by an earlier self (born-again networks, arXiv:1805.04770). Where its `student`
+        is a file, that is the teacher and nothing trains it.
       control: None, or what is taught instead of its logits, to tell guidance from mere regularisation:
         "smoothing" (labels, smoothed to the mean entropy of the teacher's soft targets), "shuffled" (its
         logits, of a random example of the same class), "untrained" (the logits of such a network before
@@ -271,5 +313,10 @@ class Teacher:
 
     @property
     def trained(self):
-        """The run that trains it, or None for the control that is not trained."""
-        return None if self.control == "untrained" else self.network
+        """The run that trains it; None for the control that is not trained, and for a network in a file."""
+        return None if self.control == "untrained" or self.is_file else self.network
+
+    @property
+    def is_file(self):
+        """Whether it is trained already."""
+        return specs.is_file(self.network.student)

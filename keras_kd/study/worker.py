@@ -57,11 +57,15 @@ class RunTrainer:
         """Loads the data and tries what could fail in some runs alone.
 
         Raises:
-          ValueError: if a batch is larger than the training examples of some run, or a class has none.
+          ValueError: if a batch is larger than the training examples of some run, a class has none, or a
+            network that a spec names cannot be built for the images.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
             inputs.batch_schedule(dataset, self.settings)
+        networks = [each for run in runs for each in (run, run.teacher and run.teacher.network) if each]
+        for spec in dict.fromkeys(each.student for each in networks if each.student):
+            registry.build_for(spec, self.load())
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -150,12 +154,14 @@ def build(run, dataset, settings):
     """The network of a run before training: for a seed the same weights with and without shortcuts."""
     with strategy.scope(settings):
         keras.utils.set_random_seed(run.seed)
-        return registry.build(run.spec, dataset.image_shape, dataset.num_classes)
+        return registry.build_for(run.spec, dataset)
 
 
 def teacher_network(run, dataset, settings, study_folder):
-    """The network that teaches a run: read from its own run's folder, or new where it is untrained."""
+    """The network that teaches a run: of its own run's folder, of a file, or new where it is untrained."""
     teacher = run.teacher
+    if teacher.is_file and teacher.control != "untrained":
+        return serialization.load_model(teacher.network.student)
     if teacher.trained is not None:
         return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
     return build(dataclasses.replace(teacher.network, seed=run.seed + _OTHER_SEED), dataset, settings)

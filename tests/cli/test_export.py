@@ -466,12 +466,15 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
 
 @pytest.mark.slow
 def test_networks_by_name_with_and_without_their_batch_norm(tmp_path):
-    flags = ("--cost", "--networks=plain8,plain8-unfolded", "--calls=5", "--batches=1")
+    of_text = "cifar_resnet:8:width=4:shortcuts=none"
+    flags = ("--cost", f"--networks=plain8,plain8-unfolded,{of_text}", "--calls=5", "--batches=1")
     status, output, errors = run_forked("experiments.export", *flags, cwd=tmp_path)
     assert status == 0, errors[-3000:]
     assert "plain8-unfolded" in output
     found = json.loads((tmp_path / "costs" / "costs.json").read_text())
-    folded, unfolded = found["networks"]
+    folded, unfolded, narrow = found["networks"]
+    assert narrow["label"] == of_text
+    assert 10 < folded["multiply_adds"] / narrow["multiply_adds"] < 16  # of 16 channels and of 4
     assert [folded["label"], unfolded["label"]] == ["plain8", "plain8-unfolded"]
     for same in ("parameters", "multiply_adds", "peak", "moments"):
         assert folded[same] == unfolded[same]

@@ -84,3 +84,8 @@ def test_a_new_architecture_is_one_entry(monkeypatch):
     model = keras_kd.models.build("mlp:16", (8, 8, 1), 3, name="small")
     assert model(np.zeros((2, 8, 8, 1))).shape == (2, 3)
     assert model.name == "small"
+
+
+def test_sizes_that_nobody_gives_are_the_builders_own():
+    model = keras_kd.models.build("wide_resnet:10:1")
+    assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 10))

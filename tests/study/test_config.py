@@ -8,6 +8,7 @@ import pytest
 
 from keras_kd.study import config
 from keras_kd.study.design import Run, Teacher
+from keras_kd.study.findings import summary
 from tests.support.processes import ROOT
 
 STUDIES = sorted((ROOT / "keras_kd" / "study" / "studies").glob("*.yaml"))
@@ -233,3 +234,72 @@ def test_what_belongs_to_kd_is_refused_without_it(tmp_path):
     (tmp_path / "chain.yaml").write_text(CHAIN.replace("loss: [kd, sp]", "loss: sp, alpha: 0.5"))
     with pytest.raises(ValueError, match="alpha belongs to kd, which loss='sp' lacks"):
         config.read_config(tmp_path / "chain.yaml")
+
+
+SPECS = """\
+question: Which network learns most from whom?
+claims: [C2]
+seeds: 1
+network: {width: 8, variant: residual}
+teachers:
+  large: {student: "wide_resnet:16:2", weight_decay: 0.001}
+runs:
+  - {depth: 8}
+  - {student: ["wide_resnet:10:1", "applications:MobileNetV2:alpha=0.35"]}
+  - {student: "wide_resnet:10:1", teacher: [large, "cifar_resnet:14:width=4", runs/a/model.keras]}
+"""
+
+
+def test_networks_are_named_by_their_specs(tmp_path):
+    runs = read(tmp_path, SPECS).runs
+    small, mobile = (
+        Run(variant="network", student=spec)
+        for spec in ("wide_resnet:10:1", "applications:MobileNetV2:alpha=0.35")
+    )
+    large = Run(variant="network", student="wide_resnet:16:2", weight_decay=0.001)
+    middle = Run(variant="network", student="cifar_resnet:14:width=4")
+    read_from = Run(variant="network", student="runs/a/model.keras")
+    taught = [
+        Run(variant="network + KD", student=small.student, teacher=Teacher(each))
+        for each in (large, middle, read_from)
+    ]
+    assert list(runs) == [Run(8, width=8), small, mobile, large, taught[0], middle, taught[1], taught[2]]
+    assert (small.depth, small.width, small.spec, small.baseline) == (None, None, "wide_resnet:10:1", None)
+    assert taught[2].needs is None  # it is trained already
+    assert [run.key for run in taught] == [
+        "wide_resnet-10-1-kd-wide_resnet-16-2-wd0.001-T4-a0.9-s0",
+        "wide_resnet-10-1-kd-cifar_resnet-14-width4-T4-a0.9-s0",
+        "wide_resnet-10-1-kd-runs-a-model.keras-T4-a0.9-s0",
+    ]
+    assert taught[0].alone == small
+    assert (
+        summary.label(taught[1]) == "wide_resnet:10:1 + KD, teacher cifar_resnet:14:width=4, T 4, alpha 0.9"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{depth: 8}", "{depth: 8, student: vgg}", "mine.yaml:8: unknown network 'vgg'"),
+        (
+            "{depth: 8}",
+            '{depth: 8, student: "wide_resnet:10:1"}',
+            "mine.yaml:8: student='wide_resnet:10:1' says",
+        ),
+        (
+            "{depth: 8}",
+            '{student: "wide_resnet:10:1", variant: plain}',
+            "mine.yaml:8: .* has the variant 'network'",
+        ),
+        ("{depth: 8}", "{depth: 8, variant: network}", "mine.yaml:8: .* and no other has"),
+        (
+            "weight_decay: 0.001",
+            "depth: 8",
+            "mine.yaml:6: student='wide_resnet:16:2' says .*: leave depth out",
+        ),
+        ("width: 8, variant", 'student: "wide_resnet:10:1", variant', "mine.yaml:4: unknown axis 'student'"),
+    ],
+)
+def test_networks_that_are_said_twice_are_told_with_their_line(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, SPECS.replace(old, new, 1))

@@ -10,6 +10,7 @@ from keras_kd.data import datasets
 from keras_kd.models import serialization, weights
 from keras_kd.study import runner, worker
 from keras_kd.study.design import Run, Teacher
+from keras_kd.study.findings import summary
 from keras_kd.training import config, evaluation
 from keras_kd.training.trainer import distill
 from tests.support.arrays import tiny_arrays
@@ -147,3 +148,28 @@ def test_a_run_taken_up_again_is_the_same_bit_for_bit(trainer, trained, tmp_path
     assert saves
     whole = trained[1][TWIN]
     assert dataclasses.replace(whole, seconds=0) == dataclasses.replace(cut, seconds=0)
+
+
+def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_path):
+    folder, _ = trained
+    path = folder / "runs" / TWIN.key / worker.MODEL
+    taught = Run(
+        variant="network + KD",
+        student="wide_resnet:10:1",
+        teacher=Teacher(Run(variant="network", student=str(path))),
+    )
+    trainer.check([taught])
+    results = do(trainer, tmp_path, taught.alone, taught)
+    assert results[taught].start == results[taught.alone].start
+    assert results[taught].agreement is not None
+    assert network_of(tmp_path, taught).name == "wide_resnet10_1"
+    found = summary.summarize(
+        {run: runner.RunRecord(run, result) for run, result in results.items()},
+        ["C2"],
+        margin=0.01,
+        test_examples=24,
+    )
+    assert (found.depths, found.verdicts[0].verdict) == ([], "undecided")
+    assert [gain.condition.axes["student"] for gain in found.gains] == ["wide_resnet:10:1"]
+    with pytest.raises(ValueError, match="at least 32x32"):
+        trainer.check([Run(variant="network", student="applications:MobileNetV2")])

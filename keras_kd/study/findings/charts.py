@@ -6,19 +6,21 @@ from keras_kd.reporting.formatting import percent, plain, points
 
 
 def accuracy(found):
-    """Accuracy against depth, a line with its band for each kind of network; of one depth a point each."""
+    """Accuracy against depth, a line with its band for each kind of network, or points without depths."""
     if not found.conditions:
         return None
-    best = max(found.conditions, key=lambda each: each.accuracy.mean)
+    over_depth = len(found.depths) > 1
+    shown = [each for each in found.conditions if not over_depth or each.condition.depth is not None]
+    best = max(shown, key=lambda each: each.accuracy.mean)
     most = f"The most accurate condition is {best.condition.label}"
-    if len(found.depths) == 1:
-        conditions = [each.condition for each in found.conditions]
+    if not over_depth:
+        conditions = [each.condition for each in shown]
         axis = "test accuracy, % (mean, 95 % interval)"
-        panel = _intervals(conditions, _as_percents(each.accuracy for each in found.conditions), axis)
+        panel = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
         words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %."
         return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
-    for number, (label, group) in enumerate(_by_label(found.conditions).items()):
+    for number, (label, group) in enumerate(_by_label(shown).items()):
         group = sorted(group, key=lambda each: each.condition.depth)
         estimates = [each.accuracy for each in group]
         curves.append(

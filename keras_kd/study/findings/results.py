@@ -236,8 +236,8 @@ class StudySummary:
 
     @property
     def depths(self):
-        """All that the study has, rising."""
-        return sorted({each.condition.depth for each in self.conditions})
+        """All that the study has, rising; networks that specs name have none."""
+        return sorted({each.condition.depth for each in self.conditions} - {None})
 
     def to_json(self):
         found = records.json_values(self, _SUMMARY_NAMES)

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 
 from keras_kd.distillation import recipes
+from keras_kd.study import design
 from keras_kd.study.findings import pairing, results
 from keras_kd.study.findings.claims import judge
 from keras_kd.utils import files, records, recovery, statistics
@@ -92,7 +93,8 @@ def write_csv(rows, path):
     """Writes `results.RunRow`s as a CSV file, atomically; what is None stays empty."""
     values = [row.to_json() for row in rows]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(values[0]), lineterminator="\n")
+    columns = dict.fromkeys(itertools.chain(*values))
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(values)
     files.write_text(text.getvalue(), path)
@@ -131,18 +133,20 @@ def _axes(run):
 
 def label(run):
     """The kind of network in words, without its depth: what a line over depth stands for."""
-    text = run.variant
+    text = run.variant if run.student is None else run.variant.replace(design.SPECIFIED, run.student)
     if run.is_taught:
         teacher = run.teacher
         twin = teacher.network == run.baseline
-        text += f", teacher {'its residual twin' if twin else teacher.network.network}"
+        other = teacher.network.student or teacher.network.network
+        text += f", teacher {'its residual twin' if twin else other}"
         text += f" ({teacher.control})" if teacher.control else ""
         text += f", {run.loss}" if run.loss != recipes.KD else ""
         if recipes.parse_spec(run.loss).has_kd:
             text += f", T {run.temperature:g}, alpha {run.alpha:g}"
             text += f" for {run.alpha_epochs} epochs" if run.alpha_epochs else ""
-    differs = run.network.removeprefix(f"{run.variant[0]}{run.depth}")
-    return f"{text}, {differs}"
+    named = f"{run.variant[0]}{run.depth}" if run.student is None else design.for_files(run.student)
+    differs = run.network.removeprefix(named).removeprefix("-")
+    return f"{text}, {differs}" if differs else text
 
 
 def gains(paired):
