@@ -29,6 +29,7 @@ setuptools.setup(
         "keras-tuner>=1.4.8",
         "matplotlib>=3.9",
         "numpy>=2.1",
+        "pillow>=10.1",
         "plotly>=5.24",
         "pyyaml>=6.0",
         "rich>=13.7",

@@ -182,13 +182,13 @@ class Contender:
 
     def _batch(self, epoch, step):
         index, params = epoch.index[step], {field: values[step] for field, values in epoch.params.items()}
-        if inputs.images_on_device(self.settings):
+        if inputs.images_on_device(self.dataset, self.settings):
             return {device_images.INDEX: index, **params}
         images = self.dataset.train.images[index]
         return self.plan.augmentation.apply(images, params, self.dataset.mean, self.dataset.std)
 
     def _data(self, teacher_logits=None):
-        on_device = inputs.images_on_device(self.settings)
+        on_device = inputs.images_on_device(self.dataset, self.settings)
         return TrainingData(self.dataset, self.plan, teacher_logits, on_device)
 
     def live(self):

@@ -12,6 +12,7 @@ from absl import logging
 from rich.console import Console
 from rich.table import Table
 
+from keras_kd.data.lazy_images import BadImageError
 from keras_kd.training import callbacks
 from keras_kd.training.distributed import strategy, watchdog
 from keras_kd.utils import backend, optional
@@ -102,6 +103,8 @@ def _one_line(error):
             f"the disk is full ({line}): free some space and give the same command again, which goes "
             f"on from the last epoch that was saved"
         )
+    if isinstance(error, BadImageError):
+        return f"{line}; or give the same command with --skip_bad_images, which goes on without it"
     if isinstance(error, IdentityMismatchError):
         return f"{line}, choose another --out, or pass --overwrite to start anew"
     return line

@@ -26,11 +26,17 @@ RENAMED = {
 # Flags that earlier versions did not have, and the one that said it then.
 IMPLIED = {"split_seed": "seed"}
 
+# How data are read: they may differ when a run is taken up again.
+DATA_OPTIONS = ("cache", "cache_dir", "skip_bad_images")
+
 # They say where a run is and how it is started, not what it is.
 NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
 
 COMMON = "common"  # title of the first group
+
+# Of `data.image_cache`, which imports NumPy and more.
+CACHES = ("memory", "disk", "none")
 
 # Of `distillation.shortcut_removal`, which takes seconds to import.
 FADE_CURVES = ("cosine", "linear")
@@ -109,12 +115,24 @@ def define_data(values):
     Group(values, COMMON).text(
         "dataset",
         "digits",
-        "'digits', a tensorflow-datasets name such as cifar10, or a path to .npz.",
+        "'digits', a tensorflow-datasets name such as cifar10, a path to .npz, or a folder as PATH:96.",
     )
     data = Group(values, "data")
     data.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     data.number("validation_fraction", 0.1, "Share of train set aside.", limits.VALIDATION_FRACTION)
     data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", limits.SEED)
+    data.choice("cache", None, CACHES, "Where decoded images of a folder are kept; none if not given.")
+    data.text("cache_dir", None, "Of --cache=disk, for all runs; runs/image_cache if not given.")
+    data.switch("skip_bad_images", None, "Do without images of a folder that cannot be read, and list them.")
+
+
+def data_options(values):
+    """How the flags ask for data to be read: arguments of `keras_kd.data.load`."""
+    return {
+        "cache": values.cache or "none",
+        "cache_dir": values.cache_dir,
+        "skip_bad_images": bool(values.skip_bad_images),
+    }
 
 
 def define_settings(values, **usual):

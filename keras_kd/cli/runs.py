@@ -24,6 +24,7 @@ def load_dataset(values, settings):
         validation_fraction=values.validation_fraction,
         seed=values.split_seed,
         data_dir=values.data_dir,
+        **flags.data_options(values),
     )
     if not values["batch_size"].present:
         settings = inputs.with_fitting_batch(settings, len(dataset.train.labels))
@@ -62,7 +63,7 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     same = (command if command in values else "dataset",)
     about = {"renamed": earlier, "implied": flags.IMPLIED, "command": command, "same": same}
     about["defaults"] = None if only_given else {"batch_size": str(values["batch_size"].default)}
-    run = run_dir.RunDir(path, given, changeable, **about)
+    run = run_dir.RunDir(path, given, (*changeable, *flags.DATA_OPTIONS), **about)
     (run.check_overwritable if values.overwrite else run.check_flags)()
     check_place(run.path)
     return run

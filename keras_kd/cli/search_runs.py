@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from keras_kd.cli import console, main, network_flags, networks, runs, search_display
+from keras_kd.data import datasets
 from keras_kd.distillation import recipes
 from keras_kd.search import oracles, session, workers
 from keras_kd.training.distributed import strategy
@@ -75,8 +76,9 @@ def write_best(values, run, own, settings, result):
     Its paths are absolute, so that it can be used from everywhere.
     """
     chosen = dataclasses.asdict(settings) | {
-        "dataset": absolute(values.dataset) if values.dataset.endswith(".npz") else values.dataset,
+        "dataset": datasets.absolute_name(values.dataset),
         "data_dir": values.data_dir and absolute(values.data_dir),
+        "cache_dir": values.cache_dir and absolute(values.cache_dir),
         "teacher": absolute(own.teacher_file),
         "teacher_views": values.teacher_views or settings.epochs,
         "teacher_logits": absolute(values.teacher_logits),
@@ -85,6 +87,7 @@ def write_best(values, run, own, settings, result):
     }
     same = ("validation_fraction", "split_seed", *network_flags.given_names(values, "student"))
     same += ("teacher_dtype", "teacher_top_k", "teacher_preprocessing", "trust_teacher")
+    same += ("cache", "skip_bad_images")
     chosen |= {name: values[name].value for name in same}
     if specs.is_file(values.student):
         chosen["student"] = absolute(values.student)

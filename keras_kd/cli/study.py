@@ -61,6 +61,7 @@ def main(values):
         data_dir=values.data_dir,
         validation_fraction=values.validation_fraction,
         split_seed=values.split_seed,
+        **flags.data_options(values),
     )
     study_display.print_plan(study)
     executor = _executor(values)

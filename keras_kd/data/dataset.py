@@ -1,4 +1,4 @@
-"""A dataset in memory: its splits, its normalisation, and what it is known by."""
+"""A dataset: its splits, its normalisation, and what it is known by."""
 
 import dataclasses
 import functools
@@ -7,12 +7,18 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from keras_kd.data import lazy_images
+
+# Of how many images, at the most, mean and deviation are those of all where images are not in memory.
+MOMENTS_SAMPLE = 1000
+
 
 class ImageSplit(Protocol):
     """What a training or a measurement asks of a split; `Split` holds it in memory.
 
     Attributes:
-      images: uint8 `[n, height, width, channels]`; may be any array that is indexed like NumPy's.
+      images: uint8 `[n, height, width, channels]`: an array, or `LazyImages`, of which no more than a
+        batch is to be asked for at a time.
       labels: int64 `[n]`.
     """
 
@@ -26,17 +32,17 @@ class ImageSplit(Protocol):
 class Split(NamedTuple):
     """Examples: `images` uint8 `[n, height, width, channels]`, `labels` int64 `[n]`."""
 
-    images: np.ndarray
+    images: np.ndarray | lazy_images.LazyImages
     labels: np.ndarray
 
     def take(self, index):
         """The examples at `index`, an array of positions."""
-        return Split(self.images[index], self.labels[index])
+        return Split(self.images.take(index, axis=0), self.labels[index])
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A dataset in memory.
+    """Images and labels of three splits.
 
     Attributes:
       name: as given to `load`.
@@ -53,7 +59,7 @@ class Dataset:
     test: ImageSplit
     class_names: tuple[str, ...]
     flips: bool
-    moments_of: np.ndarray | None = None
+    moments_of: np.ndarray | lazy_images.LazyImages | None = None
     split_seed: int = 0
 
     @property
@@ -67,7 +73,10 @@ class Dataset:
 
     @functools.cached_property
     def mean(self):
-        """float32 `[channels]`: the mean of the training images (or `moments_of`), scaled to [0, 1]."""
+        """float32 `[channels]`: the mean of the training images (or `moments_of`), scaled to [0, 1].
+
+        Of `LazyImages` that of `MOMENTS_SAMPLE`, always the same ones.
+        """
         return self._moments[0]
 
     @functools.cached_property
@@ -79,13 +88,22 @@ class Dataset:
     def _moments(self):
         values = np.arange(256) / 255
         images = self.train.images if self.moments_of is None else self.moments_of
-        counts = np.stack(
-            [np.bincount(images[..., c].ravel(), minlength=256) for c in range(self.image_shape[-1])]
-        )
+        if lazy_images.is_lazy(images) and len(images) > MOMENTS_SAMPLE:
+            sample = np.random.default_rng(0).choice(len(images), MOMENTS_SAMPLE, replace=False)
+            images = images.take(np.sort(sample))
+        counts = sum(map(_pixel_counts, lazy_images.batches(images, 64)))
         shares = counts / counts.sum(axis=1, keepdims=True)
         mean = shares @ values
         std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
         return mean.astype("float32"), np.where(std > 0, std, 1).astype("float32")
+
+    @property
+    def bad_images(self):
+        """`{file: reason}` of the images that are done without, as far as they were met; else None."""
+        splits = (self.train, self.validation, self.test)
+        found = [split.images.source.bad for split in splits if lazy_images.is_lazy(split.images)]
+        found = [bad for bad in found if bad is not None]
+        return {name: reason for bad in found for name, reason in bad.items()} if found else None
 
     @functools.cached_property
     def fingerprint(self):
@@ -105,6 +123,14 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
+def _pixel_counts(images):
+    """int `[channels, 256]`: how often each value is there."""
+    return np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])
+
+
 def _update(digest, array):
     digest.update(str(array.shape).encode())
-    digest.update(np.ascontiguousarray(array).data)
+    if lazy_images.is_lazy(array):
+        digest.update(array.fingerprint.encode())
+    else:
+        digest.update(np.ascontiguousarray(array).data)

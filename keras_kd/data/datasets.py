@@ -1,6 +1,7 @@
-"""Image classification data as NumPy arrays: `load(name)`.
+"""Image classification data by name: `load(name)`.
 
-Images stay uint8 `[n, height, width, channels]`, labels int64 `[n]`. Validation is a
+Images stay uint8 `[n, height, width, channels]`, labels int64 `[n]`: arrays in memory, or files that are read
+when they are asked for. Validation is a
 stratified part of train that depends on `seed` alone, which is no training's: a network that was
 trained under any seed has not seen it. Test depends on nothing.
 """
@@ -11,7 +12,7 @@ import re
 
 import numpy as np
 
-from keras_kd.data import npz, tfds
+from keras_kd.data import image_cache, image_folder, npz, tfds
 from keras_kd.data.dataset import Dataset, Split
 from keras_kd.utils import limits, progress
 
@@ -26,30 +27,50 @@ TEST_SEED = 0
 WRITING = re.compile(r"mnist|svhn|digits|alpha|omniglot|letters|characters|captcha")
 
 
-def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
+def load(
+    name=DEFAULT,
+    *,
+    validation_fraction=0.1,
+    seed=0,
+    data_dir=None,
+    cache="none",
+    cache_dir=None,
+    skip_bad_images=False,
+):
     """Loads a dataset.
 
     Args:
       name: "digits" (scikit-learn's 8x8 digits, always there), a path that ends in `.npz`
         (Keras's keys `x_train`, `y_train`, and `x_test`, `y_test`, `x_val`, `y_val` if present),
-        or the name of an image classifier of tensorflow-datasets, as `cifar10`. Images of
-        different sizes need one to be resized to: `tf_flowers:64` makes them 64x64.
+        the path of an image folder (`PATH/train/CLASS/*.jpg`, or `PATH/CLASS/*.jpg`), or the name of
+        an image classifier of tensorflow-datasets, as `cifar10`. Images of different sizes need one to
+        be resized to: `PATH:96` and `tf_flowers:96` make them 96x96.
       validation_fraction: share of train that becomes validation, in (0, 1); without effect
         where the data come with a validation split.
       seed: which part of train becomes validation; the same in every training that is compared.
       data_dir: where tensorflow-datasets keeps its data.
+      cache: where the decoded images of a folder are kept from the first time that they are read:
+        "memory", "disk" or "none". Other data are in memory anyway.
+      cache_dir: folder of all caches on disk; None: "runs/image_cache".
+      skip_bad_images: whether images of a folder that cannot be read are no error: another one of the same
+        class stands in, and `Dataset.bad_images` lists them.
 
     Returns:
       A `Dataset`.
 
     Raises:
       ValueError: for an unknown name, or for data that cannot be used; the message says why.
-      FileNotFoundError: if there is no such `.npz`.
+      FileNotFoundError: if there is no such `.npz` or folder.
       ConnectionError: if a dataset has to be downloaded and its host does not answer.
     """
     limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
     limits.SEED.check("seed", seed)
-    if str(name).partition(":")[0].lower() == DEFAULT:
+    limits.check_choice("cache", cache, image_cache.CACHES)
+    folder = None if str(name) == DEFAULT else image_folder.find(name)
+    if folder is not None:
+        source, positions, class_names = image_folder.read(*folder, skip_bad=skip_bad_images)
+        splits = image_folder.as_splits(image_cache.cached(source, cache, cache_dir), positions)
+    elif str(name).partition(":")[0].lower() == DEFAULT:
         _check_digits(name)
         splits, class_names = _digits()
     elif str(name).endswith(".npz"):
@@ -68,6 +89,15 @@ def load(name=DEFAULT, *, validation_fraction=0.1, seed=0, data_dir=None):
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
     return Dataset(str(name), **splits, class_names=class_names, flips=flips, split_seed=seed)
+
+
+def absolute_name(name):
+    """A dataset's name as it is understood in every folder: paths become absolute ones."""
+    folder = None if name == DEFAULT else image_folder.find(name)
+    if folder is not None:
+        path, size = folder
+        return f"{path.absolute()}:{size}" if size else str(path.absolute())
+    return str(pathlib.Path(name).absolute()) if name.endswith(".npz") else name
 
 
 def subset(dataset, share, seed=0):

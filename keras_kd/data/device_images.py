@@ -26,7 +26,7 @@ class DeviceImages(keras.layers.Layer):
 
     def __init__(self, dataset, augmentation):
         super().__init__(name="images", trainable=False, dtype="float32", autocast=False)
-        stored = np.concatenate([dataset.train.images, dataset.validation.images])
+        stored = np.concatenate([dataset.train.images[:], dataset.validation.images[:]])
         self._images = keras.Variable(stored, dtype="uint8", trainable=False, name="images", autocast=False)
         self._mean, self._std = dataset.mean, dataset.std
         self._augmentation = augmentation
@@ -79,54 +79,3 @@ def validation_inputs(data, start, stop):
     """
     index = np.arange(start, stop, dtype=np.int32) + np.int32(len(data.dataset.train.labels))
     return {INDEX: index, **data.schedule.augmentation.neutral(len(index))}
-
-
-class TrainingBatches(keras.utils.PyDataset):
-    """The batches of one epoch.
-
-    Which one is said by a callback: `fit` calls `on_epoch_end` also where no epoch has ended.
-
-    Args:
-      data: a `keras_kd.data.training_data.TrainingData`.
-    """
-
-    def __init__(self, data):
-        super().__init__()
-        self._data = data
-        self.go_to(0)
-
-    def go_to(self, epoch):
-        """Makes the batches those of an epoch."""
-        schedule = self._data.schedule
-        self._view, self._epoch = schedule.view_of(epoch), schedule.epoch(epoch)
-
-    def __len__(self):
-        return self._data.schedule.steps
-
-    def __getitem__(self, step):
-        index = self._epoch.index[step]
-        params = {field: values[step] for field, values in self._epoch.params.items()}
-        return {INDEX: index, **params}, self._data.labels(self._view, index, params)
-
-
-class ValidationBatches(keras.utils.PyDataset):
-    """Every validation example once, not augmented.
-
-    Args:
-      data: a `keras_kd.data.training_data.TrainingData`.
-      batch_size: examples at a time, at the most.
-    """
-
-    def __init__(self, data, batch_size=256):
-        super().__init__()
-        self._data = data
-        self._batch_size = batch_size
-        self._count = len(data.dataset.validation.labels)
-
-    def __len__(self):
-        return -(-self._count // self._batch_size)
-
-    def __getitem__(self, step):
-        start = step * self._batch_size
-        stop = min(start + self._batch_size, self._count)
-        return validation_inputs(self._data, start, stop), self._data.validation_labels(start, stop)

@@ -33,6 +33,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
             validation_fraction=_validation_fraction(folder, described),
             seed=seed,
             data_dir=data_dir,
+            skip_bad_images="bad_images" in result,
         )
 
     dataset = load(first)

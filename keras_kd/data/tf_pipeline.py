@@ -1,10 +1,10 @@
-"""From `TrainingData` in memory to batches in a `tf.data.Dataset`."""
+"""From `TrainingData` to batches in a `tf.data.Dataset`."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.data import augmentation
+from keras_kd.data import augmentation, lazy_images
 from keras_kd.data.device_images import INDEX, validation_inputs
 from keras_kd.data.training_data import with_logits
 
@@ -27,7 +27,7 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
     dataset, schedule = data.dataset, data.schedule
     with tf.device("CPU"):
         labels = tf.constant(dataset.train.labels)
-        images = None if data.on_device else tf.constant(dataset.train.images)
+        images = None if data.on_device else _gatherer(dataset.train.images)
     fields = schedule.augmentation.fields
     size = schedule.batch_size // shards
 
@@ -50,9 +50,7 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
         if data.on_device:
             x = {INDEX: index, **params}
         else:
-            x = schedule.augmentation.fetch_and_apply(
-                lambda places: tf.gather(images, places), index, params, dataset.mean, dataset.std
-            )
+            x = schedule.augmentation.fetch_and_apply(images, index, params, dataset.mean, dataset.std)
         y = tf.gather(labels, index)
         if data.has_soft_labels:
             y = data.soft_labels(one_hot, index, params)
@@ -63,6 +61,19 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
 
     epoch_numbers = tf.data.Dataset.range(initial_epoch, epochs)
     return epoch_numbers.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def _gatherer(images):
+    """A function from positions, an integer tensor `[n]`, to images, uint8 `[n, height, width, channels]`."""
+    if not lazy_images.is_lazy(images):
+        constant = tf.constant(images)
+        return lambda index: tf.gather(constant, index)
+
+    def read(index):  # several at a time: decoders let other threads run
+        batch = tf.numpy_function(images.__getitem__, [index], tf.uint8)
+        return tf.ensure_shape(batch, (*index.shape, *images.shape[1:]))
+
+    return read
 
 
 def _cut(values, shards, own):

@@ -46,8 +46,8 @@ def _builder(name, data_dir):
         near = difflib.get_close_matches(name.lower(), ["digits", *tfds.list_builders()], n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "as cifar10, mnist, svhn_cropped"
         raise ValueError(
-            f"dataset must be 'digits', a path that ends in .npz, or an image classifier of "
-            f"tensorflow-datasets ({hint}). Received: {name!r}"
+            f"dataset must be 'digits', a path that ends in .npz, an image folder, or an image classifier "
+            f"of tensorflow-datasets ({hint}). Received: {name!r}"
         ) from error
 
 

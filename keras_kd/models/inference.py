@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_kd.data import augmentation
+from keras_kd.data import augmentation, lazy_images
 from keras_kd.models import outputs
 
 
@@ -69,7 +69,7 @@ def logits(model, dataset, split, batch_size=256):
     forward = compiled(outputs.with_logits(model))
     answers = [
         keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))
-        for part in np.array_split(images, -(-len(images) // batch_size))
+        for part in lazy_images.batches(images, batch_size)
     ]
     return np.concatenate(answers).astype(np.float64)
 

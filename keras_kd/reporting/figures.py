@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from keras_kd.data import lazy_images
 from keras_kd.utils import files
 
 CANDIDATES = 2000  # training images among which the grid finds its classes
@@ -19,12 +20,15 @@ def sample_grid(dataset, rows=4, columns=8):
     Returns:
       A `matplotlib.figure.Figure`.
     """
-    labels = dataset.train.labels[:CANDIDATES]
+    candidates = np.arange(len(dataset.train.labels))[:CANDIDATES]
+    if lazy_images.is_lazy(dataset.train.images):  # those of a folder are sorted by class
+        candidates = np.linspace(0, len(dataset.train.labels) - 1, len(candidates)).astype(int)
+    labels = dataset.train.labels[candidates]
     repeats = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
     figure = blank(columns * 1.1, rows * 1.3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, index in zip(axes, np.lexsort((labels, repeats)), strict=False):
-        axis.imshow(dataset.train.images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.imshow(dataset.train.images[candidates[index]].squeeze(), cmap="gray", vmin=0, vmax=255)
         axis.set_title(dataset.class_names[labels[index]], fontsize=9)
     for axis in axes:
         axis.set_axis_off()

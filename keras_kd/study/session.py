@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.resources
 import pathlib
 
+from keras_kd.data import datasets
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, runner, worker
 from keras_kd.study.findings import analyses, charts, summary
@@ -51,22 +52,33 @@ class StudySession:
       folder: of the study.
       threads: of TensorFlow in each run, for one operation: other numbers round otherwise.
       data_dir, validation_fraction: as for `keras_kd.data.load`.
+      **data_options: `cache`, `cache_dir` and `skip_bad_images` of `keras_kd.data.load`.
       split_seed: which part of train is validation, for all runs.
 
     Raises:
       ValueError: if the data or the recipe do not fit some of the runs.
     """
 
-    def __init__(self, study, folder, *, threads=1, data_dir=None, validation_fraction=0.1, split_seed=0):
+    def __init__(
+        self,
+        study,
+        folder,
+        *,
+        threads=1,
+        data_dir=None,
+        validation_fraction=0.1,
+        split_seed=0,
+        **data_options,
+    ):
         self.study = study
         self._threads = threads
-        is_file = study.dataset.endswith(".npz")
         self._trainer = worker.RunTrainer(
-            _absolute(study.dataset) if is_file else study.dataset,
+            datasets.absolute_name(study.dataset),
             study.settings,
             data_dir and _absolute(data_dir),
             validation_fraction,
             split_seed,
+            **data_options,
         )
         if study.default_batch:
             self._trainer = self._trainer.with_fitting_batch(study.runs)
@@ -74,6 +86,7 @@ class StudySession:
         self._dataset = self._trainer.load()
         self._described = description.describe(self._dataset, self._trainer.settings)
         self._described["dataset"]["name"] = study.dataset
+        self._described.pop("bad_images", None)  # each run meets its own
         self._runner = runner.Study(folder, study.runs, self._identity())
 
     def _identity(self):

@@ -31,7 +31,7 @@ class RunTrainer:
     Attributes:
       dataset: name, as for `datasets.load`.
       settings: the `config.Settings` of all runs; a run has its own seed, weight decay and augmentation.
-      data_dir, validation_fraction: as for `datasets.load`.
+      data_dir, validation_fraction, cache, cache_dir, skip_bad_images: as for `datasets.load`.
       split_seed: the same for all runs: see `datasets.load`.
     """
 
@@ -40,10 +40,21 @@ class RunTrainer:
     data_dir: str | None = None
     validation_fraction: float = 0.1
     split_seed: int = 0
+    cache: str = "none"
+    cache_dir: str | None = None
+    skip_bad_images: bool = False
 
     def load(self):
         """The dataset as all runs see it."""
-        return _load(self.dataset, self.validation_fraction, self.split_seed, self.data_dir)
+        return _load(
+            self.dataset,
+            validation_fraction=self.validation_fraction,
+            seed=self.split_seed,
+            data_dir=self.data_dir,
+            cache=self.cache,
+            cache_dir=self.cache_dir,
+            skip_bad_images=self.skip_bad_images,
+        )
 
     def with_fitting_batch(self, runs):
         """The same, with a batch that fits the fewest training examples of a run."""
@@ -146,8 +157,8 @@ class RunTrainer:
 
 
 @functools.lru_cache(maxsize=2)
-def _load(name, validation_fraction, seed, data_dir):
-    return datasets.load(name, validation_fraction=validation_fraction, seed=seed, data_dir=data_dir)
+def _load(name, **options):
+    return datasets.load(name, **options)
 
 
 def build(run, dataset, settings):

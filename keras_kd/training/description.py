@@ -11,7 +11,9 @@ from keras_kd.utils import environment
 def describe(dataset, settings):
     """What each result says beside its measurements: data, settings, versions, machine."""
     sizes = {split: len(getattr(dataset, split).labels) for split in ("train", "validation", "test")}
+    bad = dataset.bad_images
     return {
+        **({} if bad is None else {"bad_images": bad}),
         "seed": settings.seed,
         "settings": dataclasses.asdict(settings),
         "dataset": {

@@ -1,14 +1,14 @@
 """`fit` on the batches of a schedule, on whatever backend and however many devices.
 
 The one place that chooses: TensorFlow reads a `tf.data` pipeline, on several hosts in a loop of its own;
-other backends read a `keras.utils.PyDataset` of images on the device.
+other backends read a `keras.utils.PyDataset`.
 """
 
 import functools
 
 import keras
 
-from keras_kd.data import device_images
+from keras_kd.data import lazy_images, py_datasets
 from keras_kd.training import config
 from keras_kd.utils import backend
 
@@ -24,11 +24,13 @@ def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False)
 
     Raises:
       ValueError: if the hosts do not begin with the same epoch.
+      BadImageError: if an image cannot be read.
     """
-    if backend.on_tensorflow():
-        _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts)
-    else:
-        _fit_on_device(model, data, callbacks, epochs, initial_epoch)
+    with lazy_images.named_failures(data.dataset.train, data.dataset.validation):
+        if backend.on_tensorflow():
+            _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts)
+        else:
+            _fit_with_py_dataset(model, data, callbacks, epochs, initial_epoch)
 
 
 def _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts):
@@ -53,12 +55,12 @@ def _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_
         model.fit(batches(), shuffle=False, verbose=0, **options)  # the schedule shuffles
 
 
-def _fit_on_device(model, data, callbacks, epochs, initial_epoch):
-    batches = device_images.TrainingBatches(data)
+def _fit_with_py_dataset(model, data, callbacks, epochs, initial_epoch):
+    batches = py_datasets.TrainingBatches(data)
     go_to = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.go_to(epoch))
     model.fit(
         batches,
-        validation_data=device_images.ValidationBatches(data),
+        validation_data=py_datasets.ValidationBatches(data),
         callbacks=[go_to, *callbacks],
         initial_epoch=initial_epoch,
         epochs=epochs,

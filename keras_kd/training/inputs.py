@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from keras_kd.data import augmentation, device_images, sampling
+from keras_kd.data import augmentation, device_images, lazy_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.training.distributed.strategy import prepare
 from keras_kd.utils import backend, progress
@@ -47,12 +47,20 @@ def with_fitting_batch(settings, examples):
     return dataclasses.replace(settings, batch_size=fitting)
 
 
-def images_on_device(settings):
+def images_on_device(dataset, settings):
     """Whether training images lie on the device, and are augmented there.
+
+    Those that are not in memory do so only if they are asked to.
+
+    Args:
+      dataset: a `keras_kd.data.Dataset`.
+      settings: a `Settings`.
 
     Raises:
       ValueError: if they should on several hosts, whose way to share variables knows no bytes.
     """
+    if settings.images == "auto" and lazy_images.is_lazy(dataset.train.images):
+        return False
     if not backend.on_tensorflow():
         return True
     if settings.images == "device" and settings.strategy == "multiworker":
@@ -70,7 +78,7 @@ def training_data(dataset, settings, targets=None):
       targets: a `keras_kd.data.training_data.TeacherTargets`, or None.
     """
     schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
-    return TrainingData(dataset, schedule, targets, images_on_device(settings))
+    return TrainingData(dataset, schedule, targets, images_on_device(dataset, settings))
 
 
 def label_loss(data):

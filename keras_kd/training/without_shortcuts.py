@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.data import augmentation
+from keras_kd.data import augmentation, lazy_images
 from keras_kd.models import outputs
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
@@ -53,7 +53,7 @@ class WithoutShortcuts(keras.callbacks.Callback):
     def _accuracy(self):
         split = self._dataset.validation
         state = [[ops.convert_to_tensor(variable) for variable in each] for each in self._variables]
-        parts = np.array_split(split.images, -(-len(split.images) // self._batch_size))
+        parts = lazy_images.batches(split.images, self._batch_size)
         classes = [self._classes(state, part) for part in parts]
         return float(np.mean(np.concatenate(classes) == split.labels))
 

@@ -3,6 +3,7 @@ import pytest
 
 from keras_kd.data import datasets, sampling, tf_pipeline
 from keras_kd.data.training_data import TrainingData
+from tests.support.image_folders import in_memory, write_folder
 
 
 @pytest.fixture
@@ -80,6 +81,18 @@ def test_each_augmented_image_is_a_move_or_mirror_of_its_original(dataset, augme
     offsets = {move[:2] for move in seen}
     assert len(offsets) == 9
     assert {move[2] for move in seen} == ({False, True} if augmentation == "crop_flip" else {False})
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_images_of_a_folder_give_the_batches_of_arrays(tmp_path, cache):
+    write_folder(tmp_path / "photos")
+    streamed = datasets.load(tmp_path / "photos", cache=cache, cache_dir=tmp_path / "cache")
+    options = {"epochs": 3, "seed": 2, "views": 2, "initial_epoch": 1}
+    expected = listed(batches(in_memory(streamed), 10, **options))
+    for _ in range(2):  # from files, then from the cache
+        assert equal(listed(batches(streamed, 10, **options)), expected)
+    part = listed(batches(streamed, 12, epochs=1, shards=6, own=range(2, 4)))
+    assert equal(part, listed(batches(in_memory(streamed), 12, epochs=1, shards=6, own=range(2, 4))))
 
 
 @pytest.mark.parametrize(("shards", "of_each"), [(2, 1), (6, 1), (6, 3)])

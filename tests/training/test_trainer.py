@@ -334,8 +334,8 @@ def test_terms_on_layers_see_images_wherever_they_lie(dataset):
         np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-4, err_msg=name)
 
 
-def test_bytes_are_not_shared_between_hosts():
+def test_bytes_are_not_shared_between_hosts(dataset):
     settings = config.Settings(images="device", strategy="multiworker")
     with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
-        inputs.images_on_device(settings)
-    assert not inputs.images_on_device(dataclasses.replace(settings, images="auto"))
+        inputs.images_on_device(dataset, settings)
+    assert not inputs.images_on_device(dataset, dataclasses.replace(settings, images="auto"))

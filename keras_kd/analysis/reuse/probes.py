@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from keras_kd.analysis.reuse import features
-from keras_kd.data import augmentation
+from keras_kd.data import augmentation, lazy_images
 from keras_kd.utils import progress
 
 PROBE_STEPS = 5000
@@ -39,7 +39,10 @@ def probe_accuracies(
     Source: Alain & Bengio 2017, arXiv:1610.01644, section 3.
     """
     train = probe_examples(dataset, examples, seed)
-    batches = [features.batches(split.images, batch_size) for split in (train, dataset.test)]
+    batches = [
+        [(split.images, part) for part in lazy_images.slices(len(split.images), batch_size)]
+        for split in (train, dataset.test)
+    ]
     steps = progress.with_progress([*batches[0], *batches[1], *layer_names], on_progress)
     given, asked = (
         _pooled(model, layer_names, itertools.islice(steps, len(of_split)), dataset) for of_split in batches
@@ -67,7 +70,7 @@ def probe_examples(dataset, examples=None, seed=0):
 
 def _pooled(model, layer_names, batches, dataset):
     """`{layer name: float64 [n, channels]}`, averaged over the axes between."""
-    normalised = (augmentation.normalise(batch, dataset.mean, dataset.std) for batch in batches)
+    normalised = (augmentation.normalise(images[part], dataset.mean, dataset.std) for images, part in batches)
     pooled = {name: [] for name in layer_names}
     for batch in features.streamed(model, layer_names, normalised):
         for name, values in batch.items():
