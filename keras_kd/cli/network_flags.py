@@ -40,11 +40,13 @@ def _check_given_once(values, role):
 
 
 def short_forms_unused(values):
-    """Names of the short forms of networks that a spec says.
+    """Names of the short forms of networks that a spec says, or --init.
 
     Those beside the file of a teacher have always stood in flagfiles, and stay.
     """
     given = {role: values[role].value for role in SHORT_FORMS if role in values and values[role].value}
+    if "init" in values and values.init:
+        given["student"] = values.init
     return [
         name
         for role, spec in given.items()

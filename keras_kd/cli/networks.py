@@ -8,7 +8,7 @@ from keras_kd.cli import teacher_flags
 from keras_kd.data import provenance
 from keras_kd.distillation import compatibility
 from keras_kd.export import sources
-from keras_kd.models import registry, serialization
+from keras_kd.models import heads, network_checks, registry, serialization
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import files, progress, run_dir, seeding, specs
 
@@ -61,6 +61,30 @@ def read_teacher(values, path, dataset, settings):
     with strategy.scope(settings):
         teacher = serialization.load_model(path)
         return teacher_flags.adapted(values, teacher, dataset, recorded_accuracy(path, teacher))
+
+
+def with_new_head(values, dataset, settings):
+    """The trained network that --init names, with an untrained classifier for the classes of a dataset."""
+    with strategy.scope(settings):
+        keras.utils.set_random_seed(settings.seed)
+        try:
+            if not specs.is_file(values.init):
+                return _of_trained_layers(values.init, dataset)
+            network = heads.with_new_classifier(serialization.load_model(values.init), dataset.num_classes)
+            network_checks.check_fits(network, dataset)
+            return network
+        except ValueError as error:
+            raise ValueError(f"--init={values.init}: {error}") from error
+
+
+def _of_trained_layers(spec, dataset):
+    """The network of a spec with `weights`, which has a new classifier as it is built."""
+    if registry.parse_spec(spec)[2].get("weights", "none") == "none":
+        raise ValueError(
+            "it is not trained: give applications:NAME:weights=imagenet, or weights=FILE.h5, or the path of "
+            "a .keras file"
+        )
+    return registry.build_for(spec, dataset)
 
 
 def recorded_accuracy(path, network):

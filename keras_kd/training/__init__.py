@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "compare": "comparison",
         "distill": "trainer",
         "evaluate": "evaluation",
+        "fine_tune": "transfer",
         "train": "trainer",
     },
 )
