@@ -42,6 +42,7 @@ setuptools.setup(
     extras_require={
         "benchmark": ["torch>=2.6"],
         "cluster": ["ray>=2.40"],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.27", "ruff>=0.6"],
         "jax": ["jax>=0.5"],
         "litert": ["ai-edge-litert>=2.1"],
         "onnx": ["onnx>=1.20", "onnxruntime>=1.23", "tf2onnx>=1.16"],

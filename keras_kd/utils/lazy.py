@@ -14,10 +14,22 @@ def attach(package, names, before=None):
 
     def load(name):
         if name not in names:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            return _module(package, name)
         if before:
             importlib.import_module(f"{package}.{before}")
         module = importlib.import_module(f"{package}.{names[name]}")
         return module if names[name] == name else getattr(module, name)
 
     return load, lambda: sorted(names), sorted(names)
+
+
+def _module(package, name):
+    """A module below the package, which `names` leaves out and documentation may spell out all the same."""
+    whole = f"{package}.{name}"
+    try:
+        if not name.startswith("_"):  # what Python itself asks of every module
+            return importlib.import_module(whole)
+    except ModuleNotFoundError as error:
+        if error.name != whole:
+            raise
+    raise AttributeError(f"module {package!r} has no attribute {name!r}")

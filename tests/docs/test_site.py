@@ -1,0 +1,68 @@
+"""The site has every page, every page is found, and the reference has every public name."""
+
+import importlib
+import inspect
+import re
+
+import pytest
+import yaml
+
+import keras_kd
+from tests.support.processes import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+REFERENCE = "\n".join(text for name, text in PAGES.items() if name.startswith("reference/"))
+
+
+def navigation(entries):
+    for entry in entries:
+        for target in entry.values():
+            yield from navigation(target) if isinstance(target, list) else [target]
+
+
+def test_the_navigation_has_each_page_once():
+    assert sorted(navigation(SETTINGS["nav"])) == sorted(PAGES)
+
+
+def test_links_lead_to_pages_and_pictures_of_the_site():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    sources = {ROOT / "README.md": readme} | {DOCS / name: text for name, text in PAGES.items()}
+    for path, text in sources.items():
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
+            linked = (path.parent / target).resolve()
+            assert linked.is_file(), f"{path}: {target}"
+            assert path.name == "README.md" or linked.is_relative_to(DOCS), f"{path}: {target} is elsewhere"
+
+
+def test_pictures_are_shown_somewhere():
+    text = "\n".join(PAGES.values()) + (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in (DOCS / "pictures").iterdir() if path.name not in text] == []
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        *(name for name in keras_kd.__all__ if inspect.ismodule(getattr(keras_kd, name))),
+        "analysis.landscape",
+        "analysis.reuse",
+        "data.augmentation",
+        "distillation.shortcut_removal",
+        "reporting.charts",
+    ],
+)
+def test_the_reference_has_each_public_name(package):
+    module = importlib.import_module(f"keras_kd.{package}")
+    for name in getattr(module, "__all__", ()):
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert f"::: {value.__module__}.{value.__qualname__}\n" in REFERENCE, name
+        else:  # a constant or a sub-package
+            assert re.search(rf"`([a-z]+\.)?{name}`|\.{name}\b", REFERENCE), name
+
+
+def test_each_entry_of_the_reference_is_there():
+    for target in re.findall(r"^::: (\S+)$", REFERENCE, re.M):
+        package, _, name = target.rpartition(".")
+        assert hasattr(importlib.import_module(package), name), target
