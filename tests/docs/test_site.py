@@ -23,7 +23,7 @@ def navigation(entries):
 
 
 def test_the_navigation_has_each_page_once():
-    assert sorted(navigation(SETTINGS["nav"])) == sorted(PAGES)
+    assert sorted(navigation(SETTINGS["nav"])) == sorted(PAGES), "mend `nav` of mkdocs.yml"
 
 
 def test_links_lead_to_pages_and_pictures_of_the_site():
@@ -54,12 +54,15 @@ def test_pictures_are_shown_somewhere():
 )
 def test_the_reference_has_each_public_name(package):
     module = importlib.import_module(f"keras_kd.{package}")
+    missing = []
     for name in getattr(module, "__all__", ()):
         value = getattr(module, name)
         if inspect.isclass(value) or inspect.isfunction(value):
-            assert f"::: {value.__module__}.{value.__qualname__}\n" in REFERENCE, name
-        else:  # a constant or a sub-package
-            assert re.search(rf"`([a-z]+\.)?{name}`|\.{name}\b", REFERENCE), name
+            entry = f"::: {value.__module__}.{value.__qualname__}"
+            missing += [] if f"{entry}\n" in REFERENCE else [entry]
+        elif not re.search(rf"`([a-z]+\.)?{name}`|\.{name}\b", REFERENCE):  # a constant or a sub-package
+            missing.append(f"`{name}`")
+    assert missing == [], f"add these lines to docs/reference/{package.split('.')[0]}.md"
 
 
 def test_each_entry_of_the_reference_is_there():
