@@ -50,14 +50,18 @@ def with_logits(model, role="network", *, independent=False):
         )
     if activation not in (*_OF_CLASSES, *_INDEPENDENT):
         return model
+    _check_one_output(model, role)
     if not model.built:
         raise ValueError(
             f"the {role} {model.name!r} ends in {activation}: build it (give it a keras.Input), and its "
             f"logits are taken; or build it with activation=None"
         )
     logits = _without_activation(model)
-    is_right = logits is not None and _are_logits(logits, model, activation)
-    return logits if is_right else _from_probabilities(model, activation in _INDEPENDENT)
+    if logits is not None and _are_logits(logits, model, activation):
+        return logits
+    if activation == "softmax":
+        _check_sums(model, role)
+    return _from_probabilities(model, activation in _INDEPENDENT)
 
 
 def ends_in(model):
@@ -92,6 +96,30 @@ def input_shapes(model):
     shape = (model.get_build_config() or {}).get("input_shape")
     is_one_shape = isinstance(shape, (tuple, list)) and not any(map(keras.tree.is_nested, shape))
     return [tuple(shape)] if is_one_shape else None
+
+
+def _check_one_output(model, role):
+    """Raises a ValueError for a functional model that returns a dict or several tensors."""
+    is_functional = getattr(model, "inputs", None) and not isinstance(model, keras.Sequential)
+    if is_functional and not hasattr(model.output, "shape"):
+        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), model.output)
+        raise ValueError(
+            f"the {role} must have one output of shape [batch, classes]. Received: {shapes} from {model.name!r}"
+        )
+
+
+def _check_sums(model, role):
+    """Raises a ValueError where softmax was taken over something else than the classes of an example."""
+    returned = ops.cast(model(example(model, rows=8, seed=0), training=False), "float32")
+    sums = ops.convert_to_numpy(ops.sum(returned, axis=-1)).ravel()
+    if np.any(np.abs(sums - 1) > _SUM_TOLERANCE):
+        raise ValueError(
+            f"the {role} {model.name!r} ends in softmax, and what it returns for an example does not sum to 1: "
+            f"take softmax over the classes, or build it with activation=None. Received: a sum of {sums[0]:g}"
+        )
+
+
+_SUM_TOLERANCE = 0.1  # bfloat16 has three digits, and there may be a thousand classes
 
 
 def _last_activation(model):
@@ -178,9 +206,11 @@ def _without_activation(model):
     """The network on the same layers up to its last activation; None if it has no graph."""
     try:
         with graph.deep_graphs():
-            inside = _end(model)[0]
-            if isinstance(inside, keras.Model):
-                return _with_other_inside(model, inside)
+            end = _end(model)[0]
+            if isinstance(end, keras.Model):
+                return _with_other_inside(model, end)
+            if not isinstance(end, keras.layers.Layer) and _activation(end) == "linear":
+                return None  # such as p / sum(p): what it takes are no logits
             return keras.Model(graph.inputs_of(model), _logits(model), name=model.name)
     except (AttributeError, ValueError):  # subclassed, or layers of another graph
         return None

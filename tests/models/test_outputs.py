@@ -101,6 +101,11 @@ def probabilities_of_a_subclass():
     return network
 
 
+def shares(x):
+    x = layers.Dense(4, "softplus")(x)
+    return x / ops.sum(x, axis=-1, keepdims=True)
+
+
 def tempered(x):
     return ops.softmax(x / 2)
 
@@ -116,6 +121,8 @@ def odds(p):
         (lambda: flat(layers.Dense(4, tempered)), np.log),
         (lambda: flat(layers.Dense(4), layers.Softmax(), layers.Rescaling(1.0)), np.log),
         (lambda: around(flat(layers.Dense(4, tempered))), np.log),
+        (lambda: functional(shares), np.log),
+        (lambda: functional(lambda x: ops.clip(ops.softmax(layers.Dense(4)(x)), 1e-7, 1)), np.log),
         (lambda: flat(layers.Dense(4, "hard_sigmoid", kernel_initializer="zeros")), odds),
     ],
 )
@@ -143,11 +150,24 @@ def test_such_a_network_is_saved_and_read(tmp_path):
     np.testing.assert_array_equal(*(answers(each, np.random.default_rng(1)) for each in (network, read)))
 
 
+def of_places():
+    """Softmax over two channels in each of four places, flattened to eight scores."""
+    conv = layers.Conv2D(2, 4, strides=4, activation="softmax")
+    return keras.Sequential([keras.Input((8, 8, 1)), conv, layers.Flatten()])
+
+
+def in_a_dict():
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, {"p": layers.Dense(4, "softmax")(layers.Flatten()(inputs))})
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
         (lambda: logits_of(keras.Sequential([layers.Flatten(), layers.Dense(4, "softmax")])), "build it"),
         (lambda: outputs.with_logits(flat(layers.Dense(4, "sigmoid"))), "ends in sigmoid.*of their own"),
+        (lambda: logits_of(of_places()), "does not sum to 1: take softmax over the classes.* a sum of 4$"),
+        (lambda: logits_of(in_a_dict()), r"must have one output.*Received: \{'p': \(None, 4\)\}"),
         (lambda: logits_of("a.keras"), "must be a keras.Model, read from its file by.*'a.keras'"),
     ],
 )
