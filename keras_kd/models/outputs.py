@@ -104,7 +104,8 @@ def _check_one_output(model, role):
     if is_functional and not hasattr(model.output, "shape"):
         shapes = keras.tree.map_structure(lambda x: tuple(x.shape), model.output)
         raise ValueError(
-            f"the {role} must have one output of shape [batch, classes]. Received: {shapes} from {model.name!r}"
+            f"the {role} must have one output of shape [batch, classes]. "
+            f"Received: {shapes} from {model.name!r}"
         )
 
 
@@ -114,8 +115,9 @@ def _check_sums(model, role):
     sums = ops.convert_to_numpy(ops.sum(returned, axis=-1)).ravel()
     if np.any(np.abs(sums - 1) > _SUM_TOLERANCE):
         raise ValueError(
-            f"the {role} {model.name!r} ends in softmax, and what it returns for an example does not sum to 1: "
-            f"take softmax over the classes, or build it with activation=None. Received: a sum of {sums[0]:g}"
+            f"the {role} {model.name!r} ends in softmax, and what it returns for an example does not sum to "
+            f"1: take softmax over the classes, or build it with activation=None. "
+            f"Received: a sum of {sums[0]:g}"
         )
 
 
