@@ -171,6 +171,8 @@ class _Document:
             raise ValueError(f"{path}:{line}: is no YAML ({error.problem})") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}:1: is no YAML text ({str(error).splitlines()[0]})") from error
+        except RecursionError as error:
+            raise ValueError(f"{path}:1: is nested too deep for a study file") from error
         if self.root is None:
             raise ValueError(f"{path}:1: is empty")
 
@@ -203,7 +205,9 @@ class _Document:
     def mapping(self, node, allowed, kind="entry"):
         """`{name: node}`; every name must be one of `allowed`, if that is given, and stand there once."""
         if not isinstance(node, yaml.MappingNode):
-            raise self.error(node, f"names with values are needed here. Received: {self.value(node)!r}")
+            raise self.error(
+                node, f"names with values are needed here. Received: {limits.shown(self.value(node))}"
+            )
         found = {}
         for key, value in node.value:
             name = self.text(key)
@@ -225,7 +229,9 @@ class _Document:
     def number(self, node):
         value = self.value(node)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1:
-            raise self.error(node, f"a share of accuracy between 0 and 1 is needed. Received: {value!r}")
+            raise self.error(
+                node, f"a share of accuracy between 0 and 1 is needed. Received: {limits.shown(value)}"
+            )
         return float(value)
 
     def seeds(self, node):

@@ -8,6 +8,7 @@ Limits are far above what anyone trains, and low enough that nothing begins that
 import dataclasses
 import os
 import pathlib
+import reprlib
 import shutil
 
 from keras_kd.utils import checks
@@ -184,6 +185,12 @@ def check_disk(what, size, folder):
 
 
 def shown(value):
-    """A value as messages show it, cut where it is long."""
-    text = repr(value)
+    """A value as messages show it, cut where it is long or deep: a list may hold another ten times over."""
+    text = _SHORT.repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = _SHORT.maxfrozenset = 20
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 10 * SHOWN  # cut in the middle: beyond what is shown

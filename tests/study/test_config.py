@@ -181,6 +181,25 @@ def test_mistakes_are_named_with_their_line(tmp_path, old, new, line, message):
         read(tmp_path, GOOD.replace(old, new, 1))
 
 
+# Ten lists, each of ten times the one before: small as values, ten billion words as text.
+LEVELS = [f"&a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 10)]
+BOMB = f"[&a0 [{', '.join('x' * 10)}], {', '.join(LEVELS)}]"
+
+
+@pytest.mark.parametrize("name", ["question", "claims", "seeds", "recipe", "network", "margin", "runs"])
+def test_lists_that_hold_each_other_many_times_are_answered_at_once(tmp_path, name):
+    text = "\n".join(line for line in GOOD.splitlines() if not line.startswith(f"{name}:"))
+    text = text.partition("runs:")[0] if name == "runs" else text
+    with pytest.raises(ValueError, match=r"^\S*mine\.yaml:\d+: ") as caught:
+        read(tmp_path, f"{name}: {BOMB}\n{text}\n")
+    assert len(str(caught.value)) < 400
+
+
+def test_a_file_that_is_nested_too_deep_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"mine\.yaml:1: is nested too deep"):
+        read(tmp_path, GOOD.replace("Is it so?", "[" * 3000 + "]" * 3000))
+
+
 def test_more_runs_than_a_study_has_are_counted_before_one_is_made(tmp_path):
     many = GOOD.replace("[14, 20]", f"{list(range(8, 6000, 6))}").replace("seeds: 2", "seeds: 100")
     with pytest.raises(

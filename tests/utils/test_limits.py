@@ -43,6 +43,14 @@ def test_a_long_value_is_cut():
     assert len(str(raised.value)) < 200
 
 
+def test_a_value_that_is_endless_as_text_is_cut():
+    value = "x"
+    for _ in range(30):
+        value = [value] * 10
+    assert len(limits.shown(value)) < 100
+    assert limits.shown([1, 2.5, "a"]) == "[1, 2.5, 'a']"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
