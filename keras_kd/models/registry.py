@@ -8,7 +8,7 @@ import difflib
 import inspect
 
 from keras_kd.models import applications, logits, network_checks, resnet, serialization
-from keras_kd.utils import specs
+from keras_kd.utils import limits, specs
 
 # Each takes positional sizes, then `input_shape`, `num_classes` and options by name, and returns a model
 # of float32 logits. One that scales images itself also takes their `mean` and `std`; one whose options differ
@@ -123,14 +123,15 @@ def parse_spec(spec):
         advice = f"did you mean {near[0]!r}?" if near else known
         raise ValueError(f"unknown network {builder!r} in {str(spec)!r}: {advice}")
     sizes = [_parse_value(part) for part in parts if "=" not in part]
-    options = dict(_parse_option(builder, part) for part in parts if "=" in part)
+    options = [_parse_option(builder, part) for part in parts if "=" in part]
+    limits.check_each_once(f"options of {str(spec)!r}", [name for name, _ in options])
     names = _sizes(builder)
     if len(sizes) != len(names):
         raise ValueError(
             f"{builder} takes {len(names)} sizes, {', '.join(names)}: write "
             f"{':'.join([builder, *map(str.upper, names)])}. Received: {str(spec)!r}"
         )
-    return builder, sizes, options
+    return builder, sizes, dict(options)
 
 
 def parse_shortcuts(text):

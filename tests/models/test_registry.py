@@ -65,6 +65,7 @@ def test_specs_round_trip():
         ("cifar_resnet:20:depth=8", "no option 'depth'"),
         ("cifar_resnet:20:wide=8", "no option 'wide': there are width"),
         ("cifar_resnet:20:shortcuts=some", "'none', 'all'"),
+        ("cifar_resnet:20:width=8:width=9", "hold each value once. Received: 'width' twice"),
         ("cifar_resnet:21", "depth"),
         ("cifar_resnet:twenty", "depth"),
     ],
