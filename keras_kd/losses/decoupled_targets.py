@@ -4,7 +4,13 @@ import keras
 from keras import ops
 
 from keras_kd.losses.labels import is_target, without_target
-from keras_kd.losses.soft_targets import check_classes, check_temperature, soft_target_kl, softened
+from keras_kd.losses.soft_targets import (
+    as_pair,
+    check_classes,
+    check_temperature,
+    soft_target_kl,
+    softened,
+)
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -27,12 +33,12 @@ def decoupled_kl(
       float32 `[batch]`, in nats times `temperature**2`; 0 where the softened probabilities are the same.
 
     Raises:
-      ValueError: if `temperature` is not in `limits.TEMPERATURE`.
+      ValueError: if `temperature` is not in `limits.TEMPERATURE`, or the logits are of two shapes.
 
     Source: Zhao et al. 2022, Decoupled knowledge distillation, arXiv:2203.08679, equation 7.
     """
     temperature = check_temperature(temperature)
-    both = teacher_logits, student_logits
+    both = as_pair(teacher_logits, student_logits)
     odds = (_target_and_rest(labels, softened(logits, temperature)) for logits in both)
     others = (without_target(labels, logits) for logits in both)
     target, nontarget = soft_target_kl(*odds, 1.0), soft_target_kl(*others, temperature)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.soft_targets import check_classes, check_temperature, softened
+from keras_kd.losses.soft_targets import as_pair, check_classes, check_temperature, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -30,15 +30,14 @@ def dist(teacher_logits, student_logits, temperature=1.0, inter_weight=1.0, intr
       T^2 (inter_weight r + intra_weight c) if the shares r of the rows and c of the columns are constant.
 
     Raises:
-      ValueError: if `temperature` is not in `limits.TEMPERATURE`.
+      ValueError: if `temperature` is not in `limits.TEMPERATURE`, or the logits are of two shapes.
 
     Source: Huang et al. 2022, Knowledge distillation from a stronger teacher, arXiv:2205.10536, equations 7
     to 10.
     """
     temperature = check_temperature(temperature)
-    teacher, student = (
-        ops.log_softmax(softened(logits, temperature), axis=-1) for logits in (teacher_logits, student_logits)
-    )
+    both = as_pair(teacher_logits, student_logits)
+    teacher, student = (ops.log_softmax(softened(logits, temperature), axis=-1) for logits in both)
     inter, intra = (ops.mean(_one_minus_correlation(teacher, student, axis)) for axis in (1, 0))
     return temperature**2 * (inter_weight * inter + intra_weight * intra)
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.labels import is_target, without_target
-from keras_kd.losses.soft_targets import check_classes, check_temperature, softened
+from keras_kd.losses.soft_targets import as_pair, check_classes, check_temperature, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -27,13 +27,13 @@ def normalized_kd(labels, teacher_logits, student_logits, nontarget_weight=1.5, 
       the teacher's q, and come near it where q is the teacher's and the student's p_y near 1.
 
     Raises:
-      ValueError: if `temperature` is not in `limits.TEMPERATURE`.
+      ValueError: if `temperature` is not in `limits.TEMPERATURE`, or the logits are of two shapes.
 
     Source: Yang et al. 2023, From knowledge distillation to self-knowledge distillation, arXiv:2303.13005,
     equation 8.
     """
     temperature = check_temperature(temperature)
-    teacher, student = (ops.cast(logits, "float32") for logits in (teacher_logits, student_logits))
+    teacher, student = as_pair(teacher_logits, student_logits)
     is_labelled = is_target(labels, ops.shape(teacher)[-1])
     target = is_labelled * ops.softmax(teacher, axis=-1) * ops.log_softmax(student, axis=-1)
     teacher, student = (

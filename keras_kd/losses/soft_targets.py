@@ -46,6 +46,23 @@ def check_classes(loss, count):
         )
 
 
+def as_pair(teacher_logits, student_logits):
+    """Both as float32.
+
+    Raises:
+      ValueError: if they are of two shapes, as far as these are known: a size of 1 would stand for any other.
+    """
+    pair = tuple(ops.cast(logits, "float32") for logits in (teacher_logits, student_logits))
+    shapes = [tuple(logits.shape) for logits in pair]
+    differ = (one != other and None not in (one, other) for one, other in zip(*shapes, strict=False))
+    if len(shapes[0]) != len(shapes[1]) or any(differ):
+        raise ValueError(
+            f"teacher and student must have logits of one shape. "
+            f"Received: {shapes[0]} (teacher) and {shapes[1]} (student)"
+        )
+    return pair
+
+
 def softened(logits, temperature):
     """float32 `(logits - max) / temperature`, row by row: softmax stays the same, and rounding is least."""
     logits = ops.cast(logits, "float32")
@@ -66,12 +83,12 @@ def soft_target_kl(teacher_logits, student_logits, temperature):
       itself however small it is.
 
     Raises:
-      ValueError: if `temperature` is not a finite number > 0.
+      ValueError: if `temperature` is not a finite number > 0, or the logits are of two shapes.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
     temperature = check_temperature(temperature)
-    teacher, student = (ops.cast(logits, "float32") for logits in (teacher_logits, student_logits))
+    teacher, student = as_pair(teacher_logits, student_logits)
     teacher_top, student_top = (
         ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)) for logits in (teacher, student)
     )

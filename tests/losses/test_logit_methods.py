@@ -85,6 +85,18 @@ SHAPES = {0.5: [(8, 10), (1, 10), (2, 2), (4, 1000)], 4.0: [(8, 10), (8, 2)]}
 SHAPES[20.0] = [(8, 10), (2, 10), (1, 2), (4, 1000)]
 
 
+@every_method
+def test_logits_of_two_shapes_are_refused(method, rng):
+    """A teacher of one class, or one example, would be repeated."""
+    labels, student = np.arange(4) % 3, rng.normal(size=(4, 3)).astype("float32")
+    for shape in ((4, 1), (1, 3), (3,), (4, 5)):
+        with pytest.raises(
+            ValueError, match=rf"one shape. Received: .*{shape[-1]}.*teacher.*\(4, 3\)"
+        ) as said:
+            METHODS[method][0](labels, np.ones(shape, "float32"), student, 4.0)
+        assert len(str(said.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @every_method
 def test_the_value_is_the_definition_in_float64(rng, method, temperature):
