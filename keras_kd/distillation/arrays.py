@@ -6,7 +6,9 @@ from keras import ops
 
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.forward import split_labels
+from keras_kd.losses.binary_targets import BINARY_LOSSES
 from keras_kd.models import network_checks, outputs
+from keras_kd.utils import limits
 
 
 def check_arrays(student, loss, x, y):
@@ -19,6 +21,11 @@ def check_arrays(student, loss, x, y):
       loss: of the labels, a `keras.losses.Loss`, or None.
       x, y: as for `keras.Model.fit`.
     """
+    for name, given in (("x", x), ("y", y)):
+        if isinstance(given, (list, tuple)) and not any(hasattr(each, "shape") for each in given):
+            raise ValueError(
+                f"{name} must be an array, as numpy.asarray makes of a list. Received: {limits.shown(given)}"
+            )
     if not hasattr(x, "shape"):
         return
     _check_inputs(student, x)
@@ -36,18 +43,23 @@ def check_arrays(student, loss, x, y):
         _check_class_numbers(labels, compatibility.output_count(student), loss)
     elif isinstance(loss, keras.losses.CategoricalCrossentropy):
         _check_columns(labels, compatibility.output_count(student))
+    elif isinstance(loss, BINARY_LOSSES):
+        _check_decisions(labels, compatibility.output_count(student))
+
+
+_NO_NUMBERS = "OSUcmM"  # objects, text, complex numbers, times: kinds of dtypes
 
 
 def _check_inputs(student, x):
     shapes, given = outputs.input_shapes(student), tuple(x.shape)
-    if getattr(x.dtype, "kind", "f") in "OSU":
+    if getattr(x.dtype, "kind", "f") in _NO_NUMBERS:
         raise ValueError(f"inputs must be numbers. Received: an array of dtype {x.dtype}")
     if shapes and len(shapes) == 1 and not network_checks.takes(shapes[0], given):
         raise ValueError(f"the networks take inputs of shape {shapes[0]}. Received: inputs of shape {given}")
 
 
 def _check_class_numbers(labels, classes, loss):
-    if labels.dtype.kind in "OSU":
+    if labels.dtype.kind in _NO_NUMBERS:
         raise ValueError(f"labels must be class numbers. Received: an array of dtype {labels.dtype}")
     if labels.ndim != 1 and labels.shape[1:] != (1,):
         raise ValueError(
@@ -74,3 +86,27 @@ def _check_columns(labels, classes):
             f"SparseCategoricalCrossentropy(from_logits=True) for class numbers. "
             f"Received: labels of shape {labels.shape}"
         )
+    _check_shares(labels)
+
+
+def _check_decisions(labels, outputs_count):
+    count = "an output" if outputs_count is None else f"each of {outputs_count} outputs"
+    is_one = outputs_count in (1, None) and labels.ndim == 1
+    if not is_one and (labels.ndim != 2 or labels.shape[1] != (outputs_count or labels.shape[1])):
+        raise ValueError(
+            f"a binary loss takes a yes or no for {count}: compile with "
+            f"SparseCategoricalCrossentropy(from_logits=True) for class numbers. "
+            f"Received: labels of shape {labels.shape}"
+        )
+    _check_shares(labels)
+
+
+def _check_shares(labels):
+    """Raises a ValueError for what is neither 0 nor 1 nor between them, such as NaN."""
+    labels = np.asarray(labels, "float32")
+    wrong = labels[~((labels >= -_ROUNDING) & (labels <= 1 + _ROUNDING))]
+    if wrong.size:
+        raise ValueError(f"labels in columns must lie in [0, 1]. Received: {wrong[0]:g}")
+
+
+_ROUNDING = 1e-3  # of mixed labels in few digits

@@ -7,6 +7,7 @@ import pytest
 from tests.support.distillers import compiled, evaluated, fitted
 from tests.support.networks import mlp, sparse_ce
 
+BINARY = keras.losses.BinaryCrossentropy(from_logits=True)
 CATEGORICAL = keras.losses.CategoricalCrossentropy(from_logits=True)
 
 
@@ -28,6 +29,12 @@ def distiller():
         (lambda x, y: (x, np.eye(4)[y]), r"argmax\(axis=-1\).*Received: labels of shape \(48, 4\)"),
         (lambda x, y: (x, y[:40]), "each input needs a label. Received: 48 inputs and 40 labels"),
         (lambda x, y: (x, None), "the labels are missing"),
+        (lambda x, y: (x, y.tolist()), r"y must be an array, as numpy.asarray makes.*Received: \[\d"),
+        (lambda x, y: (x.tolist(), y), r"x must be an array.*Received: \[\[\["),
+        (lambda x, y: (x, np.where(y == 1, np.nan, y)), "class numbers. Received: nan"),
+        (lambda x, y: (x, np.where(y == 1, np.inf, y)), "from 0 to 3. Received: labels from 0.0 to inf"),
+        (lambda x, y: (x, y.astype(complex)), "class numbers. Received: an array of dtype complex128"),
+        (lambda x, y: (x.astype("M8[s]"), y), "inputs must be numbers. Received: an array of dtype datetime"),
         (lambda x, y: (x, {"labels": y + 9, "teacher_logits": np.eye(4)[y]}), "labels from 9 to 12"),
     ],
 )
@@ -45,6 +52,21 @@ def test_arrays_that_do_not_fit_are_named(distiller, data, change, message):
 def test_columns_that_do_not_fit_are_named(data, labels):
     with pytest.raises(ValueError, match="a column for each of 4 classes.*Received: labels of shape"):
         fitted(compiled(mlp(), mlp(), CATEGORICAL), data[0], labels(data[1]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "message"),
+    [
+        (CATEGORICAL, lambda y: 7.0 * np.eye(4)[y], r"must lie in \[0, 1\]. Received: 7"),
+        (CATEGORICAL, lambda y: np.eye(4)[y] * np.nan, r"must lie in \[0, 1\]. Received: nan"),
+        (BINARY, lambda y: -np.eye(4)[y], r"must lie in \[0, 1\]. Received: -1"),
+        (BINARY, lambda y: y, r"a yes or no for each of 4 outputs.*Received: labels of shape \(48,\)"),
+        (BINARY, lambda y: np.eye(3)[y % 3], r"for each of 4 outputs.*labels of shape \(48, 3\)"),
+    ],
+)
+def test_labels_that_are_no_shares_are_named(data, loss, labels, message):
+    with pytest.raises(ValueError, match=message):
+        compiled(mlp(), mlp(), loss).fit(data[0], labels(data[1]), verbose=0)
 
 
 def test_what_keras_takes_is_taken(distiller, data):
