@@ -94,8 +94,10 @@ class Group:
 
 
 def _check_text(name, value):
-    if not value.strip() or "\0" in value:
+    if not value.strip():
         raise ValueError(f"{name} is empty: give it a value, or leave the flag out")
+    if "\0" in value:
+        raise ValueError(f"{name} holds a zero byte, which no name has. Received: {limits.shown(value)}")
 
 
 def define_run(values, default_out):

@@ -79,12 +79,14 @@ def _call_command(command, name, arguments):
     if any(argument in helping.FLAGS for argument in arguments):
         print(helping.of_command(command, name, values))
         return 0
+    if any(not each.partition("=")[2].strip() for each in _flagfiles(arguments) if "=" in each):
+        return _refuse("--flagfile is empty: give it a path, or leave the flag out")
     try:
         positional = values([name, *arguments])[1:]
-    except UnicodeDecodeError as error:
-        given = " ".join(each for each in arguments if each.lstrip("-").startswith("flagfile"))
-        return _refuse(f"{given} names a file that is no text ({error}): one flag a line is needed")
-    except (flags.Error, OSError, ValueError) as error:
+    except (UnicodeDecodeError, OSError, flags.CantOpenFlagFileError) as error:
+        given = " ".join(_flagfiles(arguments))
+        return _refuse(f"{given} names no text file with one flag a line ({_reason(error)})")
+    except (flags.Error, ValueError) as error:
         return _refuse(_unknown(error, values) if isinstance(error, flags.UnrecognizedFlagError) else error)
     if positional:
         return _refuse(f"flags begin with --. Received: {' '.join(positional)}")
@@ -107,6 +109,16 @@ def _call_command(command, name, arguments):
         return console.guarded(command.main, values)
     finally:
         _TYPED.reset(typed)
+
+
+def _flagfiles(arguments):
+    """Those of the arguments that name a file of flags."""
+    return [each for each in arguments if each.lstrip("-").partition("=")[0] == "flagfile"]
+
+
+def _reason(error):
+    """What an error says, without absl's own "ERROR::"."""
+    return str(error).removeprefix("ERROR:: ")
 
 
 def _check_texts(values):

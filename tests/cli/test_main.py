@@ -84,6 +84,24 @@ def test_a_flagfile_that_is_no_text_is_named(tmp_path, capsys, content):
     assert line.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "--flagfile is empty: give it a path, or leave the flag out"),
+        (" ", "--flagfile is empty"),
+        ("folder", "--flagfile=folder names no text file with one flag a line (Unable to open"),
+        ("missing.cfg", "--flagfile=missing.cfg names no text file"),
+        ("/proc/self/mem", "--flagfile=/proc/self/mem names no text file"),
+    ],
+)
+def test_a_flagfile_that_cannot_be_read_is_named(tmp_path, monkeypatch, capsys, value, message):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main.call("train", [f"--flagfile={value}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {message}")
+
+
 @pytest.mark.parametrize("flag", ["out", "dataset", "data_dir"])
 def test_a_name_that_no_line_can_hold_is_refused(capsys, flag):
     assert main.call("train", [f"--{flag}=a\nb"]) == 1
