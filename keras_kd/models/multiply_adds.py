@@ -12,8 +12,9 @@ import keras
 from keras import layers
 
 from keras_kd.models.fading import FadingShortcut
+from keras_kd.models.logits import ClassLogits
 from keras_kd.models.operations import Shape, list_operations
-from keras_kd.models.outputs import WithoutActivation
+from keras_kd.models.outputs import LogitsOfProbabilities, WithoutActivation
 
 
 def count(operation):
@@ -268,7 +269,7 @@ ELEMENTWISE_LAYERS = _classes(
     "Rescaling Reshape Resizing Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D "
     "StringLookup Subtract UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
     "ZeroPadding2D ZeroPadding3D"
-) | {FadingShortcut}
+) | {FadingShortcut, ClassLogits, LogitsOfProbabilities}
 
 # Functions of `keras.ops` in a graph, by the names of their classes.
 ELEMENTWISE_OPERATIONS = (

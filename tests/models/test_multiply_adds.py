@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_kd.models import cost, fading, multiply_adds, outputs
+from keras_kd.models import cost, fading, logits, multiply_adds, outputs
 
 IMAGE, VOLUME, SEQUENCE = (8, 6, 4), (5, 4, 3, 2), (7, 4)
 
@@ -243,6 +243,20 @@ def test_a_gate_of_a_shortcut_has_none():
     x = layers.Conv2D(2, 1)(image)
     found = cost.cost(keras.Model(image, fading.FadingShortcut(2, 6)([x, layers.Conv2D(2, 1)(x)])))
     assert (found.multiply_adds, found.not_counted) == (2 * 16 * 4, ())
+
+
+@pytest.mark.parametrize(
+    ("ends", "made"),
+    [
+        ((layers.Dense(1, "sigmoid"),), logits.two_logits),
+        ((layers.Dense(3, "softmax"),), logits.logits_of),
+        ((layers.Dense(3, "softmax"), layers.Rescaling(1.0)), logits.logits_of),
+    ],
+)
+def test_logits_made_of_what_a_network_returns_have_none(ends, made):
+    network = made(keras.Sequential([keras.Input((4, 4, 2)), layers.Flatten(), *ends]))
+    found = cost.cost(network)
+    assert (found.multiply_adds, found.not_counted) == (32 * ends[0].units, ())
 
 
 def test_a_small_network_of_many_kinds_adds_up():
