@@ -87,6 +87,8 @@ def load(
             )
     if "validation" not in splits:
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
+    if folder is not None:
+        image_folder.tell_shared(source, splits)
     flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
     return Dataset(str(name), **splits, class_names=class_names, flips=flips, split_seed=seed)
 

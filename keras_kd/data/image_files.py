@@ -10,6 +10,9 @@ from keras_kd.data import image_decoding
 from keras_kd.data.image_decoding import shown
 from keras_kd.data.lazy_images import BadImageError
 
+# How many files, at the most, are read to find those that two splits share.
+COMPARED = 10_000
+
 # Of how many files, at the most, a fingerprint holds the beginning, beside name and size of all.
 CONTENTS = 256
 BEGINNING = 65_536  # bytes
@@ -91,12 +94,34 @@ class ImageFiles:
         found = hashlib.sha256(f"{self._size} {_digest(self.names[each] for each in index)}".encode())
         found.update(self._status[index, 0].tobytes())
         for place in np.linspace(0, len(index) - 1, min(len(index), CONTENTS)).astype(int):
-            try:
-                with open(self.path(index[place]), "rb") as file:
-                    found.update(hashlib.sha256(file.read(BEGINNING)).digest())
-            except OSError:  # told where the image is read
-                found.update(b"cannot be opened")
+            found.update(self._beginning(index[place]))
         return found.hexdigest()
+
+    def _beginning(self, position):
+        try:
+            with open(self.path(position), "rb") as file:
+                return hashlib.sha256(file.read(BEGINNING)).digest()
+        except OSError:  # told where the image is read
+            return b"cannot be opened"
+
+    def shared(self, index, others):
+        """Pairs of positions, one of `index` and one of `others`, whose files are the same.
+
+        Files of the same size are compared by their beginnings, `COMPARED` files at the most.
+        """
+        sizes, found = self._status[:, 0], []
+        of_size, known = {}, {}
+        for position in others[np.isin(sizes[others], sizes[index])]:
+            of_size.setdefault(sizes[position], []).append(position)
+        for position in index[np.isin(sizes[index], sizes[others])]:
+            for each in (position, *of_size[sizes[position]]):
+                if each not in known:
+                    known[each] = self._beginning(each)
+            same = [other for other in of_size[sizes[position]] if known[other] == known[position]]
+            found += [(int(position), int(other)) for other in same[:1]]
+            if len(known) >= COMPARED:
+                break
+        return found
 
 
 def _digest(names):

@@ -196,3 +196,20 @@ def _note(bad, path, reason):
 def as_splits(source, splits):
     """`{split: Split}` of positions in a source."""
     return {split: Split(LazyImages(source, index), source.labels[index]) for split, index in splits.items()}
+
+
+def tell_shared(source, splits):
+    """Prints how many images of validation and test are in train too.
+
+    Args:
+      source: an `ImageFiles`.
+      splits: `{split: Split}` of its images.
+    """
+    for split in ("validation", "test"):
+        found = source.shared(splits[split].images.index, splits["train"].images.index)
+        if found:
+            one, other = (shown(source.path(position)) for position in found[0])
+            progress.say(
+                f"{len(found)} images of {split} are in train too, such as {one} and {other}: what is measured "
+                f"on them looks better than it is"
+            )

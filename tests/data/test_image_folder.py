@@ -280,3 +280,14 @@ def test_only_images_of_the_same_split_stand_in(folder):
     names[position].write_text("no image")
     found = dataset.test.images[:1]
     np.testing.assert_array_equal(found, dataset.test.images[1:2])
+
+
+def test_images_that_are_in_train_and_in_test_are_told(folder, capsys):
+    datasets.load(folder)
+    assert capsys.readouterr().out.count("are in train too") == 0
+    for name in ("0003.png", "0007.png"):
+        shutil.copy(folder / "test" / "class3" / name, folder / "train" / "class3" / f"copy-{name}")
+    datasets.load(folder)
+    said = capsys.readouterr().out
+    assert "2 images of test are in train too, such as" in said
+    assert f"{folder}/test/class3/0003.png and {folder}/train/class3/copy-0003.png" in said
