@@ -123,7 +123,7 @@ def define_data(values):
     data.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     data.number("validation_fraction", 0.1, "Share of train set aside.", limits.VALIDATION_FRACTION)
     data.integer("split_seed", 0, "Which part of train; the same for runs that are compared.", limits.SEED)
-    data.choice("cache", None, CACHES, "Where decoded images of a folder are kept; none if not given.")
+    data.choice("cache", None, CACHES, "Where decoded images of a folder are kept.")
     data.text("cache_dir", None, "Of --cache=disk, for all runs; runs/image_cache if not given.")
     data.switch("skip_bad_images", None, "Do without images of a folder that cannot be read, and list them.")
 
@@ -131,7 +131,7 @@ def define_data(values):
 def data_options(values):
     """How the flags ask for data to be read: arguments of `keras_kd.data.load`."""
     return {
-        "cache": values.cache or "none",
+        "cache": values.cache,
         "cache_dir": values.cache_dir,
         "skip_bad_images": bool(values.skip_bad_images),
     }

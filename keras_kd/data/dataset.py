@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_kd.data import lazy_images
 
-# Of how many images, at the most, mean and deviation are those of all where images are not in memory.
+# Of how many images, at the most, mean and deviation are taken where each has to be decoded.
 MOMENTS_SAMPLE = 1000
 
 
@@ -75,7 +75,7 @@ class Dataset:
     def mean(self):
         """float32 `[channels]`: the mean of the training images (or `moments_of`), scaled to [0, 1].
 
-        Of `LazyImages` that of `MOMENTS_SAMPLE`, always the same ones.
+        Of images in files that of `MOMENTS_SAMPLE`, always the same ones.
         """
         return self._moments[0]
 
@@ -88,7 +88,8 @@ class Dataset:
     def _moments(self):
         values = np.arange(256) / 255
         images = self.train.images if self.moments_of is None else self.moments_of
-        if lazy_images.is_lazy(images) and len(images) > MOMENTS_SAMPLE:
+        is_decoded = lazy_images.is_lazy(images) and not images.source.is_raw
+        if is_decoded and len(images) > MOMENTS_SAMPLE:
             sample = np.random.default_rng(0).choice(len(images), MOMENTS_SAMPLE, replace=False)
             images = images.take(np.sort(sample))
         counts = sum(map(_pixel_counts, lazy_images.batches(images, 64)))
@@ -130,7 +131,10 @@ def _pixel_counts(images):
 
 def _update(digest, array):
     digest.update(str(array.shape).encode())
-    if lazy_images.is_lazy(array):
-        digest.update(array.fingerprint.encode())
-    else:
+    if not lazy_images.is_lazy(array):
         digest.update(np.ascontiguousarray(array).data)
+    elif array.source.is_raw:
+        for part in lazy_images.batches(array, 256):
+            digest.update(part.data)
+    else:
+        digest.update(array.fingerprint.encode())

@@ -33,7 +33,7 @@ def load(
     validation_fraction=0.1,
     seed=0,
     data_dir=None,
-    cache="none",
+    cache=None,
     cache_dir=None,
     skip_bad_images=False,
 ):
@@ -49,8 +49,9 @@ def load(
         where the data come with a validation split.
       seed: which part of train becomes validation; the same in every training that is compared.
       data_dir: where tensorflow-datasets keeps its data.
-      cache: where the decoded images of a folder are kept from the first time that they are read:
-        "memory", "disk" or "none". Other data are in memory anyway.
+      cache: where decoded images are kept from the first time that they are read: "memory", "disk" or
+        "none". None is "none" for folders and "memory" for tensorflow-datasets, whose images are otherwise
+        read by their index; arrays are in memory anyway.
       cache_dir: folder of all caches on disk; None: "runs/image_cache".
       skip_bad_images: whether images of a folder that cannot be read are no error: another one of the same
         class stands in, and `Dataset.bad_images` lists them.
@@ -63,20 +64,40 @@ def load(
       FileNotFoundError: if there is no such `.npz` or folder.
       ConnectionError: if a dataset has to be downloaded and its host does not answer.
     """
-    limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
-    limits.SEED.check("seed", seed)
-    limits.check_choice("cache", cache, image_cache.CACHES)
+    if cache is not None:
+        limits.check_choice("cache", cache, image_cache.CACHES)
     folder = None if str(name) == DEFAULT else image_folder.find(name)
     if folder is not None:
         source, positions, class_names = image_folder.read(*folder, skip_bad=skip_bad_images)
         splits = image_folder.as_splits(image_cache.cached(source, cache, cache_dir), positions)
-    elif str(name).partition(":")[0].lower() == DEFAULT:
+        dataset = assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
+        image_folder.tell_shared(source, dataset)
+        return dataset
+    if str(name).partition(":")[0].lower() == DEFAULT:
         _check_digits(name)
         splits, class_names = _digits()
     elif str(name).endswith(".npz"):
         splits, class_names = npz.read(pathlib.Path(name))
     else:
-        splits, class_names = tfds.read(name, data_dir)
+        splits, class_names = tfds.read(name, data_dir, cache, cache_dir)
+    return assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
+
+
+def assemble(name, splits, class_names, *, validation_fraction=0.1, seed=0, flips=None):
+    """The `Dataset` of splits; test and validation are cut off train where they are missing.
+
+    Args:
+      name: of the dataset.
+      splits: `{split: Split}`, "train" at least; changed in place.
+      class_names: one string per class.
+      validation_fraction, seed: as for `load`.
+      flips: whether a mirrored image shows the same class; None: by its channels and the dataset's name.
+
+    Raises:
+      ValueError: for data that cannot be used; the message says why.
+    """
+    limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
+    limits.SEED.check("seed", seed)
     _check_splits(splits, len(class_names), name)
     if "test" not in splits:
         splits["train"], splits["test"] = _stratified(splits["train"], TEST_FRACTION, TEST_SEED)
@@ -87,9 +108,9 @@ def load(
             )
     if "validation" not in splits:
         splits["train"], splits["validation"] = _stratified(splits["train"], validation_fraction, seed)
-    if folder is not None:
-        image_folder.tell_shared(source, splits)
-    flips = splits["train"].images.shape[-1] == 3 and not WRITING.search(pathlib.Path(name).stem.lower())
+    if flips is None:
+        is_writing = WRITING.search(pathlib.Path(name).stem.lower())
+        flips = splits["train"].images.shape[-1] == 3 and not is_writing
     return Dataset(str(name), **splits, class_names=class_names, flips=flips, split_seed=seed)
 
 

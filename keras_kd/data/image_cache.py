@@ -28,14 +28,13 @@ def cached(source, cache, folder=None):
     Args:
       source: an `ImageSource` that also has `key()`, text, and `stamp(position)`, text that changes when the
         image may have.
-      cache: "memory", "disk" or "none".
+      cache: "memory", "disk", "none", or None, which is "none".
       folder: of all caches on disk; None: `FOLDER`.
 
     Raises:
-      ValueError: for another cache, or one that does not fit.
+      ValueError: for one that does not fit.
     """
-    limits.check_choice("cache", cache, CACHES)
-    if cache == "none":
+    if cache in (None, "none"):
         return source
     if cache == "memory":
         return CachedImages(source, MemoryRows(len(source.labels), source.image_shape))
@@ -58,6 +57,7 @@ class CachedImages:
         self.image_shape = source.image_shape
         self.labels = source.labels
         self.digest = source.digest
+        self.is_raw = source.is_raw
 
     @property
     def bad(self):

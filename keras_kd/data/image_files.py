@@ -29,6 +29,8 @@ class ImageFiles:
       bad: see `ImageSource`.
     """
 
+    is_raw = False
+
     def __init__(self, root, files, labels, size, bad):
         names, sizes, times = zip(*files, strict=True)
         self.root = os.fspath(root)

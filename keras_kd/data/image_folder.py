@@ -198,18 +198,18 @@ def as_splits(source, splits):
     return {split: Split(LazyImages(source, index), source.labels[index]) for split, index in splits.items()}
 
 
-def tell_shared(source, splits):
+def tell_shared(source, dataset):
     """Prints how many images of validation and test are in train too.
 
     Args:
       source: an `ImageFiles`.
-      splits: `{split: Split}` of its images.
+      dataset: a `Dataset` of its images.
     """
     for split in ("validation", "test"):
-        found = source.shared(splits[split].images.index, splits["train"].images.index)
+        found = source.shared(getattr(dataset, split).images.index, dataset.train.images.index)
         if found:
             one, other = (shown(source.path(position)) for position in found[0])
             progress.say(
-                f"{len(found)} images of {split} are in train too, such as {one} and {other}: what is measured "
-                f"on them looks better than it is"
+                f"{len(found)} images of {split} are in train too, such as {one} and {other}: what is "
+                f"measured on them looks better than it is"
             )

@@ -38,11 +38,14 @@ class ImageSource(Protocol):
       image_shape: `(height, width, channels)`.
       labels: int64 `[n]`.
       bad: `{name: reason}` of images that cannot be read and are done without; None: they are errors.
+      is_raw: whether pixels are read as they lie there, so that a split may be read whole, in parts, for what
+        it is known by and normalised with.
     """
 
     image_shape: tuple[int, int, int]
     labels: np.ndarray
     bad: dict | None
+    is_raw: bool
 
     def read(self, index):
         """uint8 `[n, height, width, channels]` of the images at positions `index`, whole numbers `[n]`.
@@ -52,7 +55,7 @@ class ImageSource(Protocol):
         """
 
     def digest(self, index):
-        """Text that differs if one of these images does."""
+        """Text that differs if one of these images does; where pixels are raw, nobody asks."""
 
 
 class LazyImages:

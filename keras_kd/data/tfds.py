@@ -8,13 +8,22 @@ import urllib.parse
 
 import numpy as np
 
+from keras_kd.data import image_cache, tfds_records
 from keras_kd.data.dataset import Split
+from keras_kd.data.lazy_images import LazyImages
 
 REACH_SECONDS = 3.0
 
 
-def read(name, data_dir):
+def read(name, data_dir, cache=None, cache_dir=None):
     """`(splits, class names)` of a dataset, `NAME` or `NAME:SIZE`.
+
+    Args:
+      name: of the dataset.
+      data_dir: where tensorflow-datasets keeps its data.
+      cache: None or "memory": all images are in memory; "none" or "disk": they are read by their index, and
+        kept on disk or not.
+      cache_dir: see `image_cache.cached`.
 
     Raises:
       ValueError: for an unknown name, or one that is no image classifier.
@@ -23,12 +32,22 @@ def read(name, data_dir):
     base, _, size = str(name).partition(":")
     builder = _builder(base, data_dir)
     image_key, label_key = _supervised_keys(builder, base)
+    if cache in ("none", "disk") and not builder.info.splits:
+        builder = _builder(base, data_dir, file_format="array_record")
     _prepare(builder, base)
     size = _size(builder.info.features[image_key].shape, size, base)
+
+    def read_split(split):
+        arguments = (builder, split, image_key, label_key, size)
+        is_in_memory = cache in (None, "memory")
+        if is_in_memory and builder.info.file_format.value != "array_record":  # which no tf.data reads
+            return _read_split(*arguments)
+        source = tfds_records.Records(*arguments)
+        images = LazyImages(source if is_in_memory else image_cache.cached(source, cache, cache_dir))
+        return Split(np.asarray(images) if is_in_memory else images, source.labels)
+
     splits = {
-        split: _read_split(builder, split, image_key, label_key, size)
-        for split in ("train", "validation", "test")
-        if split in builder.info.splits
+        split: read_split(split) for split in ("train", "validation", "test") if split in builder.info.splits
     }
     if "train" not in splits:
         raise ValueError(
@@ -37,11 +56,11 @@ def read(name, data_dir):
     return splits, tuple(builder.info.features[label_key].names)
 
 
-def _builder(name, data_dir):
+def _builder(name, data_dir, **options):
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+        return tfds.builder(name, data_dir=data_dir, try_gcs=False, **options)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         near = difflib.get_close_matches(name.lower(), ["digits", *tfds.list_builders()], n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "as cifar10, mnist, svhn_cropped"
@@ -118,11 +137,7 @@ def _read_split(builder, split, image_key, label_key, size):
     import tensorflow_datasets as tfds
 
     def example(features):
-        image = features[image_key]
-        if size:
-            image = tf.image.resize(image, (size, size), "area")
-            image = tf.cast(tf.round(image), tf.uint8)
-        return image, features[label_key]
+        return tfds_records.resized(features[image_key], size), features[label_key]
 
     dataset = builder.as_dataset(split=split).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     images, labels = zip(*tfds.as_numpy(dataset), strict=True)

@@ -40,7 +40,7 @@ class RunTrainer:
     data_dir: str | None = None
     validation_fraction: float = 0.1
     split_seed: int = 0
-    cache: str = "none"
+    cache: str | None = None
     cache_dir: str | None = None
     skip_bad_images: bool = False
 

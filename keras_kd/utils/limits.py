@@ -156,7 +156,7 @@ def check_parameters(what, count):
 
 def check_memory(what, size):
     """Raises a ValueError if this machine's memory is smaller than `size` bytes."""
-    memory = _memory()
+    memory = memory_size()
     if memory and size > memory:
         raise ValueError(
             f"{what} would take {size / GIGABYTE:.3g} GB of memory, and this machine has "
@@ -164,7 +164,7 @@ def check_memory(what, size):
         )
 
 
-def _memory():
+def memory_size():
     """Bytes of this machine's memory; None where the system does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

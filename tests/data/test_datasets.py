@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import datasets, tfds
+from keras_kd.data import datasets, lazy_images, npz, tfds
 from tests.support.arrays import tiny_arrays
 
 
@@ -124,6 +124,30 @@ def test_bad_npz_is_named(tmp_path, rng, case):
     np.savez(path, **spoil(tiny_arrays(rng)))
     with pytest.raises(ValueError, match=message):
         datasets.load(path)
+
+
+def test_images_that_would_fill_the_memory_stay_in_the_file(tmp_path, rng, monkeypatch):
+    for shape in ((8, 8, 3), (9, 8)):
+        np.savez(tmp_path / "data.npz", **tiny_arrays(rng, shape=shape))
+        expected = datasets.load(tmp_path / "data.npz")
+        monkeypatch.setattr(npz, "IN_MEMORY", 0)
+        found = datasets.load(tmp_path / "data.npz")
+        monkeypatch.undo()
+        assert lazy_images.is_lazy(found.train.images)
+        for split in ("train", "validation", "test"):
+            index = np.array([5, 2, 7])
+            images = getattr(expected, split).images
+            np.testing.assert_array_equal(getattr(found, split).images[index], images[index])
+            np.testing.assert_array_equal(np.asarray(getattr(found, split).images), images)
+        assert found.fingerprint == expected.fingerprint
+        np.testing.assert_array_equal([found.mean, found.std], [expected.mean, expected.std])
+
+
+def test_a_compressed_file_that_would_fill_the_memory_is_refused(tmp_path, rng, monkeypatch):
+    np.savez_compressed(tmp_path / "data.npz", **tiny_arrays(rng))
+    monkeypatch.setattr(npz, "IN_MEMORY", 0)
+    with pytest.raises(ValueError, match="does not fit into memory .*saved by numpy.savez, which does not"):
+        datasets.load(tmp_path / "data.npz")
 
 
 def test_a_file_without_a_test_split_gets_one_cut_off_the_same_for_every_seed(tmp_path, rng, capsys):
@@ -255,6 +279,26 @@ def test_tensorflow_datasets_by_name(tiny_pictures, tmp_path, name):
     assert [len(s.labels) for s in (dataset.train, dataset.validation, dataset.test)] == [28, 4, 8]
     for split in (dataset.train, dataset.validation, dataset.test):
         np.testing.assert_array_equal(split.images[:, 0, 0, 0] > 100, split.labels == 1)
+
+
+@needs_tensorflow
+def test_tensorflow_datasets_by_index(tiny_pictures, tmp_path):
+    for builder in tiny_pictures:
+        builder(data_dir=tmp_path / "records", file_format="array_record").download_and_prepare()
+    tiny_pictures[0](data_dir=tmp_path).download_and_prepare()
+    options = {"data_dir": tmp_path / "records", "cache_dir": tmp_path / "cache"}
+    for name, cache in (("tiny_squares", "none"), ("tiny_pictures:8", "disk")):
+        expected = datasets.load(name, data_dir=tmp_path / "records")
+        for _ in range(2):
+            found = datasets.load(name, cache=cache, **options)
+            assert lazy_images.is_lazy(found.train.images)
+            for split in ("train", "validation", "test"):
+                images, labels = getattr(expected, split)
+                np.testing.assert_array_equal(np.asarray(getattr(found, split).images), images)
+                np.testing.assert_array_equal(getattr(found, split).labels, labels)
+                np.testing.assert_array_equal(images[:, 0, 0, 0] > 100, labels == 1)
+    with pytest.raises(ValueError, match="prepared as tfrecord, which cannot be read by index"):
+        datasets.load("tiny_pictures:8", data_dir=tmp_path, cache="none")
 
 
 @needs_tensorflow

@@ -119,7 +119,7 @@ def test_bad_images_are_not_kept(folder, tmp_path, cache):
 def test_what_does_not_fit_is_said_before(folder, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="cache must be one of memory, disk, none. Received: cache='ram'"):
         load(folder, "ram", tmp_path)
-    monkeypatch.setattr(limits, "_memory", lambda: 1000)
+    monkeypatch.setattr(limits, "memory_size", lambda: 1000)
     with pytest.raises(ValueError, match="the cache of decoded images would take .* GB of memory"):
         load(folder, "memory", tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)

@@ -17,6 +17,7 @@ CORE_TESTS = [
     "data/test_image_folder.py",
     "data/test_lazy_images.py",
     "data/test_mixing.py",
+    "data/test_own_data.py",
     "data/test_py_datasets.py",
     "data/test_randaugment.py",
     "data/test_random_erasing.py",
