@@ -54,6 +54,7 @@ def analyze(values, name, config, analyze_group, check_inputs):
     from keras_kd.cli import console
     from keras_kd.cli import main as main_line
     from keras_kd.data import provenance
+    from keras_kd.data.dataset import check_one_class
     from keras_kd.study.findings import analyses, networks
     from keras_kd.utils import progress
 
@@ -61,7 +62,9 @@ def analyze(values, name, config, analyze_group, check_inputs):
     result, groups = networks.read_groups(values.run, values.depths, values.seeds, values.shortcut_removals)
 
     def load_dataset(seed):
-        return provenance.load_dataset(values.run, result, seed, values.dataset, values.data_dir)
+        found = provenance.load_dataset(values.run, result, seed, values.dataset, values.data_dir)
+        check_one_class(found, "an analysis")
+        return found
 
     source = inputs.ExampleSource(load_dataset, values.split, values.examples, values.standard_error)
     check_inputs(groups, source, config)

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_kd.cli import console, main, network_flags, networks, runs, search_display
 from keras_kd.data import datasets
+from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import recipes
 from keras_kd.search import oracles, session, workers
 from keras_kd.training.distributed import strategy
@@ -36,6 +37,7 @@ def search(values, run, worker, config, settings):
         workers.check_free(worker)
     strategy.prepare(settings)
     dataset, settings = runs.load_dataset(values, settings)
+    check_one_class(dataset, "a search")
     own = open_session(values, run, config, settings, dataset)
     own.check_networks()
     epochs = session.plan(config, settings)
@@ -64,6 +66,7 @@ def join(values, run, worker, config, settings):
     run.check_flags()
     strategy.prepare(settings)
     dataset, settings = runs.load_dataset(values, settings)
+    check_one_class(dataset, "a search")
     own = open_session(values, run, config, settings, dataset)
     objective = oracles.OBJECTIVES[config.objective][0]
     own.work(worker, lambda record: search_display.print_record(objective, record), values.worker_silence)

@@ -71,6 +71,11 @@ class Dataset:
     def num_classes(self):
         return len(self.class_names)
 
+    @property
+    def multi_label(self):
+        """Whether labels say yes or no of each class, 0 or 1 `[n, classes]`."""
+        return np.ndim(self.train.labels) == 2
+
     @functools.cached_property
     def mean(self):
         """float32 `[channels]`: the mean of the training images (or `moments_of`), scaled to [0, 1].
@@ -127,6 +132,20 @@ class Dataset:
 def _pixel_counts(images):
     """int `[channels, 256]`: how often each value is there."""
     return np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])
+
+
+def is_multi_label(dataset):
+    """Whether a dataset's labels say yes or no of each class; False of what has no such attribute."""
+    return getattr(dataset, "multi_label", False)
+
+
+def check_one_class(dataset, what):
+    """Raises a ValueError, told in the name of `what`, for labels that say yes or no of each class."""
+    if is_multi_label(dataset):
+        raise ValueError(
+            f"{what} takes labels of one class for each image, and those of {dataset.name} say yes or no of "
+            f"each class: train and distil take both"
+        )
 
 
 def _update(digest, array):

@@ -148,7 +148,9 @@ def _check_splits(splits, num_classes, name):
     train = splits["train"]
     if num_classes < 2:
         raise ValueError(f"{name}: at least two classes are needed. Received: {num_classes}")
-    classes = np.unique(train.labels)
+    if any(split.labels.ndim > 1 for split in splits.values()):
+        _check_decisions(splits, num_classes, name)
+    classes = np.arange(num_classes) if train.labels.ndim > 1 else np.unique(train.labels)
     if not np.array_equal(classes, np.arange(num_classes)):
         missing = np.setdiff1d(np.arange(num_classes), classes)
         raise ValueError(
@@ -174,13 +176,36 @@ def _check_splits(splits, num_classes, name):
             )
 
 
+def _check_decisions(splits, num_classes, name):
+    """Checks labels that say yes or no of each class."""
+    for key, split in splits.items():
+        if split.labels.shape[1:] != (num_classes,) or not np.isin(split.labels, (0, 1)).all():
+            raise ValueError(
+                f"{name}: the {key} labels must be integers [n], or 0 and 1 [n, classes], alike in all "
+                f"splits. Received: {list(split.labels.shape)}, {split.labels.min()} to {split.labels.max()}"
+            )
+    if all(np.all(split.labels.sum(axis=1) == 1) for split in splits.values()):
+        raise ValueError(
+            f"{name}: the labels are one-hot, one class for each image: save them as integers [n], "
+            f"labels.argmax(axis=1). Received: {list(splits['train'].labels.shape)}, one 1 in each row"
+        )
+    share = splits["train"].labels.mean(axis=0)
+    if np.any((share == 0) | (share == 1)):
+        alike = int(np.argmax((share == 0) | (share == 1)))
+        raise ValueError(
+            f"{name}: the training labels must say both yes and no of each class. "
+            f"Received: {int(share[alike])} for class {alike} in all examples"
+        )
+
+
 def _stratified(split, fraction, seed):
-    """Cuts a split in two, with the same share of each class in both parts."""
+    """Cuts a split in two, with the same share of each class in both parts where an image has one class."""
     from sklearn.model_selection import train_test_split
 
+    alike = split.labels if split.labels.ndim == 1 else None
     try:
         rest, part = train_test_split(
-            np.arange(len(split.labels)), test_size=fraction, random_state=seed, stratify=split.labels
+            np.arange(len(split.labels)), test_size=fraction, random_state=seed, stratify=alike
         )
     except ValueError as error:
         raise ValueError(

@@ -32,7 +32,9 @@ def read(path):
     for split, key in (("test", "test"), ("validation", "val")):
         if arrays.keys() & {f"x_{key}", f"y_{key}"}:
             splits[split] = _split(arrays, key, path)
-    return splits, tuple(map(str, range(len(np.unique(splits["train"].labels)))))
+    labels = splits["train"].labels
+    classes = labels.shape[1] if labels.ndim > 1 else len(np.unique(labels))
+    return splits, tuple(map(str, range(classes)))
 
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test", "x_val", "y_val")
@@ -115,9 +117,10 @@ def _split(arrays, key, path):
         )
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim not in (1, 2):
         raise ValueError(
-            f"{path}: {y_key} must be integers [n]. Received: {labels.dtype} {list(labels.shape)}"
+            f"{path}: {y_key} must be integers [n], or 0 and 1 [n, classes]. "
+            f"Received: {labels.dtype} {list(labels.shape)}"
         )
     if len(images) != len(labels) or not len(labels):
         raise ValueError(

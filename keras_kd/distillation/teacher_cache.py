@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from keras_kd.data.augmentation import normalise
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, logit_file
 from keras_kd.models import folding, inference, outputs, weights
 from keras_kd.utils import files, identity, limits, locks, progress
@@ -102,7 +103,8 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
     limits.VIEWS.check("views", schedule.views)
     if schedule.views < 1:
         raise ValueError(f"logits are kept for a number of views >= 1. Received: views={schedule.views}")
-    classes = compatibility.check_classes(teacher, "teacher")
+    independent = is_multi_label(dataset)
+    classes = compatibility.check_classes(teacher, "teacher", independent=independent)
     compatibility.check_class_counts(classes, dataset.num_classes)
     row_format = logit_file.RowFormat(dataset.num_classes, dtype, top_k)
     whose = _CacheKey.of(teacher, dataset, schedule, row_format)
@@ -123,7 +125,13 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
         with _alone_in(folder):
             if not whose.is_in(folder):
                 whose.write(folder)
-            _fill(parts, outputs.with_logits(teacher), dataset, schedule.augmentation, batch_size)
+            _fill(
+                parts,
+                outputs.with_logits(teacher, independent=independent),
+                dataset,
+                schedule.augmentation,
+                batch_size,
+            )
     return TeacherLogits(whose, row_format, validation, views)
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.models import graph, logits, network_checks, outputs, rebuilding
 from keras_kd.models.logits import ClassLogits
 from keras_kd.utils import limits
@@ -55,7 +56,11 @@ def adapted(teacher, dataset, preprocessing="dataset", places=None):
     if prepare.changes_images(dataset.image_shape):
         found = _behind(prepare, teacher, dataset.image_shape)
     if logits.says_yes_or_no(teacher, dataset) or places is not None:
-        found = logits.of_classes(found, places, binary=logits.says_yes_or_no(teacher, dataset))
+        of_output = {
+            "binary": logits.says_yes_or_no(teacher, dataset),
+            "independent": is_multi_label(dataset),
+        }
+        found = logits.of_classes(found, places, **of_output)
     return found
 
 

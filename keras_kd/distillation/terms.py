@@ -6,7 +6,7 @@ import re
 import keras
 from keras import ops
 
-from keras_kd.losses import DistillationTerm, FeatureTerm, per_example, without_reduction
+from keras_kd.losses import NAMES, DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.models import graph, outputs
 from keras_kd.utils import limits
 
@@ -219,6 +219,17 @@ def named_terms(terms, teacher, student):
 
 def _weighted(term):
     return term if isinstance(term, (tuple, list)) else (1.0, term)
+
+
+def check_independent(terms):
+    """Raises a ValueError for a loss that compares classes, where labels say yes or no of each."""
+    for loss in (_weighted(term)[1] for term in terms):
+        is_ours = type(loss) in NAMES.values()
+        if is_ours and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
+            raise ValueError(
+                f"{type(loss).__name__} compares classes that exclude each other, and these labels say yes "
+                f"or no of each class: take kd, or a loss of layers that asks for no labels"
+            )
 
 
 def ask_layers(terms):

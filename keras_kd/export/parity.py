@@ -14,6 +14,7 @@ import tempfile
 import numpy as np
 
 from keras_kd.export import signature
+from keras_kd.models import inference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +53,11 @@ def spread(split, count):
 
 
 def compare(logits, expected, labels=None):
-    """The `Parity` of logits `[n, classes]` with those of the model; `labels`, int `[n]`, or None."""
+    """The `Parity` of logits `[n, classes]` with those of the model; `labels` as a dataset's, or None."""
     logits = np.asarray(logits, np.float64)
     scale = max(1.0, np.abs(expected).max())
-    classes, of_model = logits.argmax(axis=1), np.asarray(expected).argmax(axis=1)
+    multi_label = labels is not None and np.ndim(labels) == 2
+    classes, of_model = (inference.answers(np.asarray(each), multi_label) for each in (logits, expected))
     right = None if labels is None else (np.mean(classes == labels), np.mean(of_model == labels))
     return Parity(
         float(np.abs(logits - expected).max() / scale),

@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.export import parity, signature
 from keras_kd.models.graph import UNKNOWN_SIZE
 from keras_kd.utils import files, folders
@@ -119,12 +120,13 @@ def measure_parity(path, model, dataset=None, count=256):
 def _metadata(model, shape, dataset):
     import tensorflow as tf
 
+    activation = "sigmoid" if is_multi_label(dataset) else "softmax"
     metadata = {
         "model": model.name,
         "input": {"name": "image", "dtype": "uint8", "shape": list(shape)},
         "outputs": {
             "logits": "float32 [n, classes], unnormalised",
-            "probabilities": "float32 [n, classes], softmax of the logits",
+            "probabilities": f"float32 [n, classes], {activation} of the logits",
             "class_id": "int64 [n], position in class_names",
         },
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.data import augmentation
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.models import graph, network_checks, outputs
 
 
@@ -16,7 +17,8 @@ def serving(network, dataset=None):
 
     Returns:
       A function from images `[n, height, width, channels]`, pixel values 0 to 255 of any type, to `logits`
-      and `probabilities`, float32 `[n, classes]`, and `class_id`, int64 `[n]`.
+      and `probabilities`, float32 `[n, classes]`, and `class_id`, int64 `[n]`, the likeliest class. Where
+      labels say yes or no of each class, so do the probabilities.
     """
     import tensorflow as tf
 
@@ -27,7 +29,7 @@ def serving(network, dataset=None):
         logits = network(normalised(image, dataset), training=False)
         return {
             "logits": logits,
-            "probabilities": tf.nn.softmax(logits),
+            "probabilities": tf.nn.sigmoid(logits) if is_multi_label(dataset) else tf.nn.softmax(logits),
             "class_id": tf.argmax(logits, axis=-1),
         }
 

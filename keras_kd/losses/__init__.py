@@ -9,6 +9,7 @@ from keras_kd.losses.binary_targets import (
     BinarySoftTargets,
     bernoulli_kl,
     decision_agreement,
+    right_decisions,
     soft_targets_for,
 )
 from keras_kd.losses.class_centres import ClassCentres, class_direction, norm_and_direction
@@ -109,6 +110,7 @@ __all__ = [
     "relational_angle",
     "relational_distance",
     "replica_share",
+    "right_decisions",
     "similarity_preserving",
     "soft_target_kl",
     "soft_targets_for",

@@ -54,6 +54,20 @@ def decision_agreement(teacher_logits, student_logits):
     return ops.mean(ops.cast(same, "float32"), axis=-1)
 
 
+def right_decisions(labels, logits):
+    """The share of outputs that decide as the labels do.
+
+    Args:
+      labels: 0 or 1, `[batch, outputs]`, or `[batch]` of one output.
+      logits: float `[batch, outputs]`.
+
+    Returns:
+      float32 `[batch]`, in [0, 1].
+    """
+    labels = ops.reshape(ops.cast(labels, "float32"), ops.shape(logits))
+    return decision_agreement(labels - 0.5, logits)
+
+
 @keras.saving.register_keras_serializable(package="keras_kd")
 class BinarySoftTargets(SoftTargets):
     """`bernoulli_kl` as a `keras.distillation.DistillationLoss`.
@@ -73,9 +87,8 @@ class BinarySoftTargets(SoftTargets):
         return decision_agreement(teacher_outputs, student_outputs)
 
     def accuracy(self, labels, logits):
-        """float32 `[batch]`: the share of outputs that decide as the labels do."""
-        labels = ops.reshape(ops.cast(labels, "float32"), ops.shape(logits))
-        return decision_agreement(labels - 0.5, logits)
+        """float32 `[batch]`: see `right_decisions`."""
+        return right_decisions(labels, logits)
 
     def check_outputs(self, count):
         """Any number of outputs will do."""

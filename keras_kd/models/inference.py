@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.data import augmentation, lazy_images
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.models import outputs
 
 
@@ -66,12 +67,22 @@ def logits(model, dataset, split, batch_size=256):
       ValueError: see `outputs.with_logits`.
     """
     images = getattr(dataset, split).images
-    forward = compiled(outputs.with_logits(model))
+    forward = compiled(outputs.with_logits(model, independent=is_multi_label(dataset)))
     answers = [
         keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))
         for part in lazy_images.batches(images, batch_size)
     ]
     return np.concatenate(answers).astype(np.float64)
+
+
+def answers(logits, multi_label=False):
+    """What logits `[n, classes]` say: the class, int `[n]`, or yes or no of each, bool `[n, classes]`."""
+    return logits > 0 if multi_label else logits.argmax(axis=1)
+
+
+def right_answers(logits, labels):
+    """Whether logits `[n, classes]` say what labels do: bool `[n]`, or of each class, as the labels."""
+    return answers(logits, np.ndim(labels) == 2) == labels
 
 
 def log_probabilities(logits):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.models import graph, network_checks, outputs
 
 TWO_CLASSES = 2
@@ -35,7 +36,8 @@ def logits_of(model):
 def says_yes_or_no(model, dataset):
     """Whether a network tells the two classes of a dataset apart by one output."""
     shapes = [tuple(x.shape) for x in getattr(model, "outputs", None) or []]
-    return dataset.num_classes == TWO_CLASSES and len(shapes) == 1 and shapes[0][1:] == (1,)
+    is_binary = dataset.num_classes == TWO_CLASSES and not is_multi_label(dataset)
+    return is_binary and len(shapes) == 1 and shapes[0][1:] == (1,)
 
 
 def two_logits(model):
@@ -54,9 +56,12 @@ def two_logits(model):
     return of_classes(model, binary=True)
 
 
-def of_classes(model, places=None, *, binary=False):
-    """A network on the same layers, with a `ClassLogits` of these arguments behind its logits."""
-    scores = outputs.with_logits(model, independent=binary)
+def of_classes(model, places=None, *, binary=False, independent=False):
+    """A network on the same layers, with a `ClassLogits` of these arguments behind its logits.
+
+    Independent probabilities are taken of a binary one, or where `independent` says so.
+    """
+    scores = outputs.with_logits(model, independent=binary or independent)
     layer = ClassLogits(places, binary, name="class_logits")
     with graph.deep_graphs():
         if getattr(scores, "inputs", None):

@@ -23,13 +23,16 @@ def sample_grid(dataset, rows=4, columns=8):
     candidates = np.arange(len(dataset.train.labels))[:CANDIDATES]
     if lazy_images.is_lazy(dataset.train.images):  # those of a folder are sorted by class
         candidates = np.linspace(0, len(dataset.train.labels) - 1, len(candidates)).astype(int)
-    labels = dataset.train.labels[candidates]
+    labels, names = dataset.train.labels[candidates], dataset.class_names
+    if np.ndim(labels) == 2:  # yes or no of each class
+        kinds, labels = np.unique(labels, axis=0, return_inverse=True)
+        names = ["+".join(name for name, yes in zip(names, kind, strict=True) if yes) for kind in kinds]
     repeats = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
     figure = blank(columns * 1.1, rows * 1.3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, index in zip(axes, np.lexsort((labels, repeats)), strict=False):
         axis.imshow(dataset.train.images[candidates[index]].squeeze(), cmap="gray", vmin=0, vmax=255)
-        axis.set_title(dataset.class_names[labels[index]], fontsize=9)
+        axis.set_title(names[labels[index]], fontsize=9)
     for axis in axes:
         axis.set_axis_off()
     return figure

@@ -10,6 +10,7 @@ import functools
 import keras
 
 from keras_kd.data import datasets
+from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
@@ -158,7 +159,9 @@ class RunTrainer:
 
 @functools.lru_cache(maxsize=2)
 def _load(name, **options):
-    return datasets.load(name, **options)
+    found = datasets.load(name, **options)
+    check_one_class(found, "a study")
+    return found
 
 
 def build(run, dataset, settings):

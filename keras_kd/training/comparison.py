@@ -8,7 +8,9 @@ import dataclasses
 import pathlib
 
 import keras
+import numpy as np
 
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, recipes, schedules
 from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.models import inference, serialization, weights
@@ -169,7 +171,7 @@ def compare(
         jobs without a folder or on other than one device.
     """
     check_jobs(jobs, folder, settings)
-    compatibility.check_pair(teacher, student_distilled)
+    compatibility.check_pair(teacher, student_distilled, independent=is_multi_label(dataset))
     recipe = recipes.as_recipe(loss)
     recipe.check(teacher, student_distilled)
     removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher)
@@ -215,7 +217,7 @@ def _checked_removal(removal, student, teacher):
 def _measured(models, trained, dataset, twin):
     networks, labels = {}, dataset.test.labels
     logits = {label: inference.logits(model, dataset, "test") for label, model in models.items()}
-    right = {label: answers.argmax(axis=1) == labels for label, answers in logits.items()}
+    right = {label: inference.right_answers(answers, labels) for label, answers in logits.items()}
     for label, model in models.items():
         networks[label] = NetworkResult(
             **evaluation.measures(logits[label], labels, logits[TEACHER]),
@@ -232,12 +234,17 @@ def effects_of(right, twin, distilled=DISTILLED):
     """The `Effects` of networks of one training.
 
     Args:
-      right: `{label: bool [n]}`, labels of `NETWORK_FILES`: whether each classifies each image right.
+      right: `{label: bool [n]}`, labels of `NETWORK_FILES`: whether each classifies each image right; or bool
+        `[n, classes]` of yes or no of each class, whose differences have no intervals here.
       twin: label of the student's residual twin, which need not be there.
       distilled: label of the student whose gain and recovery are meant.
     """
-    found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[distilled])
     has_twin = twin in right
+    if np.ndim(right[ALONE]) == 2:  # decisions about one image are not independent of each other
+        mean = {label: float(np.mean(values)) for label, values in right.items()}
+        drop = mean[twin] - mean[ALONE] if has_twin else None
+        return Effects(drop, mean[distilled] - mean[ALONE], recovery=None)
+    found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[distilled])
     return Effects(
         drop=found.drop.mean if has_twin else None,
         gain=found.gain.mean,

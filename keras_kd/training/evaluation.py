@@ -34,12 +34,23 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
 
 
 def measures(logits, labels, teacher_logits=None):
-    """What `evaluate` returns, from logits float `[n, classes]` and labels int `[n]`."""
-    log_probabilities = inference.log_probabilities(logits)
+    """What `evaluate` returns, from logits float `[n, classes]` and labels int `[n]`.
+
+    Or from labels 0 or 1 `[n, classes]`, that say yes or no of each class: accuracy and agreement are then
+    shares of these decisions, and the loss is the mean binary cross-entropy.
+    """
     found = {
-        "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
-        "loss": float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),
+        "accuracy": float(np.mean(inference.right_answers(logits, labels))),
+        "loss": float(np.mean(cross_entropies(logits, labels))),
     }
     if teacher_logits is not None:
-        found["agreement"] = float(np.mean(logits.argmax(axis=1) == teacher_logits.argmax(axis=1)))
+        said = (inference.answers(each, np.ndim(labels) == 2) for each in (logits, teacher_logits))
+        found["agreement"] = float(np.mean(np.equal(*said)))
     return found
+
+
+def cross_entropies(logits, labels):
+    """In nats, float64: `[n]`, or of each decision, as the labels; arguments as of `measures`."""
+    if np.ndim(labels) == 2:
+        return np.logaddexp(0, logits) - labels * logits
+    return -inference.log_probabilities(logits)[np.arange(len(labels)), labels]

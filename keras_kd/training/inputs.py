@@ -5,9 +5,14 @@ import dataclasses
 import keras
 
 from keras_kd.data import augmentation, device_images, lazy_images, sampling
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.data.training_data import TrainingData
+from keras_kd.distillation.shortcut_removal import ShortcutRemoval
+from keras_kd.losses import right_decisions
+from keras_kd.models import network_checks
+from keras_kd.training import config
 from keras_kd.training.distributed.strategy import prepare
-from keras_kd.utils import backend, progress
+from keras_kd.utils import backend, limits, progress
 
 
 def batch_schedule(dataset, settings, views=0):
@@ -84,8 +89,18 @@ def training_data(dataset, settings, targets=None):
 def label_loss(data):
     """The loss and the metric of a `TrainingData`'s labels, as `compile` takes them.
 
-    Accuracy is how often the labelled class is named, or of shares of classes the one with the largest.
+    Accuracy is how often the labelled class is named, or of shares of classes the one with the largest; where
+    labels say yes or no of each class, how often that is decided alike.
     """
+    if is_multi_label(data.dataset):
+        if data.has_soft_labels:
+            raise ValueError(
+                f"labels that say yes or no of each class are neither mixed nor smoothed. "
+                f"Received: augmentation={data.schedule.augmentation.spec!r}, "
+                f"label_smoothing={data.label_smoothing}"
+            )
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        return {"loss": loss, "metrics": [keras.metrics.MeanMetricWrapper(right_decisions, name="accuracy")]}
     if data.has_soft_labels:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
@@ -132,3 +147,15 @@ def device_images_of(data):
         _LATEST_IMAGES.clear()
         _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)
     return _LATEST_IMAGES[key]
+
+
+def check_given(model, dataset, settings, removal, role="network"):
+    """Raises a ValueError for what cannot be trained, or not so; arguments as for `trainer.train`."""
+    network_checks.check_fits(model, dataset, role)
+    if not isinstance(settings, config.Settings):
+        raise ValueError(f"settings must be a keras_kd.training.Settings. Received: {limits.shown(settings)}")
+    if removal is not None and not isinstance(removal, ShortcutRemoval):
+        raise ValueError(
+            f"shortcut_removal must be what keras_kd.distillation.shortcut_removal.make returns. "
+            f"Received: {limits.shown(removal)}"
+        )

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from scipy import optimize, stats
 
-from keras_kd.data import augmentation
+from keras_kd.data import augmentation, lazy_images
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import teacher_inputs
 from keras_kd.models import inference, outputs
 from keras_kd.models.logits import ClassLogits, says_yes_or_no
@@ -58,9 +59,9 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
     count = len(split.labels)
     index = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     sample = split.take(index)
-    batches = np.array_split(np.arange(len(index)), -(-len(index) // BATCH))
     binary = says_yes_or_no(teacher, dataset)
-    forward = inference.compiled(outputs.with_logits(teacher, "teacher", independent=binary))
+    independent = binary or is_multi_label(dataset)
+    forward = inference.compiled(outputs.with_logits(teacher, "teacher", independent=independent))
     choose = ClassLogits(places, binary)
     found = {}
     for name in preprocessings:
@@ -70,7 +71,7 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
                 keras.ops.convert_to_numpy(
                     choose(forward(prepare(augmentation.normalise(images, dataset.mean, dataset.std))))
                 )
-                for images in map(sample.images.__getitem__, batches)
+                for images in lazy_images.batches(sample.images, BATCH)
             ]
         )
         found[name] = _accuracy(logits, sample.labels)
@@ -80,11 +81,20 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
 
 
 def _accuracy(logits, labels):
-    predicted = logits.argmax(axis=1)
-    value = float(np.mean(predicted == labels))
-    confusion = confusion_of(labels, predicted, logits.shape[1])
+    value = float(np.mean(inference.right_answers(logits, labels)))
+    if np.ndim(labels) == 2:
+        return Accuracy(value, value, len(labels))
+    confusion = confusion_of(labels, logits.argmax(axis=1), logits.shape[1])
     reordered = confusion[optimize.linear_sum_assignment(confusion, maximize=True)].sum() / len(labels)
     return Accuracy(value, float(reordered), len(labels))
+
+
+def chance_of(labels):
+    """The share that is right without looking: the most frequent class, or of each class yes or no."""
+    if np.ndim(labels) == 2:
+        share = np.mean(labels, axis=0)
+        return float(np.mean(np.maximum(share, 1 - share)))
+    return float(np.bincount(labels).max() / len(labels))
 
 
 def confusion_of(labels, predicted, classes):

@@ -7,6 +7,7 @@ from keras_kd.models import inference, network_checks
 from keras_kd.training import evaluation
 from keras_kd.training.teacher_accuracy import (
     FAR,
+    chance_of,
     fitting_order,
     is_chance,
     is_far_below,
@@ -69,7 +70,7 @@ def _fault(teacher, dataset, split, logits, found, recorded, other):
     if recorded is not None and is_far_below(found, recorded, len(labels)):
         cause = _order(dataset, labels, logits, found) or "it was trained on other images, classes or scaling"
         return f"{is_right} of the {split} images, and its own run measured {recorded:.1%} on test: {cause}"
-    chance = np.bincount(labels).max() / len(labels)
+    chance = chance_of(labels)
     if is_chance(found, len(labels), chance):
         cause = _order(dataset, labels, logits, found)
         cause = cause or "it is untrained, or learnt other images, classes or scaling (teacher_preprocessing)"
@@ -91,6 +92,8 @@ def _better_scale(teacher, dataset, found):
 
 def _order(dataset, labels, logits, found):
     """That the teacher's classes are in another order, if so, with the first of them; else None."""
+    if np.ndim(labels) == 2:
+        return None
     places, accuracy = fitting_order(labels, logits.argmax(axis=1), logits.shape[1])
     if accuracy < EXPLAINED or not is_far_below(found, accuracy, len(labels) // 2):
         return None

@@ -13,11 +13,11 @@ import pathlib
 import keras
 
 from keras_kd.data import device_images
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.shortcut_removal import ShortcutRemoval
-from keras_kd.distillation.terms import ask_layers
-from keras_kd.models import batch_norm, folding, network_checks, outputs, weights
+from keras_kd.distillation.terms import ask_layers, check_independent
+from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, optimizers, teacher_check, without_shortcuts
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
@@ -25,11 +25,12 @@ from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.inputs import (
     TrainingExamples,
     batch_schedule,
+    check_given,
     device_images_of,
     label_loss,
     training_data,
 )
-from keras_kd.utils import backend, limits, seeding
+from keras_kd.utils import backend, seeding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +72,12 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    _check_given(model, dataset, settings, shortcut_removal)
+    check_given(model, dataset, settings, shortcut_removal)
     data = training_data(dataset, settings)
     network, _, watchers = without_shortcuts.in_place_of(model, shortcut_removal, dataset, settings)
     with scope(settings):
-        fed, images = outputs.with_logits(network), device_images_of(data)
+        scores = outputs.with_logits(network, independent=is_multi_label(dataset))
+        fed, images = scores, device_images_of(data)
         fed = fed if images is None else device_images.with_device_input(fed, images)
     training = _Training(
         fed,
@@ -134,8 +136,8 @@ def distill(
     """
     of_several = {"weights": teacher_weights, "average": teacher_average, "temperature": temperature}
     teachers, teacher = teacher, several_teachers.one_teacher(teacher, **of_several)
-    compatibility.check_pair(teacher, student)
-    _check_given(student, dataset, settings, shortcut_removal, "student")
+    compatibility.check_pair(teacher, student, independent=is_multi_label(dataset))
+    check_given(student, dataset, settings, shortcut_removal, "student")
     if isinstance(teacher_logits, (list, tuple)):
         teacher_logits = several_teachers.AveragedTargets(teacher_logits, **of_several)
         teacher_logits.check(teachers, dataset, batch_schedule(dataset, settings, teacher_logits.views))
@@ -149,6 +151,8 @@ def distill(
     data = training_data(dataset, settings, teacher_logits)
     loss = {"temperature": temperature, "alpha": alpha, "label_weight": label_weight}
     loss["terms"] = [*terms, *of_removal]
+    if is_multi_label(dataset):
+        check_independent(loss["terms"])
     distiller = _distiller(teacher, network, data, settings, teacher_logits, loss)
     training = _Training(
         distiller,
@@ -166,23 +170,13 @@ def distill(
 
 def _distiller(teacher, network, data, settings, teacher_logits, loss):
     """The Distiller of a training, ready for it; `loss` are arguments of its own."""
-    asked = _asked(teacher, teacher_logits, loss["terms"])
+    asked = _asked(teacher, teacher_logits, loss["terms"], is_multi_label(data.dataset))
     with scope(settings), seeding.initial_weights(settings.seed):
-        distiller = Distiller(asked, outputs.with_logits(network), images=device_images_of(data), **loss)
+        scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
+        distiller = Distiller(asked, scores, images=device_images_of(data), **loss)
         distiller.check_batch(settings.batch_size)
         distiller.prepare(TrainingExamples(data.dataset))
     return distiller
-
-
-def _check_given(model, dataset, settings, removal, role="network"):
-    network_checks.check_fits(model, dataset, role)
-    if not isinstance(settings, config.Settings):
-        raise ValueError(f"settings must be a keras_kd.training.Settings. Received: {limits.shown(settings)}")
-    if removal is not None and not isinstance(removal, ShortcutRemoval):
-        raise ValueError(
-            f"shortcut_removal must be what keras_kd.distillation.shortcut_removal.make returns. "
-            f"Received: {limits.shown(removal)}"
-        )
 
 
 def _identity(distiller, teacher, teacher_logits):
@@ -199,11 +193,13 @@ def _identity(distiller, teacher, teacher_logits):
     }
 
 
-def _asked(teacher, teacher_logits, terms):
+def _asked(teacher, teacher_logits, terms, independent):
     """The network that is asked at each step in the teacher's place: the fastest, or none."""
     if ask_layers(terms):
         return teacher
-    return folding.fold_batch_norm(outputs.with_logits(teacher)) if teacher_logits is None else None
+    if teacher_logits is not None:
+        return None
+    return folding.fold_batch_norm(outputs.with_logits(teacher, independent=independent))
 
 
 class _Training:

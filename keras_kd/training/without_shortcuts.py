@@ -5,7 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_kd.data import augmentation, lazy_images
-from keras_kd.models import outputs
+from keras_kd.data.dataset import is_multi_label
+from keras_kd.models import inference, outputs
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
@@ -31,7 +32,7 @@ class WithoutShortcuts(keras.callbacks.Callback):
         self._removal, self._network, self._student = removal, network, student
         self._dataset = dataset
         self._batch_size = batch_size
-        scores = outputs.with_logits(student)
+        scores = _scores(student, dataset)
         self._variables = (scores.trainable_variables, scores.non_trainable_variables)
         self._forward = backend.compile_function(
             lambda state, images: scores.stateless_call(*state, images, training=False)[0]
@@ -54,12 +55,12 @@ class WithoutShortcuts(keras.callbacks.Callback):
         split = self._dataset.validation
         state = [[ops.convert_to_tensor(variable) for variable in each] for each in self._variables]
         parts = lazy_images.batches(split.images, self._batch_size)
-        classes = [self._classes(state, part) for part in parts]
-        return float(np.mean(np.concatenate(classes) == split.labels))
+        logits = np.concatenate([self._logits(state, part) for part in parts])
+        return float(np.mean(inference.right_answers(logits, split.labels)))
 
-    def _classes(self, state, images):
+    def _logits(self, state, images):
         images = augmentation.normalise(images, self._dataset.mean, self._dataset.std)
-        return ops.convert_to_numpy(self._forward(state, images)).argmax(axis=1)
+        return ops.convert_to_numpy(self._forward(state, images))
 
 
 def in_place_of(student, removal, dataset, settings, teacher=None):
@@ -73,7 +74,11 @@ def in_place_of(student, removal, dataset, settings, teacher=None):
     steps = settings.epochs * batch_schedule(dataset, settings).steps
     with scope(settings):
         network = removal.start(student, steps, teacher)
-        terms = removal.terms(network, outputs.with_logits(teacher), steps) if teacher else []
+        terms = removal.terms(network, _scores(teacher, dataset), steps) if teacher else []
         if network is student:
             return student, terms, []
         return network, terms, [WithoutShortcuts(removal, network, student, dataset)]
+
+
+def _scores(network, dataset):
+    return outputs.with_logits(network, independent=is_multi_label(dataset))
