@@ -31,16 +31,16 @@ def find(name):
       ValueError: for a size that is none.
     """
     name = os.fspath(name)
-    path, size = pathlib.Path(name).expanduser(), ""
-    if ":" in name and not path.is_dir():
-        path, _, size = name.rpartition(":")
-        path = pathlib.Path(path).expanduser()
+    path, size = os.path.expanduser(name), ""
+    if ":" in name and not os.path.isdir(path):
+        path, _, size = path.rpartition(":")
     if name.endswith(".npz"):
         return None
-    if not path.is_dir():
+    if not os.path.isdir(path):
         if name.startswith(("/", "./", "../", "~")):
             raise FileNotFoundError(f"there is no folder {shown(name)!r}: give that of an image folder")
         return None
+    path = pathlib.Path(path)
     if "/" not in name and os.sep not in name and name not in (".", "..") and not _has_images(path):
         return None
     if not size and not name.endswith(":"):

@@ -115,8 +115,11 @@ def test_a_word_is_a_folder_only_if_that_has_images(written, tmp_path, monkeypat
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert datasets.absolute_name("mnist") == "mnist"
-    with pytest.raises(FileNotFoundError, match=r"there is no folder './none:96'"):
-        datasets.load("./none:96")
+    for name in ("./none:96", "~nobody/photos", f"/{'x' * 5000}"):
+        with pytest.raises(FileNotFoundError, match=f"there is no folder '{name[:20]}"):
+            datasets.load(name)
+    for name in (":", "a" * 5000, "\0", "cifar10:x"):
+        assert datasets.absolute_name(name) == name
 
 
 def test_the_fingerprint_differs_with_a_file_its_name_and_the_size(written, folder):
