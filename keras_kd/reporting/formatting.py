@@ -1,4 +1,7 @@
-"""Numbers as text, for pages and tables."""
+"""Numbers and names as text, for pages and tables."""
+
+import itertools
+import re
 
 
 def percent(share):
@@ -19,6 +22,30 @@ def points(share):
 def number(value):
     """A number of whatever size for a table, in three digits."""
     return "n/a" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+# Letters of a beginning that are worth leaving out.
+_SHARED = 12
+
+
+def shared(names):
+    """What names have in common, cut between words: `(beginning, [the rest of each], end)`.
+
+    Nothing is by fewer than three, where the beginning is short, or where a name would be left empty.
+    """
+    begin = _common([re.findall(r"[^ (]*[ (]", name) for name in names])
+    rests = [name.removeprefix(begin) for name in names]
+    end = _common([re.findall(r"[ ,)]?[^ ,)]*", rest)[::-1] for rest in rests], reverse=True)
+    rests = [rest.removesuffix(end) for rest in rests]
+    is_worth_it = len(names) > 2 and len(begin) >= _SHARED and all(rests)
+    return (begin, rests, end) if is_worth_it else ("", list(names), "")
+
+
+def _common(parts, reverse=False):
+    """The first parts as long as they are equal in all lists, as one text."""
+    equal = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
+    found = [column[0] for column in equal]
+    return "".join(found[::-1] if reverse else found)
 
 
 # Of counts, the largest first.

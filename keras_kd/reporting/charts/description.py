@@ -1,6 +1,7 @@
 """What is on a chart: panels of curves and bars, of matrices as colours, of surfaces."""
 
 import dataclasses
+import textwrap
 
 import numpy as np
 
@@ -22,6 +23,10 @@ MARKERS = (
     ("hexagon", "h"),
     ("triangle-left", "<"),
 )
+
+
+# Of a category beside an axis.
+LETTERS_OF_A_LINE = 36
 
 
 def as_numbers(values):
@@ -128,6 +133,17 @@ class Panel:
     x_ticks: list | None = None
     levels: list = dataclasses.field(default_factory=list)
     is_horizontal: bool = False
+
+    def wrapped(self, line_break):
+        """The categories as they stand beside the axis, in lines where it runs down the page."""
+        if not self.is_horizontal:
+            return self.categories
+        return [line_break.join(textwrap.wrap(each, LETTERS_OF_A_LINE)) for each in self.categories]
+
+    @property
+    def most_lines(self):
+        """How many lines the longest category needs."""
+        return max(each.count("\n") + 1 for each in self.wrapped("\n"))
 
     @property
     def is_whole(self):

@@ -84,7 +84,7 @@ def _add_panel(figure, panel, is_first, place):
         _add_curve(figure, panel, curve, is_first, place)
     for bars in panel.bars:
         figure.add_bar(
-            x=panel.categories,
+            x=panel.wrapped("<br>"),
             y=bars.heights,
             name=bars.label,
             marker_color=colour_of(bars.number),
@@ -107,7 +107,7 @@ def _set_axes(figure, panel, place):
     if panel.is_horizontal:
         figure.update_yaxes(**own, autorange="reversed", automargin=True, **place)
         figure.update_xaxes(**value, **place)
-        figure.update_layout(height=max(320, 120 + 26 * len(panel.categories)))
+        figure.update_layout(height=max(320, 120 + len(panel.categories) * (12 + 14 * panel.most_lines)))
     else:
         figure.update_xaxes(**own, **place)
         figure.update_yaxes(**value, **place)
@@ -116,7 +116,8 @@ def _set_axes(figure, panel, place):
 def _add_curve(figure, panel, curve, is_first, place):
     colour, reaches = colour_of(curve.number), curve.reaches()
     names = ("y", "x") if panel.is_horizontal else ("x", "y")
-    x = [panel.categories[i] for i in curve.x] if panel.categories else curve.x
+    named = panel.wrapped("<br>")
+    x = [named[i] for i in curve.x] if named else curve.x
     parts = {"lines": curve.line != "none", "markers": curve.marker is not None}
     style = {}
     if curve.marker:

@@ -40,7 +40,7 @@ def _size(panel, columns):
     if isinstance(panel, ContourPanel):
         return 4.2, 4.0
     if panel.is_horizontal:
-        return 8.0, 1.2 + 0.3 * len(panel.categories)
+        return 8.0, 1.2 + len(panel.categories) * (0.14 + 0.16 * panel.most_lines)
     return max(8.0 if columns == 1 else 6.0, 0.5 * len(panel.categories) + 2), 4.0
 
 
@@ -79,7 +79,7 @@ def _draw_panel(axis, panel):
     value.set_label_text(panel.y_title or "")
     if panel.categories:
         turned = {} if panel.is_horizontal else {"rotation": 90}
-        own.set_ticks(range(len(panel.categories)), panel.categories, fontsize=8, **turned)
+        own.set_ticks(range(len(panel.categories)), panel.wrapped("\n"), fontsize=8, **turned)
     elif panel.x_ticks is not None:
         own.set_ticks(panel.x_ticks)
     elif panel.is_whole:

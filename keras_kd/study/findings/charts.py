@@ -2,7 +2,7 @@
 
 from keras_kd.reporting import charts
 from keras_kd.reporting.figures import COLOURS
-from keras_kd.reporting.formatting import percent, plain, points
+from keras_kd.reporting.formatting import percent, plain, points, shared
 
 
 def accuracy(found):
@@ -16,8 +16,8 @@ def accuracy(found):
     if not over_depth:
         conditions = [each.condition for each in shown]
         axis = "test accuracy, % (mean, 95 % interval)"
-        panel = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
-        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %."
+        panel, common = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
+        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %.{common}"
         return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
     for number, (label, group) in enumerate(_by_label(shown).items()):
@@ -50,15 +50,14 @@ def gains(found):
     values = [each.gain for each in found.gains]
     conditions = [each.condition for each in found.gains]
     axis = "gain over the same network alone, points (95 % interval)"
-    panel = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
+    panel, common = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
     rows = [
         [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
-        for name, v in zip([each.name for each in conditions], values, strict=True)
+        for name, v in zip([each.title for each in conditions], values, strict=True)
     ]
     words = (
         "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
-        "on the same batches. kd-X names the teacher: r residual, p plain, then depth and width; T "
-        "temperature, a alpha, k the epoch after which the teacher leaves."
+        f"on the same batches. T is the temperature, alpha the weight of the teacher's term.{common}"
     )
     table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
     return charts.Chart("gains", "What each teacher gave", words, [panel], table)
@@ -70,12 +69,17 @@ def _as_percents(estimates):
 
 
 def _intervals(conditions, values, axis, levels=()):
-    """A panel with an interval for each condition, one below the other: `[middle, low, high]` each."""
-    names = [each.name for each in conditions]
+    """A panel with an interval for each condition, one below the other: `[middle, low, high]` each.
+
+    Returns:
+      `(panel, words)`: what the names of all have in common stands in the words alone.
+    """
+    begin, names, end = shared([each.title for each in conditions])
     middles, lows, highs = map(list, zip(*values, strict=True))
     labels = [each.label for each in conditions]
     curve = charts.Curve(None, 0, list(range(len(names))), middles, labels, "none", low=lows, high=highs)
-    return charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
+    panel = charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
+    return panel, f" Each is {begin}...{end}." if begin or end else ""
 
 
 def recovery(found):
@@ -91,16 +95,17 @@ def recovery(found):
     )
     table = (
         ["taught network", "drop, points", "gain, points", "recovery", "95 % interval"],
-        [_recovery_row(each.condition.name, each.recovery) for each in entries],
+        [_recovery_row(each.condition.title, each.recovery) for each in entries],
     )
-    title = "Recovery against depth" if len(found.depths) > 1 else "Recovery"
-    return charts.Chart(
-        "recovery", title, words, [_recoveries(defined, found.depths)] if defined else [], table
-    )
+    title, panels = "Recovery against depth" if len(found.depths) > 1 else "Recovery", []
+    if defined:
+        panel, common = _recoveries(defined, found.depths)
+        panels, words = [panel], words + common
+    return charts.Chart("recovery", title, words, panels, table)
 
 
 def _recoveries(entries, depths):
-    """The panel of those that are defined."""
+    """The panel of those that are defined, and what is said of it."""
     axis, levels = "recovery = gain / drop (95 % interval)", [(1, "all of the drop"), (0, None)]
     if len(depths) == 1:
         values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
@@ -118,7 +123,7 @@ def _recoveries(entries, depths):
                 high=[each.high for each in ratios],
             )
         )
-    return charts.Panel("depth, layers", axis, curves, x_ticks=depths, levels=levels)
+    return charts.Panel("depth, layers", axis, curves, x_ticks=depths, levels=levels), ""
 
 
 def _recovery_row(name, found):
@@ -184,12 +189,12 @@ def training_curves(found):
         style = charts.LINES[number // len(COLOURS) % 4]
         places = [f"epoch {epoch}" for epoch in epochs]
         values = _percents(each.accuracy)
-        name = each.condition.name
+        name = each.condition.title
         curves.append(charts.Curve(name, number, epochs, values, places, style, has_markers=False))
     words = "Click a name to hide its curve, click it twice to see it alone."
     marks = [1, *range(5, max(len(each.accuracy) for each in found.curves) + 1, 5)]
     rows = [
-        [each.condition.name, *(percent(dict(enumerate(each.accuracy, 1)).get(mark)) for mark in marks)]
+        [each.condition.title, *(percent(dict(enumerate(each.accuracy, 1)).get(mark)) for mark in marks)]
         for each in found.curves
     ]
     table = (["network", *(f"epoch {mark}" for mark in marks)], rows)

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable
 
 from keras_kd.study.design import Teacher
+from keras_kd.study.findings import naming
 from keras_kd.study.findings.evidence import Evidence
 from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
@@ -36,10 +37,10 @@ MOST = 0.5
 def _as_well(results):
     conditions = results.conditions(variant="plain + KD")
     groups = {
-        condition: results.differences(runs, lambda run: run.baseline)
-        for condition, runs in conditions.items()
+        naming.title(runs[0]): results.differences(runs, lambda run: run.baseline)
+        for runs in conditions.values()
     }
-    groups = {condition: group for condition, group in groups.items() if group}
+    groups = {title: group for title, group in groups.items() if group}
     if not groups:
         return Evidence(missing="no plain network with a teacher beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
@@ -48,13 +49,14 @@ def _as_well(results):
     return Evidence(
         statistics.p_at_least(well, half + 1),
         statistics.p_at_least(worse, len(groups) - half),
-        {f"{condition}, minus its residual baseline": group for condition, group in groups.items()},
+        {f"{title}, minus its residual baseline": group for title, group in groups.items()},
     )
 
 
 def _inferior_teacher(results):
     for_cases, against_cases, groups = [], [], {}
-    for condition, runs in results.conditions(variant="plain + KD").items():
+    for runs in results.conditions(variant="plain + KD").values():
+        title = naming.title(runs[0])
         ahead = results.differences(runs, lambda run: run.baseline)
         behind = teacher_minus_baseline(results, runs)
         if not ahead or not behind:
@@ -62,8 +64,8 @@ def _inferior_teacher(results):
         for_cases.append(max(results.below(behind), results.above(ahead)))
         against_cases.append(min(1.0, 2 * min(results.above(behind), results.below(ahead))))
         groups |= {
-            f"{condition}, minus its residual baseline": ahead,
-            f"{condition}: the teacher, minus that baseline": behind,
+            f"{title}, minus its residual baseline": ahead,
+            f"{title}: the teacher, minus that baseline": behind,
         }
     if not for_cases:
         return Evidence(missing="no teacher beside the baseline of its student")

@@ -3,21 +3,24 @@
 import dataclasses
 
 from keras_kd.distillation import recipes
+from keras_kd.study.findings import naming
 from keras_kd.study.findings.evidence import Evidence
 from keras_kd.utils import statistics
 
 
 def against_kd(results):
-    """`{condition: {seed: accuracy minus that with KD}}` of taught runs with another loss.
+    """`{title: {seed: accuracy minus that with KD}}` of taught runs with another loss.
 
     Args:
       results: a `pairing.PairedResults`.
     """
     found = {
-        condition: results.differences(runs, lambda run: dataclasses.replace(run, loss=recipes.KD))
-        for condition, runs in results.conditions(other_losses=True).items()
+        naming.title(runs[0]): results.differences(
+            runs, lambda run: dataclasses.replace(run, loss=recipes.KD)
+        )
+        for runs in results.conditions(other_losses=True).values()
     }
-    return {condition: group for condition, group in found.items() if group}
+    return {title: group for title, group in found.items() if group}
 
 
 def better_than_kd(results):
@@ -30,5 +33,5 @@ def better_than_kd(results):
     return Evidence(
         statistics.p_at_least(better, 1),
         statistics.p_at_least(not_better, len(not_better)),
-        {f"{condition}, minus KD": group for condition, group in groups.items()},
+        {f"{title}, minus KD": group for title, group in groups.items()},
     )

@@ -8,7 +8,7 @@ import math
 import jinja2
 
 from keras_kd.reporting import charts, html
-from keras_kd.reporting.formatting import percent, plain, points
+from keras_kd.reporting.formatting import percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import claims
 
@@ -38,6 +38,7 @@ def write(result, path, sections=()):
         amount=amount,
         percent=percent,
         plain=plain,
+        shared=shared,
     )
 
 

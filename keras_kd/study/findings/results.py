@@ -14,11 +14,13 @@ class Condition:
 
     Attributes:
       name: of `design.Run.condition`.
-      label: the kind of network in words, without its depth: what a line over depth stands for.
+      title: what it is in words.
+      label: the kind of network, without its depth: what a line over depth stands for.
       axes: `{column: value}`; see `design.COLUMNS`.
     """
 
     name: str
+    title: str
     label: str
     axes: dict
 
@@ -27,11 +29,12 @@ class Condition:
         return self.axes["depth"]
 
     def to_json(self):
-        return {"cell": self.name, **self.axes, "label": self.label}
+        return {"cell": self.name, **self.axes, "title": self.title, "label": self.label}
 
     @classmethod
     def from_json(cls, values):
-        return cls(values["cell"], values["label"], _axes(values))
+        # Results of earlier versions have no title.
+        return cls(values["cell"], values.get("title", values["cell"]), values["label"], _axes(values))
 
 
 def _axes(values):

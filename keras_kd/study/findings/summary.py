@@ -9,9 +9,7 @@ import itertools
 
 import numpy as np
 
-from keras_kd.distillation import recipes
-from keras_kd.study import design
-from keras_kd.study.findings import pairing, results
+from keras_kd.study.findings import naming, pairing, results
 from keras_kd.study.findings.claims import judge
 from keras_kd.utils import files, records, recovery, statistics
 
@@ -124,29 +122,11 @@ def _estimate(values, resolution=0.0):
 
 def condition_of(run):
     """The `results.Condition` of a run."""
-    return results.Condition(run.condition, label(run), _axes(run))
+    return results.Condition(run.condition, naming.title(run), naming.label(run), _axes(run))
 
 
 def _axes(run):
     return {name: value for name, value in run.describe().items() if name != "seed"}
-
-
-def label(run):
-    """The kind of network in words, without its depth: what a line over depth stands for."""
-    text = run.variant if run.student is None else run.variant.replace(design.SPECIFIED, run.student)
-    if run.is_taught:
-        teacher = run.teacher
-        twin = teacher.network == run.baseline
-        other = teacher.network.student or teacher.network.network
-        text += f", teacher {'its residual twin' if twin else other}"
-        text += f" ({teacher.control})" if teacher.control else ""
-        text += f", {run.loss}" if run.loss != recipes.KD else ""
-        if recipes.parse_spec(run.loss).has_kd:
-            text += f", T {run.temperature:g}, alpha {run.alpha:g}"
-            text += f" for {run.alpha_epochs} epochs" if run.alpha_epochs else ""
-    named = f"{run.variant[0]}{run.depth}" if run.student is None else design.for_files(run.student)
-    differs = run.network.removeprefix(named).removeprefix("-")
-    return f"{text}, {differs}" if differs else text
 
 
 def gains(paired):

@@ -13,7 +13,7 @@ import pytest
 from keras_kd.reporting import figures
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import charts as study_charts
-from keras_kd.study.findings import pairing, summary
+from keras_kd.study.findings import naming, pairing, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult, VerdictSummary
 from keras_kd.study.runner import RunRecord
@@ -53,13 +53,13 @@ def test_files_have_the_names_of_earlier_versions(result):
         *("augmentation", "label_fraction", "distillation_loss", "temperature", "alpha", "alpha_epochs"),
         "shortcut_removal",
     ]
-    assert list(values["cells"][0]) == ["cell", *columns, "label", "accuracy"]
-    assert list(values["gains"][0]) == ["cell", *columns, "label", "gain"]
+    assert list(values["cells"][0]) == ["cell", *columns, "title", "label", "accuracy"]
+    assert list(values["gains"][0]) == ["cell", *columns, "title", "label", "gain"]
     assert list(values["recoveries"][0]) == [
-        *("cell", *columns, "label", "ratio", "low", "high", "drop", "gain")
+        *("cell", *columns, "title", "label", "ratio", "low", "high", "drop", "gain")
     ]
-    assert list(values["points"][0]) == ["run", *columns, "label", "seed", "advantage", "gain"]
-    assert list(values["curves"][0]) == ["cell", *columns, "label", "seeds", "accuracy"]
+    assert list(values["points"][0]) == ["run", *columns, "title", "label", "seed", "advantage", "gain"]
+    assert list(values["curves"][0]) == ["cell", *columns, "title", "label", "seeds", "accuracy"]
     assert list(values["rows"][0]) == [
         *("run", "cell", *columns, "seed", "status", "accuracy", "loss", "agreement"),
         *("validation_accuracy", "parameters", "seconds", "teacher_accuracy", "error"),
@@ -85,7 +85,7 @@ def test_conditions_are_means_over_seeds(found):
     values = accuracies("r32w8")
     assert one.accuracy.mean == pytest.approx(np.mean(values))
     assert one.accuracy.deviation == pytest.approx(np.std(values, ddof=1))
-    assert (one.accuracy.count, one.condition.depth, one.condition.label) == (3, 32, "residual, w8")
+    assert (one.accuracy.count, one.condition.depth, one.condition.label) == (3, 32, "residual, width 8")
     (short,) = (each for each in found.conditions if each.condition.name == FAILED[:-3])
     assert short.accuracy.count == 2
 
@@ -143,7 +143,7 @@ def test_what_is_drawn_is_what_was_found(found):
     described = {chart.name: chart for chart in study_charts.described(found)}
     assert list(described) == ["accuracy", "gains", "recovery", "advantage", "curves"]
     (panel,) = described["accuracy"].panels
-    (curve,) = (curve for curve in panel.curves if curve.label == "plain, w8")
+    (curve,) = (curve for curve in panel.curves if curve.label == "plain, width 8")
     estimate = statistics.estimate(100 * np.array(accuracies("p32w8")))
     assert (curve.x, curve.has_band) == ([20, 32], True)
     assert (curve.y[1], curve.low[1], curve.high[1]) == pytest.approx(
@@ -155,7 +155,7 @@ def test_what_is_drawn_is_what_was_found(found):
     assert [curve.low for curve in panel.curves] == [[each.low] for each in defined]
     (panel,) = described["gains"].panels
     (curve,) = panel.curves
-    assert panel.categories == [each.condition.name for each in found.gains]
+    assert panel.categories == [each.condition.title for each in found.gains]
     assert curve.y == pytest.approx([100 * each.gain.mean for each in found.gains])
     (panel,) = described["advantage"].panels
     *clouds, line = panel.curves
@@ -170,14 +170,14 @@ def test_of_one_depth_there_is_an_interval_for_each_network(found):
     assert (described["accuracy"].title, described["recovery"].title) == ("Accuracy", "Recovery")
     (panel,) = described["accuracy"].panels
     (curve,) = panel.curves
-    assert panel.categories == [each.condition.name for each in one_depth.conditions]
+    assert panel.categories == [each.condition.title for each in one_depth.conditions]
     estimate = statistics.estimate(100 * np.array(accuracies("p32w8")))
-    place = panel.categories.index("p32w8")
+    place = panel.categories.index("plain-32, width 8")
     assert (curve.low[place], curve.y[place], curve.high[place]) == pytest.approx(
         (estimate.low, estimate.mean, estimate.high)
     )
     (panel,) = described["recovery"].panels
-    assert panel.categories == [each.condition.name for each in one_depth.recoveries]
+    assert panel.categories == [each.condition.title for each in one_depth.recoveries]
     assert panel.curves[0].y == [each.recovery.ratio for each in one_depth.recoveries]
 
 
@@ -270,11 +270,12 @@ def test_words_of_a_verdict():
 
 
 def test_labels_tell_kinds_apart():
-    labels = {summary.label(run) for run in records() if run.seed == 0}
-    assert labels == {"residual, w8", "plain, w8", "residual, w4"} | {
-        f"plain + KD, teacher {teacher}, T 4, alpha 0.9{stay}, w8"
-        for teacher in ("its residual twin", "its residual twin (shuffled)", "r8w4")
-        for stay in ("", " for 2 epochs")
+    labels = {naming.label(run) for run in records() if run.seed == 0}
+    teachers = ("its residual twin", "shuffled logits of its residual twin", "residual-8 of width 4")
+    assert labels == {"residual, width 8", "plain, width 8", "residual, width 4"} | {
+        f"plain, width 8, taught by {teacher} (T 4, alpha 0.9{stay})"
+        for teacher in teachers
+        for stay in ("", ", for 2 epochs")
     }
 
 

@@ -1,0 +1,26 @@
+"""Numbers and names as text."""
+
+import pytest
+
+from keras_kd.reporting import formatting
+
+TAUGHT = ["plain-20, taught by r (dkd), minus KD", "plain-20, taught by r (nkd), minus KD"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            [*TAUGHT, "plain-20, taught by r (kd+at, T 4), minus KD"],
+            ("plain-20, taught by r (", ["dkd", "nkd", "kd+at, T 4"], "), minus KD"),
+        ),
+        (TAUGHT, ("", TAUGHT, "")),
+        (["drop at depth 5", "gain at depth 5", "left at depth 5"], None),
+        (["the same in all"] * 3, None),
+        ([], None),
+    ],
+)
+def test_what_names_share_stands_once(names, expected):
+    assert formatting.shared(names) == (expected or ("", names, ""))
+    begin, rests, end = formatting.shared(names)
+    assert [begin + rest + end for rest in rests] == names
