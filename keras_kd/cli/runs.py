@@ -9,7 +9,7 @@ from keras_kd.data import datasets, sampling
 from keras_kd.distillation import cache_logits
 from keras_kd.export import saved_model
 from keras_kd.models import cost
-from keras_kd.training import inputs
+from keras_kd.training import config, inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
 from keras_kd.utils import backend, checks, folders, run_dir
@@ -62,7 +62,8 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     checks.check_line(str(path), "--out")
     same = (command if command in values else "dataset",)
     about = {"renamed": earlier, "implied": flags.IMPLIED, "command": command, "same": same}
-    about["defaults"] = None if only_given else {"batch_size": str(values["batch_size"].default)}
+    later = ("batch_size", *config.LATER)  # what earlier runs did not write down, or only where it was given
+    about["defaults"] = None if only_given else {name: str(values[name].default) for name in later}
     run = run_dir.RunDir(path, given, (*changeable, *flags.DATA_OPTIONS), **about)
     (run.check_overwritable if values.overwrite else run.check_flags)()
     check_place(run.path)

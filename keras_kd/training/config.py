@@ -9,6 +9,8 @@ from keras_kd.utils.checks import plain
 # names them, need not import Keras.
 USUAL_AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
 
+OPTIMIZERS = ("sgd", "adamw")
+
 SCHEDULES = ("cosine", "step")
 
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
@@ -44,13 +46,22 @@ class Settings:
       schedule: "cosine" or "step".
       warmup_fraction: share of the steps until the highest rate is reached; deep networks
         without shortcuts need a long one.
-      momentum: of SGD with Nesterov's acceleration.
+      optimizer: "sgd", with Nesterov's momentum, or "adamw" (Loshchilov & Hutter 2019), whose decay is always
+        decoupled.
+      momentum: of SGD.
       weight_decay: strength lambda of the decay of convolution and dense kernels; BatchNorm
         and biases never decay.
       decay: "l2" adds `lambda / 2 * ||kernel||^2` to the loss, as in He et al. 2016;
         "decoupled" subtracts `learning rate * lambda * kernel` at each step (Loshchilov &
         Hutter 2019).
       clip_norm: largest norm of the gradient over all weights; 0 never clips.
+      accumulation_steps: how many steps' gradients are averaged before the weights change, on one device.
+      ema: momentum of a moving average of the weights, which is validated and kept at the end; 0: none.
+      label_smoothing: share of each training label that is spread evenly over all classes; validation and
+        test have their labels as they are.
+      early_stopping: epochs without a better accuracy on validation after which the training ends with the
+        weights of the best epoch; 0: it goes on to the last, whose weights count. A network that loses its
+        shortcuts on the way goes on in any case.
       augmentation: a spec, such as "resized_crop:scale=0.5+flip"; see `data.augmentation.make`.
       precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
       strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
@@ -79,10 +90,15 @@ class Settings:
     learning_rate: float = 0.02
     schedule: str = "cosine"
     warmup_fraction: float = 0.3
+    optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
     decay: str = "l2"
     clip_norm: float = 5.0
+    accumulation_steps: int = 1
+    ema: float = 0.0
+    label_smoothing: float = 0.0
+    early_stopping: int = 0
     augmentation: str = "auto"
     precision: str = "float32"
     strategy: str = "auto"
@@ -104,9 +120,25 @@ class Settings:
                 f"Received: warmup_fraction={self.warmup_fraction!r}"
             )
 
+    @property
+    def decays_decoupled(self):
+        """Whether the optimiser itself lets weights decay, not the loss."""
+        return self.optimizer == "adamw" or self.decay == "decoupled"
+
+    def as_dict(self):
+        """`{name: value}` for results and checkpoints, without what earlier ones lack where it is usual."""
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        found = dataclasses.asdict(self)
+        return {name: value for name, value in found.items() if name not in LATER or value != usual[name]}
+
+
+# Fields that earlier versions lack.
+LATER = ("optimizer", "accumulation_steps", "ema", "label_smoothing", "early_stopping")
+
 
 # What each of the settings may be.
 CHOICES = {
+    "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "decay": DECAYS,
     "strategy": STRATEGIES,
@@ -123,6 +155,10 @@ RANGES = {
     "momentum": limits.SHARE,
     "weight_decay": limits.WEIGHT_DECAY,
     "clip_norm": limits.CLIP_NORM,
+    "accumulation_steps": limits.ACCUMULATION_STEPS,
+    "ema": limits.EMA,
+    "label_smoothing": limits.LABEL_SMOOTHING,
+    "early_stopping": limits.EARLY_STOPPING,
     "replicas": limits.REPLICAS,
     "steps_per_execution": limits.STEPS_PER_EXECUTION,
     "seed": limits.SEED,

@@ -1,7 +1,5 @@
 """What data, settings, versions and machine a result belongs to."""
 
-import dataclasses
-
 import keras
 
 import keras_kd
@@ -15,7 +13,7 @@ def describe(dataset, settings):
     return {
         **({} if bad is None else {"bad_images": bad}),
         "seed": settings.seed,
-        "settings": dataclasses.asdict(settings),
+        "settings": settings.as_dict(),
         "dataset": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,

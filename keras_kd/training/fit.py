@@ -13,7 +13,7 @@ from keras_kd.training import config
 from keras_kd.utils import backend
 
 
-def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False):
+def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False, averaged=None):
     """Trains a compiled model; validation is measured after each epoch, every example once.
 
     Args:
@@ -21,6 +21,7 @@ def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False)
       data: a `keras_kd.data.training_data.TrainingData`.
       callbacks, epochs, initial_epoch: as for `keras.Model.fit`.
       several_hosts: whether other hosts train the same model.
+      averaged: the `weights_at_end.AveragedWeights` among the callbacks, with which validation is measured.
 
     Raises:
       ValueError: if the hosts do not begin with the same epoch.
@@ -28,18 +29,18 @@ def fit(model, data, *, callbacks, epochs, initial_epoch=0, several_hosts=False)
     """
     with lazy_images.named_failures(data.dataset.train, data.dataset.validation):
         if backend.on_tensorflow():
-            _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts)
+            _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts, averaged)
         else:
             _fit_with_py_dataset(model, data, callbacks, epochs, initial_epoch)
 
 
-def _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts):
+def _fit_with_tensorflow(model, data, callbacks, epochs, initial_epoch, several_hosts, averaged):
     from keras_kd.data import tf_pipeline
     from keras_kd.training.distributed import loop, validation
 
     batches = functools.partial(tf_pipeline.batches, data, epochs=epochs, initial_epoch=initial_epoch)
     options = {
-        "callbacks": [validation.Validation(data), *callbacks],
+        "callbacks": [validation.Validation(data, averaged=averaged), *callbacks],
         "steps_per_epoch": data.schedule.steps,
         "epochs": epochs,
         "initial_epoch": initial_epoch,

@@ -83,7 +83,8 @@ def training_data(dataset, settings, targets=None):
       targets: a `keras_kd.data.training_data.TeacherTargets`, or None.
     """
     schedule = batch_schedule(dataset, settings, targets.views if targets else 0)
-    return TrainingData(dataset, schedule, targets, images_on_device(dataset, settings))
+    on_device = images_on_device(dataset, settings)
+    return TrainingData(dataset, schedule, targets, on_device, settings.label_smoothing)
 
 
 def label_loss(data):

@@ -1,4 +1,4 @@
-"""The optimiser of the paper's recipe: SGD with momentum, a schedule, clipping, weight decay."""
+"""The optimiser of a recipe: SGD with momentum (the paper's) or AdamW, a schedule, clipping, weight decay."""
 
 import contextlib
 
@@ -41,16 +41,15 @@ def step_schedule(learning_rate, steps, warmup_steps):
 SCHEDULES = {"cosine": cosine_schedule, "step": step_schedule}
 
 
-@keras.saving.register_keras_serializable(package="keras_kd")
-class GlobalClipSGD(keras.optimizers.SGD):
-    """SGD that clips the norm of the whole gradient, on any number of replicas.
+class _ClipsWholeGradient:
+    """An optimiser that clips the norm of the whole gradient, on any number of replicas.
 
     Keras's own `global_clipnorm` clips each replica's gradient before the sum, so N replicas
     clip about N times later than one. Here the sum is clipped.
 
     Args:
       clip_norm: the largest norm of the gradient over all weights.
-      **kwargs: as for `keras.optimizers.SGD`.
+      **kwargs: as for the optimiser.
     """
 
     def __init__(self, *args, clip_norm, **kwargs):
@@ -71,6 +70,16 @@ class GlobalClipSGD(keras.optimizers.SGD):
 
     def get_config(self):
         return {**super().get_config(), "clip_norm": self.clip_norm}
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class GlobalClipSGD(_ClipsWholeGradient, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` that clips the norm of the whole gradient: see `clip_norm` of the recipe."""
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class GlobalClipAdamW(_ClipsWholeGradient, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW`, likewise."""
 
 
 def _summed_over_replicas(grads):
@@ -115,16 +124,40 @@ def make_optimizer(settings, steps_per_epoch, network):
     schedule = SCHEDULES[settings.schedule](
         settings.learning_rate, steps, round(settings.warmup_fraction * steps)
     )
-    arguments = {"learning_rate": schedule, "momentum": settings.momentum, "nesterov": True}
-    if settings.decay == "decoupled":
+    arguments = {"learning_rate": schedule, **_averaging(settings)}
+    if settings.optimizer == "sgd":
+        arguments |= {"momentum": settings.momentum, "nesterov": True}
+    if settings.decays_decoupled:
         arguments["weight_decay"] = settings.weight_decay
-    if settings.clip_norm:
-        optimizer = GlobalClipSGD(**arguments, clip_norm=settings.clip_norm)
+    kinds = {"sgd": (keras.optimizers.SGD, GlobalClipSGD), "adamw": (keras.optimizers.AdamW, GlobalClipAdamW)}
+    plain, clipping = kinds[settings.optimizer]
+    if settings.clip_norm and settings.accumulation_steps == 1:
+        optimizer = clipping(**arguments, clip_norm=settings.clip_norm)
     else:
-        optimizer = keras.optimizers.SGD(**arguments)
-    if settings.decay == "decoupled":
+        optimizer = plain(**arguments)
+    if settings.decays_decoupled:
         decaying = {id(kernel) for kernel in kernels(network)}
         optimizer.exclude_from_weight_decay(
             [weight for weight in network.trainable_weights if id(weight) not in decaying]
         )
     return optimizer
+
+
+def _averaging(settings):
+    """What an optimiser takes of averages over steps: of gradients, and of weights."""
+    arguments, steps = {}, settings.accumulation_steps
+    if steps > 1:  # Keras clips what is accumulated; on one replica that is the whole gradient
+        clips = {"global_clipnorm": settings.clip_norm} if settings.clip_norm else {}
+        arguments |= {"gradient_accumulation_steps": steps} | clips
+    if settings.ema:  # Keras averages at each step, also where the weights did not change
+        arguments |= {"use_ema": True, "ema_momentum": settings.ema ** (1 / steps)}
+    return arguments
+
+
+def check_accumulation(settings, replicas):
+    """Raises a ValueError for gradients accumulated on several replicas, which Keras cannot."""
+    if settings.accumulation_steps > 1 and replicas > 1:
+        raise ValueError(
+            f"gradients are accumulated on one device, not on {replicas}: take a larger batch there, or "
+            f"strategy='none'. Received: accumulation_steps={settings.accumulation_steps}"
+        )

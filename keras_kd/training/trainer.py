@@ -18,18 +18,11 @@ from keras_kd.distillation import compatibility, several_teachers, teacher_input
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import batch_norm, folding, outputs, weights
-from keras_kd.training import checkpointing, config, optimizers, teacher_check, without_shortcuts
+from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
-from keras_kd.training.inputs import (
-    TrainingExamples,
-    batch_schedule,
-    check_given,
-    device_images_of,
-    label_loss,
-    training_data,
-)
+from keras_kd.training.without_shortcuts import in_place_of
 from keras_kd.utils import backend, seeding
 
 
@@ -72,12 +65,12 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       ValueError: if what the folder holds is damaged or of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
-    check_given(model, dataset, settings, shortcut_removal)
-    data = training_data(dataset, settings)
-    network, _, watchers = without_shortcuts.in_place_of(model, shortcut_removal, dataset, settings)
+    inputs.check_given(model, dataset, settings, shortcut_removal)
+    data = inputs.training_data(dataset, settings)
+    network, _, watchers = in_place_of(model, shortcut_removal, dataset, settings)
     with scope(settings):
         scores = outputs.with_logits(network, independent=is_multi_label(dataset))
-        fed, images = scores, device_images_of(data)
+        fed, images = scores, inputs.device_images_of(data)
         fed = fed if images is None else device_images.with_device_input(fed, images)
     training = _Training(
         fed,
@@ -137,18 +130,16 @@ def distill(
     of_several = {"weights": teacher_weights, "average": teacher_average, "temperature": temperature}
     teachers, teacher = teacher, several_teachers.one_teacher(teacher, **of_several)
     compatibility.check_pair(teacher, student, independent=is_multi_label(dataset))
-    check_given(student, dataset, settings, shortcut_removal, "student")
+    inputs.check_given(student, dataset, settings, shortcut_removal, "student")
+    whose = teacher
     if isinstance(teacher_logits, (list, tuple)):
-        teacher_logits = several_teachers.AveragedTargets(teacher_logits, **of_several)
-        teacher_logits.check(teachers, dataset, batch_schedule(dataset, settings, teacher_logits.views))
-    elif teacher_logits is not None:
-        teacher_logits.check(teacher, dataset, batch_schedule(dataset, settings, teacher_logits.views))
+        teacher_logits, whose = several_teachers.AveragedTargets(teacher_logits, **of_several), teachers
+    if teacher_logits is not None:
+        teacher_logits.check(whose, dataset, inputs.batch_schedule(dataset, settings, teacher_logits.views))
     if not trust_teacher:
         teacher_check.check_teacher(teacher, dataset, kept=teacher_logits)
-    network, of_removal, watchers = without_shortcuts.in_place_of(
-        student, shortcut_removal, dataset, settings, teacher
-    )
-    data = training_data(dataset, settings, teacher_logits)
+    network, of_removal, watchers = in_place_of(student, shortcut_removal, dataset, settings, teacher)
+    data = inputs.training_data(dataset, settings, teacher_logits)
     loss = {"temperature": temperature, "alpha": alpha, "label_weight": label_weight}
     loss["terms"] = [*terms, *of_removal]
     if is_multi_label(dataset):
@@ -173,9 +164,9 @@ def _distiller(teacher, network, data, settings, teacher_logits, loss):
     asked = _asked(teacher, teacher_logits, loss["terms"], is_multi_label(data.dataset))
     with scope(settings), seeding.initial_weights(settings.seed):
         scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
-        distiller = Distiller(asked, scores, images=device_images_of(data), **loss)
+        distiller = Distiller(asked, scores, images=inputs.device_images_of(data), **loss)
         distiller.check_batch(settings.batch_size)
-        distiller.prepare(TrainingExamples(data.dataset))
+        distiller.prepare(inputs.TrainingExamples(data.dataset))
     return distiller
 
 
@@ -214,6 +205,7 @@ class _Training:
         self._label = label
         self._callbacks = list(callbacks)
         self._watchers = watchers
+        self._averaged, self._choosing = weights_at_end.callbacks_of(settings, network, label, bool(watchers))
         self._is_chief = is_chief(settings)
         check_made_here(network, settings)
         if settings.strategy == "multiworker":
@@ -221,15 +213,15 @@ class _Training:
 
             with scope(settings):
                 loop.wait_for_all()  # the chief may still be emptying the folder
-        self._checkpoint = Checkpoint(
-            self._checkpoints(identity), self._variables, self._callbacks, writes=self._is_chief
-        )
+        others = [*self._callbacks, *self._choosing]
+        checkpoints = self._checkpoints(identity)
+        self._checkpoint = Checkpoint(checkpoints, self._variables, others, writes=self._is_chief)
 
     def _checkpoints(self, identity):
         if self._folder is None:
             return None
         own = {
-            **dataclasses.asdict(self._settings),
+            **self._settings.as_dict(),
             "dataset": self._data.dataset.fingerprint,
             "network": weights.structure(self._network),
             "callbacks": [type(callback).__name__ for callback in self._callbacks],
@@ -247,6 +239,7 @@ class _Training:
     def run(self):
         """Trains on from where the checkpoints say; returns a `Trained`."""
         strategy = prepare(self._settings)
+        optimizers.check_accumulation(self._settings, strategy.num_replicas_in_sync)
         bar = ProgressBar(self._label)
         observers = [*self._observers(), bar] if self._is_chief else []
         with contextlib.ExitStack() as stack:
@@ -257,17 +250,17 @@ class _Training:
             )
             if backend.on_tensorflow() and not backend.has_accelerator():
                 stack.enter_context(batch_norm.fused_batch_norm(self._network))
-            if self._settings.decay == "l2":
+            if not self._settings.decays_decoupled:
                 stack.enter_context(optimizers.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()
-            guards = [StopOnDivergence(self._label), LogSettings()]
+            guards = [StopOnDivergence(self._label), LogSettings(), *self._choosing]
             self._fit([*guards, *self._watchers, *observers, *self._callbacks, self._checkpoint])
         return Trained(self._checkpoint.history, self._checkpoint.seconds)
 
     def _compile(self):
         self._model.compile(
             optimizer=optimizers.make_optimizer(self._settings, self._data.schedule.steps, self._network),
-            **label_loss(self._data),
+            **inputs.label_loss(self._data),
             jit_compile=config.JIT[self._settings.jit_compile],
             steps_per_execution=steps_per_execution(self._settings, self._data.schedule.steps),
         )
@@ -282,6 +275,7 @@ class _Training:
             epochs=epochs,
             initial_epoch=self._checkpoint.initial_epoch(epochs),
             several_hosts=self._settings.strategy == "multiworker",
+            averaged=self._averaged,
         )
 
     def _observers(self):

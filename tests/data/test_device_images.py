@@ -13,7 +13,8 @@ from tests.support.arrays import tiny_arrays
 from tests.support.networks import weights_of
 
 SETTINGS = config.Settings(epochs=2, batch_size=24, learning_rate=0.1, strategy="none", images="device")
-AUGMENTED = dataclasses.replace(SETTINGS, augmentation="crop_flip+color_jitter+cutmix")
+OPTIONS = {"augmentation": "crop_flip+color_jitter+cutmix", "ema": 0.5, "label_smoothing": 0.1}
+AUGMENTED = dataclasses.replace(SETTINGS, **OPTIONS)
 
 
 @pytest.fixture

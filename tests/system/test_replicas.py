@@ -118,6 +118,8 @@ def whole_run(folder, replicas, options):
         "--student_width=4",
         "--shortcut_removal=none",
         "--augmentation=crop_flip+resized_crop+color_jitter+mixup+cutmix",
+        "--ema=0.5",
+        "--label_smoothing=0.1",
         "--strategy=mirrored",
         f"--replicas={replicas}",
         *options,

@@ -100,3 +100,40 @@ def test_l2_moves_a_kernel_like_weight_decay_in_the_gradient(data):
     for start, a, b in zip(before, weights_of(plain), weights_of(decayed), strict=True):
         decay = 0.1 * 0.3 * start if start.ndim > 1 else 0
         np.testing.assert_allclose(b, a - decay, atol=1e-6)
+
+
+def test_adamw_clips_and_decays_kernels_alone():
+    """Its first step is rate * sign of the gradient, after weights decayed by rate * weight_decay."""
+    model = mlp()
+    before = weights_of(model)
+    given = {"schedule": "step", "learning_rate": 0.1, "warmup_fraction": 0.0, "clip_norm": 2.0}
+    settings = config.Settings(**given, optimizer="adamw", weight_decay=0.5)
+    optimizer = optimizers.make_optimizer(settings, 1000, model)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert (again.clip_norm, again.weight_decay) == (2.0, 0.5)
+    optimizer.apply([keras.ops.full(weight.shape, 3.0) for weight in before], model.trainable_weights)
+    for start, after in zip(before, weights_of(model), strict=True):
+        decayed = start * (1 - 0.1 * 0.5) if start.ndim > 1 else start
+        np.testing.assert_allclose(after, decayed - 0.1, atol=1e-5)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5])
+def test_accumulated_gradients_are_those_of_the_whole_batch(clip_norm):
+    given = {"schedule": "step", "learning_rate": 0.1, "warmup_fraction": 0.0, "clip_norm": clip_norm}
+    accumulated, whole = keras.Variable(np.zeros(2, "float32")), keras.Variable(np.zeros(2, "float32"))
+    many = optimizers.make_optimizer(config.Settings(**given, accumulation_steps=3, ema=0.5), 1000, mlp())
+    once = optimizers.make_optimizer(config.Settings(**given, ema=0.5), 1000, mlp())
+    gradients = np.array([[[4, 0], [-1, 0], [0, 6]], [[1, 1], [0, 0], [2, 0]]], "float32")
+    for three in gradients:
+        for gradient in three:
+            many.apply([keras.ops.convert_to_tensor(gradient)], [accumulated])
+        once.apply([keras.ops.convert_to_tensor(three.mean(axis=0))], [whole])
+        np.testing.assert_allclose(accumulated.numpy(), whole.numpy(), rtol=1e-5)
+
+
+def test_gradients_are_not_accumulated_on_replicas():
+    settings = config.Settings(accumulation_steps=4)
+    optimizers.check_accumulation(settings, 1)
+    optimizers.check_accumulation(config.Settings(), 2)
+    with pytest.raises(ValueError, match="on one device, not on 2: .*Received: accumulation_steps=4"):
+        optimizers.check_accumulation(settings, 2)

@@ -100,7 +100,19 @@ def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"precision": "mixed_float16"}, {"decay": "decoupled", "clip_norm": 0.0}], ids=str
+    "change",
+    [
+        {"precision": "mixed_float16", "ema": 0.9},
+        {"decay": "decoupled", "clip_norm": 0.0, "early_stopping": 1},
+        {
+            "optimizer": "adamw",
+            "accumulation_steps": 2,
+            "ema": 0.9,
+            "early_stopping": 2,
+            "label_smoothing": 0.1,
+        },
+    ],
+    ids=str,
 )
 def test_every_optimiser_comes_back(dataset, tmp_path, change):
     assert_no_difference(dataset, tmp_path, settings=dataclasses.replace(SETTINGS, **change, epochs=5))

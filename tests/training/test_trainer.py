@@ -198,6 +198,11 @@ def test_nothing_is_written_without_a_folder(dataset, tmp_path, monkeypatch):
         ({"precision": "float8"}, "precision must be one of"),
         ({"strategy": "tpu"}, "strategy must be one of"),
         ({"augmentation": "cutout"}, "unknown augmentation 'cutout'"),
+        ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw"),
+        ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
+        ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\)"),
+        ({"accumulation_steps": 0}, "accumulation_steps must be a whole number from 1"),
+        ({"early_stopping": 1.5}, "early_stopping must be a whole number from 0"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"replicas": -1}, "replicas must be a whole number"),
         ({"replicas": 1.5}, "replicas must be a whole number"),
@@ -217,6 +222,11 @@ def test_settings_take_numbers_of_any_type():
     assert json.dumps(dataclasses.asdict(settings)) == json.dumps(
         dataclasses.asdict(config.Settings(**change))
     )
+
+
+def test_settings_that_earlier_versions_lack_are_written_where_they_say_something():
+    assert FAST.as_dict().keys() & set(config.LATER) == set()
+    assert dataclasses.replace(FAST, ema=0.9).as_dict() == {**FAST.as_dict(), "ema": 0.9}
 
 
 def test_settings_can_be_written_down():

@@ -4,6 +4,7 @@ Keras cuts each evaluation batch itself and fails where a replica gets nothing, 
 of a split can be measured. Here each replica has a share of the split that is its own.
 """
 
+import contextlib
 import functools
 
 import keras
@@ -21,13 +22,15 @@ class Validation(keras.callbacks.Callback):
     Args:
       data: a `keras_kd.data.training_data.TrainingData`.
       batch_size: examples of a replica at a time, at the most.
+      averaged: a context inside which the model has the weights to measure; None: it has them.
 
     Raises:
       ValueError: if there are fewer examples than replicas.
     """
 
-    def __init__(self, data, batch_size=256):
+    def __init__(self, data, batch_size=256, averaged=None):
         super().__init__()
+        self._averaged = averaged or contextlib.nullcontext()
         self._data = data
         self._count = len(data.dataset.validation.labels)
         self._batch_size = batch_size
@@ -45,8 +48,9 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.reset_metrics()
-        for batch in self._shares(tf.distribute.get_strategy()):
-            self._test_step(batch)
+        with self._averaged:
+            for batch in self._shares(tf.distribute.get_strategy()):
+                self._test_step(batch)
         logs.update({f"val_{name}": float(value) for name, value in self.model.get_metrics_result().items()})
 
     def _shares(self, strategy):
