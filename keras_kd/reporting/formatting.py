@@ -21,7 +21,7 @@ def points(share):
 
 def number(value):
     """A number of whatever size for a table, in three digits."""
-    return "n/a" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return "n/a" if value is None else f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 # Letters of a beginning that are worth leaving out.

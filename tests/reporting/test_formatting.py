@@ -4,6 +4,15 @@ import pytest
 
 from keras_kd.reporting import formatting
 
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "n/a"), (0, "0"), (0.012345, "0.0123"), (999.4, "999"), (999.7, "1,000"), (-1234.5, "-1,234")],
+)
+def test_numbers_of_all_sizes_have_three_digits_and_no_exponent(value, text):
+    assert formatting.number(value) == text
+
+
 TAUGHT = ["plain-20, taught by r (dkd), minus KD", "plain-20, taught by r (nkd), minus KD"]
 
 

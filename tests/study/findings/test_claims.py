@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import claims
@@ -343,6 +344,22 @@ def test_differences_pair_what_shares_a_seed():
     assert results.differences(runs, lambda run: run.baseline) == pytest.approx({0: -0.2})
     assert mean_over([{0: 1.0, 1: 2.0}, {1: 4.0}, {}]) == {1: 3.0}
     assert combine({0: 1.0, 1: 2.0}, {1: 4.0}, -0.5) == {1: 0.0}
+
+
+def test_either_of_two_opposites_counts_twice(rng):
+    """C2 fails if the teacher is not inferior or the student not ahead: Bonferroni over the two."""
+    weak, twin = Teacher(residual(8)), residual(20)
+    truth = {residual(8): 0.897, twin: 0.9, plain(20): 0.85, plain(20, weak): 0.893}
+    results = simulated(truth, rng)
+    baseline, taught, teacher = (
+        np.array([results.accuracies[at(run, seed)] for seed in SEEDS])
+        for run in (twin, plain(20, weak), residual(8))
+    )
+    not_inferior = stats.ttest_1samp(teacher - baseline, 0, alternative="greater").pvalue
+    not_ahead = stats.ttest_1samp(taught - baseline, 0, alternative="less").pvalue
+    assert min(not_inferior, not_ahead) < 0.5
+    evidence = claims.CLAIMS["C2"].test(results)
+    assert evidence.p_against == pytest.approx(2 * min(not_inferior, not_ahead))
 
 
 def test_rules_name_the_margin(rng):
