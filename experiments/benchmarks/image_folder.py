@@ -11,7 +11,7 @@ process of its own, the time to the first batch and the resident memory after an
 import dataclasses
 import json
 import pathlib
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -25,7 +25,7 @@ import keras_kd
 from keras_kd.cli import console
 from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
-from keras_kd.data import Split, datasets, sampling, tf_pipeline
+from keras_kd.data import Split, datasets, image_decoding, sampling, tf_pipeline
 from keras_kd.data.training_data import TrainingData
 from keras_kd.utils import environment, files, limits
 
@@ -43,6 +43,7 @@ def define_flags(values):
     flags.text("folder", None, "Where they are, or are written, as files.")
     flags.integer("steps", 20, "Timed steps of a turn.", limits.ROUNDS)
     flags.integer("rounds", 3, "Turns of each; the medians count.", limits.ROUNDS)
+    flags.switch("photographs", False, "Also weigh decoding of photographs against a step at 224x224.")
     flags.texts("counts", list(COUNTS), "Numbers of files, for first batch and memory.")
     flags.text("out", "runs/benchmark_image_folder.json", "Where the numbers go.")
 
@@ -55,6 +56,8 @@ def main(values):
     found = {"machine": environment.machine(), "versions": environment.versions("tensorflow", "keras")}
     if values.rounds:
         found["training"] = training(folder, values.steps, values.rounds)
+    if values.photographs:
+        found["photographs"] = photographs()
     found["reading"] = {count: reading(folder, count) for count in values.counts}
     files.write_json(found, values.out)
     print(json.dumps(found, indent=2))
@@ -124,6 +127,28 @@ def distillation_step(dataset):
     return tf.function(distiller.train_step, reduce_retracing=True)
 
 
+def photographs():
+    """Processor milliseconds an image at 224x224: of decoding photographs, and of a student's step."""
+    import sklearn.datasets
+
+    shipped = pathlib.Path(sklearn.datasets.__file__).parent / "images"
+    paths = [shipped / name for name in ("china.jpg", "flower.jpg")] * 50
+    student = keras.applications.MobileNetV3Small(weights=None, classes=10, classifier_activation=None)
+    student.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    images, labels = np.zeros((32, 224, 224, 3), np.float32), np.zeros(32, np.int64)
+    student.train_on_batch(images, labels)
+    decoding = cpu_ms(lambda: [image_decoding.read(path, 224) for path in paths]) / len(paths)
+    step = cpu_ms(lambda: [student.train_on_batch(images, labels) for _ in range(5)]) / (5 * 32)
+    return {"size": "640x427", "decoding_ms": decoding, "student_step_ms": step}
+
+
+def cpu_ms(function):
+    """Milliseconds of the processor that a call takes."""
+    start = time.process_time()
+    function()
+    return 1000 * (time.process_time() - start)
+
+
 def batches(dataset):
     schedule = sampling.batch_schedule(dataset, BATCH, augmentation="crop_flip")
     return tf_pipeline.batches(TrainingData(dataset, schedule), epochs=10)
@@ -157,7 +182,8 @@ def read_files(folder, count):
     steps = len(dataset.train.labels) // BATCH
     for _ in range(steps - 1):
         next(stream)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = pathlib.Path("/proc/self/status").read_text()  # getrusage's maximum is also the parent's
+    most = int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
     print(json.dumps({"first_batch_s": first, "first_batch_cpu_s": first_cpu, "resident_mb": most}))
 
 

@@ -234,7 +234,10 @@ def test_a_file_that_changes_is_named(folder):
     write_image(np.zeros((8, 8, 3), np.uint8), path)
     with pytest.raises(BadImageError, match="class0/0000.png was changed since its folder was read"):
         np.asarray(dataset.test.images)
+    skipping = datasets.load(folder, skip_bad_images=True)
     path.unlink()
+    np.testing.assert_array_equal(skipping.test.images[0], skipping.test.images[1])
+    assert list(skipping.bad_images.values()) == ["cannot be opened (No such file or directory)"]
     with pytest.raises(BadImageError, match=r"0000.png cannot be opened \(No such file"):
         np.asarray(dataset.test.images)
 
