@@ -51,6 +51,8 @@ def guarded(main, values):
 
 def _status(main, values):
     try:
+        backend.check_backend()
+        backend.check_configuration()
         with stop_signal():
             main(values)
         strategy.leave()

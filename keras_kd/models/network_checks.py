@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_kd.models import outputs
-from keras_kd.utils import limits
+from keras_kd.utils import backend, limits
 
 
 def check_network(model, role="network"):
@@ -20,11 +20,14 @@ def check_network(model, role="network"):
 def check_fits(model, dataset, role="network"):
     """Raises a ValueError for a network that cannot run on the images of a dataset, or knows fewer classes.
 
+    And where Keras is set to another layout of images, or another precision of numbers.
+
     Args:
       model: what should be a built `keras.Model`.
       dataset: what should be a `keras_kd.data.Dataset`.
       role: what the network is called in an error.
     """
+    backend.check_configuration()
     check_network(model, role)
     if not hasattr(dataset, "image_shape"):
         raise ValueError(

@@ -122,6 +122,27 @@ def compile_function(function):
     return function
 
 
+def check_backend():
+    """Raises a ValueError for a backend of Keras that nothing here trains on."""
+    backend = keras.backend.backend()
+    if backend not in _TRAINED_ON:
+        raise ValueError(f"training needs KERAS_BACKEND=tensorflow or jax. Received: {backend!r}")
+
+
+_TRAINED_ON = ("tensorflow", "jax")
+
+
+def check_configuration():
+    """Raises a ValueError where Keras's own settings are others than images and losses are made for."""
+    for name, needed in (("image_data_format", "channels_last"), ("floatx", "float32")):
+        value = getattr(keras.config, name)()
+        if value != needed:
+            raise ValueError(
+                f"Keras must be set to {name}={needed!r}, in its keras.json or by keras.config.set_{name}: "
+                f"images are [height, width, channels] of float32 here. Received: {value!r}"
+            )
+
+
 def on_tensorflow():
     """Whether TensorFlow computes."""
     return keras.backend.backend() == "tensorflow"

@@ -2,6 +2,7 @@
 
 import warnings
 
+import keras
 import pytest
 from absl import flags as absl_flags
 
@@ -42,6 +43,31 @@ def test_foreseen_errors_end_in_one_line(case, capsys):
     errors = capsys.readouterr().err
     assert errors.startswith(line)
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("image_data_format", "channels_first"), ("floatx", "float64"), ("floatx", "bfloat16")],
+)
+def test_a_keras_that_is_set_otherwise_is_named(capsys, name, value):
+    """As by a keras.json: convolutions would take rows for channels, and sums would have two types."""
+    before = getattr(keras.config, name)()
+    getattr(keras.config, f"set_{name}")(value)
+    try:
+        assert guarded(None) == 1
+    finally:
+        getattr(keras.config, f"set_{name}")(before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: Keras must be set to {name}=")
+    assert line.endswith(f"Received: {value!r}")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_backend_that_trains_nothing_is_named(capsys, monkeypatch, backend):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    assert guarded(None) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: training needs KERAS_BACKEND=tensorflow or jax. Received: {backend!r}"
 
 
 def test_what_went_well_says_nothing(capsys):
