@@ -1,14 +1,16 @@
 """Packaging of keras_kd."""
 
 import pathlib
+import re
 
 import setuptools
 
 README = pathlib.Path(__file__).with_name("README.md")
+PACKAGE = pathlib.Path(__file__).parent / "keras_kd" / "__init__.py"  # read, not imported: it would need Keras
 
 setuptools.setup(
     name="keras_kd",
-    version="0.1.0",
+    version=re.search(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.M)[1],
     description="Knowledge distillation seen through residual networks, for Keras 3 and TensorFlow.",
     long_description=README.read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

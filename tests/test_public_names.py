@@ -1,13 +1,16 @@
 """`import keras_kd` starts at once, knows its names, and lets saved files load."""
 
 import pathlib
+import rlcompleter
+import sys
 
 import keras
 import numpy as np
 import pytest
+import yaml
 
 import keras_kd
-from tests.support.processes import run_python
+from tests.support.processes import ROOT, run_python
 
 FILES = pathlib.Path(__file__).parent / "support" / "files"
 
@@ -18,6 +21,23 @@ def test_the_names_are_there():
         assert getattr(keras_kd, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'Destiller'"):
         _ = keras_kd.Destiller
+
+
+def test_completion_shows_public_names_alone():
+    completer = rlcompleter.Completer({"keras_kd": keras_kd})
+    shown = {name.removeprefix("keras_kd.").rstrip("(") for name in completer.attr_matches("keras_kd.")}
+    assert shown == set(keras_kd.__all__)
+    assert not [name for name in shown if name.startswith("_") or name in sys.stdlib_module_names]
+
+
+def test_the_version_stands_in_one_place():
+    status, output, errors = run_python("setup.py", "--version", cwd=ROOT)
+    assert status == 0, errors
+    assert output.splitlines()[-1] == keras_kd.__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == keras_kd.__version__
+    assert citation.keys() >= {"cff-version", "message", "title", "authors"}
+    assert f"## {keras_kd.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_importing_alone_imports_no_keras():

@@ -1,6 +1,7 @@
-"""Every Python block of README.md, CONTRIBUTING.md and docs/ runs as it stands, on few images."""
+"""Every Python block of README.md and docs/ runs as it stands, on few images."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -52,8 +53,10 @@ def names(monkeypatch, tmp_path):
 )
 def test_blocks_run_as_they_stand(page, names, monkeypatch):
     if page == "docs/your-images.md":
-        cats_and_dogs(names, monkeypatch)
+        own = cats_and_dogs(names, monkeypatch)
     namespace = names.of("\n".join(code for _, code in PAGES[page]))
+    if page == "docs/your-images.md":
+        namespace |= own
     if page == "docs/distill.md":
         snippets.export_saved_model(names.student, names.dataset)
         namespace["images"] = names.dataset.test.images
@@ -66,12 +69,17 @@ def test_blocks_run_as_they_stand(page, names, monkeypatch):
 
 
 def cats_and_dogs(names, monkeypatch):
-    """Dark cats and bright dogs, and a network in place of ResNet50 that knows them without a download."""
+    """Dark cats and bright dogs, in all forms, and a network in place of ResNet50 that knows them at once."""
     import keras
+    import tensorflow as tf
 
     arrays = tiny_arrays(np.random.default_rng(0), train=200, classes=2)
     np.savez("pets.npz", **arrays)
     pets = names.dataset = dataclasses.replace(names.load("pets.npz"), class_names=("cat", "dog"))
+    for number, image in enumerate(arrays["x_train"][:40]):
+        path = pathlib.Path("photos", "train", pets.class_names[number % 2], f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(path, image, scale=False)
 
     def resnet50():
         """From pixels as ResNet50 takes them, BGR minus ImageNet's means, to 1000 probabilities."""
@@ -86,6 +94,13 @@ def cats_and_dogs(names, monkeypatch):
         return model
 
     monkeypatch.setattr(keras.applications, "ResNet50", resnet50)
+    streams = {
+        f"{split}_ds": tf.data.Dataset.from_tensor_slices((arrays[f"x_{split}"], arrays[f"y_{split}"])).batch(
+            32
+        )
+        for split in ("train", "test")
+    }
+    return arrays | streams
 
 
 def test_there_are_pages_with_blocks():
