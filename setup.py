@@ -6,7 +6,7 @@ import re
 import setuptools
 
 README = pathlib.Path(__file__).with_name("README.md")
-PACKAGE = pathlib.Path(__file__).parent / "keras_kd" / "__init__.py"  # read, not imported: it would need Keras
+PACKAGE = pathlib.Path(__file__).parent / "keras_kd" / "__init__.py"  # read, not imported
 
 setuptools.setup(
     name="keras_kd",

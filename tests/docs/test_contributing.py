@@ -69,7 +69,7 @@ def test_the_data_source_reads_a_folder(run, tmp_path):
 def test_the_architecture_is_found_by_its_text(run):
     network = run("architecture")["network"]
     assert network.output_shape == (None, 10)
-    # 9 * (1 * 8 + 8 * 8 + 8 * 16 + 16 * 16) weights and 48 biases of kernels, 2 * 48 of BatchNorm, 16 * 10 + 10.
+    # Kernels of 9 * (1 * 8 + 8 * 8 + 8 * 16 + 16 * 16), 48 biases, 2 * 48 of BatchNorm, 16 * 10 + 10.
     trained = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     assert trained == 9 * 456 + 48 + 96 + 170
     with pytest.raises(ValueError, match="vgg has no option 'depth'"):
