@@ -66,7 +66,9 @@ def test_the_reference_has_each_public_name(package):
     assert missing == [], f"add these lines to docs/reference/{package.split('.')[0]}.md"
 
 
-def test_each_entry_of_the_reference_is_there():
-    for target in re.findall(r"^::: (\S+)$", REFERENCE, re.M):
+def test_each_entry_of_the_reference_is_there_once():
+    targets = re.findall(r"^::: (\S+)$", REFERENCE, re.M)
+    assert len(targets) == len(set(targets)), "one is there twice"
+    for target in targets:
         package, _, name = target.rpartition(".")
         assert hasattr(importlib.import_module(package), name), target
