@@ -14,7 +14,7 @@ from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
-from keras_kd.training import config, evaluation, inputs, trainer
+from keras_kd.training import config, evaluation, inputs, teacher_check, teacher_preprocessing, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import progress, seeding
 
@@ -69,15 +69,21 @@ class RunTrainer:
         """Loads the data and tries what could fail in some runs alone.
 
         Raises:
-          ValueError: if a batch is larger than the training examples of some run, a class has none, or a
-            network that a spec names cannot be built for the images.
+          ValueError: if a batch is larger than the training examples of some run, a class has none, a
+            network that a spec names cannot be built for the images, or a teacher in a file knows nothing.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
             inputs.batch_schedule(dataset, self.settings)
-        networks = [each for run in runs for each in (run, run.teacher and run.teacher.network) if each]
-        for spec in dict.fromkeys(each.student for each in networks if each.student):
+        teachers = [run.teacher for run in runs if run.teacher]
+        made = [each.network for each in teachers if not each.is_file or each.control == "untrained"]
+        for spec in dict.fromkeys(each.student for each in (*runs, *made) if each.student):
             registry.build_for(spec, self.load())
+        given = [each.network.student for each in teachers if each.is_file and each.control != "untrained"]
+        for path in dict.fromkeys(given):
+            teacher = file_teacher(path, self.load(), self.settings)
+            accuracy = teacher_check.check_teacher(teacher, self.load())
+            progress.say(f"teacher {path}: {accuracy:.1%} on validation")
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -175,10 +181,16 @@ def teacher_network(run, dataset, settings, study_folder):
     """The network that teaches a run: of its own run's folder, of a file, or new where it is untrained."""
     teacher = run.teacher
     if teacher.is_file and teacher.control != "untrained":
-        return serialization.load_model(teacher.network.student)
+        return file_teacher(teacher.network.student, dataset, settings)
     if teacher.trained is not None:
         return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
     return build(dataclasses.replace(teacher.network, seed=run.seed + _OTHER_SEED), dataset, settings)
+
+
+def file_teacher(path, dataset, settings):
+    """The teacher in a file, as images and classes of the dataset need it; see `training.adapt_teacher`."""
+    with strategy.scope(settings):
+        return teacher_preprocessing.adapt_teacher(serialization.load_model(path), dataset)
 
 
 def alpha_of(run, steps_per_epoch):

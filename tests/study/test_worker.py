@@ -14,6 +14,7 @@ from keras_kd.study.findings import summary
 from keras_kd.training import config, evaluation
 from keras_kd.training.trainer import distill
 from tests.support.arrays import tiny_arrays
+from tests.support.colours import colour_teacher, coloured
 from tests.support.networks import same, weights_of
 
 pytestmark = [
@@ -173,3 +174,31 @@ def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_pat
     assert [gain.condition.axes["student"] for gain in found.gains] == ["wide_resnet:10:1"]
     with pytest.raises(ValueError, match="at least 32x32"):
         trainer.check([Run(variant="network", student="applications:MobileNetV2")])
+
+
+def test_a_teacher_in_a_file_is_adapted_and_measured(tmp_path, capsys):
+    splits = {
+        "train": coloured(72, (8, 8, 3)),
+        "val": coloured(120, (8, 8, 3), 1),
+        "test": coloured(24, (8, 8, 3)),
+    }
+    arrays = {f"x_{name}": split.images for name, split in splits.items()}
+    np.savez(tmp_path / "x.npz", **arrays, **{f"y_{name}": split.labels for name, split in splits.items()})
+    colour_teacher(lambda pixels: pixels / 127.5 - 1).save(tmp_path / "teacher.keras")
+    taught = Run(
+        variant="network + KD", student="cifar_resnet:8:width=4", teacher=of_file(tmp_path / "teacher.keras")
+    )
+    own = worker.RunTrainer(str(tmp_path / "x.npz"), SETTINGS)
+    own.check([taught])
+    lines = capsys.readouterr().out.splitlines()
+    assert "asked about images of 12x12x3, scaled as 'minus_one_one'" in lines[0]
+    assert lines[1] == f"teacher {tmp_path / 'teacher.keras'}: 100.0% on validation"
+    found = worker.teacher_network(taught, own.load(), SETTINGS, tmp_path)
+    assert found.input_shape == (None, 8, 8, 3)
+    colour_teacher(lambda pixels: pixels, places=(1, 2, 3, 0)).save(tmp_path / "teacher.keras")
+    with pytest.raises(ValueError, match="no better than chance"):
+        own.check([taught])
+
+
+def of_file(path):
+    return Teacher(Run(variant="network", student=str(path)))

@@ -1,0 +1,1 @@
+"""Scripts that show a job from beginning to end, with data that a package ships."""
