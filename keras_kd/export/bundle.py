@@ -13,7 +13,7 @@ from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
 from keras_kd.training.labels import DISTILLED, network_file, removal_label
-from keras_kd.utils import files, folders, limits, records
+from keras_kd.utils import files, folders, limits, records, run_dir
 
 CARD = "README.md"
 MANIFEST = "export.json"
@@ -69,7 +69,7 @@ def check_target(path, source):
     if not any((path / name).is_file() for name in ("saved_model.pb", MANIFEST)):
         raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
     listed = _manifest(path)
-    if listed and listed.run not in (None, sources.run_of(source)):
+    if listed and not sources.is_run(source, listed.run):
         raise FileExistsError(f"{path} holds the files of another run, {listed.run}: choose another folder")
 
 
@@ -168,7 +168,16 @@ def _measured(path, digest):
 
 
 def recipe(source):
-    """What the run of a `sources.Source` says about its training, in lines."""
+    """What the run of a `sources.Source` says about its training, in lines.
+
+    Raises:
+      DamagedFileError: if the run's result does not say it.
+    """
+    with files.interpreting(source.path.parent / run_dir.RESULT):
+        return _recipe(source)
+
+
+def _recipe(source):
     settings, result = source.result["settings"], source.result
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
     removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
@@ -247,6 +256,7 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
       parity.ParityError: if a file differs too much from the model; the folder stays as it was.
     """
     check_target(target, source)
+    recipe(source)  # what is damaged there is told before anything is written
     if config.batch:
         size = config.batch * cost_module.cost(source.network).peak("float32")
         limits.check_memory(f"a batch of {config.batch} images", size)

@@ -79,6 +79,11 @@ def run_of(source):
     return str(source.path.parent.absolute())
 
 
+def is_run(source, run):
+    """Whether `run`, as `run_of` said it, is this source's run, maybe by way of a link; None may be any."""
+    return run is None or pathlib.Path(run).resolve() == source.path.parent.resolve()
+
+
 def accuracy(result, file, network):
     """Test accuracy that a run measured of a network; None if it did not, or did not say of which weights.
 

@@ -152,6 +152,7 @@ def read_json(path, needed=()):
     path = pathlib.Path(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(values, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(path, "it is empty" if not path.stat().st_size else error) from error
     if not isinstance(values, dict):

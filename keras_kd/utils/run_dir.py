@@ -144,6 +144,8 @@ class RunDir:
           DamagedFileError: if its file is not what was written.
         """
         path = self.path / RESULT
+        if path.is_dir():
+            raise files.DamagedFileError(path, "it is a folder")
         return files.read_json(path) if path.is_file() else None
 
     @contextlib.contextmanager

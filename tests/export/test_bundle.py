@@ -3,6 +3,7 @@
 import pytest
 
 from keras_kd.export import bundle, sources
+from keras_kd.utils import files
 
 RESULT = {
     "settings": {"epochs": 3},
@@ -36,3 +37,21 @@ def test_a_run_of_before_shortcut_removal_has_its_card(tmp_path):
     older = {key: value for key, value in RESULT.items() if key != "shortcut_removal"}
     lines = bundle.recipe(sources.Source(tmp_path / "student.keras", "a", None, None, older))
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"settings": None}, {"versions": 3}, {"shortcut_removal": []}])
+def test_a_result_that_does_not_say_how_it_was_trained_is_named(wrong, tmp_path):
+    source = sources.Source(tmp_path / "student.keras", "a", None, None, RESULT | wrong)
+    with pytest.raises(files.DamagedFileError, match=r"result\.json is damaged \(it does not say what it"):
+        bundle.recipe(source)
+
+
+def test_a_run_is_the_same_by_a_link(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    linked, real = (
+        sources.Source(tmp_path / name / "model.keras", "a", None, None, RESULT) for name in ("link", "run")
+    )
+    assert sources.is_run(linked, sources.run_of(real))
+    assert sources.is_run(real, sources.run_of(linked))
+    assert not sources.is_run(real, str(tmp_path))

@@ -160,7 +160,10 @@ def test_any_other_name_comes_back(tmp_path, name):
     run_dir.RunDir(tmp_path / "run", {"dataset": name}, command="train").check_flags()
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"{}x", b"3", b"\xff\x00", b"[" * 100_000])
+NOT_WHOLE = [b"", b'{"a": 1', b"{}x", b"3", b"\xff\x00", b"[" * 100_000, b'{"a": NaN}', b'{"a": 1e999}']
+
+
+@pytest.mark.parametrize("content", NOT_WHOLE)
 def test_a_result_that_is_not_whole_is_named(tmp_path, content):
     run = train_run(tmp_path)
     with run.claimed():
@@ -168,6 +171,13 @@ def test_a_result_that_is_not_whole_is_named(tmp_path, content):
     (run.path / "result.json").write_bytes(content)
     with pytest.raises(files.DamagedFileError, match=r"run/result\.json is damaged .*delete it"):
         run.result()
+
+
+def test_a_folder_in_the_place_of_the_result_is_named_before_any_work(tmp_path):
+    (tmp_path / "run" / "result.json").mkdir(parents=True)
+    (tmp_path / "run" / "flags.cfg").write_text("")
+    with pytest.raises(files.DamagedFileError, match=r"run/result\.json is damaged \(it is a folder\)"):
+        train_run(tmp_path).result()
 
 
 @pytest.mark.parametrize("name", ["a folder", "a file"])
