@@ -85,6 +85,11 @@ def test_what_does_not_matter_without_a_teacher_makes_no_difference():
     assert TAUGHT.baseline == TWIN
 
 
+def test_an_augmentation_with_options_is_part_of_a_folders_name():
+    run = dataclasses.replace(TWIN, augmentation="resized_crop:scale=0.5+mixup")
+    assert run.key == f"{TWIN.network}-resized_crop-scale0.5+mixup-s{TWIN.seed}"
+
+
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
