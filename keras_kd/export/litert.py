@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_kd.export import conversion, parity, signature
 from keras_kd.models import graph
-from keras_kd.utils import files, optional
+from keras_kd.utils import files, optional, quiet
 
 KINDS = ("float32", "dynamic_range", "full_integer")
 
@@ -86,7 +86,8 @@ def _converted(network, *, dataset, kind, batch, calibration):
             converter.representative_dataset = lambda: _each(calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
-        return converter.convert()
+        with quiet.filtered_stderr(lambda line: True):  # what goes wrong there is in the error, too
+            return converter.convert()
 
 
 def _other_form(layer):

@@ -32,7 +32,7 @@ def convert(model, path, *, dataset=None, batch=None):
     import tensorflow as tf
 
     tf2onnx = optional.require("tf2onnx", "onnx")
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # its errors are told by `check_runs`
     network = serving_network(model)
     signature = [tf.TensorSpec((batch, *image_shape(network, dataset)), tf.uint8, name="image")]
     function = tf.function(serving(network, dataset), input_signature=signature)

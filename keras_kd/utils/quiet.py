@@ -56,8 +56,13 @@ class _Loader(importlib.abc.Loader):
 
 
 @contextlib.contextmanager
-def filtered_stderr():
-    """What is written to file descriptor 2 comes out at the end, less what TensorFlow says of itself."""
+def filtered_stderr(is_noise=None):
+    """What is written to file descriptor 2 comes out at the end, less what is noise.
+
+    Args:
+      is_noise: a function of a line, as bytes; None: whether TensorFlow says it of itself.
+    """
+    is_noise = is_noise or _is_noise
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as written:
@@ -70,7 +75,7 @@ def filtered_stderr():
             os.close(shown)
             written.seek(0)
             for line in written:
-                if not _is_noise(line):
+                if not is_noise(line):
                     os.write(2, line)
 
 

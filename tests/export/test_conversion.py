@@ -94,12 +94,13 @@ def inverted(x):
     ],
 )
 def test_what_a_format_does_not_know_is_named_in_one_line_and_nothing_is_written(
-    part, operation, place, runtime, tmp_path
+    part, operation, place, runtime, tmp_path, capfd
 ):
     path = tmp_path / "file"
     path.write_text("what was there")
     with pytest.raises(conversion.ConversionError) as found:
         runtime.convert(network(lambda x: 0.01 * x, part), path)
+    assert "error" not in capfd.readouterr().err.lower()  # nor in lines of a converter's own
     message = str(found.value)
     assert f"the operation {operation} {place}" in message
     assert "\n" not in message
