@@ -36,7 +36,7 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
 
     def one_epoch(epoch):
         dtypes = [tf.int32, *map(tf.as_dtype, fields.values())]
-        index, *params = tf.numpy_function(of_shards, [epoch], dtypes)
+        index, *params = _asked(of_shards, [epoch], dtypes)
         index, *params = (tf.ensure_shape(values, (None, size)) for values in (index, *params))
         steps = tf.data.Dataset.from_tensor_slices((index, dict(zip(fields, params, strict=True))))
         view = schedule.view_of(epoch)
@@ -56,7 +56,7 @@ def batches(data, *, epochs, initial_epoch=0, shards=1, own=range(1)):
             y = data.soft_labels(one_hot, index, params)
         if data.targets is None:
             return x, y
-        logits = tf.numpy_function(data.targets.train, [view, index], tf.float32)
+        logits = _asked(data.targets.train, [view, index], tf.float32)
         return x, with_logits(y, tf.ensure_shape(logits, (size, dataset.num_classes)))
 
     epoch_numbers = tf.data.Dataset.range(initial_epoch, epochs)
@@ -70,10 +70,15 @@ def _gatherer(images):
         return lambda index: tf.gather(constant, index)
 
     def read(index):  # several at a time: decoders let other threads run
-        batch = tf.numpy_function(images.__getitem__, [index], tf.uint8)
+        batch = _asked(images.__getitem__, [index], tf.uint8)
         return tf.ensure_shape(batch, (*index.shape, *images.shape[1:]))
 
     return read
+
+
+def _asked(function, inputs, dtypes):
+    """What a function of NumPy arrays answers; it is pure, so that deterministic runs may ask in parallel."""
+    return tf.numpy_function(function, inputs, dtypes, stateful=False)
 
 
 def _cut(values, shards, own):

@@ -4,6 +4,7 @@ import pytest
 from keras_kd.data import datasets, sampling, tf_pipeline
 from keras_kd.data.training_data import TrainingData
 from tests.support.image_folders import in_memory, write_folder
+from tests.support.processes import run_python
 
 
 @pytest.fixture
@@ -109,3 +110,29 @@ def test_shards_together_are_the_batch_and_share_nothing(dataset, shards, of_eac
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
     each = next(iter(batches(dataset, 12, epochs=1, shards=shards, own=range(of_each))))
     assert each[0].shape[0] == 12 // shards
+
+
+QUIET = """
+import keras_kd, numpy as np, tensorflow as tf
+from keras_kd.data import datasets, sampling, tf_pipeline
+from keras_kd.data.training_data import TrainingData
+
+class Targets:
+    views = 2
+    def train(self, view, index):
+        return np.zeros((len(index), 10), "float32")
+
+tf.config.experimental.enable_op_determinism()
+dataset = datasets.load("digits")
+data = TrainingData(dataset, sampling.batch_schedule(dataset, 100, views=2), Targets())
+print(sum(1 for _ in tf_pipeline.batches(data, epochs=2)))
+"""
+
+
+@pytest.mark.slow
+def test_a_deterministic_pipeline_has_nothing_to_complain_of(tmp_path):
+    """TensorFlow rewrites what is not declared pure, and says so in its own words."""
+    (tmp_path / "quiet.py").write_text(QUIET)
+    status, output, errors = run_python(tmp_path / "quiet.py", cwd=tmp_path, TF_CPP_MIN_LOG_LEVEL="1")
+    assert (status, errors) == (0, "")
+    assert output.split() == ["24"]
