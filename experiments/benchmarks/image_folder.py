@@ -76,9 +76,10 @@ def write(dataset, folder):
 
 
 def training(folder, steps, rounds):
-    """`{source: {"wall": ms, "cpu": ms a step, "of_memory": share of the throughput}}`, medians of the turns.
+    """`{source: {name: number}}`: milliseconds of a step and of reading its batch, shares of memory's speed.
 
-    The processor's time is what counts where other work shares the machine: a step keeps all cores busy.
+    Of a step the medians of the turns. The processor's time is what counts where other work shares the
+    machine: a step keeps all cores busy.
     """
     uncached = datasets.load(folder)
     train = Split(np.asarray(uncached.train.images), uncached.train.labels)
@@ -95,8 +96,11 @@ def training(folder, steps, rounds):
         for name, dataset in sources.items():
             turns[name].append(turn(dataset, step, steps))
     walls, cpus = ({name: [each[i] for each in turns[name]] for name in turns} for i in range(2))
+    drawn = np.random.default_rng(0).integers(0, len(train.labels), (50, BATCH))
+    images = {name: dataset.train.images for name, dataset in sources.items()}
     return {
         name: {
+            "reading_cpu_ms": cpu_ms(lambda of=images[name]: [of[index] for index in drawn]) / len(drawn),
             "wall_ms": statistics.median(walls[name]),
             "cpu_ms": statistics.median(cpus[name]),
             "of_memory_wall": ratio(walls["memory"], walls[name]),
@@ -121,9 +125,8 @@ def distillation_step(dataset):
         optimizer=keras.optimizers.SGD(0.01, momentum=0.9),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    distiller.fit(
-        next(iter(batches(dataset)))[0], next(iter(batches(dataset)))[1], batch_size=BATCH, verbose=0
-    )
+    images, labels = next(iter(batches(dataset)))
+    distiller.fit(images, labels, batch_size=BATCH, verbose=0)  # builds what a first step builds
     return tf.function(distiller.train_step, reduce_retracing=True)
 
 
