@@ -10,8 +10,14 @@ from keras_kd.cli import main
 from tests.support import snippets
 from tests.support.processes import ROOT
 
-START = re.compile(r"(?:^|/|\s)(?:keras-kd|python -m experiments\.(?!benchmarks))\s*([a-z]+)\b(.*)")
+START = re.compile(r"(?:^|/|\s)(?:keras-kd|python -m experiments\.(?!benchmarks|tutorials))\s*([a-z]+)\b(.*)")
 BENCHMARK = re.compile(r"python -m experiments\.benchmarks\.([a-z_]+)\b(.*)")
+TUTORIAL = re.compile(r"python -m experiments\.tutorials\.([a-z_]+)\b(.*)")
+PACKAGES = (
+    (START, "keras_kd.cli"),
+    (BENCHMARK, "experiments.benchmarks"),
+    (TUTORIAL, "experiments.tutorials"),
+)
 OPEN = re.compile(
     r"[A-Z]{2,}|=[A-Z]$|\.\.\.|\$"
 )  # "FILE", "K", "..." and "$tuner" stand for what the reader has
@@ -33,10 +39,10 @@ def commands():
     for path in snippets.PAGES:
         for number, line in lines_of(path):
             place = f"{path.relative_to(ROOT)}:{number}"
-            for pattern, package in ((START, "keras_kd.cli"), (BENCHMARK, "experiments.benchmarks")):
+            for pattern, package in PACKAGES:
                 for part in re.split(r"&&|;|\|", line):
                     found = pattern.search(part)
-                    if found and found[1] not in ("name", "benchmarks"):
+                    if found and found[1] not in ("name", "benchmarks", "tutorials"):
                         rest = shlex.split(found[2], comments=True)
                         yield place, f"{package}.{found[1]}", [each for each in rest if each.startswith("--")]
 
