@@ -155,9 +155,10 @@ def arena(path):
     interpreter.allocate_tensors()
     places = []
     for index in {tensor["index"] for tensor in interpreter.get_tensor_details()} - weights:
-        values = interpreter.tensor(index)()
-        address = values.__array_interface__["data"][0]
-        places.append((address, address + values.nbytes))
+        with contextlib.suppress(ValueError):  # one that no operation reads has no place
+            values = interpreter.tensor(index)()
+            address = values.__array_interface__["data"][0]
+            places.append((address, address + values.nbytes))
     image = interpreter.tensor(interpreter.get_input_details()[0]["index"])()
     return _span(sorted(places), image.__array_interface__["data"][0])
 

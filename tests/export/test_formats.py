@@ -229,3 +229,27 @@ def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, t
         onnx.convert(model, path, dataset=digits)
     assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
     assert path.read_bytes() == b"older"
+
+
+def test_a_tensor_that_no_operation_reads_takes_no_place_in_the_arena(monkeypatch):
+    """As in MobileNetV3 as 8-bit integers; LiteRT says that it is not allocated."""
+    memory = np.zeros(64, np.uint8)
+
+    class Interpreter:
+        def allocate_tensors(self):
+            pass
+
+        def get_tensor_details(self):
+            return [{"index": 0}, {"index": 1}, {"index": 2}]
+
+        def get_input_details(self):
+            return [{"index": 0}]
+
+        def get_tensor(self, index):
+            raise ValueError("Tensor data is null. Run allocate_tensors() first")
+
+        def tensor(self, index):
+            return (lambda: memory[:48], lambda: memory[48:], lambda: self.get_tensor(2))[index]
+
+    monkeypatch.setattr(litert, "_interpreter", lambda *args, **options: Interpreter())
+    assert litert.arena("model.tflite") == 64
