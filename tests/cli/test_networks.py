@@ -3,13 +3,14 @@
 import importlib
 import json
 import re
+import types
 
 import keras
 import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from keras_kd.cli import flags, network_flags, networks
+from keras_kd.cli import flags, network_flags, networks, search_runs
 from keras_kd.data import datasets
 from keras_kd.distillation import recipes
 from keras_kd.models import weights
@@ -123,6 +124,22 @@ def test_flagfiles_hold_a_spec_or_its_short_form_never_both():
     text = flags.as_text(values_of("distill", "--teacher=a.keras", "--teacher_depth=20"))
     assert (text["teacher"], text["teacher_depth"]) == ("a.keras", "20")  # as in those of earlier versions
     assert set(text) >= set(network_flags.SHORT_FORMS["student"])
+
+
+def test_the_best_setting_of_a_search_is_of_its_networks(tmp_path):
+    run = types.SimpleNamespace(path=tmp_path)
+    own = types.SimpleNamespace(teacher_file=tmp_path / "teacher.keras")
+    result = types.SimpleNamespace(best=types.SimpleNamespace(values={"temperature": 2.0, "alpha": 0.5}))
+    for given, wanted in (
+        ("--student=wide_resnet:10:1", {"--student=wide_resnet:10:1"}),
+        ("--student=/a/own.keras", {"--student=/a/own.keras"}),
+        ("--student_width=4", {"--student_depth=20", "--student_width=4", "--student_shortcuts=none"}),
+    ):
+        values = values_of("search", given)
+        search_runs.write_best(values, run, own, SETTINGS, result)
+        lines = (tmp_path / "best.cfg").read_text().splitlines()
+        assert {line for line in lines if line.startswith("--student")} == wanted
+        assert f"--teacher={tmp_path / 'teacher.keras'}" in lines
 
 
 BAD = {
