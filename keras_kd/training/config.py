@@ -13,7 +13,7 @@ OPTIMIZERS = ("sgd", "adamw")
 
 SCHEDULES = ("cosine", "step")
 
-STRATEGIES = ("auto", "none", "mirrored", "multiworker")
+STRATEGIES = ("auto", "none", "mirrored", "multiworker", "data_parallel")
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -64,11 +64,11 @@ class Settings:
         shortcuts on the way goes on in any case.
       augmentation: a spec, such as "resized_crop:scale=0.5+flip"; see `data.augmentation.make`.
       precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
-      strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this
-        machine), "multiworker" (by those of all hosts that the environment variable TF_CONFIG
-        names), or "auto": "mirrored" where there is a GPU, else "none".
+      strategy: "none", "mirrored" (the batch is shared by replicas on the devices of this machine),
+        "multiworker" (by those of all hosts that the environment variable TF_CONFIG names),
+        "data_parallel" ("mirrored" of JAX), or "auto": "mirrored" where there is a GPU, else "none".
       replicas: how many GPUs "mirrored" uses, or where there is none into how many logical
-        devices it divides the CPU; 0: all GPUs, or one CPU.
+        devices it divides the CPU; 0: all GPUs, or one CPU. Of "data_parallel": how many devices; 0: all.
       images: where training images lie and are augmented: "host" prepares batches on the CPU while the
         device computes, "device" keeps all images on it, as bytes; "auto" is "device" where there is
         one beside the CPU, and on one host. Other backends than TensorFlow know no other.

@@ -143,7 +143,7 @@ def device_images_of(data):
     if not data.on_device:
         return None
     dataset, drawn = data.dataset, data.schedule.augmentation
-    key = (dataset.fingerprint, drawn.spec)
+    key = (dataset.fingerprint, drawn.spec, keras.distribution.distribution())
     if key not in _LATEST_IMAGES:
         _LATEST_IMAGES.clear()
         _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)

@@ -20,7 +20,7 @@ from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
 from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
-from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
+from keras_kd.training.distributed.strategy import beside, check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.without_shortcuts import in_place_of
 from keras_kd.utils import backend, seeding
@@ -161,7 +161,8 @@ def distill(
 
 def _distiller(teacher, network, data, settings, teacher_logits, loss):
     """The Distiller of a training, ready for it; `loss` are arguments of its own."""
-    asked = _asked(teacher, teacher_logits, loss["terms"], is_multi_label(data.dataset))
+    with beside(settings):
+        asked = _asked(teacher, teacher_logits, loss["terms"], is_multi_label(data.dataset))
     with scope(settings), seeding.initial_weights(settings.seed):
         scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
         distiller = Distiller(asked, scores, images=inputs.device_images_of(data), **loss)

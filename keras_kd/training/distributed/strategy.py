@@ -4,7 +4,7 @@ with strategy.scope(settings):
     student = keras_kd.cifar_resnet(32, shortcuts=False)
 
 `settings` is a `keras_kd.training.config.Settings`. With another backend than TensorFlow there is one
-device, the backend's first.
+device, the backend's first, but for "data_parallel" on JAX.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import threading
 
 import keras
 
-from keras_kd.training.distributed import watchdog
+from keras_kd.training.distributed import data_parallel, watchdog
 from keras_kd.utils import backend, strategies
 
 
@@ -27,7 +27,7 @@ def scope(settings):
         this machine, or what TensorFlow has done already in this process, does not allow.
     """
     strategy = prepare(settings)
-    replicas = strategy.num_replicas_in_sync
+    replicas = getattr(strategy, "parts", strategy.num_replicas_in_sync)
     if settings.batch_size % replicas:
         raise ValueError(
             f"batch_size must be a multiple of the {replicas} replicas. "
@@ -42,6 +42,11 @@ def scope(settings):
         keras.config.set_dtype_policy(before)
 
 
+def beside(settings):
+    """Where networks are made that are asked in a training and not trained: on JAX they lie where it runs."""
+    return contextlib.nullcontext() if backend.on_tensorflow() else prepare(settings).scope()
+
+
 def prepare(settings):
     """Sets up devices and determinism; to be called before TensorFlow computes anything.
 
@@ -54,7 +59,7 @@ def prepare(settings):
       ValueError: see `scope`.
     """
     if not backend.on_tensorflow():
-        return _one_device(settings)
+        return _without_tensorflow(settings)
     import tensorflow as tf
 
     if settings.deterministic:
@@ -69,12 +74,14 @@ class _OneDevice:
     scope = contextlib.nullcontext
 
 
-def _one_device(settings):
+def _without_tensorflow(settings):
+    if settings.strategy == "data_parallel" and keras.backend.backend() == "jax":
+        return data_parallel.strategy(settings.replicas)
     if settings.strategy not in ("none", "auto") or settings.replicas > 1:
         raise ValueError(
-            f"several devices need the TensorFlow backend (KERAS_BACKEND=tensorflow), not "
-            f"{keras.backend.backend()!r}. Received: strategy={settings.strategy!r}, "
-            f"replicas={settings.replicas}"
+            f"several devices need strategy='data_parallel' on JAX, or the TensorFlow backend "
+            f"(KERAS_BACKEND=tensorflow). Received: strategy={settings.strategy!r}, "
+            f"replicas={settings.replicas}, the backend {keras.backend.backend()!r}"
         )
     return _OneDevice()
 
@@ -83,6 +90,11 @@ def _strategy(name, replicas):
     """One object per process and set of devices: see `strategies`."""
     import tensorflow as tf
 
+    if name == "data_parallel":
+        raise ValueError(
+            "strategy='data_parallel' is JAX's (KERAS_BACKEND=jax): with TensorFlow it is 'mirrored'. "
+            "Received: the backend 'tensorflow'"
+        )
     if name == "multiworker":
         if replicas:
             raise ValueError(
@@ -123,6 +135,8 @@ def _of_open_scope(current, name, replicas):
 def check_made_here(network, settings):
     """Raises a ValueError if a network was made under another strategy than it is to be trained under."""
     if not backend.on_tensorflow():
+        if keras.backend.backend() == "jax":
+            data_parallel.check_made_here(network, prepare(settings))
         return
     made, needed = network.distribute_strategy, prepare(settings)
     is_default = type(made).__name__.startswith("_Default")
