@@ -44,7 +44,7 @@ def check(values):
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, networks, runs, terminal
+    from keras_kd.cli import console, distill_runs, networks, runs, terminal
     from keras_kd.training import comparison
     from keras_kd.training.distributed import strategy
     from keras_kd.training.labels import network_file
@@ -60,7 +60,9 @@ def main(values):
         strategy.prepare(settings)
         dataset, settings = runs.load_dataset(values, settings)
         made = networks.new_networks(values, dataset, settings, recipe, removal)
-        work = functools.partial(_distil, made, recipe, removal, dataset, settings, run.path, target, values)
+        work = functools.partial(
+            distill_runs.distil, made, recipe, removal, dataset, settings, run.path, target, values
+        )
         result = runs.complete(run, values, settings, work)
         if result is None:
             return
@@ -75,62 +77,3 @@ def main(values):
         result=run.path / "result.json",
     )
     console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
-
-
-def _distil(made, recipe, removal, dataset, settings, folder, target, values):
-    """The result, of several hosts on the chief alone."""
-    from keras_kd import training
-    from keras_kd.cli import networks, runs
-    from keras_kd.export import export_saved_model
-    from keras_kd.utils import backend
-
-    teacher, alone, distilled, removed, baseline = made
-    teacher_file = networks.teacher_file(values)
-    comparison = training.compare(
-        teacher,
-        alone,
-        distilled,
-        dataset,
-        settings,
-        train_teacher=teacher_file is None,
-        teacher_accuracy=networks.recorded_accuracy(teacher_file, teacher),
-        trust_teacher=bool(values.trust_teacher),
-        baseline=baseline,
-        student_removed=removed,
-        shortcut_removal=removal,
-        loss=recipe,
-        temperature=values.temperature,
-        alpha=values.alpha,
-        alpha_epochs=values.alpha_epochs,
-        teacher_logits=runs.cached_logits(values, dataset, settings),
-        folder=folder,
-        callbacks=runs.callbacks(values, folder, settings),
-        jobs=runs.networks_at_a_time(values, settings, distilled),
-        while_waiting=runs.check_stop,
-    )
-    if comparison is None:
-        return None
-    parity = None
-    if backend.on_tensorflow():
-        parity = export_saved_model(removed or distilled, target, dataset=dataset, run=folder)
-    names = {"teacher": teacher.name, "student": distilled.name}
-    return names | {"export": parity} | _result(comparison, recipe, removal, dataset, settings, values)
-
-
-def _result(comparison, recipe, removal, dataset, settings, values):
-    """What `result.json` says of a comparison and how it was made."""
-    from keras_kd.distillation import shortcut_removal
-    from keras_kd.models import weights
-    from keras_kd.training import description
-    from keras_kd.training.labels import network_file
-
-    return {
-        "loss": recipe.text,
-        **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
-        "shortcut_removal": shortcut_removal.format_spec(removal),
-        **comparison.to_json(),
-        "fingerprints": {
-            network_file(label): weights.fingerprint(network) for label, network in comparison.models.items()
-        },
-        **description.describe(dataset, settings),
-    }

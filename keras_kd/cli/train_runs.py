@@ -1,0 +1,57 @@
+"""A training as flags ask for it, and what its result says."""
+
+from keras_kd import training
+from keras_kd.cli import console, runs, transfer_flags
+from keras_kd.models import serialization, weights
+from keras_kd.reporting import tensorboard
+from keras_kd.training import description
+from keras_kd.training.comparison import NetworkResult
+from keras_kd.training.distributed import strategy
+from keras_kd.utils import run_dir
+
+
+def train(model, dataset, settings, folder, values):
+    """Trains, measures and saves; returns the result, of several hosts on the chief alone.
+
+    Args:
+      model: a `keras.Model`.
+      dataset, settings: as for `training.train`.
+      folder: of the run.
+      values: an `absl.flags.FlagValues`.
+    """
+    trained = _trained(model, dataset, settings, folder, values)
+    if not strategy.is_chief(settings):
+        return None
+    row = NetworkResult(
+        **training.evaluate(model, dataset),
+        parameters=weights.count_parameters(model),
+        seconds=trained.seconds,
+    ).to_json()
+    serialization.save_model(model, folder / run_dir.MODEL)
+    tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
+    described = description.describe(dataset, settings)
+    fingerprints = {run_dir.MODEL: weights.fingerprint(model)}
+    return {
+        "network": model.name,
+        "measured": row,
+        "fingerprints": fingerprints,
+        "history": trained.history,
+        **described,
+    }
+
+
+def _trained(model, dataset, settings, folder, values):
+    """Trains as flags ask for: all layers, or the classifier first."""
+    options = {"folder": folder, "label": "model"}
+    options["callbacks"] = runs.callbacks(values, folder, settings)("model", model)
+    if values.freeze != "backbone":
+        return training.train(model, dataset, settings, **options)
+    return training.fine_tune(
+        model,
+        dataset,
+        settings,
+        frozen_epochs=values.freeze_epochs or transfer_flags.FROZEN_EPOCHS,
+        unfrozen_rate=values.unfreeze_rate or transfer_flags.UNFREEZE_RATE,
+        head_callbacks=[console.stop_signal()],
+        **options,
+    )
