@@ -10,7 +10,7 @@ from keras_kd.models import inference, outputs
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
-from keras_kd.utils import backend
+from keras_kd.utils import backend, seeding
 
 
 class WithoutShortcuts(keras.callbacks.Callback):
@@ -72,7 +72,7 @@ def in_place_of(student, removal, dataset, settings, teacher=None):
     if removal is None:
         return student, [], []
     steps = settings.epochs * batch_schedule(dataset, settings).steps
-    with scope(settings):
+    with scope(settings), seeding.initial_weights(settings.seed):
         network = removal.start(student, steps, teacher)
         terms = removal.terms(network, _scores(teacher, dataset), steps) if teacher else []
         if network is student:

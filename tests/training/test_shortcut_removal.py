@@ -66,6 +66,21 @@ def test_what_would_be_left_is_the_students_from_the_beginning(dataset, spec):
     assert same(weights_of(student), weights_of(reference))
 
 
+def test_what_is_trained_depends_on_the_seed_alone(dataset):
+    """Random numbers of its own, as of added branches and dropout, do not hang on what was drawn before."""
+    found = []
+    for drawn_before in (0, 3):
+        keras.utils.set_random_seed(2)
+        student = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, shortcuts=False, dropout=0.1)
+        for _ in range(drawn_before):
+            keras.random.uniform(())
+            keras.initializers.GlorotUniform()((2, 2))
+        removal = shortcut_removal.parse_spec("fade+merge:merge_pointwise=True")
+        begun, _, _ = without_shortcuts.in_place_of(student, removal, dataset, SETTINGS)
+        found.append([keras.ops.convert_to_numpy(variable) for variable in begun.variables])
+    assert same(*found)
+
+
 def test_none_is_a_training_without_any(dataset):
     students = [network(2, False), network(2, False)]
     for student, removal in zip(students, (None, shortcut_removal.NoRemoval()), strict=True):
