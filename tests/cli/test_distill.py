@@ -125,6 +125,7 @@ TAUGHT = (
 )
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_a_teacher(finished):
     cwd, _ = finished
     status, output, errors = script(
@@ -195,6 +196,7 @@ def test_other_flags_on_the_same_folder_are_refused_by_name(finished):
     assert (cwd / "runs" / "first" / "result.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_overwriting_starts_anew(finished):
     cwd, _ = finished
     shutil.copytree(cwd / "runs" / "first", cwd / "runs" / "copy")

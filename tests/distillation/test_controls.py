@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from keras_kd.data import datasets
+from keras_kd.data import datasets, sampling
 from keras_kd.distillation import controls
 
 
@@ -87,11 +87,12 @@ def test_smoothing_stays_in_range(entropy, expected):
 
 
 def test_a_control_says_what_it_is_and_is_checked_like_its_teacher(dataset, kept):
+    schedule = sampling.batch_schedule(dataset, 8, views=2)
     for control, name in (("shuffled", "Shuffled"), ("smoothing", "Smoothed")):
         made = controls.control_targets(control, kept, dataset, temperature=1.0, seed=0)
         assert made.identity == {"teacher": "x", "control": name}
         assert made.views == kept.views
-        made.check("teacher", dataset, "plan")
-    assert kept.checked == [("teacher", dataset, "plan")] * 2
+        made.check("teacher", dataset, schedule)
+    assert kept.checked == [("teacher", dataset, schedule)] * 2
     for control in (None, "untrained"):
         assert controls.control_targets(control, kept, dataset, temperature=1.0, seed=0) is kept

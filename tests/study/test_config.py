@@ -8,7 +8,7 @@ import pytest
 
 from keras_kd.study import config
 from keras_kd.study.design import Run, Teacher
-from keras_kd.study.findings import summary
+from keras_kd.study.findings import naming
 from tests.support.processes import ROOT
 
 STUDIES = sorted((ROOT / "keras_kd" / "study" / "studies").glob("*.yaml"))
@@ -291,9 +291,7 @@ def test_networks_are_named_by_their_specs(tmp_path):
         "wide_resnet-10-1-kd-runs-a-model.keras-T4-a0.9-s0",
     ]
     assert taught[0].alone == small
-    assert (
-        summary.label(taught[1]) == "wide_resnet:10:1 + KD, teacher cifar_resnet:14:width=4, T 4, alpha 0.9"
-    )
+    assert naming.label(taught[1]) == "wide_resnet:10:1, taught by cifar_resnet:14:width=4 (T 4, alpha 0.9)"
 
 
 @pytest.mark.parametrize(

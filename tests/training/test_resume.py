@@ -99,6 +99,7 @@ def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
     assert len(set(done.history["alpha"])) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -118,6 +119,7 @@ def test_every_optimiser_comes_back(dataset, tmp_path, change):
     assert_no_difference(dataset, tmp_path, settings=dataclasses.replace(SETTINGS, **change, epochs=5))
 
 
+@pytest.mark.slow
 def test_early_stopping_comes_back_whole(dataset, tmp_path):
     """Its patience, its best value and its best weights, which it puts back at the end."""
 

@@ -34,6 +34,7 @@ def looked(tmp_path_factory):
     return folder, networks, (images, labels), found
 
 
+@pytest.mark.slow
 def test_every_kind_of_plane_is_there(looked):
     _, networks, _, found = looked
     kinds = [(plane.kind, plane.reader) for plane in found.planes]
@@ -42,6 +43,7 @@ def test_every_kind_of_plane_is_there(looked):
     assert [plane.batch_norm for plane in found.planes] == ["keep"] * 3 + ["estimate"] * 3
 
 
+@pytest.mark.slow
 def test_the_middle_of_a_plane_is_the_network(looked):
     _, networks, examples, found = looked
     for plane, numbers, network in zip(found.planes, found.networks, networks.values(), strict=False):
@@ -51,6 +53,7 @@ def test_the_middle_of_a_plane_is_the_network(looked):
         assert numbers.examples == 24
 
 
+@pytest.mark.slow
 def test_twins_are_looked_at_along_the_same_directions(looked):
     _, networks, examples, found = looked
     for network, plane in zip(networks.values(), found.planes, strict=False):
@@ -61,6 +64,7 @@ def test_twins_are_looked_at_along_the_same_directions(looked):
         )
 
 
+@pytest.mark.slow
 def test_lines_lie_between_twins_of_one_kind(looked):
     _, _, _, found = looked
     (line,) = found.lines
@@ -71,6 +75,7 @@ def test_lines_lie_between_twins_of_one_kind(looked):
     assert line.loss["keep"][0] == pytest.approx(found.networks[1].loss, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_of_each_network(looked):
     _, _, _, found = looked
     for numbers in found.networks:
@@ -81,6 +86,7 @@ def test_the_numbers_are_of_each_network(looked):
         assert 0 <= numbers.not_convex <= 1
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_measured_again(looked):
     folder, networks, examples, found = looked
     asked = []
@@ -97,6 +103,7 @@ def test_what_is_there_is_not_measured_again(looked):
     assert again.networks == found.networks
 
 
+@pytest.mark.slow
 def test_a_survey_of_another_network_is_refused(looked):
     folder, networks, examples, _ = looked
     others = networks | {"residual": keras_kd.cifar_resnet(8, (8, 8, 1), 4, width=4)}
