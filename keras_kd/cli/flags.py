@@ -318,6 +318,7 @@ def define_search(values):
         search.number(f"{name}_low", low, f"Lowest {name}.", allowed)
         search.number(f"{name}_high", high, f"Highest {name}.", allowed)
     search.texts("teachers", [], "The .keras files to choose from.")
+    search.texts("students", [], "Networks to choose from, as for --student.")
     words = f"Ways to choose from; {','.join(search_config.SHORTCUT_REMOVALS)} if not given."
     search.texts("shortcut_removals", [], words)
     words = f"Losses to choose from; {','.join(search_config.LOSSES)} if not given."
@@ -338,6 +339,7 @@ def search_of(values):
     return search_config.SearchConfig(
         searched=tuple(values.search),
         teachers=tuple(str(pathlib.Path(path).absolute()) for path in values.teachers),
+        students=tuple(values.students),
         shortcut_removals=tuple(values.shortcut_removals),
         losses=tuple(values.losses),
         usual=usual,

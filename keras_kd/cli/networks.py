@@ -35,14 +35,16 @@ def teacher_file(values):
     return values.teacher if values.teacher and specs.is_file(values.teacher) else None
 
 
-def new_student(values, dataset, settings):
+def new_student(values, dataset, settings, spec=None):
     """The student before its training, from the settings' seed; that of a file is as it is there.
 
     Args:
       values: an `absl.flags.FlagValues`.
       dataset, settings: as for `training.train`.
+      spec: of another network than flags say, one of --students; or None.
     """
-    return _network(student_spec(values), dataset, settings, values.student and "--student")
+    flag = "--students" if spec else values.student and "--student"
+    return _network(spec or student_spec(values), dataset, settings, flag)
 
 
 def new_teacher(values, dataset, settings):

@@ -17,8 +17,8 @@ def open_session(values, run, config, settings, dataset):
     views = values.teacher_views or settings.epochs  # as many as epochs: like the live teacher
     runs.check_logits_place(values, views)
 
-    def new_student(seed):
-        return networks.new_student(values, dataset, dataclasses.replace(settings, seed=seed))
+    def new_student(seed, spec=None):
+        return networks.new_student(values, dataset, dataclasses.replace(settings, seed=seed), spec)
 
     made = session.Networks(
         new_student,
@@ -92,9 +92,12 @@ def write_best(values, run, own, settings, result):
     same += ("teacher_dtype", "teacher_top_k", "teacher_preprocessing", "trust_teacher")
     same += ("cache", "skip_bad_images")
     chosen |= {name: values[name].value for name in same}
-    if specs.is_file(values.student):
-        chosen["student"] = absolute(values.student)
-    chosen |= flags_of_setting(result.best.values)
+    setting = flags_of_setting(result.best.values)
+    if "student" in setting:  # which says what the others say
+        chosen |= dict.fromkeys(network_flags.SHORT_FORMS["student"])
+    chosen |= setting
+    if specs.is_file(chosen.get("student")):
+        chosen["student"] = absolute(chosen["student"])
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
     files.write_text("".join(lines), run.path / "best.cfg")
 

@@ -5,7 +5,15 @@ import dataclasses
 from keras_kd.utils import limits
 
 # What may be searched beside temperature and alpha.
-CHOICES = ("learning_rate", "alpha_epochs", "teacher", "shortcut_removal", "loss", "loss_weight_factor")
+CHOICES = (
+    "learning_rate",
+    "alpha_epochs",
+    "teacher",
+    "student",
+    "shortcut_removal",
+    "loss",
+    "loss_weight_factor",
+)
 
 # To choose from where nothing else is said; the default setting has the first.
 LOSSES = ("kd", "dkd", "dist", "kd+at")
@@ -44,6 +52,7 @@ class SearchConfig:
       temperature, alpha, learning_rate: `(low, high)` of the space.
       loss_weight_factor: likewise, of what the weight of a loss beside kd is multiplied by.
       teachers: paths of the teachers to choose from.
+      students: networks to choose from, as `models.registry.build_for` takes them.
       shortcut_removals: ways to lose shortcuts to choose from, as `shortcut_removal.parse_spec` reads them;
         empty means `SHORTCUT_REMOVALS` where they are searched.
       losses: to choose from, as `distillation.recipes.parse_spec` reads them; empty means `LOSSES` where they
@@ -65,6 +74,7 @@ class SearchConfig:
     learning_rate: tuple = (0.005, 0.1)
     loss_weight_factor: tuple = (0.1, 10.0)
     teachers: tuple = ()
+    students: tuple = ()
     shortcut_removals: tuple = ()
     losses: tuple = ()
     hyperband_factor: int = 3
@@ -82,12 +92,11 @@ class SearchConfig:
             if low > high:
                 raise ValueError(f"the bounds of {name} are reversed. Received: {low} to {high}")
         limits.check_each_once("search", self.searched)
-        limits.check_each_once("teachers", self.teachers)
         unknown = [name for name in self.searched if name not in CHOICES]
         if unknown:
             raise ValueError(f"search takes {', '.join(CHOICES)}. Received: {', '.join(unknown)}")
-        if ("teacher" in self.searched) != bool(self.teachers) or len(self.teachers) == 1:
-            raise ValueError("searching the teacher needs two files or more in teachers, and they need it")
+        self._check_named("teacher", "teachers", "files")
+        self._check_named("student", "students", "networks")
         self._check_chosen("shortcut_removal", "shortcut_removals")
         self._check_chosen("loss", "losses")
         if "loss_weight_factor" in self.searched and "loss" not in self.searched:
@@ -97,6 +106,13 @@ class SearchConfig:
                 "tuner='hyperband' would judge networks that still have shortcuts: search shortcut_removal "
                 "with another tuner"
             )
+
+    def _check_named(self, name, plural, what):
+        """Raises a ValueError where what has no usual ones to choose from is searched without any, or not."""
+        given = getattr(self, plural)
+        limits.check_each_once(plural, given)
+        if (name in self.searched) != bool(given) or len(given) == 1:
+            raise ValueError(f"searching the {name} needs two {what} or more in {plural}, and they need it")
 
     def _check_chosen(self, name, plural):
         given = getattr(self, plural)

@@ -27,7 +27,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
       space: a `space.SearchSpace`.
       dataset: a `keras_kd.data.Dataset`.
       settings: the `config.Settings` of all trials, with the epochs of one that is trained to the end.
-      student: a function from a seed to a new student.
+      student: a function from a seed, and a spec where the space has several, to a new student.
       teacher: a function from a path, or None where the space has no choice, to the teacher.
       logits: a function `(teacher, settings)` that returns the teacher's logits, as
         `teacher_cache.cache_logits` does; None asks it at each step.
@@ -60,7 +60,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
         """
         with strategy.scope(self.settings):
             teacher = self._teacher(values.get("teacher"))
-            student = self._student(seed)
+            student = self._student(seed, values["student"]) if "student" in values else self._student(seed)
             with seeding.initial_weights(seed):
                 student = recipes.of_setting(values).student_of(teacher, student)
                 return Distiller(teacher, student, **self._taught(values))

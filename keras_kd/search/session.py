@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ class Networks:
     """Where a search's networks come from.
 
     Attributes:
-      new_student: a function from a seed to an untrained student.
+      new_student: a function from a seed, and a spec where the student is searched, to an untrained student.
       new_teacher: a function without arguments that returns the untrained teacher.
       teacher_file: of a teacher that is there already, or None: one is trained.
       logits: a function `(teacher, settings)` that returns cached logits, or None.
@@ -33,7 +34,7 @@ class Networks:
       trust_teacher: as for `training.compare`.
     """
 
-    new_student: Callable[[int], keras.Model]
+    new_student: Callable[..., keras.Model]
     new_teacher: Callable[[], keras.Model]
     teacher_file: str | None = None
     logits: Callable | None = None
@@ -58,6 +59,7 @@ def space_of(config, settings):
         learning_rate=config.learning_rate if "learning_rate" in config.searched else None,
         alpha_epochs=alpha_epochs or None,
         teachers=config.teachers,
+        students=config.students,
         shortcut_removals=config.shortcut_removals or SHORTCUT_REMOVALS if removes else (),
         losses=config.losses or LOSSES if "loss" in config.searched else (),
         loss_weight_factor=config.loss_weight_factor if "loss_weight_factor" in config.searched else None,
@@ -140,12 +142,15 @@ class SearchSession:
 
         And for a way to lose shortcuts, or a loss, that cannot do with it.
         """
-        student = self._networks.new_student(self._settings.seed)
+        seed = self._settings.seed
+        new = self._networks.new_student
+        students = [new(seed, spec) for spec in self.space.students] or [new(seed)]
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
         with strategy.scope(self._settings):
             teachers = [self._networks.read_teacher(path) for path in given]
         removals = [shortcut_removal.parse_spec(text) for text in self.space.shortcut_removals]
-        for teacher in teachers or [self._networks.new_teacher()]:
+        pairs = itertools.product(teachers or [self._networks.new_teacher()], students)
+        for teacher, student in pairs:
             compatibility.check_pair(teacher, student)
             for removal in removals:
                 removal.check(student, teacher)

@@ -29,6 +29,7 @@ class SearchSpace:
       shortcut_removals: specs of ways to lose shortcuts, likewise; kept as `shortcut_removal.format_spec`
         writes them.
       losses: specs of losses, likewise.
+      students: specs of networks, likewise.
       loss_weight_factor: of what the weights of the losses beside kd are multiplied by, on a logarithmic
         scale; None leaves them as they are. It says nothing of kd alone.
 
@@ -43,6 +44,7 @@ class SearchSpace:
     teachers: tuple[str, ...] = ()
     shortcut_removals: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    students: tuple[str, ...] = ()
     loss_weight_factor: tuple[float, float] | None = None
 
     def __post_init__(self):
@@ -144,6 +146,7 @@ TITLES = {
     "learning_rate": "learning rate",
     "alpha_epochs": "epochs with the teacher",
     "teacher": "teacher",
+    "student": "student",
     "shortcut_removal": "shortcut removal",
     "loss": "loss",
     "loss_weight_factor": "weight of the loss, times its source's",
@@ -151,7 +154,12 @@ TITLES = {
 }
 
 # What is chosen from a list, and the attribute that holds it.
-CHOSEN = {"teacher": "teachers", "shortcut_removal": "shortcut_removals", "loss": "losses"}
+CHOSEN = {
+    "teacher": "teachers",
+    "student": "students",
+    "shortcut_removal": "shortcut_removals",
+    "loss": "losses",
+}
 
 LOGARITHMIC = ("temperature", "learning_rate", "loss_weight_factor")
 

@@ -155,7 +155,8 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--trials=0"], "at least one trial is needed. Received: trials=0"),
         (
             ["--search=depth"],
-            "search takes learning_rate, alpha_epochs, teacher, shortcut_removal, loss, loss_weight_factor. "
+            "search takes learning_rate, alpha_epochs, teacher, student, shortcut_removal, loss, "
+            "loss_weight_factor. "
             "Received: depth",
         ),
         (["--search=shortcut_removal", "--shortcut_removals=fade,jump"], "unknown shortcut_removal 'jump'"),
@@ -170,6 +171,11 @@ def test_a_finished_search_shows_its_tables_again(finished):
         (["--search=loss_weight_factor"], "weighs the losses to choose from: search loss with it"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
         (["--search=teacher"], "searching the teacher needs two files or more"),
+        (["--students=cifar_resnet:8,cifar_resnet:14"], "searching the student needs two networks or more"),
+        (
+            ["--search=student", "--students=cifar_resnet:8,cifar_resnet:9"],
+            "--students=cifar_resnet:9: depth must be",
+        ),
         (["--search=teacher", "--teachers=a.keras,b.keras"], "there is no file"),
         (["--teacher=none.keras"], "there is no file 'none.keras'"),
         (["--tuner=hyperband", "--trials=1", "--epochs=3"], "trained to the end is number"),
@@ -251,12 +257,16 @@ def test_the_teacher_the_rate_and_how_long_the_teacher_stays_can_be_searched(tmp
         inputs = keras.Input((8, 8, 3))
         outputs = keras.layers.Dense(4)(keras.layers.Dense(units, "relu")(keras.layers.Flatten()(inputs)))
         keras.Model(inputs, outputs).save(cwd / f"{name}.keras")
-    flags = ("--search=learning_rate,alpha_epochs,teacher", "--teachers=small.keras,large.keras")
+    flags = ("--search=learning_rate,alpha_epochs,teacher,student", "--teachers=small.keras,large.keras")
+    flags += ("--students=cifar_resnet:8:width=4:shortcuts=none,wide_resnet:10:1",)
     status, output, errors = script(*flags, "--trials=2", "--seeds_per_trial=1", cwd=cwd)
     assert status == 0, errors[-3000:]
     found = result(cwd)
-    assert list(found["space"]) == ["temperature", "alpha", "learning_rate", "alpha_epochs", "teacher"]
+    named = ["temperature", "alpha", "learning_rate", "alpha_epochs", "teacher", "student"]
+    assert list(found["space"]) == named
     assert len(found["trials"]) == 2
+    student = found["best"]["values"]["student"]
+    assert f"--student={student}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
     status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", "--jobs=1", cwd=cwd)
     assert status == 0, errors[-3000:]
     first = found["test"]["best"]["per_seed"][0]

@@ -159,6 +159,24 @@ def test_the_chosen_loss_teaches_the_student(dataset):
     assert (name, term.weight, distiller.alpha) == ("probability_transfer_loss", 7.0, 0.0)
 
 
+def test_the_chosen_student_is_taught(dataset):
+    space = SearchSpace((2.0, 2.0), (0.5, 0.5), students=("narrow", "wide"))
+    assert space.grid(2) == [
+        {"temperature": 2.0, "alpha": 0.5, "student": name} for name in ("narrow", "wide")
+    ]
+    made = {}
+
+    def new_student(seed, spec):
+        made[seed, spec] = mlp(seed=seed)
+        return made[seed, spec]
+
+    model = hypermodel.DistillationHyperModel(
+        space, dataset, distillation(dataset, epochs=2).settings, new_student, lambda path: mlp(seed=9)
+    )
+    distiller = model.distiller(space.grid(2)[1], seed=3)
+    assert distiller.student is made[3, "wide"]
+
+
 def test_the_searched_factor_weighs_all_losses_but_kd(dataset):
     space = SearchSpace(
         (2.0, 2.0), (0.5, 0.5), losses=("kd+pkt:weight=7", "kd"), loss_weight_factor=(3.0, 3.0)
