@@ -26,6 +26,7 @@ from experiments.benchmarks import contenders, measures
 from keras_kd.cli import console
 from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
+from keras_kd.models import registry
 from keras_kd.training import config
 from keras_kd.utils import environment, files, limits, progress
 
@@ -34,6 +35,9 @@ def define_flags(values):
     """Defines the flags on an `absl.flags.FlagValues`."""
     flags = Group(values, COMMON)
     flags.texts("sizes", ["digits", "cifar", "wide"], f"Of {', '.join(contenders.SIZES)}.")
+    words = "In place of the sizes': a network such as wide_resnet:16:2 or applications:MobileNetV3Small."
+    flags.text("teacher", None, words)
+    flags.text("student", None, "Likewise; without its shortcuts, if they can be switched off.")
     flags.texts("contenders", [], f"Of {', '.join(contenders.CONTENDERS)}; none: those of the size.")
     flags.integer("measured_steps", 20, "Measured steps of each contender.", limits.ROUNDS)
     flags.integer("turn", 4, "Steps in a turn.", limits.ROUNDS)
@@ -51,16 +55,20 @@ def main(values):
         unknown = [name for name in values[flag].value if name not in known]
         if unknown:
             raise ValueError(f"--{flag} must be of {', '.join(known)}. Received: {unknown[0]!r}")
+    sizes = {name: contenders.SIZES[name].of(values.teacher, values.student) for name in values.sizes}
+    for size in sizes.values():
+        for role in ("teacher", "student"):
+            registry.parse_spec(getattr(size, role))
     before = read(values.compare) if values.compare else {}
     found = {"machine": described(), "options": options(values), "sizes": {}}
     for size in values.sizes:
-        rows = measure(size, values)
+        rows = measure(size, sizes[size], values)
         ratios = measures.ratios(rows)
         found["sizes"][size] = {
             "contenders": {name: row.to_json() for name, row in rows.items()},
             "ratios": {what: dataclasses.asdict(ratio) for what, ratio in ratios.items()},
         }
-        print_rows(contenders.SIZES[size].title, rows)
+        print_rows(sizes[size].title, rows)
         print_ratios(ratios)
         if size in before:
             print_changes(rows, before[size], values.compare)
@@ -70,7 +78,9 @@ def main(values):
 
 def options(values):
     """What Keras's contenders are told."""
-    return {"precision": values.precision, "images": values.images, "jit_compile": values.jit_compile}
+    told = {"precision": values.precision, "images": values.images, "jit_compile": values.jit_compile}
+    networks = {"teacher": values.teacher, "student": values.student}
+    return told | {role: spec for role, spec in networks.items() if spec}
 
 
 def described():
@@ -143,18 +153,18 @@ class Process:
         self._process.wait()
 
 
-def measure(size, values):
+def measure(name_of_size, size, values):
     """`{contender: StepTimes}`."""
-    wanted = values.contenders or contenders.SIZES[size].contenders
+    wanted = values.contenders or size.contenders
     names = [name for name in wanted if name != "torch" or is_there("torch")]
     if len(names) < len(wanted):
         print("PyTorch is not there, so it is left out: pip install 'keras_kd[benchmark]'")
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.bar("steps"))
-        task = bar.add_task(size, total=len(names) * (values.measured_steps + values.warmup))
+        task = bar.add_task(name_of_size, total=len(names) * (values.measured_steps + values.warmup))
         processes, firsts, seconds = {}, {}, {name: [] for name in names}
         for name in names:  # one after the other, so that each has the machine for its first step
-            processes[name] = Process(name, size, options(values))
+            processes[name] = Process(name, name_of_size, options(values))
             stack.callback(processes[name].kill)
             firsts[name] = processes[name].take(1)[0]
             processes[name].take(max(values.warmup - 1, 1))
@@ -165,9 +175,7 @@ def measure(size, values):
                 seconds[name] += processes[name].take(steps)
                 bar.advance(task, steps)
         return {
-            name: measures.step_times(
-                contenders.SIZES[size].batch_size, firsts[name], seconds[name], **processes[name].end()
-            )
+            name: measures.step_times(size.batch_size, firsts[name], seconds[name], **processes[name].end())
             for name in names
         }
 

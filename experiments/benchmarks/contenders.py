@@ -21,7 +21,7 @@ from keras_kd import losses, models
 from keras_kd.data import datasets, device_images, sampling
 from keras_kd.data.training_data import TrainingData
 from keras_kd.distillation import recipes, shortcut_removal, teacher_cache
-from keras_kd.models import fading, folding, inference
+from keras_kd.models import fading, folding, inference, registry
 from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import backend
@@ -53,8 +53,17 @@ class Size:
         """The teacher, with shortcuts, the student, without, or the student's "residual_twin"."""
         keras.utils.set_random_seed(0)
         network = self.teacher if role == "teacher" else self.student
-        spec = f"{network}:shortcuts={'none' if role == 'student' else 'all'}"
+        spec = registry.with_shortcuts(network, role != "student") or network
         return models.build(spec, self.image_shape, CLASSES)
+
+    def of(self, teacher=None, student=None):
+        """The same with other networks; None leaves one as it is. PyTorch has no others and is left out."""
+        if not (teacher or student):
+            return self
+        teacher, student = teacher or self.teacher, student or self.student
+        title = f"{teacher} to {student}, {self.image_shape[0]}x{self.image_shape[1]}"
+        others = tuple(name for name in self.contenders if name != "torch")
+        return dataclasses.replace(self, title=title, teacher=teacher, student=student, contenders=others)
 
 
 def _cifar(title, image_shape, batch_size, teacher, student, contenders=DISTILLING):
@@ -316,7 +325,9 @@ def random_images(size):
 
 
 def main(name, size, options):
-    contender = Contender(SIZES[size], json.loads(options), Turns())
+    options = json.loads(options)
+    size = SIZES[size].of(options.pop("teacher", None), options.pop("student", None))
+    contender = Contender(size, options, Turns())
     try:
         contender.taught_by(name) if name in losses.NAMES else getattr(contender, name)()
     except DoneError:

@@ -102,6 +102,7 @@ def test_the_benchmark_measures_and_compares(tmp_path):
             "--sizes must be of digits, cifar, wide, search, .*losses, deep, tiny. Received: 'huge'",
         ),
         (["--contenders=live,jax"], "--contenders must be of student_alone, .* Received: 'jax'"),
+        (["--sizes=tiny", "--student=vgg"], "unknown network 'vgg'"),
         (["--compare=none.json"], "--compare=none.json is not what this script wrote"),
     ],
 )
@@ -117,6 +118,14 @@ def test_the_numbers_that_are_kept_are_read_again():
     assert kept["cifar"]["cached"].seconds_to_fill_a_view > 0
     for size, found in stored["sizes"].items():
         assert {name: row.to_json() for name, row in kept[size].items()} == found["contenders"]
+
+
+def test_other_networks_take_the_place_of_a_sizes():
+    size = contenders.SIZES["tiny"].of(student="wide_resnet:10:1")
+    assert size.title == "cifar_resnet:8 to wide_resnet:10:1, 8x8"
+    assert "torch" not in size.contenders
+    assert size.network("student").count_params() < size.network("residual_twin").count_params()
+    assert contenders.SIZES["tiny"].of() is contenders.SIZES["tiny"]
 
 
 @pytest.mark.parametrize("role", ["teacher", "student", "residual_twin"])
