@@ -27,12 +27,13 @@ def print_comparison(comparison):
     told = {"student_distilled": effects}
     told |= dict([_last_student(comparison)])
     shown = {
-        label: {name: _shown(each, name) for name in ("gain", "recovery")} for label, each in told.items()
+        label: {"gain": formatting.points(each.gain), "recovery": _recovery(each)}
+        for label, each in told.items()
     }
-    shown["student_alone"] = {"drop": console.percent(effects.drop)}
+    shown["student_alone"] = {"drop": formatting.points(effects.drop)}
     table = [network_row(label, row) | shown.get(label, {}) for label, row in networks.items()]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
-    console.print_table("On test, touched once", table, columns)
+    console.print_table("On test, touched once; drop and gain in points", table, columns)
     for label, each in told.items():
         if words := intervals_sentence(each):
             print(f"{label.replace('_', ' ')}: {words}" if len(told) > 1 else words)
@@ -64,10 +65,10 @@ def _last_student(comparison):
     return "student_distilled", comparison.effects
 
 
-def _shown(effects, name):
-    if name == "recovery" and not effects.recovery_interval:
+def _recovery(effects):
+    if not effects.recovery_interval:
         return "n/a" if effects.drop is None else "not defined"
-    return console.percent(getattr(effects, name))
+    return formatting.plain(effects.recovery)
 
 
 def intervals_sentence(effects):
