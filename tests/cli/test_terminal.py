@@ -51,7 +51,7 @@ def test_a_recovery_of_no_drop_is_not_defined(capsys):
     terminal.print_comparison(comparison.Comparison({}, networks, effects(204, 200, 202), {}))
     printed = " ".join(capsys.readouterr().out.split())
     assert "recovery not defined, as the drop's interval does not lie above 0" in printed
-    assert "50.0% │ n" not in printed  # no ratio
+    assert "0.50 │" not in printed  # no ratio
     assert "not defined" in printed
 
 
@@ -61,7 +61,7 @@ def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(cap
     effects_now = dataclasses.replace(read.effects, drop=0.01, recovery=0.7345)
     terminal.print_comparison(dataclasses.replace(read, effects=effects_now))
     printed = capsys.readouterr().out
-    assert "73.5%" not in printed
+    assert "0.73" not in printed
     assert "not defined" in printed
 
 
