@@ -232,6 +232,7 @@ class Contender:
                 **recipe.arguments(FOREVER, temperature=TEMPERATURE, alpha=ALPHA),
                 teacher_logits=teacher_logits,
                 shortcut_removal=removal,
+                trust_teacher=True,  # it is untrained
                 callbacks=[self.turns],
             )
         except DoneError:

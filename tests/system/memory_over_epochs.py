@@ -65,7 +65,15 @@ def main():
     with strategy.scope(settings):
         networks = [keras_kd.cifar_resnet(8, dataset.image_shape, dataset.num_classes, width=4) for _ in "ts"]
     with tempfile.TemporaryDirectory() as folder:
-        trainer.distill(*networks, dataset, settings, folder=folder, label="student", callbacks=[memory])
+        trainer.distill(
+            *networks,
+            dataset,
+            settings,
+            trust_teacher=True,
+            folder=folder,
+            label="student",
+            callbacks=[memory],
+        )
         evaluation.evaluate(networks[1], dataset)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     images = sum(getattr(dataset, split).images.nbytes for split in ("train", "validation", "test"))
