@@ -50,7 +50,11 @@ def test_neutral_parameters_only_normalise(rng, spec):
     drawn = augmentation.parse(spec)
     found = drawn.apply(images, drawn.neutral(6), mean, std)
     expected = augmentation.normalise(images, mean, std)
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
+    # What is interpolated is rounded, as the backend's compiler likes.
+    tolerance = 1e-5 if "resized" in spec else 0
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), ops.convert_to_numpy(expected), rtol=0, atol=tolerance
+    )
 
 
 @pytest.mark.parametrize("spec", EVERY)
