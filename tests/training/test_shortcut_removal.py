@@ -246,10 +246,10 @@ def test_ways_train_in_mixed_precision(dataset, precision, name):
 @pytest.mark.parametrize("spec", ["fade:fade_end=0.7", "merge"])
 def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
     def trained(folder, stop_at=None):
-        student = network(2, False)
+        student = one_block(2, shortcuts=False)
         removal = shortcut_removal.parse_spec(spec)
         options = {"shortcut_removal": removal, "folder": folder, "callbacks": [StopAt(stop_at)]}
-        trainer.distill(network(1, True), student, dataset, SETTINGS, **options)
+        trainer.distill(one_block(1), student, dataset, SETTINGS, **options)
         return weights_of(student)
 
     whole = trained(tmp_path / "whole")
