@@ -131,11 +131,8 @@ def distill(
     teachers, teacher = teacher, several_teachers.one_teacher(teacher, **of_several)
     compatibility.check_pair(teacher, student, independent=is_multi_label(dataset))
     inputs.check_given(student, dataset, settings, shortcut_removal, "student")
-    whose = teacher
-    if isinstance(teacher_logits, (list, tuple)):
-        teacher_logits, whose = several_teachers.AveragedTargets(teacher_logits, **of_several), teachers
     if teacher_logits is not None:
-        teacher_logits.check(whose, dataset, inputs.batch_schedule(dataset, settings, teacher_logits.views))
+        teacher_logits = _checked_logits(teachers, teacher, teacher_logits, of_several, dataset, settings)
     if not trust_teacher:
         teacher_check.check_teacher(teacher, dataset, kept=teacher_logits)
     network, of_removal, watchers = in_place_of(student, shortcut_removal, dataset, settings, teacher)
@@ -157,6 +154,14 @@ def distill(
         identity=_identity(distiller, teacher, teacher_logits),
     )
     return training.run()
+
+
+def _checked_logits(teachers, teacher, given, of_several, dataset, settings):
+    """The `TeacherTargets` of a teacher, or of a list of teachers with logits each, which are theirs."""
+    if isinstance(given, (list, tuple)):
+        given, teacher = several_teachers.AveragedTargets(given, **of_several), teachers
+    given.check(teacher, dataset, inputs.batch_schedule(dataset, settings, given.views))
+    return given
 
 
 def _distiller(teacher, network, data, settings, teacher_logits, loss):

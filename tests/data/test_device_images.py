@@ -11,6 +11,7 @@ from keras_kd.distillation import teacher_cache
 from keras_kd.training import config, evaluation, inputs, trainer
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import weights_of
+from tests.support.stops import StopBefore
 
 SETTINGS = config.Settings(epochs=2, batch_size=24, learning_rate=0.1, strategy="none", images="device")
 OPTIONS = {"augmentation": "crop_flip+color_jitter+cutmix", "ema": 0.5, "label_smoothing": 0.1}
@@ -54,18 +55,6 @@ def test_a_network_learns_and_keeps_no_images(dataset):
     assert evaluation.evaluate(model, dataset)["accuracy"] > 0.8
     assert len(model.weights) == count
     assert not model.losses
-
-
-class StopBefore(keras.callbacks.Callback):
-    """Ends the process, as it were, before an epoch."""
-
-    def __init__(self, last):
-        super().__init__()
-        self._last = last
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self._last:
-            raise KeyboardInterrupt
 
 
 def distilled(dataset, folder, last):

@@ -48,8 +48,8 @@ def wait_for(path):
 
 def test_killed_runs_end_bit_for_bit_like_an_undisturbed_one(undisturbed):
     folder, reference, seconds = undisturbed
-    kills, _, differing = kill_and_resume.disturbed(folder, reference, seconds, kills=2, seed=0)
-    assert kills.total() == 2
+    kills, _, differing = kill_and_resume.disturbed(folder, reference, seconds, kills=3, seed=0)
+    assert kills.total() == 3
     assert differing == []
 
 

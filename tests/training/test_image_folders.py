@@ -11,6 +11,7 @@ from keras_kd.distillation import teacher_cache
 from keras_kd.training import config, evaluation, trainer
 from tests.support.image_folders import in_memory, write_folder
 from tests.support.networks import weights_of
+from tests.support.stops import StopBefore
 
 SETTINGS = config.Settings(epochs=2, batch_size=24, learning_rate=0.05, strategy="none", images="auto")
 
@@ -23,18 +24,6 @@ def dataset(tmp_path):
 def network(seed=0):
     keras.utils.set_random_seed(seed)
     return keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4)
-
-
-class StopBefore(keras.callbacks.Callback):
-    """Ends the process, as it were, before an epoch."""
-
-    def __init__(self, last):
-        super().__init__()
-        self._last = last
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self._last:
-            raise KeyboardInterrupt
 
 
 def trained(dataset, folder, last=None):

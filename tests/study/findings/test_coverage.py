@@ -60,7 +60,7 @@ def centre(record):
     return record.ratio if isinstance(record, Recovery) else record.mean
 
 
-@pytest.mark.parametrize("studies", [40, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_interval_of_a_study_holds_the_truth(rng, studies):
     runs = accuracies()
     truth = {place: centre(each) for place, each in intervals(summarized(runs)).items()}
