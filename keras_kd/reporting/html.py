@@ -16,18 +16,22 @@ SYMBOLS = 12  # that are easy to tell apart
 _CONFIG = {"responsive": True, "displaylogo": False}
 
 
-def write(template, path, **values):
+def write(template, path, answer=None, **values):
     """Writes a page, atomically.
 
     Args:
       template: name of a file of `keras_kd/templates`.
       path: of the page.
+      answer: what was found, with its uncertainty, in the first lines of the page: text, or a list of texts,
+        one for each line; None: nothing is said.
       **values: what the template asks for; one that lacks is an error.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_kd.reporting"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.get_template(template).render(plotly_js=plotly.offline.get_plotlyjs(), **values)
+    page = environment.get_template(template).render(
+        plotly_js=plotly.offline.get_plotlyjs(), answer=answer, **values
+    )
     files.write_text(page, path)
 
 
