@@ -13,7 +13,7 @@ from keras_kd.training import config
 from keras_kd.utils import limits
 
 # What may be given otherwise when a study is taken up again.
-CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths")
+CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths", "runs_from")
 
 
 def define_flags(values):
@@ -27,6 +27,8 @@ def define_flags(values):
     study.texts("depths", [], "Networks of these depths alone; the study may grow by others.")
     words = "In place of the study's `network: {width: ...}`; 0: as it says."
     study.integer("student_width", 0, words, limits.whole(0, limits.WIDTH.high))
+    words = "Folders of other studies: what they trained with this recipe is not trained again."
+    study.texts("runs_from", [], words)
     study.integer("jobs", 1, "Runs at a time, each in a process of its own.", limits.JOBS)
     study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", limits.THREADS)
     study.text("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
@@ -67,6 +69,7 @@ def main(values):
     executor = _executor(values)
     display = study_display.Display(values.study, console.stop_signal())
     with run.claimed(values.overwrite), display:
+        own.take_runs(values.runs_from)
         result, records = own.run(
             executor,
             command=main_line.command_line(),

@@ -1,8 +1,12 @@
 """What a run of a study measured, as it stands in the run's `result.json`."""
 
 import dataclasses
+import math
 
 from keras_kd.utils import records
+
+# The share of the epochs over which the change of the training accuracy is told.
+LAST_EPOCHS = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,19 @@ class RunResult:
     start: str
     seconds: float
     history: dict
+
+    @property
+    def training_accuracy(self):
+        """In the last epoch, on augmented images, as the weights were at each step; None if not kept."""
+        return self.history["accuracy"][-1] if self.history.get("accuracy") else None
+
+    @property
+    def training_change(self):
+        """By how much that rose over the last fifth of the epochs; None for fewer than two epochs."""
+        values = self.history.get("accuracy") or []
+        if len(values) < 2:
+            return None
+        return values[-1] - values[-1 - min(math.ceil(LAST_EPOCHS * len(values)), len(values) - 1)]
 
     def to_json(self):
         values = records.json_values(self)

@@ -18,6 +18,7 @@ import re
 import traceback
 import warnings
 
+from keras_kd.distillation import recipes
 from keras_kd.study import design
 from keras_kd.study.run_result import RunResult
 from keras_kd.utils import files, identity, run_dir
@@ -31,7 +32,7 @@ LOST_WORKER = 60.0
 
 VERSION = 3  # of what a run's folder holds and how it is trained
 
-_STUDY = "study.json"
+STUDY = "study.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Study:
       folder: of the study, which need not exist.
       runs: the `Run`s, teachers included, in the order of training.
       identity: `{name: JSON value}`: what all runs share: data, recipe, versions.
+
+    Attributes:
+      folder, runs, identity: these; the folder as other processes find it, the identity as JSON has it.
     """
 
     def __init__(self, folder, runs, identity):
@@ -64,7 +68,7 @@ class Study:
         lost = [run.key for run in self.runs if run.needs and run.needs not in self.runs]
         if lost:
             raise ValueError(f"the teacher of {lost[0]} is not among the runs")
-        self._identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
+        self.identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
 
     def folder_of(self, run):
         """Where a run's files are."""
@@ -79,12 +83,12 @@ class Study:
         Raises:
           ValueError: if the folder holds another one; the message says what differs.
         """
-        path = self.folder / _STUDY
+        path = self.folder / STUDY
         keys = [run.key for run in self.runs]
         grew = False
         if path.exists():
             begun = self._begun(path)
-            changes = identity.differences(begun["identity"], self._identity)
+            changes = identity.differences(begun["identity"], self.identity)
             gone = sorted(set(begun["runs"]) - set(keys))
             if gone:
                 changes = "; ".join(
@@ -93,7 +97,7 @@ class Study:
             if changes:
                 raise identity.IdentityMismatchError(self.folder, changes, "holds another study")
             grew = begun["grew"] or set(keys) != set(begun["runs"])
-        files.write_json({"identity": self._identity, "runs": keys, "grew": grew}, path)
+        files.write_json({"identity": self.identity, "runs": keys, "grew": grew}, path)
         return grew
 
     def _begun(self, path):
@@ -155,7 +159,7 @@ def execute(train, run, study_folder):
     Returns:
       The `RunResult`, as it stands in `result.json`.
     """
-    folder = run_dir.RunDir(pathlib.Path(study_folder) / "runs" / run.key, _flags(run))
+    folder = run_folder(pathlib.Path(study_folder) / "runs" / run.key, run)
     with folder.claimed(patience=LOST_WORKER):
         result = folder.result()
         if result is None:
@@ -164,8 +168,11 @@ def execute(train, run, study_folder):
         return RunResult.from_json(result)
 
 
-def _flags(run):
-    return {name: str(value) for name, value in run.describe().items()}
+def run_folder(path, run):
+    """The `run_dir.RunDir` of a run; earlier versions wrote no loss down."""
+    told = {name: str(value) for name, value in run.describe().items()}
+    loss = recipes.KD if run.is_taught else None
+    return run_dir.RunDir(path, told, defaults={design.DISTILLATION_LOSS: str(loss)})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,12 @@ import pathlib
 
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, tensorboard
-from keras_kd.study import config, design, runner, worker
+from keras_kd.study import config, design, runner, taken_runs, worker
 from keras_kd.study.findings import analyses, charts, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
-from keras_kd.utils import files
+from keras_kd.utils import files, progress
 
 RESULTS = "results.csv"
 
@@ -101,6 +101,17 @@ class StudySession:
             "margin": self.study.margin,
             "claims": self.study.claims,
         }
+
+    def take_runs(self, folders):
+        """Takes over what other studies trained already; see `taken_runs.take`.
+
+        Args:
+          folders: of these studies, which had the same data, recipe, versions and threads.
+        """
+        self._runner.begin()
+        for folder in folders:
+            taken = taken_runs.take(self._runner, folder)
+            progress.say(f"{len(taken)} of {len(self.study.runs)} runs are taken from {folder}")
 
     def run(self, executor, *, command, retry_failed=False, progress=lambda state: None):
         """Trains what is not there yet, judges the claims, writes table, pictures, page and result.

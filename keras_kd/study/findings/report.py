@@ -38,6 +38,7 @@ def write(result, path, sections=()):
         amount=amount,
         percent=percent,
         plain=plain,
+        points=points,
         shared=shared,
     )
 

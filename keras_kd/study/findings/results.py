@@ -55,10 +55,19 @@ class _OfCondition:
 
 @dataclasses.dataclass(frozen=True)
 class ConditionAccuracy(_OfCondition):
-    """The accuracy on test over the seeds of a condition."""
+    """The accuracy on test over the seeds of a condition, and whether training had flattened.
+
+    Attributes:
+      condition: which.
+      accuracy: on test.
+      training_accuracy, training_change: means over seeds, see `RunResult`; None in results of earlier
+        versions.
+    """
 
     condition: Condition
     accuracy: Estimate
+    training_accuracy: float | None = None
+    training_change: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +189,7 @@ class RunRow:
       axes: `{column: value}`; see `design.COLUMNS`.
       status: "done" or "failed".
       accuracy, loss, agreement, validation_accuracy, parameters, seconds: see `RunResult`; None if it failed.
+      training_accuracy, training_change: see `RunResult`; tables of earlier versions have no such columns.
       teacher_accuracy: of its teacher's run; None where it has none.
       error: why it failed, in one line.
     """
@@ -197,6 +207,8 @@ class RunRow:
     seconds: float | None = None
     teacher_accuracy: float | None = None
     error: str | None = None
+    training_accuracy: float | None = None
+    training_change: float | None = None
 
     @property
     def is_done(self):

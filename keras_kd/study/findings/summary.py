@@ -13,7 +13,10 @@ from keras_kd.study.findings import naming, pairing, results
 from keras_kd.study.findings.claims import judge
 from keras_kd.utils import files, records, recovery, statistics
 
-_MEASURED = ("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds")
+_MEASURED = (
+    *("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds"),
+    *("training_accuracy", "training_change"),
+)
 
 
 def summarize(study_records, claims, *, margin, test_examples):
@@ -41,7 +44,7 @@ def summarize(study_records, claims, *, margin, test_examples):
     judged = judge(claims, paired, failed=len(study_records) - len(accuracies))
     return results.StudySummary(
         verdicts=tuple(_verdict(each, resolution) for each in judged),
-        conditions=tuple(condition_accuracies(accuracies, resolution)),
+        conditions=tuple(condition_accuracies(study_records, resolution)),
         gains=tuple(gains(paired)),
         recoveries=tuple(recoveries(paired)),
         points=tuple(points(paired)),
@@ -98,22 +101,34 @@ def write_csv(rows, path):
     files.write_text(text.getvalue(), path)
 
 
-def condition_accuracies(accuracies, resolution=0.0):
-    """Each condition's accuracy over its seeds: mean, standard deviation and 95 % interval.
+def condition_accuracies(study_records, resolution=0.0):
+    """A `results.ConditionAccuracy` for each condition: mean, standard deviation, 95 % interval over seeds.
 
     Args:
-      accuracies: `{study.Run: accuracy}`.
+      study_records: `{study.Run: study.RunRecord}`; those that failed count in none.
       resolution: the accuracy that one test image is worth; see `statistics.estimate`.
     """
     found = {}
-    for run, accuracy in accuracies.items():
-        found.setdefault(run.condition, []).append((run, accuracy))
+    for run, record in study_records.items():
+        if record.result:
+            found.setdefault(run.condition, []).append((run, record.result))
     return [
         results.ConditionAccuracy(
-            condition_of(pairs[0][0]), _estimate([value for _, value in pairs], resolution)
+            condition_of(pairs[0][0]),
+            _estimate([result.accuracy for _, result in pairs], resolution),
+            *(_mean(getattr(result, name) for _, result in pairs) for name in _TRAINING),
         )
         for pairs in found.values()
     ]
+
+
+_TRAINING = ("training_accuracy", "training_change")
+
+
+def _mean(values):
+    """None where one is missing."""
+    values = list(values)
+    return None if None in values else float(np.mean(values))
 
 
 def _estimate(values, resolution=0.0):

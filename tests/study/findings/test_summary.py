@@ -19,7 +19,7 @@ from keras_kd.study.findings.results import StudyResult, VerdictSummary
 from keras_kd.study.runner import RunRecord
 from keras_kd.utils import statistics
 from tests.support.browser import CHROMIUM, probed
-from tests.support.studies import FAILED, found_of, records
+from tests.support.studies import FAILED, found_of, records, run_result
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,9 @@ def test_files_have_the_names_of_earlier_versions(result):
         *("augmentation", "label_fraction", "distillation_loss", "temperature", "alpha", "alpha_epochs"),
         "shortcut_removal",
     ]
-    assert list(values["cells"][0]) == ["cell", *columns, "title", "label", "accuracy"]
+    assert list(values["cells"][0]) == [
+        *("cell", *columns, "title", "label", "accuracy", "training_accuracy", "training_change")
+    ]
     assert list(values["gains"][0]) == ["cell", *columns, "title", "label", "gain"]
     assert list(values["recoveries"][0]) == [
         *("cell", *columns, "title", "label", "ratio", "low", "high", "drop", "gain")
@@ -63,6 +65,7 @@ def test_files_have_the_names_of_earlier_versions(result):
     assert list(values["rows"][0]) == [
         *("run", "cell", *columns, "seed", "status", "accuracy", "loss", "agreement"),
         *("validation_accuracy", "parameters", "seconds", "teacher_accuracy", "error"),
+        *("training_accuracy", "training_change"),
     ]
     assert list(values["verdicts"][0]) == [
         *("claim", "statement", "rule", "verdict", "p_for", "p_against", "numbers", "missing")
@@ -125,6 +128,21 @@ def test_the_table_has_a_row_a_run(found, tmp_path):
         "no <luck>",
     )
     assert rows["r32w8-s0"]["temperature"] == ""
+
+
+def test_whether_training_had_flattened_is_told():
+    """The last fifth of ten epochs is two of them: by hand."""
+    run = Run(20, "residual", width=8)
+    trained = {}
+    for seed, last in enumerate((0.90, 0.94)):
+        result = run_result(0.8)
+        result.history["accuracy"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.88, last]
+        trained[dataclasses.replace(run, seed=seed)] = RunRecord(run, result)
+    found = found_of(trained, ("C1",)).summary
+    assert [row.training_accuracy for row in found.rows] == [0.90, 0.94]
+    assert found.conditions[0].training_accuracy == pytest.approx(0.92)
+    assert found.conditions[0].training_change == pytest.approx((0.05 + 0.09) / 2)
+    assert run_result(0.8).training_change is None
 
 
 def test_pictures_are_drawn_or_left_out(found):
