@@ -37,7 +37,13 @@ def of_command(command, name, values):
       name: what is typed to start it.
       values: its `absl.flags.FlagValues`.
     """
-    lines = [f"{name} --flag=value ...", "", command.__doc__.strip().splitlines()[0], ""]
+    takes = getattr(command, "ARGUMENTS", "")
+    lines = [
+        " ".join(filter(None, [name, takes, "--flag=value ..."])),
+        "",
+        command.__doc__.strip().splitlines()[0],
+        "",
+    ]
     for title, group in values.flags_by_module_dict().items():
         lines.append(f"{title}:")
         for flag in group:

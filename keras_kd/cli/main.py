@@ -2,6 +2,7 @@
 
 import contextvars
 import difflib
+import functools
 import importlib
 import os
 import shlex
@@ -16,7 +17,7 @@ from keras_kd.utils import checks
 
 _TYPED = contextvars.ContextVar("typed")
 
-COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export")
+COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export", "predict")
 
 
 def main():
@@ -63,6 +64,9 @@ def call(name, arguments):
 def call_command(command, name, arguments):
     """The same of any module with `define_flags(values)`, `main(values)` and maybe `check(values)`.
 
+    One with `ARGUMENTS`, words for what it takes beside flags, has `check_arguments(arguments)`, and
+    `main(values, arguments)` gets them.
+
     Args:
       command: the module.
       name: what is typed to start it.
@@ -81,6 +85,8 @@ def _call_command(command, name, arguments):
         return 0
     if any(not each.partition("=")[2].strip() for each in _flagfiles(arguments) if "=" in each):
         return _refuse("--flagfile is empty: give it a path, or leave the flag out")
+    takes = getattr(command, "ARGUMENTS", "")
+    values.set_gnu_getopt(bool(takes))  # flags may stand behind what is no flag
     try:
         positional = values([name, *arguments])[1:]
     except (UnicodeDecodeError, OSError, flags.CantOpenFlagFileError) as error:
@@ -88,12 +94,15 @@ def _call_command(command, name, arguments):
         return _refuse(f"{given} names no text file with one flag a line ({_reason(error)})")
     except (flags.Error, ValueError) as error:
         return _refuse(_unknown(error, values) if isinstance(error, flags.UnrecognizedFlagError) else error)
-    if positional:
+    if positional and not takes:
         return _refuse(f"flags begin with --. Received: {' '.join(positional)}")
+    main_of = functools.partial(command.main, arguments=positional) if takes else command.main
     try:
         _check_texts(values)
         check_lists(values)
         getattr(command, "check", lambda values: None)(values)
+        if takes:
+            command.check_arguments(positional)
     except ValueError as error:
         return _refuse(error)
     try:
@@ -106,7 +115,7 @@ def _call_command(command, name, arguments):
 
     typed = _TYPED.set(shlex.join([*name.split(), *arguments]))
     try:
-        return console.guarded(command.main, values)
+        return console.guarded(main_of, values)
     finally:
         _TYPED.reset(typed)
 

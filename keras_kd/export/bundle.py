@@ -29,16 +29,17 @@ class Manifest:
       run: folder of its run; None in folders of older versions.
       digest: of its weights.
       files: `formats.ExportedFile`s.
+      class_names: of its outputs; empty in folders of older versions.
     """
 
     model: str
     digest: str
     files: tuple[formats.ExportedFile, ...]
     run: str | None = None
+    class_names: tuple[str, ...] = ()
 
     def to_json(self):
-        files = [each.to_json() for each in self.files]
-        return {"model": self.model, "run": self.run, "digest": self.digest, "files": files}
+        return records.json_values(self) | {"files": [each.to_json() for each in self.files]}
 
     @classmethod
     def from_json(cls, values):
@@ -271,9 +272,9 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
         names = {each.file for each in written}
         written += [each for each in listed if each.file not in names]
         written.sort(key=lambda each: (formats.FORMATS.index(each.format), formats.KINDS.index(each.kind)))
-        write_manifest(
-            source, part, Manifest(str(source.path), digest, tuple(written), sources.run_of(source))
-        )
+        names = tuple(source.dataset.class_names)
+        about = Manifest(str(source.path), digest, tuple(written), sources.run_of(source), names)
+        write_manifest(source, part, about)
     return written
 
 

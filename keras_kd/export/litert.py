@@ -113,12 +113,13 @@ def _interpreter(path, threads, **options):
     return runtime.Interpreter(model_path=str(pathlib.Path(path)), num_threads=threads, **options)
 
 
-def session(path, threads=1):
+def session(path, threads=1, output="logits"):
     """A function from uint8 images `[n, height, width, channels]` to logits, float32 `[n, classes]`.
 
     Args:
       path: of a file that `convert` wrote.
       threads: that it may use.
+      output: name of what is returned: "probabilities" are of the same shape.
 
     Raises:
       MissingPackageError: without LiteRT.
@@ -132,9 +133,14 @@ def session(path, threads=1):
     size = int(image["shape_signature"][0])
 
     def logits(images):
-        return runner(image=images)["logits"]
+        return runner(image=images)[output]
 
     return logits if size < 0 else signature.in_batches(logits, size)
+
+
+def shape_of_images(path):
+    """`(height, width, channels)` of the images that a file takes."""
+    return tuple(map(int, _interpreter(path, 1).get_input_details()[0]["shape_signature"][1:]))
 
 
 def arena(path):

@@ -89,25 +89,34 @@ def _with_one(ctx, node, operation, operands):
 _OTHER_FORMS = {"Erfc": (_one_minus_erf, []), "Expm1": (_exp_minus_one, [])}
 
 
-def session(path, threads=1):
+def session(path, threads=1, output="logits"):
     """A function from uint8 images `[n, height, width, channels]` to logits, float32 `[n, classes]`.
 
     Args:
       path: of a file that `convert` wrote.
       threads: that it may use.
+      output: name of what is returned: "probabilities" are of the same shape.
 
     Raises:
       MissingPackageError: without onnxruntime.
     """
-    onnxruntime = optional.require("onnxruntime", "onnx")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    running = onnxruntime.InferenceSession(
-        str(pathlib.Path(path)), options, providers=["CPUExecutionProvider"]
-    )
+    running = _running(path, threads)
     size = running.get_inputs()[0].shape[0]
 
     def logits(images):
-        return running.run(["logits"], {"image": images})[0]
+        return running.run([output], {"image": images})[0]
 
     return in_batches(logits, size) if isinstance(size, int) else logits
+
+
+def shape_of_images(path):
+    """`(height, width, channels)` of the images that a file takes."""
+    return tuple(_running(path, threads=1).get_inputs()[0].shape[1:])
+
+
+def _running(path, threads):
+    onnxruntime = optional.require("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    path = str(pathlib.Path(path))
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,206 @@
+"""A trained network in any file asked about image files, which are read as its evaluation read them.
+
+predictor = open_predictor("runs/distill-digits/exported/student/model.onnx")
+probabilities = predictor.probabilities(predictor.read("seven.png")[None])
+"""
+
+import collections.abc
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+from PIL import Image
+
+from keras_kd.data import augmentation, image_decoding, lazy_images
+from keras_kd.data.dataset import is_multi_label
+from keras_kd.data.lazy_images import BadImageError
+from keras_kd.export import litert, onnx, signature, sources
+from keras_kd.models import inference, outputs
+from keras_kd.training.labels import network_file
+from keras_kd.utils import files, run_dir
+
+# What an export says of its files, beside them; both have `class_names`.
+MANIFEST, METADATA = "export.json", "metadata.json"
+
+_KNOWN = "a run's folder, a .keras file, or a SavedModel, .tflite or .onnx file that export wrote"
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A network that answers.
+
+    Attributes:
+      path: of its file.
+      image_shape: `(height, width, channels)` of what it takes.
+      class_names: of its outputs; empty if nothing beside the file says them.
+      probabilities: from uint8 images `[n, height, width, channels]` to float `[n, classes]`.
+    """
+
+    path: pathlib.Path
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    probabilities: collections.abc.Callable
+
+    def name_of(self, place):
+        """What the output at a place means: the class, or "class 3" if nothing says its name."""
+        return self.class_names[place] if self.class_names else f"class {place}"
+
+    def read(self, path):
+        """The image in a file, uint8 `[height, width, channels]`.
+
+        One of another size is cut and resized as those of an image folder are, see `image_decoding.read`.
+
+        Raises:
+          BadImageError: if it cannot be read, or made what the network takes.
+        """
+        height, width, channels = self.image_shape
+        image = image_decoding.read(path, height if height == width else None)
+        if image.shape[:2] != (height, width):
+            raise BadImageError(
+                image_decoding.shown(path),
+                f"is {image.shape[1]}x{image.shape[0]}, and the network takes {width}x{height}",
+            )
+        return image if channels > 1 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
+
+
+def open_predictor(path):
+    """The `Predictor` of a network.
+
+    Args:
+      path: of the folder of a run of distill (its last student) or train, of a .keras file in one, or of a
+        SavedModel, .tflite or .onnx file that was exported.
+
+    Raises:
+      FileNotFoundError: if there is nothing.
+      ValueError: for anything else, and a .keras file of no run: how it wants its pixels is not known.
+      MissingPackageError: without the runtime of the file.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {str(path)!r}: give {_KNOWN}")
+    path = _file_in(path) if path.is_dir() else path
+    readers = {".keras": _of_keras, ".tflite": _of_litert, ".onnx": _of_onnx, ".pb": _of_saved_model}
+    if path.suffix not in readers:
+        raise ValueError(f"the network must be {_KNOWN}. Received: {str(path)!r}")
+    return readers[path.suffix](path)
+
+
+def _file_in(folder):
+    """The file that a folder stands for."""
+    if (folder / "saved_model.pb").is_file():
+        return folder / "saved_model.pb"
+    if (folder / MANIFEST).is_file():
+        with files.interpreting(folder / MANIFEST):
+            return folder / files.read_json(folder / MANIFEST)["files"][0]["file"]
+    if (folder / run_dir.RESULT).is_file():
+        with files.interpreting(folder / run_dir.RESULT):
+            labels = list(files.read_json(folder / run_dir.RESULT).get("networks", {}))
+        found = folder / (network_file(labels[-1]) if labels else run_dir.MODEL)
+        if found.is_file():
+            return found
+    raise ValueError(f"{folder} holds no finished run of distill or train, and no exported network")
+
+
+def _of_keras(path):
+    source = sources.find_source(path)
+    data = source.dataset
+    forward = inference.compiled(outputs.with_logits(source.network, independent=is_multi_label(data)))
+
+    def probabilities(images):
+        answers = forward(augmentation.normalise(images, data.mean, data.std))
+        logits = keras.ops.convert_to_numpy(answers).astype(np.float64)
+        if is_multi_label(data):
+            return 1 / (1 + np.exp(-logits))
+        return np.exp(inference.log_probabilities(logits))
+
+    return Predictor(path, tuple(data.image_shape), tuple(data.class_names), probabilities)
+
+
+def _of_litert(path):
+    run = litert.session(path, output="probabilities")
+    return Predictor(path, litert.shape_of_images(path), class_names(path), run)
+
+
+def _of_onnx(path):
+    run = onnx.session(path, output="probabilities")
+    return Predictor(path, onnx.shape_of_images(path), class_names(path), run)
+
+
+def _of_saved_model(path):
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(path.parent)).signatures["serving_default"]
+    shape = tuple(serve.structured_input_signature[1]["image"].shape)
+    names = class_names(path)
+
+    def probabilities(images):
+        return serve(image=tf.constant(images))["probabilities"].numpy()
+
+    run = probabilities if shape[0] is None else signature.in_batches(probabilities, shape[0])
+    return Predictor(path, shape[1:], names, run)
+
+
+def class_names(path):
+    """The names of the classes that stand beside an exported file; none where nothing is there."""
+    for name in (MANIFEST, METADATA):
+        about = path.parent / name
+        if about.is_file():
+            with files.interpreting(about):
+                found = tuple(files.read_json(about).get("class_names") or ())
+            if found:
+                return found
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a network says of an image.
+
+    Attributes:
+      path: of the image's file.
+      probabilities: float `[classes]`.
+    """
+
+    path: pathlib.Path
+    probabilities: np.ndarray
+
+    def likeliest(self, count=1):
+        """Places of the `count` likeliest classes, the likeliest first."""
+        return [int(place) for place in np.argsort(-self.probabilities, kind="stable")[:count]]
+
+
+def predict(predictor, paths, batch_size=64):
+    """Asks a network about image files, some at a time.
+
+    Args:
+      predictor: a `Predictor`.
+      paths: of the files.
+      batch_size: images at a time.
+
+    Returns:
+      `(predictions, errors)`: a `Prediction` of each image in order, and a `BadImageError` of each that
+      cannot be used.
+    """
+    paths, found, bad = list(paths), [], []
+    for part in lazy_images.slices(len(paths), batch_size):
+        images, whole = [], []
+        for path in paths[part]:
+            try:
+                images.append(predictor.read(path))
+                whole.append(path)
+            except BadImageError as error:
+                bad.append(error)
+        if images:
+            shares = predictor.probabilities(np.stack(images))
+            found += map(Prediction, whole, np.asarray(shares))
+    return found, bad
+
+
+def right_by_folder(predictor, predictions):
+    """`(right, of)`: how many images are in a folder called like their class, of those in one of a class."""
+    names = [pathlib.Path(each.path).absolute().parent.name for each in predictions]
+    known = [
+        (each, name) for each, name in zip(predictions, names, strict=True) if name in predictor.class_names
+    ]
+    return sum(predictor.name_of(each.likeliest()[0]) == name for each, name in known), len(known)
