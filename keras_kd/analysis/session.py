@@ -242,8 +242,7 @@ def write(record, report, folder, study_sections=None):
         own = folder_of(folder, group.kind, group.name)
         for picture, figure in report.pictures(group).items():
             figures.write_png(figure, own / "pictures" / f"{picture}.png")
-            logs = folder / "tensorboard" / _slug(group.name)
-            tensorboard.write_picture(logs, f"{report.name}/{picture}", figure)
+            tensorboard.write_picture(own, f"{report.name}/{picture}", figure)
         title = f"{report.title}: {group.name}"
         _write_page(own / f"{report.name}.html", title, record, report.page_sections(group))
     if study_sections is not None:

@@ -104,7 +104,7 @@ def _print(record, study_page, report, folder):
         page=folder / f"{report.name}.html",
         **({"report": study_page} if study_page else {}),
         pictures=session.folder_of(folder, first.kind, first.name) / "pictures",
-        tensorboard=folder / "tensorboard" if has_tensorboard else "only where TensorFlow is installed",
+        tensorboard=folder if has_tensorboard else "only where TensorFlow is installed",
         result=folder / "result.json",
     )
     (other,) = (name for name in analyses.REPORTS if name != report.name)

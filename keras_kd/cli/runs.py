@@ -212,5 +212,5 @@ def networks_at_a_time(values, settings, student):
 
 
 def tensorboard_of(run):
-    """Where a run's TensorBoard is, or why there is none."""
-    return run.path / "tensorboard" if backend.has_tensorflow() else "only where TensorFlow is installed"
+    """Where a run's event files are, or why there are none."""
+    return run.path if backend.has_tensorflow() else "only where TensorFlow is installed"

@@ -28,7 +28,8 @@ def train(model, dataset, settings, folder, values):
         seconds=trained.seconds,
     ).to_json()
     serialization.save_model(model, folder / run_dir.MODEL)
-    tensorboard.write_run(folder, dataset, settings, {"network": model.name}, {"model": row}, {})
+    final = {name: row[name] for name in ("accuracy", "loss")}
+    tensorboard.write_run(folder, dataset, settings, {"network": model.name}, final, {})
     described = description.describe(dataset, settings)
     fingerprints = {run_dir.MODEL: weights.fingerprint(model)}
     return {

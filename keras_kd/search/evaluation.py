@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import shutil
 
 import keras
 
@@ -74,14 +73,15 @@ def _measure_seed(hypermodel, dataset, values, seed, place, stop):
 
 def _write_hparams(folder, result):
     """TensorBoard's HParams tab: a row for each trial that has a score."""
-    logs = folder / "tensorboard" / "trials"
-    shutil.rmtree(logs, ignore_errors=True)  # of a process that was killed while it wrote them
     for trial in result.trials:
         if not trial.measures:
             continue
+        place = folder / "trials" / trial.trial
+        for events in place.glob("events.*"):  # of a process that was killed while it wrote them
+            events.unlink()
         measures = {name: sum(values) / len(values) for name, values in trial.measures.items()}
         tensorboard.write_hparams(
-            logs / trial.trial,
+            place,
             f"trial {trial.trial}",
             trial.values | {"epochs": trial.epochs},
             measures | {"seconds": trial.seconds},

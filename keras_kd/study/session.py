@@ -172,7 +172,7 @@ def write(folder, result):
     summary.write_csv(result.summary.rows, folder / RESULTS)
     for name, figure in charts.pictures(result.summary).items():
         figures.write_png(figure, folder / "pictures" / f"{name}.png")
-        tensorboard.write_picture(folder / "tensorboard" / "study", name, figure)
+        tensorboard.write_picture(folder, name, figure)
     study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
     files.write_json(result.to_json(), folder / "result.json")
 

@@ -11,6 +11,7 @@ import keras
 from rich.progress import TextColumn
 
 from keras_kd.models import weights
+from keras_kd.reporting import tensorboard
 from keras_kd.training import checkpointing
 from keras_kd.utils import files, locks, progress
 
@@ -183,6 +184,29 @@ class EpochLog(keras.callbacks.Callback):
         line = f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
         with locks.held(self._path.with_name(".log.lock"), patience=math.inf, tidy=True):
             files.write_text("".join([*self._lines_without(epoch + 1), line]), self._path)
+
+
+class TensorBoardCurves(keras.callbacks.Callback):
+    """Writes each epoch's logs for TensorBoard, training beside validation, under the folder's own name.
+
+    Keras's callback makes two runs of a network, LABEL/train and LABEL/validation, and counts epochs from 0.
+
+    Args:
+      folder: of the network's event files.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self._folder = folder
+
+    def on_train_begin(self, logs=None):
+        self._writer = tensorboard.epoch_writer(self._folder)
+
+    def on_epoch_end(self, epoch, logs=None):
+        tensorboard.write_epoch(self._writer, epoch, logs or {})
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
 
 
 class LogSettings(keras.callbacks.Callback):

@@ -196,8 +196,9 @@ def compare(
         return None
     comparison = _measured(models, trained, dataset, "teacher" if baseline == "teacher" else BASELINE)
     if folder is not None:
-        of_kd = {"temperature": temperature, "alpha": alpha, "alpha_epochs": alpha_epochs}
-        _write(comparison, pathlib.Path(folder), dataset, settings, of_kd | {"loss": recipe.text})
+        hparams = {"temperature": temperature, "alpha": alpha, "training/alpha_epochs": alpha_epochs}
+        hparams |= {"loss": recipe.text, "shortcut_removal": (shortcut_removal or NoRemoval()).name}
+        _write(comparison, pathlib.Path(folder), dataset, settings, hparams)
     return comparison
 
 
@@ -260,11 +261,15 @@ def _write(comparison, folder, dataset, settings, hparams):
     """The networks, samples, curves and hyperparameters, in the folder of a run."""
     for label, model in comparison.models.items():
         serialization.save_model(model, folder / network_file(label))
-    names = {"teacher": comparison.models[TEACHER].name, "student": comparison.models[DISTILLED].name}
+    teacher, student = (comparison.models[label].name for label in (TEACHER, DISTILLED))
+    names = {"networks": f"{teacher} teaches {student}"}
     numbers = comparison.to_json()
-    effects = {name: numbers["effects"][name] for name in ("drop", "gain", "recovery")}
-    tensorboard.write_run(folder, dataset, settings, hparams | names, numbers["networks"], effects)
     accuracies = {label: row.accuracy for label, row in comparison.networks.items()}
+    effects = numbers["removal_effects"] or numbers["effects"]
+    final = {"accuracy": accuracies[list(accuracies)[-1]]} | {
+        name: effects[name] for name in ("gain", "drop", "recovery")
+    }
+    tensorboard.write_run(folder, dataset, settings, hparams | names, final, numbers["networks"])
     curves = charts.to_matplotlib(training_curves.chart(comparison.history, accuracies))
-    tensorboard.write_picture(folder / "tensorboard" / "curves", "curves", curves)
+    tensorboard.write_picture(folder, "curves", curves)
     figures.write_png(curves, folder / "curves.png")

@@ -19,7 +19,14 @@ from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
-from keras_kd.training.callbacks import Checkpoint, EpochLog, LogSettings, ProgressBar, StopOnDivergence
+from keras_kd.training.callbacks import (
+    Checkpoint,
+    EpochLog,
+    LogSettings,
+    ProgressBar,
+    StopOnDivergence,
+    TensorBoardCurves,
+)
 from keras_kd.training.distributed.strategy import beside, check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.without_shortcuts import in_place_of
@@ -50,7 +57,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       settings: a `Settings`.
       shortcut_removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`: another network is trained
         in the place of `model`, which has no shortcuts and gets what is left of it; None trains it as it is.
-      folder: of the run: gets `log.txt`, `tensorboard/LABEL/` and `checkpoints/LABEL.*.npz`.
+      folder: of the run: gets `log.txt`, `LABEL/` (of TensorBoard) and `checkpoints/LABEL.*.npz`.
         None writes nothing and goes on from nothing.
       label: what the network is called there; its own name if None.
       callbacks: further Keras callbacks. What they hold in public attributes (numbers, text,
@@ -289,6 +296,5 @@ class _Training:
             return []
         observers = [EpochLog(self._folder / "log.txt", self._label)]
         if backend.has_tensorflow():
-            folder = self._folder / "tensorboard" / self._label
-            observers.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+            observers.append(TensorBoardCurves(self._folder / self._label))
         return observers

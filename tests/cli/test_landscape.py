@@ -50,9 +50,9 @@ def test_one_flag_leads_to_a_page(finished):
     assert "keras-kd landscape --run=runs/first" in page
     pictures = {path.stem for path in (cwd / paths["pictures"]).iterdir()}
     assert pictures == {"around", "way", "through", "lines", "training", "spectra", "steps"}
-    events = EventAccumulator(str(cwd / paths["tensorboard"] / "first"))
+    events = EventAccumulator(str(cwd / paths["tensorboard"]))
     events.Reload()
-    assert {f"landscape/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])
+    assert {f"pictures/landscape/{picture}" for picture in pictures} <= set(events.Tags()["tensors"])
 
 
 @pytest.mark.slow

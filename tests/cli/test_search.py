@@ -91,13 +91,13 @@ def test_tensorboard_has_a_row_for_each_trial(finished):
     cwd, _, _ = finished
     found = result(cwd)
     rows = {}
-    for path in (cwd / "runs" / "mine" / "tensorboard" / "trials").iterdir():
+    for path in (cwd / "runs" / "mine" / "trials").iterdir():
         events = EventAccumulator(str(path))
         events.Reload()
         content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         started = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
         values = {name: value.number_value for name, value in started.hparams.items()}
-        accuracy = float(tf.make_ndarray(events.Tensors("val_accuracy")[0].tensor_proto))
+        accuracy = float(tf.make_ndarray(events.Tensors("final/val_accuracy")[0].tensor_proto))
         rows[started.group_name] = (values, accuracy)
     assert len(rows) == TRIALS
     for values, accuracy in rows.values():

@@ -183,8 +183,8 @@ def test_pictures_reach_tensorboard(tmp_path):
     session.write(tmp_path, found_of(records()))
     names = {path.stem for path in (tmp_path / "pictures").iterdir()}
     assert names == {"accuracy_over_depth", "gains", "recovery_over_depth", "gain_over_advantage"}
-    events = EventAccumulator(str(tmp_path / "tensorboard" / "study"))
+    events = EventAccumulator(str(tmp_path))
     events.Reload()
-    assert names <= set(events.Tags()["tensors"])
+    assert {f"pictures/{name}" for name in names} <= set(events.Tags()["tensors"])
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "result.json").is_file()

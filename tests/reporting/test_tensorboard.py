@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_kd.data import datasets
@@ -27,7 +28,7 @@ def run_folder(folder, npz):
     dataset = datasets.load(npz)
     settings = config.Settings(epochs=2, batch_size=24, strategy="none")
     teacher = network(seed=1)
-    tensorboard.write_picture(folder / "tensorboard" / "samples", "samples", figures.sample_grid(dataset))
+    tensorboard.write_picture(folder, "samples", figures.sample_grid(dataset))
     trainer.train(teacher, dataset, settings, folder=folder, label="teacher")
     trainer.train(network(seed=2), dataset, settings, folder=folder, label="student_alone")
     trainer.distill(teacher, network(seed=2), dataset, settings, folder=folder, label="student_distilled")
@@ -36,10 +37,10 @@ def run_folder(folder, npz):
 
 def write_hparams(folder, accuracy):
     tensorboard.write_hparams(
-        folder / "tensorboard" / "hparams",
+        folder,
         folder.name,
-        {"temperature": 4.0, "alpha": 0.9, "schedule": "cosine"},
-        {"student_distilled/accuracy": accuracy, "recovery": None},
+        {"schedule": "cosine", "alpha": 0.9, "temperature": 4.0},
+        {"accuracy": accuracy, "recovery": None},
     )
 
 
@@ -51,18 +52,27 @@ def tags(folder, kind):
 
 def test_the_files_hold_curves_images_and_hyperparameters(tmp_path, npz):
     run_folder(tmp_path / "run", npz)
-    logs = tmp_path / "run" / "tensorboard"
-    curves = {label: tags(logs / label / "train", "tensors") for label in ("teacher", "student_alone")}
-    assert {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"} <= curves["teacher"] & curves[
-        "student_alone"
-    ]
-    distilled = tags(logs / "student_distilled" / "train", "tensors")
-    wanted = {"epoch_hard_loss", "epoch_soft_loss", "epoch_agreement", "epoch_alpha", "epoch_temperature"}
-    assert wanted <= distilled
-    validation = tags(logs / "student_distilled" / "validation", "tensors")
-    assert {"epoch_loss", "epoch_accuracy", "epoch_hard_loss", "epoch_agreement"} <= validation
-    assert "samples" in tags(logs / "samples", "tensors")
-    assert "student_distilled/accuracy" in tags(logs / "hparams", "tensors")
+    logs = tmp_path / "run"
+    both = {f"epoch_{name}/{split}" for name in ("loss", "accuracy") for split in ("train", "validation")}
+    for label in ("teacher", "student_alone"):
+        assert tags(logs / label, "tensors") == both | {"epoch_learning_rate/train"}
+    further = ("hard_loss/train", "soft_loss/train", "agreement/validation", "alpha/train")
+    assert both | {f"epoch_{name}" for name in further} <= tags(logs / "student_distilled", "tensors")
+    of_the_run = {tag for tag in tags(logs, "tensors") if not tag.startswith("_")}
+    assert of_the_run == {"pictures/samples", "final/accuracy"}
+    assert max(both) < "final/accuracy" < "pictures/samples"  # as they are sorted on the page
+
+
+def test_epochs_are_whole_and_their_numbers_are_those_of_training(tmp_path, npz):
+    settings = config.Settings(epochs=2, batch_size=24, strategy="none")
+    trained = trainer.train(network(), datasets.load(npz), settings, folder=tmp_path, label="teacher")
+    events = EventAccumulator(str(tmp_path / "teacher"))
+    events.Reload()
+    for tag, name in (("loss/train", "loss"), ("accuracy/validation", "val_accuracy")):
+        found = events.Tensors(f"epoch_{tag}")
+        assert [event.step for event in found] == [1, 2]
+        values = [float(tf.make_ndarray(event.tensor_proto)) for event in found]
+        assert values == pytest.approx(trained.history[name], rel=1e-6)
 
 
 @contextlib.contextmanager
@@ -125,17 +135,18 @@ def hparams_rows(address):
 def test_a_browser_shows_curves_images_and_hyperparameters(tmp_path, npz):
     first, second = (tmp_path / "runs" / name for name in ("run0", "run1"))
     run_folder(first, npz)
-    shutil.copytree(first, second, ignore=shutil.ignore_patterns("hparams"))
+    shutil.copytree(first, second)
+    for events in second.glob("events.*"):
+        events.unlink()
     write_hparams(second, accuracy=0.6)
     pictures = tmp_path if "SCREENSHOTS" not in os.environ else ROOT / os.environ["SCREENSHOTS"]
     with served(tmp_path / "runs") as address:
         scalars = browse(f"{address}/#timeseries", tmp_path / "profile", pictures / "timeseries.png")
         browse(f"{address}/#hparams", tmp_path / "profile", pictures / "hparams.png")
         rows = hparams_rows(address)
-    for shown in ("epoch_accuracy", "epoch_alpha", "samples"):
-        assert shown in scalars
     for label in ("teacher", "student_alone", "student_distilled"):
-        assert f"run0/tensorboard/{label}/validation" in scalars
+        assert f"run0/{label}" in scalars
+    assert scalars.index("epoch_accuracy") < scalars.index("final") < scalars.index("pictures")
     assert [row["hparams"]["temperature"] for row in rows] == [4.0, 4.0]
     assert [row["metricValues"][0]["value"] for row in rows] == pytest.approx([0.5, 0.6])
     for picture in ("timeseries.png", "hparams.png"):

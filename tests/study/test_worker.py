@@ -76,7 +76,7 @@ def test_a_result_is_what_the_saved_network_measures(trainer, trained):
     assert result.validation_accuracy == result.history["val_accuracy"][-1]
     assert len(results[TWIN].history["loss"]) == 2
     files = {path.name for path in (folder / "runs" / TWIN.key).iterdir()}
-    assert files >= {"result.json", "log.txt", "model.keras", "flags.cfg", "checkpoints", "tensorboard"}
+    assert files >= {"result.json", "log.txt", "model.keras", "flags.cfg", "checkpoints", "network"}
 
 
 def test_a_taught_run_is_what_distill_gives(trainer, trained):
