@@ -4,17 +4,16 @@
 
 writes scikit-learn's 1,797 digits, enlarged, as `runs/tutorial/images/CLASS/*.jpg`. Then it calls and prints
 the commands that do the same with a folder of your own: `train` a teacher, `distill` it into a student with a
-quarter of its weights, `export` the student. docs/your-images.md has what it prints.
+quarter of its weights, `export` the student. docs/tutorials/your-images.md has what it prints.
 """
 
 import pathlib
-import sys
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from keras_kd.cli import main as command_line
+from experiments.tutorials import commands
 from keras_kd.cli.flags import COMMON, Group
 from keras_kd.utils import limits
 
@@ -41,13 +40,11 @@ def main(values):
     folder = pathlib.Path(values.folder)
     count = write_images(folder / "images", values.images)
     print(f"{count:,} images in {folder / 'images'}", flush=True)
-    for name, *arguments in commands(folder, values):
-        print(f"\n$ keras-kd {name} {' '.join(arguments)}", flush=True)
-        if command_line.call(name, arguments):
-            raise ValueError(f"keras-kd {name} failed: see above")
+    for name, *arguments in lines(folder, values):
+        commands.type_command(name, *arguments)
 
 
-def commands(folder, values):
+def lines(folder, values):
     """The three commands, each its name and its flags."""
     common = [f"--dataset={folder / 'images'}:{SIZE}", "--cache=memory", f"--epochs={values.epochs}"]
     common += ["--augmentation=crop", "--snapshots=0"]  # a mirrored digit is another one
@@ -89,5 +86,4 @@ def write_images(folder, count=0):
 
 
 if __name__ == "__main__":
-    name = "python -m experiments.tutorials.your_images"
-    sys.exit(command_line.call_command(sys.modules[__name__], name, sys.argv[1:]))
+    commands.start("your_images")

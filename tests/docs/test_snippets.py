@@ -22,6 +22,7 @@ SLOW = {
     "docs/shortcut-removal.md",
     "docs/teacher-cache.md",
     "docs/train.md",
+    "docs/tutorials/no-shortcuts.md",
     "docs/your-images.md",
 }
 PAGES = {

@@ -1,0 +1,19 @@
+import numpy as np
+import pytest
+
+from experiments import gain_picture
+
+
+def test_the_picture_shows_the_means_of_the_results_page():
+    """Those of docs/results-digits.md and docs/shortcut-removal.md."""
+    digits, photographs = (
+        gain_picture.intervals(gain_picture.RESULTS / name, seeds) for _, name, seeds in gain_picture.PANELS
+    )
+    expected = {"residual twin": (98.1, 97.3, 99.0), "plain, alone": (78.1, 73.3, 83.0)}
+    expected["plain, taught"] = (91.3, 88.0, 94.6)
+    assert {name: digits[name] for name in expected} == {
+        name: pytest.approx(values, abs=0.06) for name, values in expected.items()
+    }
+    ends = np.array([photographs[name][0] for name in photographs])
+    np.testing.assert_allclose(ends, [68.1, 51.5, 56.8, 64.7, 67.7], atol=0.06)
+    assert len(gain_picture.figure().axes) == 2
