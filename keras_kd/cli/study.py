@@ -7,6 +7,7 @@ own a real one. The same command goes on where a study was stopped.
 """
 
 import os
+import pathlib
 
 from keras_kd.cli import flags
 from keras_kd.training import config
@@ -33,18 +34,22 @@ def define_flags(values):
     study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", limits.THREADS)
     study.text("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
     flags.define_retry(values)
+    words = "Train nothing: judge and draw again what a table has; needs neither networks nor the dataset."
+    study.switch("report_only", False, words)
+    words = "The table of --report_only; OUT/results.csv, or experiments/results/STUDY.csv, if not given."
+    study.text("results", None, words)
     flags.define_settings(values)
 
 
 def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     config.Settings(**flags.given_settings(values))
+    if values.results and not values.report_only:
+        raise ValueError(f"--results={values.results} is drawn by --report_only: give that too")
 
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, runs, study_display
-    from keras_kd.cli import main as main_line
     from keras_kd.study import session
 
     study = session.read(
@@ -55,6 +60,15 @@ def main(values):
         width=values.student_width,
         recipe=flags.given_settings(values),
     )
+    (_report if values.report_only else _train)(values, study)
+
+
+def _train(values, study):
+    """Trains what is not there yet, judges and draws it."""
+    from keras_kd.cli import console, runs, study_display
+    from keras_kd.cli import main as main_line
+    from keras_kd.study import session
+
     run = runs.open_run(values, "study", name=f"study-{study.name}", changeable=CHANGEABLE, only_given=True)
     own = session.StudySession(
         study,
@@ -76,10 +90,43 @@ def main(values):
             retry_failed=values.retry_failed,
             progress=display.show,
         )
-    study_display.print_findings(result.summary)
+    study_display.print_findings(result)
     study_display.print_paths(run.path, runs.tensorboard_of(run))
-    console.print_next("reuse", run=run.path)
+    study_display.print_next(run.path, result)
     study_display.check_failures(run.path, records)
+
+
+def _report(values, study):
+    """Judges and draws what a table has."""
+    from keras_kd.cli import console, runs, study_display
+    from keras_kd.cli import main as main_line
+    from keras_kd.study import redraw, session
+
+    out = pathlib.Path(values.out or f"runs/report-{study.name}")
+    runs.check_place(out)
+    table = _table(values, out, study.name)
+    result, strange = redraw.redraw(study, table, command=main_line.command_line())
+    session.draw(out, result, len(study.runs))
+    if strange:
+        print(f"{len(strange)} runs of {table} are not of this study and were left out: {strange[0]}, ...")
+    study_display.print_findings(result, len(study.runs))
+    console.print_paths(report=out / session.PAGE, pictures=out / "pictures", results=table)
+    given = {name: flags.given(values, name) for name in ("seeds", "dataset", "student_width")}
+    console.print_next("study", study=values.study, **given)
+
+
+def _table(values, out, name):
+    """The path of the table that is drawn."""
+    if values.results:
+        return pathlib.Path(values.results)
+    places = [out / "results.csv", pathlib.Path("experiments/results") / f"{name}.csv"]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        raise ValueError(
+            f"there is no table of the study {name!r}, neither {places[0]} nor {places[1]}: "
+            f"give its path with --results"
+        )
+    return found
 
 
 def _whole(text):

@@ -3,14 +3,19 @@
 import sys
 import time
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from keras_kd.cli import console
 from keras_kd.reporting import formatting
-from keras_kd.study.findings import claims
-from keras_kd.utils import progress, statistics
+from keras_kd.study.findings import claims, naming, networks, sentences
+from keras_kd.study.findings import report as study_report
+from keras_kd.training import failures
+from keras_kd.utils import progress, run_dir, statistics
+
+# Between two lines where there is no terminal.
+LINE_SECONDS = 30.0
 
 # Standard deviations of a paired difference for which the needed seeds are told.
 DEVIATIONS = (0.005, 0.01, 0.02)
@@ -52,7 +57,9 @@ def points(share):
 
 
 class Display:
-    """One line for each run that ended, and where people watch a bar with the time that is left.
+    """One line with the overall place and the time that is left, and one for each run that ended.
+
+    People watch the line move; without a terminal it is printed each half minute.
 
     Args:
       name: of the study.
@@ -64,7 +71,7 @@ class Display:
         self._stop = stop
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=4) if sys.stderr.isatty() else None
-        self._began = time.monotonic()
+        self._began = self._printed = time.monotonic()
         self._share_before = None
 
     def __enter__(self):
@@ -82,43 +89,56 @@ class Display:
             self._share_before = state.share
         left = self._time_left(state.share)
         for record in state.ended:
-            self._console.print(self._line(record, state, left), highlight=False, soft_wrap=True)
+            self._print(self._ended(record, state, left))
         if self._live:
-            self._live.update(self._picture(state, left))
+            self._live.update(Text(self._place(state, left), no_wrap=True, overflow="ellipsis"))
+        elif time.monotonic() - self._printed >= LINE_SECONDS:
+            self._print(self._place(state, left))
         self._stop.check(f"{len(state.records)} of {state.total} runs done")
+
+    def _print(self, line):
+        self._printed = time.monotonic()
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _time_left(self, share):
         done = share - self._share_before
         if done <= 0:
-            return "unknown"
+            return ""
         seconds = (time.monotonic() - self._began) / done * (1 - share)
-        return progress.duration(seconds)
+        return f", {progress.duration(seconds)} left"
 
-    def _line(self, record, state, left):
-        outcome = f"failed: {record.error}" if record.error else f"{record.result.accuracy:.1%} on test"
-        return f"[{len(state.records)}/{state.total}, {left} left] {record.run.key}: {outcome}".replace(
-            "[", "\\["
-        )
+    def _ended(self, record, state, left):
+        failed, result = record.error, record.result
+        outcome = f"failed: {failures.in_words(failed)}" if failed else f"{result.accuracy:.1%} on test"
+        return f"[{len(state.records)}/{state.total}{left}] {naming.title_with_seed(record.run)}: {outcome}"
 
-    def _picture(self, state, left):
-        width = round(30 * state.share)
-        bar = "━" * width + "╌" * (30 - width)
-        head = f"{self._name}  {bar}  {len(state.records)}/{state.total} runs, {left} left"
-        lines = [
-            f"  {run.key}  " + (f"epoch {e.done}/{e.total}, validation {e.accuracy:.1%}" if e else "begins")
+    def _place(self, state, left):
+        """The whole in one line; of the runs under way it names the first."""
+        place = f"{self._name}: {len(state.records)} of {state.total} runs{left}"
+        now = [
+            f"{naming.title_with_seed(run)}, " + (f"epoch {e.done}/{e.total}" if e else "begins")
             for run, e in state.running.items()
         ]
-        return Group(*map(Text, [head, *lines]))
+        more = f" and {len(now) - 1} more" if len(now) > 1 else ""
+        return f"{place}; now {now[0]}{more}" if now else place
 
 
-def print_findings(found):
-    """The conditions and the verdicts of a `results.StudySummary`."""
+def print_findings(result, planned=None):
+    """What a `results.StudyResult` says: a sentence for each claim, then the tables.
+
+    Args:
+      result: the `StudyResult`.
+      planned: how many runs the study has, where some may not be there yet.
+    """
+    found = result.summary
+    for text in sentences.of_study(found):
+        print(text)
+    print(study_report.scope(result, planned))
     rows = [
         {
-            "network": each.condition.label,
-            "depth": str(each.condition.depth or ""),
-            "test accuracy": console.percent(each.accuracy.mean),
-            "± sd": formatting.percent(each.accuracy.deviation),
+            "network": each.condition.title,
+            "accuracy": console.percent(each.accuracy.mean),
+            "± sd, points": formatting.percent(each.accuracy.deviation),
             "seeds": str(each.accuracy.count),
         }
         for each in found.conditions
@@ -130,11 +150,10 @@ def print_findings(found):
             "verdict": verdict.verdict,
             "p for": f"{verdict.p_for:.3f}",
             "p against": f"{verdict.p_against:.3f}",
-            "statement": verdict.statement,
         }
         for verdict in found.verdicts
     ]
-    console.print_table("Verdicts", rows, list(rows[0]))
+    console.print_table("Verdicts, p corrected", rows, list(rows[0]))
 
 
 def print_paths(folder, tensorboard):
@@ -149,11 +168,23 @@ def print_paths(folder, tensorboard):
     )
 
 
+def print_next(folder, result):
+    """What to do with a study: look inside where twins are there, else take its best network out."""
+    rows = result.summary.rows
+    if networks.twin_triplets(rows):
+        console.print_next("reuse", run=folder)
+    elif done := [row for row in rows if row.is_done]:
+        best = max(done, key=lambda row: row.validation_accuracy)
+        console.print_next("export", model=folder / "runs" / best.run / run_dir.MODEL)
+
+
 def check_failures(folder, records):
     """Raises a ValueError if any run failed."""
     failed = [record for record in records.values() if record.error]
     if failed:
+        first = failed[0]
         raise ValueError(
-            f"{len(failed)} of {len(records)} runs failed, {failed[0].run.key} because of {failed[0].error}; "
-            f"see {folder / 'failed'}, and give the same command with --retry_failed"
+            f"{len(failed)} of {len(records)} runs failed, {naming.title_with_seed(first.run)}: "
+            f"{failures.in_words(first.error)}; see {folder / 'failed'}, and give the same command with "
+            f"--retry_failed"
         )

@@ -16,6 +16,8 @@ from keras_kd.utils import files, progress
 
 RESULTS = "results.csv"
 
+PAGE = "report.html"
+
 
 def shipped_studies():
     """`{name: path}` of the study files that come with the package."""
@@ -170,11 +172,24 @@ def _absolute(path):
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
     summary.write_csv(result.summary.rows, folder / RESULTS)
-    for name, figure in charts.pictures(result.summary).items():
-        figures.write_png(figure, folder / "pictures" / f"{name}.png")
+    for name, figure in draw(folder, result).items():
         tensorboard.write_picture(folder, name, figure)
-    study_report.write(result, folder / "report.html", sections=analyses.sections_of_study(folder))
     files.write_json(result.to_json(), folder / "result.json")
+
+
+def draw(folder, result, planned=None):
+    """Writes the pictures and the page of a result; `{name: matplotlib figure}` of the pictures.
+
+    Args:
+      folder: where they are written.
+      result: a `StudyResult`.
+      planned: how many runs the study has, where some may not be there yet.
+    """
+    drawn = charts.pictures(result.summary)
+    for name, figure in drawn.items():
+        figures.write_png(figure, folder / "pictures" / f"{name}.png")
+    study_report.write(result, folder / PAGE, sections=analyses.sections_of_study(folder), planned=planned)
+    return drawn
 
 
 def given_recipe(present):

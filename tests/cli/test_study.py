@@ -38,9 +38,13 @@ def test_it_prints_its_plan_its_progress_and_its_findings(finished):
     assert "(level 2.5 %;" in output
     assert re.search(r"│ 1.0 points +│ +10 │ +2 │", output)
     for number in range(1, STUDY_RUNS + 1):
-        assert re.search(rf"\[{number}/6, .* left\] [rp]8w4.*: [\d.]+% on test", errors), errors
-    assert "test accuracy" in output
+        line = rf"\[{number}/6.*\] (residual|plain)-8, width 4.*, seed [01]: [\d.]+% on test"
+        assert re.search(line, errors), errors
+    answer = r"^C1, (supported|not supported|undecided): In most cases .* points \(.* to .*; 2 seeds\)\.$"
+    assert re.search(answer, output, re.M), output
+    assert output.index("C1, ") < output.index("Study mine on tiny.npz: 6 of 6") < output.index("On test")
     assert re.search(r"C1 +│ +(supported|not supported|undecided)", output)
+    assert output.splitlines()[-1] == "next: keras-kd reuse --run=runs/mine"
 
 
 def test_its_folder_is_whole(finished):
@@ -77,6 +81,22 @@ def test_one_depth_has_no_picture_over_depth(finished):
     pictures = cwd / "runs" / "mine" / "pictures"
     assert [path.name for path in pictures.iterdir()] == ["gains.png"]
     assert (pictures / "gains.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_its_table_alone_draws_it_again_elsewhere(finished, tmp_path):
+    cwd, output, _ = finished
+    for name in ("mine.yaml", "runs/mine/results.csv"):
+        shutil.copy(cwd / name, tmp_path)
+    flags = ("--study=mine.yaml", "--report_only", "--results=results.csv")
+    status, again, errors = call("study", *flags, cwd=tmp_path)
+    assert status == 0, errors
+    found = output[output.index("C1, ") : output.rindex("\nrun ")]
+    told = [line for line in found.splitlines() if not line.startswith("Study mine")]
+    assert [line for line in again.splitlines() if line in told] == told
+    assert "<h1>Does it run?</h1>" in (tmp_path / "runs/report-mine/report.html").read_text(encoding="utf-8")
+    status, _, errors = call("study", *flags[:2], cwd=tmp_path)
+    assert status == 1
+    assert "give its path with --results" in error_line(errors)
 
 
 @pytest.mark.slow
@@ -133,7 +153,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
     status, _, errors = script("--seeds=1", cwd=cwd)
     assert status == 1
     line = error_line(errors)
-    assert "1 of 3 runs failed, p8w4-s0 because of IdentityMismatchError: " in line
+    assert "1 of 3 runs failed, plain-8, width 4, seed 0: its folder holds another run; see " in line
     assert "--retry_failed" in line
     rows = {row["run"]: row for row in study_table(cwd)}
     assert rows["p8w4-s0"]["status"] == "failed"

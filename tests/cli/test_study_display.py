@@ -41,28 +41,30 @@ def shown(monkeypatch, screen, *states, now, stop=None):
     return screen.getvalue()
 
 
-def test_a_line_for_each_run_that_ended_with_the_time_that_is_left(monkeypatch, now):
-    done, failed = RunRecord(DONE, run_result(0.9125)), RunRecord(WAITING, error="no [luck]")
+def test_a_line_for_each_run_that_ended_and_each_half_minute(monkeypatch, now):
+    failed = RunRecord(WAITING, error="ValueError: no [luck] in Functional.call()")
     text = shown(
         monkeypatch,
         io.StringIO(),
         (0, state(0.5)),
-        (100, state(0.6, [done])),
+        (29, state(0.5)),
+        (31, state(0.5)),
+        (100, state(0.6, [RunRecord(DONE, run_result(0.9125))])),
+        (120, state(0.6)),
         (200, state(0.9, [failed])),
         now=now,
     )
     assert text.splitlines() == [
-        "[1/3, 7 min left] r8w16-s0: 91.2% on test",
-        "[1/3, 50 s left] r8w16-s2: failed: no [luck]",
+        "depth: 0 of 3 runs; now residual-8, width 16, seed 1, epoch 5/20 and 1 more",
+        "[1/3, 7 min left] residual-8, width 16, seed 0: 91.2% on test",
+        "[1/3, 50 s left] residual-8, width 16, seed 2: failed: the training ended with an error",
     ]
 
 
-def test_a_screen_also_shows_what_runs_now(monkeypatch, now):
+def test_a_screen_shows_one_line_that_moves(monkeypatch, now):
     text = shown(monkeypatch, Screen(), (0, state(0.0)), (60, state(0.5)), now=now)
-    assert "0/3 runs" in text
-    assert "60 s left" in text
-    assert "r8w16-s1  epoch 5/20, validation 83.1%" in text
-    assert "r8w16-s2  begins" in text
+    assert "depth: 0 of 3 runs, 60 s left; now residual-8" in text
+    assert len(text.splitlines()[-1]) <= 120
 
 
 def test_a_signal_ends_the_study(monkeypatch, now):

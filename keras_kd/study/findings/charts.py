@@ -15,7 +15,7 @@ def accuracy(found):
     most = f"The most accurate condition is {best.condition.label}"
     if not over_depth:
         conditions = [each.condition for each in shown]
-        axis = "test accuracy, % (mean, 95 % interval)"
+        axis = "test accuracy, %"
         panel, common = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
         words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %.{common}"
         return charts.Chart("accuracy", "Accuracy", words, [panel])
@@ -37,9 +37,7 @@ def accuracy(found):
         f"Mean over seeds, with the 95 % interval as a band. {most} at depth {best.condition.depth}, "
         f"{percent(best.accuracy.mean)} %."
     )
-    panel = charts.Panel(
-        "depth, layers", "test accuracy, % (mean, 95 % interval)", curves, x_ticks=found.depths
-    )
+    panel = charts.Panel("depth, layers", "test accuracy, %", curves, x_ticks=found.depths)
     return charts.Chart("accuracy", "Accuracy against depth", words, [panel])
 
 
@@ -49,7 +47,7 @@ def gains(found):
         return None
     values = [each.gain for each in found.gains]
     conditions = [each.condition for each in found.gains]
-    axis = "gain over the same network alone, points (95 % interval)"
+    axis = "gain, points (95 % interval)"
     panel, common = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
     rows = [
         [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
@@ -106,7 +104,7 @@ def recovery(found):
 
 def _recoveries(entries, depths):
     """The panel of those that are defined, and what is said of it."""
-    axis, levels = "recovery = gain / drop (95 % interval)", [(1, "all of the drop"), (0, None)]
+    axis, levels = "recovery = gain / drop", [(1, "all of the drop"), (0, None)]
     if len(depths) == 1:
         values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
         return _intervals([each.condition for each in entries], values, axis, levels)
@@ -158,7 +156,7 @@ def advantage(found):
         words += _slope_words(found.slope)
     rows = [[each.run, points(each.advantage), points(each.gain)] for each in found.points]
     table = (["run", "teacher's advantage, points", "gain, points"], rows)
-    panel = charts.Panel("teacher's advantage over the student alone, points", "gain, points", curves)
+    panel = charts.Panel("teacher's advantage, points", "gain, points", curves)
     return charts.Chart("advantage", "Gain against the teacher's advantage", words, [panel], table)
 
 
@@ -191,14 +189,14 @@ def training_curves(found):
         values = _percents(each.accuracy)
         name = each.condition.title
         curves.append(charts.Curve(name, number, epochs, values, places, style, has_markers=False))
-    words = "Click a name to hide its curve, click it twice to see it alone."
+    words = "Mean over seeds. Click a name to hide its curve, click it twice to see it alone."
     marks = [1, *range(5, max(len(each.accuracy) for each in found.curves) + 1, 5)]
     rows = [
         [each.condition.title, *(percent(dict(enumerate(each.accuracy, 1)).get(mark)) for mark in marks)]
         for each in found.curves
     ]
     table = (["network", *(f"epoch {mark}" for mark in marks)], rows)
-    panel = charts.Panel("epoch", "validation accuracy, % (mean over seeds)", curves)
+    panel = charts.Panel("epoch", "validation accuracy, %", curves)
     return charts.Chart("curves", "Training curves", words, [panel], table)
 
 

@@ -112,7 +112,7 @@ def _removed_as_well(results):
     groups = {}
     for depth, runs in best_removals(results).items():
         if group := results.differences(runs, lambda run: run.baseline):
-            label = f"depth {depth}, {runs[0].shortcut_removal}, minus its residual baseline"
+            label = f"depth {depth}, {naming.spec(runs[0].shortcut_removal)}, minus its residual baseline"
             groups[label] = group
     if not groups:
         return Evidence(missing="no student that loses its shortcuts beside its residual baseline")

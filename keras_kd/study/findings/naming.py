@@ -20,6 +20,43 @@ def title(run):
     return ", ".join([*_parts(run, _network(run)), *_taught(run, _teacher_name(run))])
 
 
+def title_with_seed(run):
+    """A `design.Run` in words, with its seed."""
+    return f"{title(run)}, seed {run.seed}"
+
+
+def title_of_row(row, titles):
+    """A `results.RunRow` in words, with its seed.
+
+    Args:
+      row: of the table.
+      titles: `{condition: title}` of the conditions that have an accuracy. Of others the table does not spell
+        out who teaches.
+    """
+    if row.condition in titles:
+        return f"{titles[row.condition]}, seed {row.seed}"
+    names = {*Run.__dataclass_fields__} - {"teacher", "loss", "temperature", "alpha", "alpha_epochs"}
+    axes = {name: value for name, value in row.axes.items() if name in names}
+    variant = row.axes["variant"]
+    taught = [f"taught by {row.axes['teacher']}"] if variant.endswith(KD) else []
+    alone = Run(**axes | {"variant": variant.removesuffix(KD), "shortcut_removal": "none"})
+    return ", ".join([title(alone), *taught, f"seed {row.seed}"])
+
+
+def spec(text):
+    """A way to lose shortcuts, or a loss, in words: "fade+merge (fade_end 0.7)"."""
+    name, *options = text.split(":")
+    told = [f"{option} {_value(value)}" for option, _, value in (each.partition("=") for each in options)]
+    return f"{name} ({', '.join(told)})" if told else name
+
+
+def _value(text):
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return text
+
+
 def label(run):
     """The kind of network without its depth: what a line over depth stands for."""
     is_twin = run.is_taught and run.teacher.network == run.baseline
@@ -41,7 +78,7 @@ def _parts(run, network):
         "dropout": f"dropout {run.dropout:g}",
         "weight_decay": f"weight decay {run.weight_decay:g}",
         "label_fraction": f"{100 * run.label_fraction:g} % of the labels",
-        "shortcut_removal": run.shortcut_removal,
+        "shortcut_removal": spec(run.shortcut_removal),
         "augmentation": f"augmentation {run.augmentation}",
     }
     return [network, *(text for name, text in words.items() if getattr(run, name) != usual[name])]
@@ -71,7 +108,7 @@ def _taught(run, by):
     """`["taught by residual-20 (T 4, alpha 0.9)"]`, or nothing."""
     if not run.is_taught:
         return []
-    how = [] if run.loss == recipes.KD else [run.loss]
+    how = [] if run.loss == recipes.KD else [spec(run.loss)]
     if recipes.parse_spec(run.loss).has_kd:
         how += [f"T {run.temperature:g}", f"alpha {run.alpha:g}"]
     if run.alpha_epochs:

@@ -73,10 +73,13 @@ class PairedResults:
 
 
 def best_removals(results):
-    """`{depth: runs}` of the shortcut removal with the best mean accuracy on validation, at each depth."""
+    """`{depth: runs}` of the shortcut removal with the best mean accuracy on validation, at each depth.
+
+    Of those with the most seeds: in a study that is not whole, one lucky seed would win.
+    """
     best = {}
     for runs in results.conditions(variant="plain + KD", removal=True).values():
-        score = np.mean([results.validation.get(run, -np.inf) for run in runs])
+        score = (len(runs), np.mean([results.validation.get(run, -np.inf) for run in runs]))
         depth = runs[0].depth
         if depth not in best or score > best[depth][0]:
             best[depth] = (score, runs)

@@ -1,4 +1,4 @@
-"""A study's findings as one HTML page that needs no network: verdicts first, then pictures one can touch.
+"""A study's findings as one HTML page that needs no network: the answer in sentences, then the picture.
 
 report.write(result, "runs/study-depth/report.html")
 """
@@ -10,30 +10,39 @@ import jinja2
 from keras_kd.reporting import charts, html
 from keras_kd.reporting.formatting import percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
-from keras_kd.study.findings import claims
+from keras_kd.study.findings import claims, naming, sentences
+from keras_kd.training import failures
 
 
-def write(result, path, sections=()):
+def write(result, path, sections=(), planned=None):
     """Writes the page, atomically.
 
     Args:
       result: a `results.StudyResult`.
       path: of the page.
       sections: further ones, see `html.section`.
+      planned: how many runs the study has, where some may not be there yet.
     """
     found = result.summary
-    failed = [row for row in found.rows if not row.is_done]
-    drawn = [charts.section(chart) for chart in study_charts.described(found)]
+    titles = {each.condition.name: each.condition.title for each in found.conditions}
+    failed = [
+        (naming.title_of_row(row, titles), failures.in_words(row.error), row.error)
+        for row in found.rows
+        if not row.is_done
+    ]
+    picture, *drawn = [charts.section(chart) for chart in study_charts.described(found)] or [None]
     html.write(
         "report.html",
         path,
+        answer=sentences.of_study(found),
         result=result,
         found=found,
-        described=result.description,
+        scope=scope(result, planned),
         failed=failed,
-        done=len(found.rows) - len(failed),
+        picture=picture,
         sections=[*drawn, *sections],
-        hours=duration(sum(row.seconds or 0 for row in found.rows)),
+        limits=limits(result),
+        facts=facts(result),
         sentence=sentence,
         amount=amount,
         percent=percent,
@@ -61,6 +70,77 @@ def sentence(verdict):
         f"The data show neither the claim (p = {verdict.p_for:.2f}) nor its opposite "
         f"(p = {verdict.p_against:.2f}).{reason}"
     )
+
+
+def scope(result, planned=None):
+    """What was run on what, in a sentence, and what is not there yet."""
+    rows, described = result.summary.rows, result.description
+    done = sum(row.is_done for row in rows)
+    dataset = described["dataset"]
+    sizes = [
+        f"{count:,} {kind} images"
+        for name, kind in (("train", "training"), ("test", "test"))
+        if (count := dataset["examples"].get(name))
+    ]
+    parts = [
+        f"{done} of {max(planned or 0, len(rows))} runs",
+        _counted(len(result.seeds), "seed"),
+        f"{_counted(described['settings']['epochs'], 'epoch')} each",
+        *([" and ".join(sizes)] if sizes else []),
+    ]
+    text = f"Study {result.study} on {dataset['name']}: {', '.join(parts)}."
+    if planned and planned > len(rows):
+        text += f" {planned - len(rows)} runs are not there yet: the verdicts are on those that are."
+    return text
+
+
+def limits(result):
+    """What the numbers cannot say: a list of texts."""
+    dataset, settings = result.description["dataset"], result.description["settings"]
+    shape, examples = dataset.get("image_shape"), dataset["examples"]
+    name = f"{dataset['name']} ({' x '.join(map(str, shape))})" if shape else dataset["name"]
+    worth = f" One test image is worth {100 / examples['test']:.2f} points, and" if examples["test"] else ""
+    few = ", with which few differences can be shown" if len(result.seeds) < 5 else ""
+    images = f" of {examples['train']:,} images" if examples.get("train") else ""
+    return [
+        f"One dataset, {name}.{worth or ' '}{' all' if worth else 'All'} seeds share the test images: "
+        "intervals are over seeds (initial weights, batches), not over test images.",
+        f"{_counted(len(result.seeds), 'seed')}{few}; {_counted(settings['epochs'], 'epoch')}{images}; one "
+        f"recipe for all networks (learning rate {settings['learning_rate']}, batch "
+        f"{settings['batch_size']}), which need not suit each of them.",
+        "No epoch is selected: the last one counts, and test is touched once a run.",
+        "The Trainee-Mentor hypotheses (H1 to H3) are second-hand, from readers' notes on the paper.",
+    ]
+
+
+def facts(result):
+    """How it was made: `{name: text}`."""
+    described = result.description
+    dataset, machine = described["dataset"], described["machine"]
+    splits = [
+        f"{count:,} {name}" for name, count in dataset["examples"].items() if count
+    ]  # training, validation, test
+    data = [dataset["name"], ", ".join(splits) + " images"]
+    if "fingerprint" in dataset:
+        data.insert(1, f"fingerprint {dataset['fingerprint']}")
+    settings = {name: value for name, value in described["settings"].items() if name != "seed"}
+    told = {
+        "data": ", ".join(data),
+        "seeds": ", ".join(map(str, result.seeds)),
+        "recipe": ", ".join(f"{name} {value}" for name, value in settings.items()),
+        "training time": f"{duration(sum(row.seconds or 0 for row in result.summary.rows))} in all runs",
+        "versions": ", ".join(f"{name} {version}" for name, version in described["versions"].items()),
+        "machine": ", ".join(filter(None, (machine.get("system"), _cores(machine)))),
+    }
+    return {name: text or "not in the table that this was drawn from" for name, text in told.items()}
+
+
+def _cores(machine):
+    return f"{machine['cores']} cores" if "cores" in machine else ""
+
+
+def _counted(count, unit):
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def duration(seconds):

@@ -26,7 +26,7 @@ def summarize(study_records, claims, *, margin, test_examples):
       study_records: `{study.Run: study.RunRecord}`.
       claims: names of `claims.CLAIMS`.
       margin: a difference in accuracy that counts as none.
-      test_examples: how many there are.
+      test_examples: how many there are; 0: not known.
 
     Returns:
       A `results.StudySummary`.
@@ -35,7 +35,7 @@ def summarize(study_records, claims, *, margin, test_examples):
     paired = pairing.PairedResults(
         accuracies,
         margin=margin,
-        resolution=1 / test_examples,
+        resolution=1 / test_examples if test_examples else 0.0,
         validation={
             run: record.result.validation_accuracy for run, record in study_records.items() if record.result
         },
@@ -194,10 +194,10 @@ def slope(paired):
 
 
 def curves(study_records):
-    """Each condition's accuracy on validation over the epochs, mean over seeds."""
+    """Each condition's accuracy on validation over the epochs, mean over seeds, of runs that kept it."""
     found = {}
     for run, record in study_records.items():
-        if record.result:
+        if record.result and record.result.history.get("val_accuracy"):
             found.setdefault(run.condition, []).append((run, record.result.history["val_accuracy"]))
     return [
         results.ConditionCurve(

@@ -227,7 +227,10 @@ def test_the_page_says_what_was_found(found, page):
     assert "no &lt;luck&gt;" in own
     for verdict in found.verdicts:
         assert verdict.claim in own
-    assert own.index("Verdicts") < own.index("Accuracy against depth") < own.index("Every condition")
+    order = ('class="answer"', "Accuracy against depth", ">Verdicts", "What each teacher gave")
+    places = [own.index(text) for text in (*order, "Every condition", "Runs that failed")]
+    assert places == sorted(places)
+    assert "taught by residual-8 of width 4 (T 4, alpha 0.9, for 2 epochs), seed 2: " in own
     assert "python -m experiments.study --study=tried" in own
     assert "not defined" in own
     levels = [int(level) for level in re.findall(r"<h(\d)", own)]

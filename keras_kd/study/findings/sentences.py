@@ -1,0 +1,68 @@
+"""What a study found, in sentences: of each claim the verdict first, then the effect with its interval.
+
+C3, supported: Past some depth the drop is ... Drop at depth 56: +67.6 points (+60.6 to +74.5; 5 seeds); ...
+"""
+
+from keras_kd.reporting import formatting
+
+# So many differences are told one by one; of more the highest and the lowest.
+MOST_TOLD = 3
+
+
+def of_study(summary):
+    """The sentences of a `results.StudySummary`: one text for each claim."""
+    return [of_verdict(verdict) for verdict in summary.verdicts]
+
+
+def of_verdict(verdict):
+    """A `results.VerdictSummary` in words: verdict, claim, effect."""
+    statement = verdict.statement if verdict.statement.endswith(".") else f"{verdict.statement}."
+    return " ".join(filter(None, (f"{verdict.claim}, {verdict.verdict}: {statement}", effect(verdict))))
+
+
+def effect(verdict):
+    """What was measured, with intervals over seeds; or what the study lacks."""
+    lacks = f"To decide it the study lacks something: {verdict.missing}." if verdict.missing else ""
+    told = _told(verdict)
+    return " ".join(filter(None, (f"{_first_upper('; '.join(told))}." if told else "", lacks)))
+
+
+def _told(verdict):
+    """The numbers that are told, each with what it is of."""
+    numbers = list(verdict.numbers)
+    if len(numbers) <= MOST_TOLD:
+        return [f"{each.label}: {amount(each, verdict)}" for each in numbers]
+    if verdict.claim == "C2":  # pairs of numbers: each student, and its teacher
+        return _closest_pair(numbers, verdict)
+    numbers.sort(key=_mean)
+    ends = {f"the highest of {len(numbers)}": numbers[-1], "the lowest": numbers[0]}
+    return [f"{place}, {each.label}: {amount(each, verdict)}" for place, each in ends.items()]
+
+
+def _closest_pair(numbers, verdict):
+    """The student that lies highest above its baseline, and its teacher."""
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    return [
+        f"{place}{each.label}: {amount(each, verdict)}"
+        for place, each in zip(
+            (f"closest of {len(pairs)}, ", ""), max(pairs, key=lambda pair: _mean(pair[0])), strict=True
+        )
+    ]
+
+
+def _mean(number):
+    return number.comparison.difference.mean
+
+
+def amount(number, verdict):
+    """A `results.LabelledComparison` with its unit, interval and number of seeds."""
+    found = number.comparison.difference
+    unit = "" if verdict.claim == "C4" else " points"
+    show = formatting.plain if verdict.claim == "C4" else formatting.points
+    if found.low is None:
+        return f"{show(found.mean)}{unit} (one seed: no interval over seeds)"
+    return f"{show(found.mean)}{unit} ({show(found.low)} to {show(found.high)}; {found.count} seeds)"
+
+
+def _first_upper(text):
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,154 @@
+"""A study judged and drawn again from its table alone: nothing is trained, no dataset is read.
+
+result = redraw(session.read("routes_cifar10"), "experiments/results/routes_cifar10.csv", command="...")
+"""
+
+import contextlib
+import csv
+import dataclasses
+import fractions
+import math
+import pathlib
+
+from keras_kd.study import design
+from keras_kd.study.findings import summary
+from keras_kd.study.findings.results import StudyResult
+from keras_kd.study.run_result import RunResult
+from keras_kd.study.runner import STUDY, RunRecord
+from keras_kd.utils import files, run_dir
+
+
+def redraw(study, path, *, command):
+    """The `StudyResult` of the runs that a table has.
+
+    Claims are judged as when the study ended. A table does not hold the training curves, nor which machine
+    and versions it was; they are told where the study's own folder lies beside it.
+
+    Args:
+      study: the `config.StudyConfig` that the runs are of.
+      path: of a `results.csv`.
+      command: what was typed, for the page.
+
+    Returns:
+      `(result, strange)`: the `StudyResult`, and the names of the table's runs that the study has not.
+
+    Raises:
+      ValueError: if the table cannot be read, or has no run of the study.
+    """
+    path = pathlib.Path(path)
+    rows = _read_rows(path)
+    known = {run.key: run for run in study.runs}
+    strange = [name for name in rows if name not in known]
+    records = {run: _record(run, rows[key], path) for key, run in known.items() if key in rows}
+    if not records:
+        raise ValueError(
+            f"{path} has no run of the study {study.name!r}; its first is {next(iter(rows), 'none')!r}"
+        )
+    kept = _kept(path.parent)
+    described = _description(study, kept.get("identity", {}), records)
+    judged = summary.summarize(
+        records,
+        study.claims,
+        margin=study.margin,
+        test_examples=described["dataset"]["examples"]["test"],
+    )
+    result = StudyResult(
+        study=study.name,
+        question=study.question,
+        claims=study.claims,
+        command=command,
+        seeds=tuple(seed for seed in study.seeds if any(run.seed == seed for run in records)),
+        margin=study.margin,
+        description=described,
+        summary=judged,
+        grew=kept.get("grew", False),
+    )
+    return result, strange
+
+
+def _read_rows(path):
+    """`{run: {column: text}}`."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no table {str(path)!r}")
+    with path.open(newline="", encoding="utf-8") as file, files.interpreting(path):
+        reader = csv.DictReader(file)
+        missing = {"run", "status", "accuracy", "validation_accuracy"} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        return {row["run"]: row for row in reader}
+
+
+def _record(run, row, path):
+    if row["status"] != "done":
+        return RunRecord(run, error=row.get("error") or "the table does not say why")
+    with files.interpreting(path):
+        numbers = {name: kind(row[name]) if row.get(name) else None for name, kind in _NUMBERS.items()}
+        result = RunResult(**numbers, start="", history=_history(path.parent, run, row))
+        if result.accuracy is None:
+            raise ValueError(f"the run {run.key} has no accuracy")
+    return RunRecord(run, result)
+
+
+_NUMBERS = {
+    **dict.fromkeys(("accuracy", "loss", "agreement", "validation_accuracy", "seconds"), float),
+    "parameters": int,
+}
+
+
+def _history(folder, run, row):
+    """What a run wrote down of its epochs, if its folder is there; else the end of it that the table has."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return files.read_json(folder / "runs" / run.key / run_dir.RESULT)["history"]
+    last, rise = row.get("training_accuracy"), row.get("training_change")
+    return {"accuracy": [float(last) - float(rise), float(last)]} if last and rise else {}
+
+
+def _kept(folder):
+    """What the study's folder says of it; nothing where it is not there."""
+    with contextlib.suppress(OSError, ValueError):
+        return files.read_json(folder / STUDY)
+    return {}
+
+
+def _description(study, identity, records):
+    """Data, settings and versions as far as they are known."""
+    settings = {
+        name: value for name, value in dataclasses.asdict(study.settings).items() if name not in design.AXES
+    }
+    dataset = {"name": study.dataset, "examples": {"test": test_images(records)}}
+    return {
+        "settings": identity.get("settings", settings),
+        "dataset": identity.get("dataset", dataset),
+        "versions": identity.get("versions", {}),
+        "machine": {},
+    }
+
+
+# More test images than any dataset has: then the accuracies are no whole numbers of images.
+_MOST_IMAGES = 200_000
+
+
+def test_images(records):
+    """The least number of test images of which all accuracies are whole numbers; 0 where there is none.
+
+    Args:
+      records: `{design.Run: RunRecord}`.
+    """
+    shares = [
+        share
+        for record in records.values()
+        if record.result
+        for share in (record.result.accuracy, record.result.agreement)
+        if share is not None
+    ]
+    denominators = set()
+    for share in shares:
+        near = fractions.Fraction(share).limit_denominator(_MOST_IMAGES)
+        if abs(near - fractions.Fraction(share)) > 1e-9:
+            return 0
+        denominators.add(near.denominator)
+    images = math.lcm(*denominators)
+    return images if images <= _MOST_IMAGES else 0
+
+
+test_images.__test__ = False  # pytest takes the name for a test's

@@ -1,0 +1,69 @@
+"""What a study says of each claim, in words."""
+
+import pytest
+
+from keras_kd.study.findings import sentences
+from keras_kd.study.findings.results import LabelledComparison, VerdictSummary
+from keras_kd.training import failures
+from keras_kd.utils.statistics import Comparison, Estimate
+
+
+def verdict(claim, word, *numbers, missing=None):
+    compared = tuple(
+        LabelledComparison(label, Comparison(Estimate(mean, low, high, 0.01, count), None, 0.5, 0.25))
+        for label, mean, low, high, count in numbers
+    )
+    return VerdictSummary(claim, "So it is.", "The rule.", word, 0.5, 0.5, compared, missing)
+
+
+MANY = [(f"case {number}", number / 100, number / 100 - 0.01, number / 100 + 0.01, 5) for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (
+            verdict("H3", "undecided", ("the widest minus the narrowest", 0.011, -0.004, 0.026, 5)),
+            "H3, undecided: So it is. The widest minus the narrowest: +1.1 points (-0.4 to +2.6; 5 seeds).",
+        ),
+        (
+            verdict("H3", "undecided", ("gain", -0.117, None, None, 1)),
+            "H3, undecided: So it is. Gain: -11.7 points (one seed: no interval over seeds).",
+        ),
+        (
+            verdict("C4", "supported", ("gain per point of advantage", 0.13, -0.31, 0.56, 5)),
+            "C4, supported: So it is. Gain per point of advantage: 0.13 (-0.31 to 0.56; 5 seeds).",
+        ),
+        (
+            verdict("M1", "not supported", *MANY),
+            "M1, not supported: So it is. The highest of 4, case 3: +3.0 points (+2.0 to +4.0; 5 seeds); "
+            "the lowest, case 0: +0.0 points (-1.0 to +1.0; 5 seeds).",
+        ),
+        (
+            verdict("C2", "undecided", *MANY),
+            "C2, undecided: So it is. Closest of 2, case 2: +2.0 points (+1.0 to +3.0; 5 seeds); "
+            "case 3: +3.0 points (+2.0 to +4.0; 5 seeds).",
+        ),
+        (
+            verdict("H1", "undecided", missing="no teacher that leaves early"),
+            "H1, undecided: So it is. To decide it the study lacks something: no teacher that leaves early.",
+        ),
+    ],
+)
+def test_a_claim_is_told_with_its_verdict_first_and_never_without_its_interval(found, text):
+    assert sentences.of_verdict(found) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("its teacher r8w4-s0 failed", "its teacher r8w4-s0 failed"),
+        ("TrainingDivergedError: loss is nan", "the loss became no number: a lower learning rate may help"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("ResourceExhaustedError: {{function_node x}} OOM when allocating", "memory did not suffice"),
+        ("ValueError: Exception encountered when calling Functional.call()", "the training ended with an er"),
+    ],
+)
+def test_a_failure_is_told_without_what_libraries_say(error, words):
+    assert failures.in_words(error).startswith(words)
+    assert "Error" not in failures.in_words(error)

@@ -1,0 +1,103 @@
+"""A study drawn again from its table alone."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from keras_kd.study import config, redraw, session
+from keras_kd.study.findings import report, summary
+from keras_kd.training import Settings
+from tests.support.studies import found_of, records
+
+COMMITTED = sorted(pathlib.Path("experiments/results").glob("*.csv"))
+
+
+def planned(runs, claims):
+    """The `StudyConfig` of these runs."""
+    return config.StudyConfig(
+        "tried", "Is <this> so?", claims, "digits", Settings(epochs=2), (0, 1, 2), (*runs,)
+    )
+
+
+@pytest.fixture(scope="module")
+def told():
+    """A study as it ended, with accuracies that are whole numbers of 360 images."""
+    exact = {}
+    for run, record in records().items():
+        result = dataclasses.replace(record.result, accuracy=round(360 * record.result.accuracy) / 360)
+        exact[run] = dataclasses.replace(record, result=result)
+    return exact, found_of(exact)
+
+
+def test_the_table_alone_gives_the_same_verdicts_and_numbers(told, tmp_path):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv")
+    again, strange = redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+    assert strange == []
+    assert again.description["dataset"]["examples"]["test"] == 360
+    assert dataclasses.replace(again.summary, curves=ended.summary.curves) == ended.summary
+    assert again.summary.curves == ()
+    report.write(again, tmp_path / "report.html", planned=len(kept) + 4)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "4 runs are not there yet" in page
+    assert "not in the table that this was drawn from" in page
+
+
+def test_what_lies_beside_the_table_is_told_too(told, tmp_path):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv")
+    identity = {"dataset": ended.description["dataset"], "settings": ended.description["settings"]}
+    (tmp_path / "study.json").write_text(json.dumps({"identity": identity, "runs": [], "grew": True}))
+    for run, record in kept.items():
+        (tmp_path / "runs" / run.key).mkdir(parents=True)
+        text = json.dumps(record.result.to_json())
+        (tmp_path / "runs" / run.key / "result.json").write_text(text)
+    again, _ = redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+    assert again.summary == ended.summary
+    assert again.grew
+    assert again.description["dataset"] == ended.description["dataset"]
+
+
+def test_failed_runs_runs_of_others_and_no_table(told, tmp_path):
+    kept, ended = told
+    rows = [row.to_json() for row in ended.summary.rows]
+    rows[0] |= {"status": "failed", "accuracy": None, "error": "why"}
+    rows[1] |= {"run": "another"}
+    with (tmp_path / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    again, strange = redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+    assert strange == ["another"]
+    assert len(again.summary.rows) == len(kept) - 1
+    assert {verdict.verdict for verdict in again.summary.verdicts} == {"undecided"}
+    with pytest.raises(FileNotFoundError, match="there is no table"):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "none.csv", command="typed")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="has no column accuracy, run"):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "other.csv", command="typed")
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_tables_are_drawn_and_are_of_their_studies(path):
+    result, strange = redraw.redraw(session.read(path.stem), path, command="typed")
+    assert strange == []
+    with path.open(newline="") as file:
+        assert len(result.summary.rows) == len(list(csv.DictReader(file)))
+    assert result.description["dataset"]["examples"]["test"] in (360, 4000)
+    for verdict in result.summary.verdicts:
+        assert verdict.numbers
+
+
+def test_the_verdict_is_that_of_the_studys_own_report():
+    """As printed when it ended; a way that has one seed is no rival of those with three."""
+    path = pathlib.Path("experiments/results/routes_cifar10.csv")
+    (verdict,) = redraw.redraw(session.read(path.stem), path, command="typed")[0].summary.verdicts
+    assert (verdict.claim, verdict.verdict) == ("R1", "undecided")
+    assert (verdict.p_for, verdict.p_against) == pytest.approx((0.7155571, 0.5688857), abs=1e-7)
+    differences = [number.comparison.difference for number in verdict.numbers]
+    assert [each.count for each in differences] == [3, 3, 3]
+    assert [round(100 * each.mean, 4) for each in differences] == [-0.4417, -1.2917, -0.8667]
