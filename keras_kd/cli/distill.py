@@ -10,7 +10,7 @@ default) it also says what shortcuts are worth (drop) and how much of that the t
 import functools
 
 from keras_kd.cli import flags, loss_flags, network_flags, teacher_flags
-from keras_kd.utils import limits
+from keras_kd.utils import limits, seeding, specs
 
 # On digits a plain network of these falls short of its twin, and what to do about it shows in two minutes.
 WIDTH, EPOCHS = 8, 20
@@ -22,6 +22,8 @@ def define_flags(values):
     flags.define_run(values, "runs/distill-DATASET")
     flags.define_teacher(values, width=WIDTH)
     teacher_flags.define(values)
+    words = "Where a teacher that is trained here begins: with the student's, unless 'own'."
+    flags.Group(values, flags.TEACHER).choice("initial_weights", None, seeding.STARTS, words)
     loss_flags.define(values)
     flags.define_student(values, width=WIDTH)
     flags.Group(values, "student").switch(
@@ -40,6 +42,11 @@ def check(values):
     flags.settings_of(values)
     network_flags.check(values)
     teacher_flags.check(values, [values.teacher])
+    if values.initial_weights and values.teacher and specs.is_file(values.teacher):
+        raise ValueError(
+            f"--initial_weights is of a teacher that is trained here: leave it out. Received: "
+            f"--teacher={values.teacher}"
+        )
 
 
 def main(values):

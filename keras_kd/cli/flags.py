@@ -35,6 +35,8 @@ NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
 COMMON = "common"  # title of the first group
 
+TEACHER = "teacher and distillation"
+
 # Of `data.image_cache`, which imports NumPy and more.
 CACHES = ("memory", "disk", "none")
 
@@ -191,7 +193,7 @@ def define_student(values, depth=32, width=16, shortcuts="none"):
 
 def define_teacher(values, width=16):
     """Who teaches, and how."""
-    teacher = Group(values, "teacher and distillation")
+    teacher = Group(values, TEACHER)
     teacher.text("teacher", None, "A trained one's .keras file, or a network as for --student to train.")
     teacher.integer("teacher_depth", 32, "Of cifar_resnet, without --teacher: 6n+2 layers.", limits.DEPTH)
     teacher.integer("teacher_width", width, "Channels of the first stage.", limits.WIDTH)

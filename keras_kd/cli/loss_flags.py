@@ -1,12 +1,12 @@
 """Flags that say which losses teach the student, and the recipe that they ask for."""
 
-from keras_kd.cli.flags import Group
+from keras_kd.cli.flags import TEACHER, Group
 from keras_kd.utils import limits
 
 
 def define(values):
     """Which losses teach the student."""
-    loss = Group(values, "teacher and distillation")
+    loss = Group(values, TEACHER)
     loss.text("loss", None, "kd if not given; dkd, kd+at, ...: see docs/methods.md.")
     loss.number(
         "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.TERM_WEIGHT

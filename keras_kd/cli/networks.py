@@ -51,7 +51,9 @@ def new_teacher(values, dataset, settings):
     """The untrained teacher that flags ask for, from the settings' seed, or the one in a file."""
     path = teacher_file(values)
     if path is None:
-        return _network(teacher_spec(values), dataset, settings, values.teacher and "--teacher")
+        start = values.initial_weights if "initial_weights" in values else None
+        flag = values.teacher and "--teacher"
+        return _network(teacher_spec(values), dataset, settings, flag, start or seeding.SHARED)
     remark = provenance.split_remark(path, dataset)
     if remark:
         progress.say(remark)
@@ -100,10 +102,10 @@ def recorded_accuracy(path, network):
         return None  # it lies in no run's folder, and nothing is known
 
 
-def _network(spec, dataset, settings, flag=None):
-    """The network of a spec; `flag` is what gave it, for errors."""
+def _network(spec, dataset, settings, flag=None, start=seeding.SHARED):
+    """The network of a spec, with the initial weights of `start`; `flag` is what gave it, for errors."""
     with strategy.scope(settings):
-        keras.utils.set_random_seed(settings.seed)
+        keras.utils.set_random_seed(seeding.start_seed(settings.seed, start))
         try:
             return registry.build_for(spec, dataset)
         except ValueError as error:

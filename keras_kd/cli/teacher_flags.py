@@ -1,13 +1,13 @@
 """Flags that say how a teacher from a file is asked, and the network that they make of it."""
 
-from keras_kd.cli.flags import Group
+from keras_kd.cli.flags import TEACHER, Group
 from keras_kd.training import config
 from keras_kd.utils import specs
 
 
 def define(values):
     """How a teacher from a file is asked."""
-    teacher = Group(values, "teacher and distillation")
+    teacher = Group(values, TEACHER)
     words = "How a teacher from a file wants its pixels; auto, if not given, measures it on validation."
     teacher.choice("teacher_preprocessing", None, config.TEACHER_PREPROCESSINGS, words)
     words = "File of the teacher's output for each class, where it has more: .json, .csv or .txt."

@@ -38,7 +38,11 @@ _TEACHER_AXES = {
     "augmentation",
     "label_fraction",
     "student",
+    "initial_weights",
 }
+
+# What a teacher takes from `network`; where a student begins says nothing of where its teacher does.
+_INHERITED = {*_TEACHER_AXES, "seed"} - {"initial_weights"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,7 +347,7 @@ class _Document:
         described, own = teachers[name]
         control = own.get("control")
         inherited = {axis: student[axis] for axis in ("depth", "width") if axis in student}
-        base = {axis: value for axis, value in defaults.items() if axis in (*_TEACHER_AXES, "seed")}
+        base = {axis: value for axis, value in defaults.items() if axis in _INHERITED}
         axes = {axis: value for axis, value in own.items() if axis != "control"}
         if "teacher" in own:
             chain = (*students, name)

@@ -7,7 +7,7 @@ import re
 from keras_kd.data import augmentation
 from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.models import block_specs, registry
-from keras_kd.utils import limits, specs
+from keras_kd.utils import limits, seeding, specs
 from keras_kd.utils.checks import plain
 
 KD = " + KD"
@@ -59,6 +59,7 @@ AXES = {
     "alpha_epochs": limits.ALPHA_EPOCHS.check,
     "shortcut_removal": lambda name, value: shortcut_removal.parse_spec(value),
     "student": _check_spec,
+    "initial_weights": _one_of(seeding.STARTS),
     "seed": limits.SEED.check,
 }
 
@@ -72,6 +73,10 @@ COLUMNS = (
     "teacher_control",
     *(DISTILLATION_LOSS if name == "loss" else name for name in AXES if name not in ("variant", "seed")),
 )
+
+
+# Axes that earlier versions lack, and what is not said of them: all their runs had it.
+LATER = {"student": None, "initial_weights": seeding.SHARED}
 
 
 # Of a network that a spec names, in layers and channels: large ones begin first.
@@ -96,6 +101,8 @@ class Run:
       alpha_epochs: alpha falls to 0 after so many epochs (of all training examples); 0: the teacher stays.
       shortcut_removal: how the student loses its shortcuts, as `shortcut_removal.parse_spec` reads it.
       student: a network as `registry.build_for` takes it, in place of depth, width and dropout.
+      initial_weights: "shared": those of the seed, with which its twins and its teacher begin too; "own":
+        others. Either a student or its teacher has its own, not both.
       seed: of the initial weights and the batches.
 
     Raises:
@@ -116,6 +123,7 @@ class Run:
     alpha_epochs: int = 0
     shortcut_removal: str = "none"
     student: str | None = None
+    initial_weights: str = seeding.SHARED
     seed: int = 0
 
     def __post_init__(self):
@@ -130,6 +138,7 @@ class Run:
             )
         self._check_removal()
         self._check_loss()
+        self._check_start()
         for name in ("dropout", "weight_decay", "label_fraction", "temperature", "alpha"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if not self.is_taught:  # so that what does not matter makes no difference
@@ -174,6 +183,13 @@ class Run:
                     f"dkd:temperature=2. Received: {name}={getattr(self, name)!r}"
                 )
 
+    def _check_start(self):
+        if self.is_taught and seeding.OWN == self.initial_weights == self.teacher.network.initial_weights:
+            raise ValueError(
+                "student and teacher would begin with the same weights again: give initial_weights='own' to "
+                "one of them. Received: 'own' for both"
+            )
+
     @property
     def loses_shortcuts(self):
         """Whether it has shortcuts, or branches in their place, that are gone when it is trained."""
@@ -216,7 +232,9 @@ class Run:
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
             text += "-" + for_files(self.shortcut_removal)
-        return text + ("" if self.augmentation == "auto" else f"-{for_files(self.augmentation)}")
+        if self.augmentation != "auto":
+            text += "-" + for_files(self.augmentation)
+        return text if self.initial_weights == seeding.SHARED else f"{text}-{self.initial_weights}"
 
     @functools.cached_property
     def condition(self):
@@ -267,10 +285,11 @@ class Run:
         return (depth + 10) * (width + 8)
 
     def describe(self):
-        """`{axis: text or number}`: its row of the results, teacher spelled out; `student` only if given."""
+        """`{axis: text or number}`: its row of the results, teacher spelled out; `LATER` only if given."""
         found = {name: getattr(self, name, None) for name in (*COLUMNS, "seed")}
-        if self.student is None:
-            del found["student"]  # as in results of earlier versions
+        for name, usual in LATER.items():
+            if found[name] == usual:
+                del found[name]  # as in results of earlier versions
         found[DISTILLATION_LOSS] = self.loss
         if self.teacher:
             return found | {"teacher": self.teacher.condition, "teacher_control": self.teacher.control}

@@ -21,10 +21,6 @@ from keras_kd.utils import progress, seeding
 MODEL = "model.keras"
 
 
-# An untrained teacher must not be the student's own start.
-_OTHER_SEED = 1_000_003
-
-
 @dataclasses.dataclass(frozen=True)
 class RunTrainer:
     """Trains one run of a study; handed to other processes as it is.
@@ -171,9 +167,12 @@ def _load(name, **options):
 
 
 def build(run, dataset, settings):
-    """The network of a run before training: for a seed the same weights with and without shortcuts."""
+    """The network of a run before training: for a seed the same weights with and without shortcuts.
+
+    A run with initial weights of its own has the same as others of the seed that have such.
+    """
     with strategy.scope(settings):
-        keras.utils.set_random_seed(run.seed)
+        keras.utils.set_random_seed(seeding.start_seed(run.seed, run.initial_weights))
         return registry.build_for(run.spec, dataset)
 
 
@@ -184,7 +183,15 @@ def teacher_network(run, dataset, settings, study_folder):
         return file_teacher(teacher.network.student, dataset, settings)
     if teacher.trained is not None:
         return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
-    return build(dataclasses.replace(teacher.network, seed=run.seed + _OTHER_SEED), dataset, settings)
+    return build(_untrained(run), dataset, settings)
+
+
+def _untrained(run):
+    """The run that an untrained teacher is the start of, which must not be the student's own start."""
+    network = dataclasses.replace(run.teacher.network, seed=run.seed)
+    if network.initial_weights != run.initial_weights:
+        return network
+    return dataclasses.replace(network, initial_weights=seeding.OWN)
 
 
 def file_teacher(path, dataset, settings):

@@ -3,6 +3,16 @@
 import contextlib
 import random
 
+# Where a network's weights begin: with those of its seed, as all others of that seed, or with its own.
+SHARED, OWN = STARTS = ("shared", "own")
+
+_OTHER_SEED = 1_000_003
+
+
+def start_seed(seed, start=SHARED):
+    """The seed of the initial weights of a network whose run has `seed`."""
+    return seed + _OTHER_SEED if start == OWN else seed
+
 
 @contextlib.contextmanager
 def initial_weights(seed):

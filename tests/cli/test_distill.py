@@ -351,6 +351,10 @@ BAD_FLAGS = {
     ),
     "teacher of other images": (["--teacher=images.keras"], r"must take images.*\(None, 9, 9, 2\)"),
     "class map without a teacher": (["--class_map=map.json"], "--class_map is of a teacher from a file"),
+    "start of a trained teacher": (
+        ["--teacher=classes.keras", "--initial_weights=own"],
+        "--initial_weights is of a teacher that is trained here",
+    ),
     "no class map": (
         ["--teacher=classes.keras", "--class_map=map.json"],
         "there is no file 'map.json': give the path of a class map",

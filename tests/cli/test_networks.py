@@ -56,6 +56,15 @@ def test_the_accuracy_that_a_run_measured_of_these_weights_is_known(tmp_path):
     assert networks.recorded_accuracy(None, teacher) is None
 
 
+def test_a_teacher_begins_with_the_students_weights_or_with_its_own(dataset):
+    small = ("--teacher_depth=8", "--teacher_width=4")
+    shared, said, own = (
+        weights.digest(networks.new_teacher(values_of("distill", *small, *given), dataset, SETTINGS))
+        for given in ((), ("--initial_weights=shared",), ("--initial_weights=own",))
+    )
+    assert shared == said != own
+
+
 @pytest.fixture
 def dataset(npz):
     return datasets.load(str(npz))

@@ -65,6 +65,18 @@ def test_a_run_takes_numbers_of_any_type():
     assert json.dumps(given.describe()) == json.dumps(wanted.describe())
 
 
+def test_teachers_begin_with_the_weights_of_the_seed_unless_they_say_otherwise(tmp_path):
+    text = GOOD.replace("width: 4, control", "width: 4, initial_weights: own, control")
+    runs = read(tmp_path, text).runs
+    starts = {run.teacher.condition: run.teacher.network.initial_weights for run in runs if run.teacher}
+    assert starts == {"r20w8": "shared", "shuffled-r8w4-own": "own"}
+    runs = read(tmp_path, GOOD, network={"width": 8, "initial_weights": "own"}).runs
+    assert {run.initial_weights for run in runs if run.depth == 14 or run.teacher} == {"own"}
+    assert {run.teacher.network.initial_weights for run in runs if run.teacher} == {"shared"}
+    with pytest.raises(ValueError, match=r"mine.yaml:11: student and teacher would begin with the same"):
+        read(tmp_path, text, network={"width": 8, "initial_weights": "own"})
+
+
 def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
     given = {"dataset": "x.npz", "seeds": [7], "network": {"width": 4}, "recipe": {"epochs": 9}}
     grid = read(tmp_path, GOOD, **given)
@@ -85,6 +97,7 @@ def test_the_studies_that_come_along(path):
     grid = config.read_config(path)
     others = {
         "smoke": 2,
+        "initial_weights": 16,
         "depth_cifar10": 3,
         "int8_digits": 3,
         "routes_cifar10": 3,

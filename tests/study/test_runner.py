@@ -56,6 +56,10 @@ def test_a_run_names_its_folder():
         TAUGHT, alpha_epochs=3, temperature=2.5, weight_decay=0.005, dropout=0.2, label_fraction=0.1
     )
     assert changed.key == "p20w16-do0.2-wd0.005-lf0.1-kd-r20w16-T2.5-a0.9-k3-s0"
+    other = dataclasses.replace(TWIN, initial_weights="own")
+    assert dataclasses.replace(TAUGHT, teacher=Teacher(other)).key == "p20w16-kd-r20w16-own-T4-a0.9-s0"
+    assert "initial_weights" not in TWIN.describe()  # as in results of earlier versions
+    assert other.describe()["initial_weights"] == "own"
     control = dataclasses.replace(TAUGHT, teacher=Teacher(TWIN, "shuffled"), augmentation="none", seed=4)
     assert control.key == "p20w16-none-kd-shuffled-r20w16-T4-a0.9-s4"
 
@@ -72,6 +76,7 @@ def test_different_runs_have_different_folders():
         "temperature": 2.0,
         "alpha": 0.5,
         "alpha_epochs": 2,
+        "initial_weights": "own",
         "seed": 1,
     }.items():
         runs.append(dataclasses.replace(TAUGHT, **{name: value}))

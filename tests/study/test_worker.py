@@ -103,6 +103,25 @@ def test_an_untrained_teacher_is_not_the_students_start(trainer):
     assert not same(weights_of(teacher), weights_of(worker.build(TAUGHT, dataset, SETTINGS)))
 
 
+def test_initial_weights_are_shared_or_own(trainer):
+    """Of the student or of its teacher; the untrained control is the teacher's start, never the student's."""
+    dataset, settings = trainer.load(), trainer.settings_of(TWIN)
+    shared, own = {}, {}
+    for found, start in ((shared, "shared"), (own, "own")):
+        for run in (TWIN, TAUGHT):
+            begun = worker.build(dataclasses.replace(run, initial_weights=start), dataset, settings)
+            found[run] = weights.digest(begun)
+    assert len(set(shared.values())) == len(set(own.values())) == 1
+    assert shared[TWIN] != own[TWIN]
+    other = dataclasses.replace(TWIN, initial_weights="own")
+    for run, wanted in (
+        (UNTRAINED, own),
+        (dataclasses.replace(TAUGHT, teacher=Teacher(other, "untrained")), own),
+        (dataclasses.replace(UNTRAINED, initial_weights="own"), shared),
+    ):
+        assert weights.digest(worker.teacher_network(run, dataset, settings, None)) == wanted[TWIN]
+
+
 def test_the_teacher_leaves_after_its_epochs():
     run = dataclasses.replace(TAUGHT, alpha_epochs=2, alpha=0.7)
     alpha = worker.alpha_of(run, steps_per_epoch=5)

@@ -21,6 +21,7 @@ from keras_kd.study.findings.pairing import (
     slopes,
     teacher_minus_baseline,
 )
+from keras_kd.study.findings.starts import more_by_the_same_start
 from keras_kd.utils import statistics
 
 LEVEL = 0.05
@@ -326,6 +327,13 @@ CLAIMS = {
         "Supported: the teacher's student gains more than that of every control (one-sided paired t tests, "
         "all of them, mean over students). Not supported: some control gives more (Bonferroni).",
         _more_than_regularisation,
+    ),
+    "S1": Claim(
+        "A teacher that began with its student's initial weights gives more than one with its own.",
+        "Of students that one teaches and the other, mean over students. Supported: with the same initial "
+        "weights the gain is larger (one-sided paired t test over seeds). Not supported: it is less than "
+        "{margin} points larger.",
+        more_by_the_same_start,
     ),
 }
 

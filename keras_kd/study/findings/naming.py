@@ -3,10 +3,15 @@
 plain-20, width 8, fade, taught by residual-20 (T 4, alpha 0.9)
 """
 
+import dataclasses
+
 from keras_kd.distillation import recipes
 from keras_kd.study.design import KD, Run
+from keras_kd.utils import seeding
 
 _TWIN = "its residual twin"
+
+_OWN_START = "own initial weights"
 
 _CONTROLS = {
     "smoothing": "label smoothing in place of {}",
@@ -59,10 +64,21 @@ def _value(text):
 
 def label(run):
     """The kind of network without its depth: what a line over depth stands for."""
-    is_twin = run.is_taught and run.teacher.network == run.baseline
-    by = _controlled(run, _TWIN) if is_twin else _teacher_name(run)
+    by = _controlled(run, _twin(run)) if _is_taught_by_twin(run) else _teacher_name(run)
     kind = run.student or f"{run.variant.removesuffix(KD)}, width {run.width}"
     return ", ".join([*_parts(run, kind), *_taught(run, by)])
+
+
+def _is_taught_by_twin(run):
+    """Whether the teacher is the student's residual twin, wherever it began."""
+    if not run.is_taught or run.baseline is None:
+        return False
+    return dataclasses.replace(run.teacher.network, initial_weights=run.initial_weights) == run.baseline
+
+
+def _twin(run):
+    own = run.teacher.network.initial_weights == seeding.OWN
+    return f"{_TWIN} of {_OWN_START}" if own else _TWIN
 
 
 def _network(run):
@@ -80,6 +96,7 @@ def _parts(run, network):
         "label_fraction": f"{100 * run.label_fraction:g} % of the labels",
         "shortcut_removal": spec(run.shortcut_removal),
         "augmentation": f"augmentation {run.augmentation}",
+        "initial_weights": _OWN_START,
     }
     return [network, *(text for name, text in words.items() if getattr(run, name) != usual[name])]
 

@@ -8,7 +8,7 @@ from keras_kd.analysis import inputs
 from keras_kd.distillation import recipes
 from keras_kd.study import design
 from keras_kd.study.findings.results import RunRow
-from keras_kd.utils import files, run_dir
+from keras_kd.utils import files, run_dir, seeding
 
 RESIDUAL, PLAIN, TAUGHT = LABELS = ("residual", "plain", "plain + KD")
 
@@ -50,11 +50,22 @@ def twin_triplets(rows):
     taught = [row for row in usual if _with_twins(row, usual)]
     order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [
-        TwinTriplet(
-            _kind(row.axes), row.axes["depth"], row.seed, _with_twins(row, usual), _removed(row, done)
-        )
+        _triplet(row, usual, done)
         for row in sorted(taught, key=lambda row: [*(row.axes[name] for name in order), row.seed])
     ]
+
+
+def _triplet(taught, usual, done):
+    runs = _with_twins(taught, usual)
+    (teacher,) = (row for row in usual if row.run == runs[RESIDUAL])
+    kind = ", ".join([_kind(taught.axes), *_starts(taught, teacher)])
+    return TwinTriplet(kind, taught.axes["depth"], taught.seed, runs, _removed(taught, done))
+
+
+def _starts(taught, teacher):
+    """In words, what began with weights of its own."""
+    own = [row for row in (taught, teacher) if _start(row) == seeding.OWN]
+    return [f"{'student' if row is taught else 'teacher'} from own initial weights" for row in own]
 
 
 _NONE = "none"
@@ -68,18 +79,29 @@ def _loss(row):
     return row.axes.get(design.DISTILLATION_LOSS) or recipes.KD  # likewise
 
 
+def _start(row):
+    """Where its weights begin; where it is not said, with those of the seed."""
+    return row.axes.get("initial_weights", seeding.SHARED)
+
+
+def _is_alone(row, taught):
+    """Whether it is the plain network itself, before its teacher came."""
+    return row.axes["variant"] == PLAIN and _start(row) == _start(taught)
+
+
 def _with_twins(taught, done):
     """`{label: run}` of a network that its residual twin taught to the end, and the two; None of others."""
     axes = taught.axes
     if axes["variant"] != TAUGHT or axes["teacher_control"] or axes["alpha_epochs"]:
         return None
+    teacher = f"{axes['teacher']}-s{taught.seed}"
     twins = {
         row.axes["variant"]: row.run
         for row in done
-        if row.axes["variant"] in (RESIDUAL, PLAIN) and _is_twin(row, taught)
+        if _is_twin(row, taught) and (row.run == teacher or _is_alone(row, taught))
     }
-    by_twin = twins.get(RESIDUAL) == f"{axes['teacher']}-s{taught.seed}"
-    return {**twins, TAUGHT: taught.run} if by_twin and PLAIN in twins else None
+    runs = {**twins, TAUGHT: taught.run}
+    return {label: runs[label] for label in LABELS} if {RESIDUAL, PLAIN} <= set(twins) else None
 
 
 def _is_twin(row, other):
@@ -96,6 +118,7 @@ def _removed(taught, done):
         if _removal(row) != _NONE
         and _loss(row) == recipes.KD
         and _is_twin(row, taught)
+        and _start(row) == _start(taught)
         and (row.axes["variant"] == PLAIN or all(row.axes[name] == taught.axes[name] for name in same))
     }
     return {label: found[label] for label in sorted(found, key=lambda each: (each.startswith(TAUGHT), each))}

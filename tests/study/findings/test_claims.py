@@ -131,6 +131,14 @@ def faded(differences):
     return truth
 
 
+def by_starts(shared, own):
+    """What a teacher gives that began with its student's weights, and one that began with its own."""
+    twin = residual(20)
+    other = dataclasses.replace(twin, initial_weights="own")
+    truth = {twin: 0.95, other: 0.95, plain(20): 0.85}
+    return truth | {plain(20, Teacher(twin)): 0.85 + shared, plain(20, Teacher(other)): 0.85 + own}
+
+
 def by_losses(differences):
     """KD, and students taught by other losses, which differ so much from it."""
     twin = residual(20)
@@ -161,6 +169,7 @@ FALSE = {
     "H3": regularised(0.02, 0.02, 0.02, 0.02),
     "H3, a regularised student beside": regularised(0.02, 0.02, 0.02, -0.04),
     "control": controlled(0.04, smoothing=0.04, shuffled=0.0, untrained=0.0),
+    "S1": by_starts(0.03, 0.03),
 }
 # One in which it is true, though only just: there it must rarely be called not supported.
 TRUE = {
@@ -176,6 +185,7 @@ TRUE = {
     "H3": regularised(0.02, 0.02, 0.02, 0.02),
     "H3, a regularised student beside": regularised(0.02, 0.02, 0.02, 0.12),
     "control": controlled(0.04, smoothing=0.04, shuffled=0.04),
+    "S1": by_starts(0.04, 0.03),
 }
 # Effects of this size are found in at least so many of the studies.
 CLEAR = {
@@ -189,6 +199,7 @@ CLEAR = {
     "H2": (regularised(0.0, 0.0, 0.06, 0.0), regularised(0.06, 0.0, 0.0, 0.0)),
     "H3": (regularised(0, 0, 0, 0, 0.05), regularised(0, 0.05, 0, 0, -0.05)),
     "control": (controlled(0.06, smoothing=0.0, shuffled=0.0), controlled(0.0, smoothing=0.06, shuffled=0.0)),
+    "S1": (by_starts(0.06, 0.02), by_starts(0.0, 0.03)),
 }
 POWER = 0.8
 

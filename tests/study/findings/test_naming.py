@@ -41,6 +41,10 @@ def taught(teacher=RESIDUAL, control=None, **options):
             "(T 4, alpha 0.9)",
         ),
         (
+            taught(dataclasses.replace(RESIDUAL, initial_weights="own")),
+            "plain-20, width 8, taught by residual-20 of own initial weights (T 4, alpha 0.9)",
+        ),
+        (
             Run(None, "network + KD", None, student="wide_resnet:10:1", teacher=Teacher(WIDE)),
             "wide_resnet:10:1, taught by residual-20 of width 16 (T 4, alpha 0.9)",
         ),
@@ -55,6 +59,11 @@ def test_a_line_over_depth_has_no_depth_in_its_name():
         naming.label(run) for run in (taught(), dataclasses.replace(taught(Run(32, "residual", 8)), depth=32))
     }
     assert labels == {"plain, width 8, taught by its residual twin (T 4, alpha 0.9)"}
+    other = dataclasses.replace(RESIDUAL, initial_weights="own")
+    by_twin = "taught by its residual twin"
+    assert naming.label(taught(other)) == f"plain, width 8, {by_twin} of own initial weights (T 4, alpha 0.9)"
+    own = taught(initial_weights="own")
+    assert naming.label(own) == f"plain, width 8, own initial weights, {by_twin} (T 4, alpha 0.9)"
     assert naming.label(taught(WIDE)) == "plain, width 8, taught by residual-20 of width 16 (T 4, alpha 0.9)"
     assert naming.label(taught(control="shuffled")).startswith(
         "plain, width 8, taught by shuffled logits of its residual twin"

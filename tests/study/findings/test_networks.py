@@ -41,6 +41,19 @@ def test_triplets_share_all_but_shortcuts_and_teacher():
     assert found[0].runs["plain"] == usual[1].key
 
 
+def test_a_teacher_or_student_of_own_initial_weights_makes_a_triplet_of_its_own():
+    usual = trained()
+    other = dataclasses.replace(usual[0], initial_weights="own")
+    by_other = dataclasses.replace(usual[2], teacher=design.Teacher(other))
+    own = [dataclasses.replace(run, initial_weights="own") for run in usual[1:]]
+    found = twin_triplets(rows(*usual, other, by_other, *own))
+    assert {triplet.kind: list(triplet.runs.values()) for triplet in found} == {
+        "depth 20, width 8": [run.key for run in usual],
+        "depth 20, width 8, teacher from own initial weights": [other.key, usual[1].key, by_other.key],
+        "depth 20, width 8, student from own initial weights": [usual[0].key, own[0].key, own[1].key],
+    }
+
+
 @pytest.mark.parametrize("left_out", range(3))
 def test_what_lacks_a_twin_is_no_triplet(left_out):
     runs = trained()
