@@ -17,7 +17,7 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["keras_kd", "keras_kd.*"]),
     package_data={
-        "keras_kd.reporting": ["templates/*.html", "templates/*.md"],
+        "keras_kd.reporting": ["templates/*", "plotly_js/*"],
         "keras_kd.study": ["studies/*.yaml"],
     },
     entry_points={"console_scripts": ["keras-kd = keras_kd.cli.main:main"]},

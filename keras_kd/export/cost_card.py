@@ -138,7 +138,7 @@ def _compare(networks, groups, folder, config, command, check_stop, source=None)
     card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()), digest)
     with folders.alone_in(folder, patience=PATIENCE):
         files.write_json(card.to_json(), folder / bundle.COSTS)
-        _write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
+        write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
     return card.networks, {"costs": folder / "costs.html", "numbers": folder / bundle.COSTS}
 
 
@@ -246,7 +246,8 @@ def set_threads(threads):
         ) from error
 
 
-def _write_page(card, groups, path):
+def write_page(card, groups, path):
+    """Writes a card as a page; the networks of each group are drawn together."""
     computer = card.machine
     html.write(
         "view.html",

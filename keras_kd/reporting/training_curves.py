@@ -49,8 +49,11 @@ def panels(histories):
             values = history[WITHOUT_SHORTCUTS]
             accuracies.append(_curve(without_shortcuts(label), number, values, 100, "dash"))
             gates.append(_curve(label, number, history[GATE]))
-    drawn = {"validation accuracy, %": accuracies, "gate: share of the shortcuts left": gates}
-    return [charts.Panel("epoch", title, curves) for title, curves in drawn.items() if curves]
+    drawn = (
+        ("validation accuracy, %", accuracies, charts.PERCENT),
+        ("gate: share of the shortcuts left", gates, (0, 1)),
+    )
+    return [charts.Panel("epoch", title, curves, bounds=bounds) for title, curves, bounds in drawn if curves]
 
 
 def table(heading, columns):

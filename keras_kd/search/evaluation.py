@@ -38,7 +38,7 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
         test=_measure(hypermodel, dataset, result.seeds, settings, stop),
     )
     _write_hparams(folder, result)
-    _write_page(folder, result)
+    write_page(folder, result)
     return result
 
 
@@ -88,7 +88,7 @@ def _write_hparams(folder, result):
         )
 
 
-def _write_page(folder, result):
+def write_page(folder, result):
     """`search.html`."""
     data = result.description["dataset"]["name"]
     lead = (

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from keras_kd.cli import search_runs
-from tests.support.browser import CHROMIUM, probed
 from tests.support.commands import call
 from tests.support.distillers import image_classifier
 from tests.support.processes import error_line, free_port
@@ -109,17 +108,6 @@ def test_tensorboard_has_a_row_for_each_trial(finished):
 def test_the_teacher_is_asked_once_for_all_trials(finished):
     kept = [path for path in (finished[0] / "runs" / "teacher_logits").iterdir() if path.is_dir()]
     assert len(kept) == 2  # one for each seed, whose images are moved otherwise
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_page_is_drawn(finished, tmp_path):
-    page = (finished[0] / "runs" / "mine" / "search.html").read_text(encoding="utf-8")
-    found, lines = probed(page, tmp_path, "")
-    assert (found["errors"], lines) == ([], [])
-    assert len(found["drawn"]) == 2
-    assert min(found["drawn"]) > 0
-    assert found["overflow"] <= 0
 
 
 @pytest.mark.slow

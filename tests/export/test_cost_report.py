@@ -5,15 +5,13 @@ import json
 
 import keras
 import numpy as np
-import pytest
 from keras import layers
 
 from keras_kd.export import cost_report
 from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.latency import Latency
 from keras_kd.models import cost
-from keras_kd.reporting import formatting, html
-from tests.support.browser import CHROMIUM, probed
+from keras_kd.reporting import formatting
 
 
 def conv(channels, name):
@@ -100,28 +98,6 @@ def test_a_card_comes_back_from_json():
     for name in ("arena", "files", "latency", "accuracy"):
         del older["networks"][0][name]
     assert CostCard.from_json(older) == card
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-def test_a_browser_draws_the_page(tmp_path):
-    page = tmp_path / "costs.html"
-    html.write(
-        "view.html",
-        page,
-        title="Costs",
-        lead="Counted.",
-        sections=cost_report.sections([twins(), twins()[:1]]),
-        command="python",
-        facts={},
-    )
-    script = "found.rows = document.querySelectorAll('[aria-labelledby=costs-title] tbody tr').length;"
-    found, console = probed(page.read_text(), tmp_path, script)
-    assert (found["errors"], console) == ([], [])
-    assert len(found["drawn"]) == 2
-    assert all(found["drawn"])
-    assert found["rows"] == len(cost_report.rows(twins())[1])
-    assert found["overflow"] <= 0
 
 
 def test_what_is_not_counted_is_named_in_the_table():

@@ -17,9 +17,14 @@ def chart(*panels):
     return charts.Chart("name", "Title", "Words.", list(panels), (["x"], [["1"]]))
 
 
+def traces_of(described):
+    """What is drawn on all panels of a page."""
+    return [trace for figure in charts.to_plotly(described) for trace in figure.data]
+
+
 def test_the_page_and_the_picture_have_the_same_curves():
     described = chart(charts.Panel("x", "y", CURVES), charts.Panel("u", "v", CURVES[:1]))
-    touched, drawn = charts.to_plotly(described).data, charts.to_matplotlib(described)
+    touched, drawn = traces_of(described), charts.to_matplotlib(described)
     lines = [line for axis in drawn.axes for line in axis.lines]
     assert [trace.name for trace in touched] == [line.get_label() for line in lines] == ["a", "b", "a"]
     for trace, line in zip(touched, lines, strict=True):
@@ -35,7 +40,7 @@ def test_the_page_and_the_picture_have_the_same_curves():
 )
 def test_axes_are_logarithmic_where_asked(logarithmic, kinds):
     described = chart(charts.Panel("x", "y", CURVES, logarithmic))
-    layout = charts.to_plotly(described).layout
+    (layout,) = (figure.layout for figure in charts.to_plotly(described))
     assert (layout.xaxis.type, layout.yaxis.type) == kinds
     axis = charts.to_matplotlib(described).axes[0]
     assert (axis.get_xscale(), axis.get_yscale()) == tuple(kind or "linear" for kind in kinds)
@@ -57,7 +62,7 @@ def test_error_bars_reach_to_the_same_ends(is_horizontal):
     """By hand: 2 lies in [1.5, 4]; the ends about 3 are not known."""
     curve = charts.Curve(None, 0, [0, 1], [2.0, 3.0], ["p", "q"], "none", low=[1.5, None], high=[4.0, None])
     panel = charts.Panel("x", "y", [curve], categories=["c", "d"], is_horizontal=is_horizontal)
-    (trace,) = charts.to_plotly(chart(panel)).data
+    (trace,) = traces_of(chart(panel))
     error = trace.error_x if is_horizontal else trace.error_y
     assert (list(error.array), list(error.arrayminus)) == ([2.0, 0.0], [0.5, 0.0])
     assert list(trace.y if is_horizontal else trace.x) == ["c", "d"]
@@ -77,7 +82,7 @@ def test_a_band_is_drawn_where_all_ends_are_known(known):
     low, high = [0.5, 1.0 if known else None], [1.5, 3.0]
     curve = charts.Curve("a", 1, [1, 2], [1.0, 2.0], ["p", "q"], low=low, high=high, is_band=True)
     described = chart(charts.Panel("x", "y", [curve]))
-    traces = charts.to_plotly(described).data
+    traces = traces_of(described)
     assert [trace.fill for trace in traces] == (["toself", None] if known else [None])
     if known:
         assert list(traces[0].y) == [1.5, 3.0, 1.0, 0.5]
@@ -88,7 +93,7 @@ def test_a_band_is_drawn_where_all_ends_are_known(known):
 def test_bars_stand_side_by_side_and_may_lack():
     bars = [charts.Bars("a", 0, [1.0, None]), charts.Bars("b", 1, [2.0, 3.0])]
     described = chart(charts.Panel("x", "y", bars=bars, categories=["c", "d"]))
-    traces, drawn = charts.to_plotly(described).data, charts.to_matplotlib(described)
+    traces, drawn = traces_of(described), charts.to_matplotlib(described)
     assert [list(trace.x) for trace in traces] == [["c", "d"]] * 2
     heights = [[patch.get_height() for patch in group] for group in drawn.axes[0].containers]
     assert [lists(trace.y) for trace in traces] == [lists(each) for each in heights] == [[1, None], [2, 3]]
@@ -103,13 +108,15 @@ def test_a_matrix_has_its_first_row_on_top_and_holes():
         charts.HeatmapPanel(str(i), [[0.0, 0.5], [None, 2.0]], ["r", "s"], ["c", "d"]) for i in range(4)
     ]
     described = charts.Chart("n", "T", "W.", panels, colours=charts.ColourScale("CKA", 0.0, 1.0, "magma"))
-    figure = charts.to_plotly(described)
     assert described.grid == (2, 3)
-    for trace in figure.data:
+    for figure in charts.to_plotly(described):
+        (trace,) = figure.data
         assert [lists(row) for row in trace.z] == [[0.0, 0.5], [None, 1.0]]
         assert (list(trace.y), list(trace.x)) == (["r", "s"], ["c", "d"])
-    assert [trace.showscale for trace in figure.data] == [True, False, False, False]
-    assert figure.layout.yaxis.autorange == "reversed"
+        assert not trace.showscale
+        assert figure.layout.yaxis.autorange == "reversed"
+    scale = charts.section(described)["scale"]
+    assert (scale["title"], scale["low"], scale["high"]) == ("CKA", "0", "1")
     drawn = charts.to_matplotlib(described)
     images = [image for axis in drawn.axes for image in axis.images]
     assert len(images) == 4
@@ -123,11 +130,12 @@ def test_a_surface_is_turned_on_a_page_and_a_map_in_the_file():
     colours = charts.ColourScale("loss", 1e-4, 100.0, is_logarithmic=True)
     surface = charts.Chart("n", "T", "W.", [panel], colours=colours, is_surface=True)
     heights = [[-4.0, 0.0, 2.0], [None, 1.0, 2.0]]
-    (trace,) = charts.to_plotly(surface).data
+    (trace,) = traces_of(surface)
     assert [lists(row) for row in trace.z] == heights
     assert trace.customdata[0][0] == 1e-6  # the number itself, not where it is drawn
-    assert "plotly_relayout" in charts.section(surface)["html"]
-    contours, path, marks = charts.to_plotly(dataclasses.replace(surface, is_surface=False)).data
+    scale = charts.section(surface)["scale"]
+    assert (scale["title"], scale["low"], scale["high"]) == ("loss (logarithmic)", "0.0001", "100")
+    contours, path, marks = traces_of(dataclasses.replace(surface, is_surface=False))
     assert [lists(row) for row in contours.z] == heights
     assert (list(path.x), list(path.y)) == ([0, 2], [5, 6])
     assert (list(marks.x), list(marks.y), list(marks.text)) == ([1], [5], ["m"])
@@ -143,7 +151,7 @@ def test_colours_of_equal_values_have_a_range(low, high):
 
 def test_lines_across_are_named_where_they_have_a_name():
     panel = charts.Panel("x", "y", CURVES[:1], levels=[(1, "all of it"), (0, None)])
-    layout = charts.to_plotly(chart(panel)).layout
+    (layout,) = (figure.layout for figure in charts.to_plotly(chart(panel)))
     assert [shape.y0 for shape in layout.shapes] == [1, 0]
     assert [note.text for note in layout.annotations] == ["all of it"]
     lines = charts.to_matplotlib(chart(panel)).axes[0].lines
@@ -152,7 +160,7 @@ def test_lines_across_are_named_where_they_have_a_name():
 
 def test_a_chart_without_panels_is_words_and_a_table():
     found = charts.section(chart())
-    assert (found["id"], found["title"], found["html"]) == ("name", "Title", None)
+    assert (found["id"], found["title"], found["plots"]) == ("name", "Title", [])
     assert found["table"]["rows"] == [["1"]]
 
 
@@ -171,7 +179,35 @@ def test_a_curve_that_cannot_be_drawn_is_refused(fields, message):
 
 def test_many_networks_are_told_apart():
     curves = [charts.Curve("a", number, [1], [1.0]) for number in range(60)]
-    traces = charts.to_plotly(chart(charts.Panel("x", "y", curves))).data
+    traces = traces_of(chart(charts.Panel("x", "y", curves)))
     assert len({(trace.marker.color, trace.marker.symbol) for trace in traces}) == 60
     lines = charts.to_matplotlib(chart(charts.Panel("x", "y", curves))).axes[0].lines
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 60
+
+
+def test_no_interval_and_no_axis_leaves_what_an_accuracy_can_be():
+    curve = charts.Curve("a", 0, [1, 2], [1.0, 99.0], low=[-3.0, 97.0], high=[5.0, 101.0], is_band=True)
+    panel = charts.Panel("depth", "accuracy, %", [curve], bounds=charts.PERCENT)
+    (figure,) = charts.to_plotly(chart(panel))
+    assert list(figure.data[0].y) == [5.0, 100.0, 97.0, 0.0]
+    assert (figure.layout.yaxis.minallowed, figure.layout.yaxis.maxallowed) == (0, 100)
+    (axis,) = charts.to_matplotlib(chart(panel)).axes
+    assert axis.get_ylim() == (0.0, 100.0)
+
+
+@pytest.mark.parametrize(("most", "step"), [(3, 1), (12, 1), (13, 2), (60, 5), (100, 10)])
+def test_epochs_are_whole_and_few(most, step):
+    curve = charts.Curve("a", 0, [1, most], [1.0, 2.0])
+    (figure,) = charts.to_plotly(chart(charts.Panel("epoch", "y", [curve])))
+    assert figure.layout.xaxis.dtick == step
+
+
+def test_one_legend_names_what_any_panel_shows_as_it_is_drawn():
+    later = charts.Curve("c", 2, [1], [1.0], line="none")
+    found = charts.section(chart(charts.Panel("x", "y", CURVES), charts.Panel("x", "y", [CURVES[0], later])))
+    assert [(each["label"], each["glyph"], each["line"]) for each in found["legend"]] == [
+        ("a", "●", "none"),
+        ("b", "■", "2 3"),
+        ("c", "◆", None),
+    ]
+    assert [each["colour"] for each in found["legend"]] == list(figures.COLOURS[:3])

@@ -15,17 +15,7 @@ from keras_kd.search.results import (
     TrialRecord,
 )
 from keras_kd.utils import records, statistics
-
-
-def trials(count, scores, rng):
-    found = []
-    for number in range(count):
-        values = {"temperature": float(np.exp(rng.uniform(0, 3))), "alpha": float(rng.uniform())}
-        score = scores(values)
-        measures = {"val_accuracy": [score, score], "val_hard_loss": [1.0, 1.0]}
-        record = TrialRecord(str(number), values, "COMPLETED", 3, score, measures, 1.0)
-        found.append(record)
-    return found
+from tests.support.searches import result_of, trials
 
 
 def test_importance_finds_what_matters_and_admits_what_it_does_not_know(rng):
@@ -48,23 +38,8 @@ def test_importance_is_drawn_of_numbers_and_choices(rng):
     told = importance.importance(found)
     assert told.names[np.argmax(told.means)] == "shortcut_removal"
     (section,) = [each for each in search_report.sections(result_of(found)) if each["id"] == "importance"]
-    assert "shortcut removal" in section["html"]
+    assert "shortcut removal" in section["plots"][0]["json"]
     assert "mean nothing" not in section["words"]
-
-
-def result_of(trials):
-    return SearchResult(
-        command="typed",
-        tuner="random",
-        objective="val_accuracy",
-        direction="max",
-        space={"temperature": [1, 16], "alpha": [0, 1]},
-        epochs=3,
-        seeds=(0, 1),
-        trials=tuple(trials),
-        best=trials[0],
-        description={"dataset": {"name": "digits"}, "versions": {"keras": "3"}},
-    )
 
 
 def test_the_page_has_its_parts_and_names_failures(rng):
@@ -74,7 +49,7 @@ def test_the_page_has_its_parts_and_names_failures(rng):
     sections = {section["id"]: section for section in search_report.sections(found)}
     assert list(sections) == ["plane", "progress", "importance", "trials"]
     assert "fewer than the 10" in sections["importance"]["words"]
-    assert sections["importance"]["html"] is None
+    assert not sections["importance"]["plots"]
     assert "1 of them failed. Trial 3: why." in sections["trials"]["words"]
     rows = sections["trials"]["table"]["rows"]
     best = max(found.trials[:3], key=lambda trial: trial.score)

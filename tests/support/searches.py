@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from keras_kd.search import oracles
+from keras_kd.search.results import SearchResult, TrialRecord
 from keras_kd.search.space import SearchSpace
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
@@ -43,4 +44,32 @@ SPACE = SearchSpace((1.0, 16.0), (0.1, 0.9))
 def oracle_of(tuner, path, trials=9, space=SPACE, objective="accuracy", epochs=3):
     return oracles.make_oracle(
         tuner, space, trials=trials, objective=objective, path=path / "search.json", seed=3, epochs=epochs
+    )
+
+
+def trials(count, scores, rng):
+    """Finished `TrialRecord`s of a search over temperature and alpha; `scores` takes their values."""
+    found = []
+    for number in range(count):
+        values = {"temperature": float(np.exp(rng.uniform(0, 3))), "alpha": float(rng.uniform())}
+        score = scores(values)
+        measures = {"val_accuracy": [score, score], "val_hard_loss": [1.0, 1.0]}
+        record = TrialRecord(str(number), values, "COMPLETED", 3, score, measures, 1.0)
+        found.append(record)
+    return found
+
+
+def result_of(trials):
+    """The `SearchResult` of such trials, before test was touched."""
+    return SearchResult(
+        command="typed",
+        tuner="random",
+        objective="val_accuracy",
+        direction="max",
+        space={"temperature": [1, 16], "alpha": [0, 1]},
+        epochs=3,
+        seeds=(0, 1),
+        trials=tuple(trials),
+        best=trials[0],
+        description={"dataset": {"name": "digits"}, "versions": {"keras": "3"}},
     )

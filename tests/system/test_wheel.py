@@ -50,7 +50,7 @@ def test_the_package_is_whole_and_alone(installed):
         paths = pathlib.Path(folder, "keras_kd").rglob("*")
         return {str(path.relative_to(folder)) for path in paths if path.suffix in suffixes}
 
-    kinds = {".py", ".html", ".md", ".yaml"}
+    kinds = {".css", ".gz", ".html", ".js", ".json", ".md", ".py", ".yaml"}
     assert shipped(installed, kinds) == shipped(ROOT, kinds)
     assert (installed / "bin" / "keras-kd").is_file()
 

@@ -8,6 +8,7 @@
 
 from keras_kd.reporting.charts.description import (
     LINES,
+    PERCENT,
     Bars,
     Chart,
     ColourScale,
@@ -21,6 +22,7 @@ from keras_kd.reporting.charts.pictures import to_matplotlib
 
 __all__ = [
     "LINES",
+    "PERCENT",
     "Bars",
     "Chart",
     "ColourScale",

@@ -25,8 +25,11 @@ MARKERS = (
 )
 
 
-# Of a category beside an axis.
-LETTERS_OF_A_LINE = 36
+# Of a category.
+LETTERS_OF_A_LINE = 44
+
+# What an accuracy in % can be.
+PERCENT = (0, 100)
 
 
 def as_numbers(values):
@@ -35,8 +38,8 @@ def as_numbers(values):
 
 
 def colour_of(number):
-    """The colour of a network by its number; black for None."""
-    return "black" if number is None else COLOURS[number % len(COLOURS)]
+    """The colour of a network by its number; black for None, which a dark page turns."""
+    return "#000000" if number is None else COLOURS[number % len(COLOURS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +97,16 @@ class Curve:
             for ends in (self.low, self.high)
         )
 
+    def within(self, least, most):
+        """The same with its intervals cut to what its values can be."""
+        if self.low is None:
+            return self
+        low, high = (
+            [None if end is None else min(max(end, least), most) for end in ends]
+            for ends in (self.low, self.high)
+        )
+        return dataclasses.replace(self, low=low, high=high)
+
 
 @dataclasses.dataclass(frozen=True)
 class Bars:
@@ -122,6 +135,8 @@ class Panel:
       x_ticks: where the axis is marked; None: anywhere.
       levels: `(y, text)` of thin lines across.
       is_horizontal: whether the x axis runs down the page, as for long categories.
+      bounds: `(low, high)` of what the y axis can show, such as `PERCENT`: neither axis nor intervals go
+        beyond; None: anything.
     """
 
     x_title: str | None
@@ -133,6 +148,12 @@ class Panel:
     x_ticks: list | None = None
     levels: list = dataclasses.field(default_factory=list)
     is_horizontal: bool = False
+    bounds: tuple | None = None
+
+    @property
+    def drawn_curves(self):
+        """The curves, with their intervals cut at the bounds."""
+        return self.curves if self.bounds is None else [curve.within(*self.bounds) for curve in self.curves]
 
     def wrapped(self, line_break):
         """The categories as they stand beside the axis, in lines where it runs down the page."""
@@ -141,22 +162,14 @@ class Panel:
         return [line_break.join(textwrap.wrap(each, LETTERS_OF_A_LINE)) for each in self.categories]
 
     @property
-    def most_lines(self):
-        """How many lines the longest category needs."""
-        return max(each.count("\n") + 1 for each in self.wrapped("\n"))
-
-    @property
     def is_whole(self):
         """Whether all x are whole numbers."""
         return all(isinstance(x, int) for curve in self.curves for x in curve.x)
 
     @property
-    def counts(self):
-        """Whether x are a few whole numbers, each of which is named."""
-        return self.is_whole and max((x for curve in self.curves for x in curve.x), default=0) <= _FEW
-
-
-_FEW = 12  # steps of an axis that each get a number
+    def most(self):
+        """The largest x; 0 without any."""
+        return max((x for curve in self.curves for x in curve.x), default=0)
 
 
 @dataclasses.dataclass(frozen=True)

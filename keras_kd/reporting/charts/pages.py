@@ -1,23 +1,10 @@
 """Charts on a page: Plotly figures that one can touch."""
 
+import plotly.colors
+
 from keras_kd.reporting import formatting, html
 from keras_kd.reporting.charts import description
 from keras_kd.reporting.charts.description import ContourPanel, HeatmapPanel, colour_of
-
-# Turns all surfaces of a chart with the one that is turned.
-_TURN_TOGETHER = """
-const plot = document.getElementById('{plot_id}');
-let turning = false;
-plot.on('plotly_relayout', change => {
-  const key = Object.keys(change).find(name => /^scene\\d*\\.camera$/.test(name));
-  if (!key || turning) return;
-  turning = true;
-  const scenes = Object.keys(plot._fullLayout || {}).filter(name => /^scene\\d*$/.test(name));
-  const update = {};
-  scenes.forEach(name => { update[name + '.camera'] = change[key]; });
-  Plotly.relayout(plot, update).then(() => { turning = false; });
-});
-"""
 
 
 def section(chart, about="", name=""):
@@ -32,56 +19,39 @@ def section(chart, about="", name=""):
         "-".join(filter(None, (name, chart.name))),
         ": ".join(filter(None, (chart.title, about))),
         chart.words,
-        to_plotly(chart) if chart.panels else None,
+        to_plotly(chart),
         chart.table,
-        script=_TURN_TOGETHER if chart.is_surface else None,
+        titles=[getattr(panel, "title", None) for panel in chart.panels],
+        columns=chart.columns,
+        scale=_told_scale(chart.colours),
     )
 
 
 def to_plotly(chart):
-    """The chart as a Plotly figure."""
-    figure = _empty(chart)
-    for number, (panel, row, column) in enumerate(chart.places()):
-        place = {"row": row, "col": column}
-        if isinstance(panel, HeatmapPanel):
-            _add_heatmap(figure, panel, chart.colours, not number, place)
-        elif isinstance(panel, ContourPanel):
-            add = _add_surface if chart.is_surface else _add_contours
-            add(figure, panel, chart.colours, not number, place)
-        else:
-            _add_panel(figure, panel, not number, place)
-    return figure
+    """The chart as Plotly figures, one for each panel, which a page lays out side by side as they fit."""
+    return [_drawn(panel, chart) for panel in chart.panels]
 
 
-def _empty(chart):
-    """A figure with a place for each panel."""
-    rows, columns = chart.grid
-    kind = "surface" if chart.is_surface else "xy"
-    is_heatmap = isinstance(chart.panels[0], HeatmapPanel)
-    spacing = {"horizontal_spacing": 0.09, "vertical_spacing": 0.12} if is_heatmap else {}
-    figure = html.figure(None, None).set_subplots(
-        rows,
-        columns,
-        specs=[[{"type": kind}] * columns] * rows,
-        subplot_titles=[panel.title for panel in chart.panels if hasattr(panel, "title")],
-        **spacing,
-    )
-    if is_heatmap:
-        figure.update_layout(height=60 + 300 * rows, margin={"l": 20, "r": 10, "t": 60, "b": 20})
-    elif chart.colours:
-        sides = {"l": 0, "r": 0, "b": 0} if chart.is_surface else {"l": 50, "r": 10, "b": 40}
-        figure.update_layout(height=480, margin=sides | {"t": 60})
+def _drawn(panel, chart):
+    figure = html.figure(None, None)
+    if isinstance(panel, HeatmapPanel):
+        _add_heatmap(figure, panel, chart.colours)
+    elif isinstance(panel, ContourPanel):
+        add = _add_surface if chart.is_surface else _add_contours
+        add(figure, panel, chart.colours)
+    else:
+        _add_panel(figure, panel)
     return figure
 
 
 # --------------------------------------------------------------------------- curves and bars
 
 
-def _add_panel(figure, panel, is_first, place):
-    for curve in panel.curves:
+def _add_panel(figure, panel):
+    for curve in panel.drawn_curves:
         if curve.has_band:
-            _add_band(figure, curve, place)
-        _add_curve(figure, panel, curve, is_first, place)
+            _add_band(figure, curve)
+        _add_curve(figure, panel, curve)
     for bars in panel.bars:
         figure.add_bar(
             x=panel.wrapped("<br>"),
@@ -89,31 +59,47 @@ def _add_panel(figure, panel, is_first, place):
             name=bars.label,
             marker_color=colour_of(bars.number),
             hovertemplate="%{x}: %{y:.3g}" + html.NAME,
-            **place,
         )
     for level, text in panel.levels:
         add = figure.add_vline if panel.is_horizontal else figure.add_hline
         named = {"line_dash": "dot", "annotation_text": text} if text else {}
-        add(level, line_width=1, **named, **place)
-    _set_axes(figure, panel, place)
+        add(level, line_width=1, **named)
+    _set_axes(figure, panel)
 
 
-def _set_axes(figure, panel, place):
+def _set_axes(figure, panel):
     kinds = {axis: "log" if axis in panel.logarithmic else None for axis in "xy"}
-    own = {"title": panel.x_title, "type": kinds["x"], "tickvals": panel.x_ticks}
-    if panel.counts and not panel.categories:
-        own["dtick"] = 1
+    own = {"title": panel.x_title, "type": kinds["x"]}
+    if kinds["x"]:
+        own |= html.log_ticks(x for curve in panel.curves for x in curve.x)
+    elif panel.x_ticks is not None:
+        own["tickvals"] = panel.x_ticks
+    elif panel.is_whole and not panel.categories:
+        own |= html.whole_ticks(panel.most)
     value = {"title": panel.y_title, "type": kinds["y"]}
+    if kinds["y"]:
+        value |= html.log_ticks(y for curve in panel.curves for y in curve.y)
+    if panel.bounds:
+        low, high = panel.bounds
+        value |= {
+            "autorangeoptions": {"clipmin": low, "clipmax": high},
+            "minallowed": low,
+            "maxallowed": high,
+        }
     if panel.is_horizontal:
-        figure.update_yaxes(**own, autorange="reversed", automargin=True, **place)
-        figure.update_xaxes(**value, **place)
-        figure.update_layout(height=max(320, 120 + len(panel.categories) * (12 + 14 * panel.most_lines)))
+        # Names stand above what they name: beside it they would take the width of a narrow screen.
+        figure.update_yaxes(
+            **own, autorange="reversed", ticklabelposition="inside top", showgrid=False, ticks="", side="left"
+        )
+        figure.update_xaxes(**value)
+        height = 120 + sum(34 + 16 * name.count("<br>") for name in panel.wrapped("<br>"))
+        figure.update_layout(height=max(240, height), margin={"l": 10})
     else:
-        figure.update_xaxes(**own, **place)
-        figure.update_yaxes(**value, **place)
+        figure.update_xaxes(**own)
+        figure.update_yaxes(**value)
 
 
-def _add_curve(figure, panel, curve, is_first, place):
+def _add_curve(figure, panel, curve):
     colour, reaches = colour_of(curve.number), curve.reaches()
     names = ("y", "x") if panel.is_horizontal else ("x", "y")
     named = panel.wrapped("<br>")
@@ -135,10 +121,9 @@ def _add_curve(figure, panel, curve, is_first, place):
         **{names[0]: x, names[1]: curve.y},
         name=curve.label or "",
         legendgroup=curve.label,
-        showlegend=is_first and curve.label is not None,
+        showlegend=curve.label is not None,
         mode="+".join(part for part, is_there in parts.items() if is_there),
         **style,
-        **place,
     )
 
 
@@ -153,7 +138,7 @@ def _told(curve):
     ]
 
 
-def _add_band(figure, curve, place):
+def _add_band(figure, curve):
     figure.add_scatter(
         x=[*curve.x, *curve.x[::-1]],
         y=[*curve.high, *curve.low[::-1]],
@@ -164,23 +149,28 @@ def _add_band(figure, curve, place):
         legendgroup=curve.label,
         showlegend=False,
         hoverinfo="skip",
-        **place,
     )
 
 
 # --------------------------------------------------------------------------- colours
 
 
-def _scale(colours, is_first):
-    """What Plotly's traces are told of a `ColourScale`, which is drawn once."""
+def _told_scale(colours):
+    """What a page is told of a `ColourScale`, which it draws once for all panels; None of None."""
+    if colours is None:
+        return None
+    low, high = colours.ends
+    if colours.is_logarithmic:
+        low, high = 10**low, 10**high
     return {
-        "colorscale": colours.name.capitalize(),
-        "showscale": is_first,
-        "colorbar": {"title": colours.drawn_title},
+        "title": f"{colours.title} (logarithmic)" if colours.is_logarithmic else colours.title,
+        "low": formatting.number(low),
+        "high": formatting.number(high),
+        "colours": [colour for _, colour in plotly.colors.get_colorscale(colours.name)],
     }
 
 
-def _add_heatmap(figure, panel, colours, is_first, place):
+def _add_heatmap(figure, panel, colours):
     low, high = colours.ends
     figure.add_heatmap(
         z=colours.drawn(panel.values),
@@ -188,15 +178,17 @@ def _add_heatmap(figure, panel, colours, is_first, place):
         y=panel.rows,
         zmin=low,
         zmax=high,
+        colorscale=colours.name.capitalize(),
+        showscale=False,
         hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
-        **_scale(colours, is_first),
-        **place,
     )
-    figure.update_xaxes(showticklabels=False, **place)
-    figure.update_yaxes(showticklabels=False, autorange="reversed", **place)
+    axis = {"tickfont": {"size": 10}, "type": "category"}
+    figure.update_xaxes(**axis, tickangle=-90)
+    figure.update_yaxes(**axis, autorange="reversed")
+    figure.update_layout(height=360, margin={"l": 10, "r": 10, "t": 10, "b": 10})
 
 
-def _add_contours(figure, panel, colours, is_first, place):
+def _add_contours(figure, panel, colours):
     low, high = colours.ends
     figure.add_contour(
         x=panel.x,
@@ -204,14 +196,14 @@ def _add_contours(figure, panel, colours, is_first, place):
         z=colours.drawn(panel.values),
         zmin=low,
         zmax=high,
+        colorscale=colours.name.capitalize(),
+        showscale=False,
         hovertemplate=f"%{{x:.2f}}, %{{y:.2f}}: {colours.drawn_title} %{{z:.2f}}<extra></extra>",
-        **_scale(colours, is_first),
-        **place,
     )
     if panel.path:
         x, y = zip(*panel.path, strict=True)
         style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
-        figure.add_scatter(x=x, y=y, mode="lines+markers", hoverinfo="skip", **style, **place)
+        figure.add_scatter(x=x, y=y, mode="lines+markers", hoverinfo="skip", **style)
     figure.add_scatter(
         x=[x for x, _ in panel.marks.values()],
         y=[y for _, y in panel.marks.values()],
@@ -222,11 +214,13 @@ def _add_contours(figure, panel, colours, is_first, place):
         marker={"symbol": "x", "color": "white", "size": 9},
         showlegend=False,
         hovertemplate="%{text}<extra></extra>",
-        **place,
     )
+    figure.update_xaxes(title=panel.x_title)
+    figure.update_yaxes(title=panel.y_title)
+    figure.update_layout(height=380, margin={"l": 40, "r": 10, "t": 10, "b": 40})
 
 
-def _add_surface(figure, panel, colours, is_first, place):
+def _add_surface(figure, panel, colours):
     low, high = colours.ends
     figure.add_surface(
         x=panel.x,
@@ -236,8 +230,8 @@ def _add_surface(figure, panel, colours, is_first, place):
         hovertemplate=f"{colours.title} %{{customdata:.3g}}<extra></extra>",
         cmin=low,
         cmax=high,
-        **_scale(colours, is_first),
-        **place,
+        colorscale=colours.name.capitalize(),
+        showscale=False,
     )
     figure.update_scenes(
         xaxis_title=panel.x_title,
@@ -246,5 +240,5 @@ def _add_surface(figure, panel, colours, is_first, place):
         zaxis_range=[low, high],
         aspectmode="cube",
         camera_eye={"x": 1.85, "y": 1.85, "z": 1.1},
-        **place,
     )
+    figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 0, "b": 0})

@@ -40,7 +40,7 @@ def _size(panel, columns):
     if isinstance(panel, ContourPanel):
         return 4.2, 4.0
     if panel.is_horizontal:
-        return 8.0, 1.2 + len(panel.categories) * (0.14 + 0.16 * panel.most_lines)
+        return 8.0, 1.2 + sum(0.3 + 0.16 * name.count("\n") for name in panel.wrapped("\n"))
     return max(8.0 if columns == 1 else 6.0, 0.5 * len(panel.categories) + 2), 4.0
 
 
@@ -69,7 +69,7 @@ def _draw(axis, panel, colours):
 
 
 def _draw_panel(axis, panel):
-    for curve in panel.curves:
+    for curve in panel.drawn_curves:
         _draw_curve(axis, curve, panel.is_horizontal)
     _draw_bars(axis, panel)
     for level, _ in panel.levels:
@@ -87,6 +87,10 @@ def _draw_panel(axis, panel):
     for name, scale in (("x", axis.set_xscale), ("y", axis.set_yscale)):
         if name in panel.logarithmic:
             scale("log")
+    if panel.bounds:
+        name = "x" if panel.is_horizontal else "y"
+        low, high = value.get_view_interval()
+        axis.set(**{f"{name}lim": (max(low, panel.bounds[0]), min(high, panel.bounds[1]))})
     if panel.is_horizontal:
         axis.invert_yaxis()
     axis.grid(alpha=0.3)
@@ -123,8 +127,18 @@ def _draw_heatmap(axis, panel, colours):
     low, high = colours.ends
     drawn = axis.imshow(colours.drawn(panel.values), vmin=low, vmax=high, cmap=colours.name, aspect="auto")
     axis.set_title(panel.title, fontsize=9)
-    axis.set(xticks=[], yticks=[])
+    for own, names in ((axis.xaxis, panel.columns), (axis.yaxis, panel.rows)):
+        own.set_ticks(_few(len(names)), [names[i] for i in _few(len(names))], fontsize=6)
+    axis.xaxis.set_tick_params(rotation=90)
     return drawn
+
+
+def _few(count):
+    """Places of at most `_TICKS` of so many names, evenly apart."""
+    return range(0, count, -(-count // _TICKS))
+
+
+_TICKS = 12
 
 
 def _draw_contours(axis, panel, colours):
@@ -140,4 +154,5 @@ def _draw_contours(axis, panel, colours):
             label, place, (0, 5), textcoords="offset points", color="white", ha="center", fontsize=8
         )
     axis.set_title(panel.title, fontsize=10)
+    axis.set(xlabel=panel.x_title, ylabel=panel.y_title)
     return drawn

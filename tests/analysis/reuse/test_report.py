@@ -3,49 +3,11 @@
 import numpy as np
 import pytest
 
-from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import report as reuse_report
-from keras_kd.analysis.reuse.lesion_plan import LesionResults
-from keras_kd.analysis.reuse.metrics import Branch
-from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult
 from keras_kd.reporting import charts, figures
+from tests.support.analyses import BLOCKS, reuse_group, reuse_network
 
-BLOCKS = ("stage1_block1", "stage2_block1", "stage2_block2")
-
-
-def network(label, blocks=BLOCKS, layers=("stem", *BLOCKS), **more):
-    found = {
-        "label": label,
-        "has_blocks": bool(blocks),
-        "compared": "blocks" if blocks else "all",
-        "layers": list(layers),
-        "spectra": [[2.0, 1.0, 0.0]] * len(layers),
-        "ranks": [1.5 + place for place in range(len(layers))],
-        "effective_rank": 2.0,
-        "probes": [0.5 + place / 10 for place in range(len(layers))],
-    }
-    if blocks:
-        found["branches"] = {block: Branch(0.5 + place, -0.1 * place) for place, block in enumerate(blocks)}
-        found["accuracy"] = 0.9
-        found["cannot_be_silenced"] = [block for block in BLOCKS if block not in blocks]
-        found["lesions"] = LesionResults(
-            0.9, {BLOCKS[0]: 0.4, BLOCKS[2]: 0.6}, {1: [0.4, 0.6], 2: [0.2]}, {1: [0.7, 0.5]}
-        )
-    return NetworkReuse(**found | more)
-
-
-def group(*networks):
-    cka = [
-        LayerSimilarity(
-            a.label, b.label, a.layers, b.layers, np.ones((len(a.layers), len(b.layers))).tolist()
-        )
-        for i, a in enumerate(networks)
-        for b in networks[i:]
-    ]
-    return GroupResult("g", ReuseResult(list(networks), cka))
-
-
-TWINS = group(network("plain", blocks=(BLOCKS[0], BLOCKS[2])), network("residual"))
+TWINS = reuse_group(reuse_network("plain", blocks=(BLOCKS[0], BLOCKS[2])), reuse_network("residual"))
 
 
 def test_each_picture_of_curves_has_the_numbers_of_the_page():
@@ -54,7 +16,7 @@ def test_each_picture_of_curves_has_the_numbers_of_the_page():
     names = ["cka", "lesions", "many", "branches", "probes", "ranks", "spectra"]
     assert list(pictures) == [chart.name for chart in described] == names
     for chart in described[2:]:
-        touched = charts.to_plotly(chart).data
+        touched = [trace for figure in charts.to_plotly(chart) for trace in figure.data]
         drawn = [line for axis in pictures[chart.name].axes for line in axis.lines]
         assert len(touched) == len(drawn) == sum(len(panel.curves) for panel in chart.panels)
         for trace, line in zip(touched, drawn, strict=True):
@@ -95,7 +57,7 @@ def test_blocks_that_one_network_lacks_leave_their_place_free():
 
 
 def test_what_a_network_without_blocks_lacks_is_said():
-    mixed = group(network("mlp", blocks=(), layers=("dense", "head")), network("residual"))
+    mixed = reuse_group(reuse_network("mlp", blocks=(), layers=("dense", "head")), reuse_network("residual"))
     (remark,) = reuse_report.remarks(mixed)
     assert remark.startswith(
         "mlp has no blocks, as none of its layers is named like stage1_block1_conv1: all"
@@ -110,7 +72,7 @@ def test_what_a_network_without_blocks_lacks_is_said():
 
 @pytest.mark.parametrize("which", ["all", "names"])
 def test_without_any_blocks_there_are_layers_alone(which):
-    alone = group(network("mlp", blocks=(), layers=("dense", "head"), compared=which))
+    alone = reuse_group(reuse_network("mlp", blocks=(), layers=("dense", "head"), compared=which))
     assert ("in their place" in reuse_report.remarks(alone)[0]) == (which == "all")
     assert list(reuse_report.pictures(alone)) == ["cka", "probes", "ranks", "spectra"]
     ids = [section["id"] for section in reuse_report.sections(alone, "reuse")]

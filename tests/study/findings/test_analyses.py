@@ -1,4 +1,4 @@
-"""What was found inside the networks of a study: numbers over seeds, and pages in a real browser."""
+"""What was found inside the networks of a study: numbers over seeds, and pages."""
 
 import dataclasses
 import json
@@ -15,7 +15,6 @@ from keras_kd.study.findings.analyses import REPORTS, summarize, tables
 from keras_kd.study.findings.networks import LABELS
 from keras_kd.utils import files, statistics
 from tests.support.arrays import tiny_arrays
-from tests.support.browser import CHROMIUM, probed
 from tests.support.networks import trio
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -227,21 +226,8 @@ def test_networks_without_curvature_and_what_is_left_out_are_shown(groups):
     assert "spectra" not in REPORTS["landscape"].pictures(group)
 
 
-_LOOK = """
-  const scenes = plots.filter(plot => plot._fullLayout.scene2);
-  if (scenes.length) {
-    const camera = {eye: {x: 0.5, y: 2.0, z: 0.5}};
-    await Plotly.relayout(scenes[0], {"scene.camera": camera});
-    await new Promise(done => setTimeout(done, 500));
-    found.turned = scenes[0]._fullLayout.scene2.camera.eye.y;
-  }
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 @pytest.mark.parametrize("name", REPORTS)
-def test_the_pages_work_in_a_browser(groups, name, tmp_path):
+def test_the_page_of_a_study_has_tables_pictures_and_holes(groups, name, tmp_path):
     report = REPORTS[name]
     summary = summarize(groups[name], report.measures)
     sections = [*analyses.sections(groups[name], summary, report), *report.page_sections(groups[name][0])]
@@ -251,14 +237,7 @@ def test_the_pages_work_in_a_browser(groups, name, tmp_path):
     )
     text = path.read_text(encoding="utf-8")
     assert "T &lt;b&gt;" in text
-    assert len(text.encode()) < 8_000_000
+    assert path.stat().st_size < 1_500_000
+    assert all(f'id="{plot["id"]}"' in text for section in sections for plot in section["plots"])
     if name == "landscape":
         assert "Left as holes, as their loss is not finite: 1." in text
-    seen, console = probed(text, tmp_path, _LOOK)
-    assert seen["errors"] == []
-    assert console == []
-    assert len(seen["drawn"]) == sum(1 for section in sections if section["html"])
-    assert min(seen["drawn"]) > 0
-    if name == "landscape":
-        assert seen["turned"] == 2.0
-    assert seen["overflow"] <= 0
