@@ -19,6 +19,9 @@ FEWEST = 8
 
 SPLITS = ("train", "test")
 
+# What the network of a run of `train` is called.
+_ONLY = "model"
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkGroup:
@@ -29,6 +32,7 @@ class NetworkGroup:
       files: `{label: path of a .keras file}`.
       seed: of their training.
       kind: of a study's networks: what those of other seeds share, in words; else None.
+      pairs, twin, titles: as for `results.GroupResult`.
       read_trainings: `read_trainings(networks, dataset)`, `{label: Training}` of those that kept snapshots;
         None of a study's networks, which keep none.
     """
@@ -37,6 +41,9 @@ class NetworkGroup:
     files: dict
     seed: int
     kind: str | None = None
+    pairs: list = dataclasses.field(default_factory=list)
+    twin: str | None = None
+    titles: dict = dataclasses.field(default_factory=dict)
     read_trainings: Callable | None = None
 
     def load(self):
@@ -84,18 +91,47 @@ def group_of_run(folder, result):
     folder = pathlib.Path(folder)
     with files.interpreting(folder / run_dir.RESULT):
         seed = int(result["seed"])
-    names = {"model": run_dir.MODEL}
+    names = {_ONLY: run_dir.MODEL}
     if "networks" in result:
         names = {label: labels.network_file(label) for label in result["networks"]}
     found = {label: folder / name for label, name in names.items() if (folder / name).is_file()}
     if not found:
         raise ValueError(f"{folder} has none of the networks {', '.join(names.values())}")
+    twin = _twin(found, result)
     return NetworkGroup(
         folder.name,
         {_in_words(label): path for label, path in found.items()},
         seed,
+        pairs=[[*map(_in_words, pair)] for pair in _pairs(found, twin)],
+        twin=twin and _in_words(twin),
+        titles={_in_words(label): title for label, title in _titles(found, result).items()},
         read_trainings=functools.partial(_trainings_of_run, folder, result, list(found)),
     )
+
+
+def _twin(found, result):
+    """Label of the student's residual twin among the networks of a run, or None."""
+    if labels.BASELINE in found:
+        return labels.BASELINE
+    is_twin = (result.get("effects") or {}).get("drop") is not None
+    return labels.TEACHER if is_twin and labels.TEACHER in found else None
+
+
+def _pairs(found, twin):
+    """What is compared in a run: the student without shortcuts with its twin, taught with untaught, and each
+    that lost its shortcuts in training with the twin, or with the one that was taught without any."""
+    special = (labels.TEACHER, labels.BASELINE, labels.ALONE, labels.DISTILLED)
+    removed = [label for label in found if label not in special and label != _ONLY]
+    wanted = [(labels.ALONE, twin), (labels.DISTILLED, labels.ALONE)]
+    wanted += [(label, twin or labels.DISTILLED) for label in removed]
+    return [pair for pair in wanted if all(label in found for label in pair)]
+
+
+def _titles(found, result):
+    """`{label: name of the network's architecture}` of those whose name is known."""
+    students = {label: result.get("student") for label in found if label != labels.BASELINE}
+    names = students | {labels.TEACHER: result.get("teacher")}
+    return {label: name for label, name in names.items() if name and label in found}
 
 
 def _in_words(label):

@@ -15,9 +15,11 @@ class AnalysisReport:
       title: in words.
       measures: `{number of a network: its title}`, in the order of tables.
       compared: those of them that are compared over a study's seeds.
+      answer: `answer(groups, others)`, what was found in sentences with their uncertainty; `others` intervals
+        stand on the same page.
       words: what the table of a group means; `{first}` stands for the first network.
       result_type: of the analysis, with `from_json`.
-      sections: `sections(group, prefix)`, those of a group's page.
+      sections: `sections(group, prefix)`, those of a group's page, the main picture first.
       overview: `overview(group, prefix)`, those of a study's page about one group; few.
       pictures: `pictures(group)`, `{name: matplotlib figure}`.
       remarks: `remarks(group)`, sentences about what was left out that belong on the screen too.
@@ -27,6 +29,7 @@ class AnalysisReport:
     title: str
     measures: dict
     compared: tuple
+    answer: Callable
     words: str
     result_type: type
     sections: Callable
@@ -45,8 +48,8 @@ class AnalysisReport:
         return ["measure", *(network.label for network in networks)], rows
 
     def page_sections(self, group):
-        """The sections of a group's page: all its numbers, then what is drawn."""
+        """The sections of a group's page: the main picture, all its numbers, then what else is drawn."""
         words = self.words.format(first=group.result.networks[0].label)
-        title = f"In numbers: {group.name}"
-        table = html.section(f"{self.name}-numbers", title, words, table=self.table(group))
-        return [table, *self.sections(group, self.name)]
+        table = html.section(f"{self.name}-numbers", "In numbers", words, table=self.table(group))
+        main, *others = self.sections(group, self.name)
+        return [main, table, *others]

@@ -17,6 +17,9 @@ class GroupResult:
       seed: of the networks' training.
       kind: what a study's networks of other seeds share, in words; None of other runs.
       files: `{label: fingerprint of the network's file}`.
+      pairs: `[[label, label]]`, whose difference is of interest: a network and what it is compared with.
+      twin: label of the residual twin of the others, or None.
+      titles: `{label: the network in words}`.
     """
 
     name: str
@@ -24,12 +27,18 @@ class GroupResult:
     seed: int | None = None
     kind: str | None = None
     files: dict = dataclasses.field(default_factory=dict)
+    pairs: list = dataclasses.field(default_factory=list)
+    twin: str | None = None
+    titles: dict = dataclasses.field(default_factory=dict)
 
     def to_json(self):
-        about = {"name": self.name, "kind": self.kind, "seed": self.seed, "files": self.files}
+        about = {name: getattr(self, name) for name in _ABOUT}
         return about | self.result.to_json()
 
     @classmethod
     def from_json(cls, values, result_type):
-        about = {name: values[name] for name in ("name", "seed", "kind", "files") if name in values}
+        about = {name: values[name] for name in _ABOUT if name in values}
         return cls(result=result_type.from_json(values), **about)
+
+
+_ABOUT = ("name", "kind", "seed", "files", "pairs", "twin", "titles")

@@ -81,13 +81,14 @@ def folder_of(folder, kind, name):
 def _analyze_once(group, folder, result_type, analyze):
     path = folder / GROUP
     fingerprints = {label: _file_digest(file) for label, file in group.files.items()}
+    about = {"pairs": group.pairs, "twin": group.twin, "titles": group.titles}
     if path.is_file():
         with files.interpreting(path):
             stored = GroupResult.from_json(files.read_json(path), result_type)
         identity.check_identity(folder, stored.files, fingerprints)
-        return stored
+        return dataclasses.replace(stored, **about)  # files of earlier versions do not say it
     keras.backend.clear_session()  # else the graphs of all groups stay in memory
-    found = GroupResult(group.name, analyze(group, folder), group.seed, group.kind, fingerprints)
+    found = GroupResult(group.name, analyze(group, folder), group.seed, group.kind, fingerprints, **about)
     files.write_json(found.to_json(), path)
     return found
 
@@ -229,7 +230,7 @@ def versions():
     }
 
 
-def write(record, report, folder, study_sections=None):
+def write(record, report, folder, study_sections=None, study_answer=None):
     """Writes pictures and pages, and the result last.
 
     Args:
@@ -237,27 +238,33 @@ def write(record, report, folder, study_sections=None):
       report: the `AnalysisReport` of the analysis.
       folder: of it.
       study_sections: of the page over a study's groups; None of other runs, whose group has that page.
+      study_answer: sentences that this page opens with.
     """
     for group in record.groups:
         own = folder_of(folder, group.kind, group.name)
         for picture, figure in report.pictures(group).items():
             figures.write_png(figure, own / "pictures" / f"{picture}.png")
             tensorboard.write_picture(own, f"{report.name}/{picture}", figure)
-        title = f"{report.title}: {group.name}"
-        _write_page(own / f"{report.name}.html", title, record, report.page_sections(group))
+        page = {"title": f"{report.title}: {group.name}", "answer": report.answer([group])}
+        _write_page(own / f"{report.name}.html", record, [group], report.page_sections(group), page)
     if study_sections is not None:
-        title = f"{report.title}: {record.run}"
-        _write_page(folder / f"{report.name}.html", title, record, study_sections)
+        page = {"title": f"{report.title}: {pathlib.Path(record.run).name}", "answer": study_answer}
+        _write_page(folder / f"{report.name}.html", record, record.groups, study_sections, page)
     files.write_json(record.to_json(), folder / run_dir.RESULT)
 
 
-def _write_page(path, title, record, sections):
+def _write_page(path, record, groups, sections, page):
+    titles = {
+        f"{label} ({group.kind})" if group.kind else label: title
+        for group in groups
+        for label, title in group.titles.items()
+    }
     facts = {
-        "networks": record.run,
+        "run": record.run,
+        "networks": "; ".join(f"{label}: {title}" for label, title in titles.items()),
         "data": f"{record.dataset}, {record.split}",
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     }
+    facts = {name: text for name, text in facts.items() if text}
     lead = f"Networks of {record.run}, analyzed with images of {record.dataset} ({record.split})."
-    html.write(
-        "view.html", path, title=title, lead=lead, sections=sections, command=record.command, facts=facts
-    )
+    html.write("view.html", path, lead=lead, sections=sections, command=record.command, facts=facts, **page)

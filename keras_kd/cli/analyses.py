@@ -96,6 +96,8 @@ def _print(record, study_page, report, folder):
     from keras_kd.study.findings import analyses
     from keras_kd.utils import backend
 
+    for sentence in analyses.answer(record, report):
+        print(sentence)
     for title, columns, rows in analyses.printed_tables(record, report):
         console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
     first = record.groups[0]

@@ -62,9 +62,28 @@ def estimate(values, confidence=0.95, resolution=0.0):
     if count == 1:
         return Estimate(mean, math.nan, math.nan, math.nan, 1)
     deviation = float(values.std(ddof=1))
-    spread = max(deviation, resolution)
-    half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * spread / math.sqrt(count)
-    return Estimate(mean, mean - half, mean + half, deviation, count)
+    low, high = student_interval(mean, max(deviation, resolution), count, confidence)
+    return Estimate(mean, low, high, deviation, count)
+
+
+def student_interval(mean, deviation, count, confidence=0.95):
+    """`(low, high)`, Student's t interval of a mean of so many values with this standard deviation."""
+    half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * deviation / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def simultaneous(count, confidence=0.95):
+    """The confidence that each of some intervals needs, so that all hold at once with `confidence`.
+
+    Whatever the dependence between them, as Bonferroni's inequality asks for none.
+
+    Args:
+      count: of the intervals, >= 1.
+      confidence: of all together.
+
+    Source: Dunn 1961, Journal of the American Statistical Association 56, 52-64.
+    """
+    return 1 - (1 - confidence) / count
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from keras_kd import analysis
 from keras_kd.analysis import inputs
 from keras_kd.data import datasets
+from keras_kd.training.labels import network_file
 from keras_kd.utils import limits
 from tests.support.arrays import tiny_arrays
 from tests.support.networks import mlp
@@ -61,3 +62,43 @@ def test_every_seed_of_draws_is_one_that_analyses_take(config):
     seeds = [inputs.NetworkGroup("g", {}, seed).seed_of_draws(0) for seed in range(20)]
     assert max(seeds) > limits.SEED.high
     assert [config(seed=seed).seed for seed in seeds] == seeds
+
+
+@pytest.mark.parametrize(
+    ("labels", "drop", "pairs", "twin"),
+    [
+        (
+            ("teacher", "student_alone", "student_distilled", "student_fade"),
+            0.4,
+            [
+                ["student alone", "teacher"],
+                ["student distilled", "student alone"],
+                ["student fade", "teacher"],
+            ],
+            "teacher",
+        ),
+        (
+            ("teacher", "baseline", "student_alone", "student_distilled"),
+            0.4,
+            [["student alone", "baseline"], ["student distilled", "student alone"]],
+            "baseline",
+        ),
+        (
+            ("teacher", "student_alone", "student_distilled", "student_remove_merge"),
+            None,
+            [["student distilled", "student alone"], ["student remove merge", "student distilled"]],
+            None,
+        ),
+    ],
+)
+def test_a_run_compares_plain_with_residual_taught_with_untaught_and_faded_with_residual(
+    tmp_path, labels, drop, pairs, twin
+):
+    for label in labels:
+        (tmp_path / network_file(label)).touch()
+    result = {"seed": 0, "networks": {label: {} for label in labels}, "effects": {"drop": drop}}
+    group = inputs.group_of_run(tmp_path, result | {"teacher": "resnet8", "student": "resnet8_plain"})
+    assert (group.pairs, group.twin) == (pairs, twin)
+    assert group.titles["teacher"] == "resnet8"
+    assert {group.titles[label] for label in ("student alone", "student distilled")} == {"resnet8_plain"}
+    assert "baseline" not in group.titles

@@ -6,6 +6,7 @@ result = analyze({"residual": a, "plain": b}, images, labels, LandscapeConfig(),
 """
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 import re
@@ -34,7 +35,8 @@ class LandscapeConfig:
       hessian_steps: points along each axis at which the Hessian's extreme eigenvalues are sought, odd; 0:
         none.
       eigenvalues: how many of the largest at the network itself, or all if it has fewer.
-      trace_samples: products for the Hessian's trace.
+      trace_samples: products for the Hessian's trace, and random directions along which the loss's curvature
+        is measured.
       step_sizes: of the step along which gradients are compared.
       snapshots: most of each training at which the Hessian's largest eigenvalue is sought; 0: none.
       seed: of directions and random vectors.
@@ -154,12 +156,15 @@ class _Analysis:
 
     def _random_plane(self, label):
         """The random plane around a network."""
-        return directions.random_plane(
-            self._points[label],
-            seed=self._config.seed,
-            vectors=self._config.vectors,
-            outputs=directions.output_axes(self._networks[label]),
-        )
+        return directions.random_plane(self._points[label], **self._draw(label))
+
+    def _random_direction(self, label, number):
+        """One of the random directions from a network; the first two span its plane."""
+        return directions.random_direction(self._points[label], number, **self._draw(label))
+
+    def _draw(self, label):
+        outputs = directions.output_axes(self._networks[label])
+        return {"seed": self._config.seed, "vectors": self._config.vectors, "outputs": outputs}
 
     def planes_through(self):
         """The plane through three twins, once for each kind of network that reads it."""
@@ -311,6 +316,7 @@ class _Analysis:
             label,
             loss_surface,
             self._random_plane(label),
+            functools.partial(self._random_direction, label),
             self._config,
             self._evaluate,
             self._on_product,

@@ -71,6 +71,14 @@ class FlatLoss:
         found = [_flat(ask(weights, vector, self._rest, *batch)) for batch in self._batches]
         return np.mean(found, axis=0)
 
+    def flat(self, direction):
+        """A direction `{path: array}` as float64 `[size]`; weights that it lacks stay where they are."""
+        parts = [
+            np.ravel(direction.get(weight.path, np.zeros(weight.shape)))
+            for weight in self._surface.model.trainable_weights
+        ]
+        return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
     def _parts(self, vector):
         ends = np.cumsum([weight.size for weight in self._trainable])[:-1]
         parts = np.split(np.asarray(vector, np.float32), ends)

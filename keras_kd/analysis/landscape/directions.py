@@ -113,16 +113,21 @@ def random_directions(weights, count, *, seed=0, vectors=False, outputs=None):
 
     Source: Li et al. 2018, arXiv:1712.09913, section 4.
     """
+    how = {"seed": seed, "vectors": vectors, "outputs": outputs}
+    return tuple(random_direction(weights, number, **how) for number in range(count))
+
+
+def random_direction(weights, number, *, seed=0, vectors=False, outputs=None):
+    """The one of this number, from 0, of `random_directions`; arguments as there."""
     axes = dict.fromkeys(weights, (-1,)) | (outputs or {})
     moving = {
         path: weight
         for path, weight in weights.items()
         if axes[path] and (weight.ndim >= 2 or (vectors and not path.endswith(_STATISTICS)))
     }
-    return tuple(
-        {path: _filter_normalised(path, weight, axes[path], seed, number) for path, weight in moving.items()}
-        for number in range(count)
-    )
+    return {
+        path: _filter_normalised(path, weight, axes[path], seed, number) for path, weight in moving.items()
+    }
 
 
 def _filter_normalised(path, weight, outputs, seed, number):

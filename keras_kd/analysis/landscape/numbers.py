@@ -20,15 +20,18 @@ class NetworkCurvature:
       label: of the network.
       loss_surface: a `surface.LossSurface` of it, with its statistics kept.
       plane: the `directions.Subspace` around it, whose origin it is.
+      direction: `direction(number)`, the random direction of this number, from 0: the axes of the plane are
+        the first two.
       config: a `LandscapeConfig`.
       evaluate: `evaluate(title, measure, points, identity, measures, chunk)`, the stored evaluation.
       on_product: is called before each product with a Hessian, which may end the work.
     """
 
-    def __init__(self, label, loss_surface, plane, config, evaluate, on_product):
+    def __init__(self, label, loss_surface, plane, direction, config, evaluate, on_product):
         self._label = label
         self._surface = loss_surface
         self._plane = plane
+        self._direction = direction
         self._config = config
         self._evaluate = evaluate
         self._on_product = on_product
@@ -38,7 +41,10 @@ class NetworkCurvature:
         """`{field: plain value}` of `results.NetworkNumbers`."""
         spectrum, trace, step = self._spectrum(), self._trace(), self._step()
         hessian = self._hessian() if self._config.hessian_steps else None
+        curvatures = self._curvatures()
         numbers = {
+            "curvature": curvatures.mean(),
+            "curvatures": curvatures,
             "largest_eigenvalue": spectrum[0],
             "spectrum": spectrum,
             "trace": trace.value,
@@ -82,6 +88,18 @@ class NetworkCurvature:
 
         numbers = np.arange(self._config.trace_samples)[:, None]
         return curvature.trace_of_samples(self._at_network("trace", measure, numbers, ["sample"])[:, 0])
+
+    def _curvatures(self):
+        """The second derivative of the loss along random directions, `[trace_samples]`."""
+        loss = self._loss
+
+        def measure(numbers):
+            steps = [loss.flat(self._direction(int(number))) for (number,) in numbers]
+            return [[step @ self._product(loss, step)] for step in steps]
+
+        numbers = np.arange(self._config.trace_samples)[:, None]
+        measures = ["of filters and vectors" if self._config.vectors else "of filters"]
+        return self._at_network("curvature along directions", measure, numbers, measures)[:, 0]
 
     def _step(self):
         loss = self._loss

@@ -6,7 +6,7 @@ A group is a `results.GroupResult` of a `LandscapeResult`.
 
 import numpy as np
 
-from keras_kd.analysis.landscape import training_report
+from keras_kd.analysis.landscape import answer, training_report
 from keras_kd.analysis.landscape.results import LandscapeResult
 from keras_kd.analysis.reports import AnalysisReport
 from keras_kd.reporting import charts, formatting, html
@@ -19,6 +19,7 @@ _MEASURES = {
     "not_convex": "plane: share not convex",
     "plane_ratio": "plane: |smallest / largest| curvature",
     "hessian_ratio": "Hessian: |smallest / largest| over the plane",
+    "curvature": "curvature along random directions, mean",
     "largest_eigenvalue": "Hessian: largest eigenvalue",
     "trace": "Hessian: trace",
     "trace_error": "standard error of the trace",
@@ -28,9 +29,11 @@ _MEASURES = {
 }
 
 _WORDS = (
-    "The plane is the random one around each network; the Hessian's eigenvalue and trace are at the network "
-    "itself, the ratio is the median over points of the plane. With ReLUs the Hessian does not see kinks, "
-    "where a surface bends too; the plane, by differences, does."
+    "The plane is the random one around each network; the curvature is the mean second derivative of the "
+    "loss at the network along random directions like those of the plane, in nats per square of a filter's "
+    "norm, so it does not depend on how large the weights are, as the Hessian's eigenvalue and trace do. The "
+    "ratio is the median over points of the plane. With ReLUs no second derivative sees kinks, where a "
+    "surface bends too; the plane, by differences, does."
 )
 
 
@@ -50,7 +53,7 @@ def sections(group, name):
     """
     drawn = [*surfaces_of(group).values(), *maps_of(group).values(), *charts_of(group)]
     left_out = _left_out(group, f"{name}-left-out")
-    return [charts.section(chart, group.name, name) for chart in drawn] + ([left_out] if left_out else [])
+    return [charts.section(chart, name=name) for chart in drawn] + ([left_out] if left_out else [])
 
 
 def overview(group, name):
@@ -195,7 +198,7 @@ def _left_out(group, name):
         return None
     rows = [[reason] for reason in group.result.left_out]
     words = "What is asked for here and cannot be drawn of these networks, and why."
-    return html.section(name, f"Left out: {group.name}", words, table=(["left out"], rows))
+    return html.section(name, "Left out", words, table=(["left out"], rows))
 
 
 def charts_of(group):
@@ -278,6 +281,7 @@ REPORT = AnalysisReport(
     title="The loss landscape",
     measures=_MEASURES,
     compared=tuple(name for name in _MEASURES if not name.endswith(("_error", "holes"))),
+    answer=answer.sentences,
     words=_WORDS,
     result_type=LandscapeResult,
     sections=sections,

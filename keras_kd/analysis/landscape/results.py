@@ -132,6 +132,9 @@ class NetworkNumbers:
       step: `StepNumbers`.
       hessian: a `HessianSurface`, or None where none is asked for.
       hessian_ratio, hessian_holes: its numbers.
+      curvatures: second derivatives of the loss along random filter-normalised directions, the first two of
+        which span the plane, in nats per square of a filter's norm; None in results of earlier versions.
+      curvature: their mean.
     """
 
     label: str
@@ -151,6 +154,8 @@ class NetworkNumbers:
     hessian: HessianSurface | None = None
     hessian_ratio: float | None = None
     hessian_holes: int | None = None
+    curvature: float | None = None
+    curvatures: list | None = None
 
     def to_json(self):
         values = json_values(self)

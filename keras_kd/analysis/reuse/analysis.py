@@ -11,10 +11,15 @@ import pathlib
 import numpy as np
 from keras import ops
 
-from keras_kd.analysis.reuse import features, lesion_plan, lesions, metrics, similarity
+from keras_kd.analysis.reuse import comparisons, features, lesion_plan, lesions, metrics, similarity
 from keras_kd.analysis.reuse import trainings as training_reuse
 from keras_kd.analysis.reuse.probes import probe_accuracies
-from keras_kd.analysis.reuse.results import LayerSimilarity, NetworkReuse, ReuseResult, TrainingReuse
+from keras_kd.analysis.reuse.results import (
+    LayerSimilarity,
+    NetworkReuse,
+    ReuseResult,
+    TrainingReuse,
+)
 from keras_kd.models import blocks, graph, inference, weights
 from keras_kd.utils import array_store, identity, limits, progress
 from keras_kd.utils.files import plain_values
@@ -102,12 +107,14 @@ def analyze(
     store = array_store.ArrayStore(path, _identity(networks, dataset, images, labels, config))
     analysis = _Analysis(networks, dataset, (images, labels), config, store, on_progress)
     pairs = analysis.similarities()
-    measured = _with_branch_means([analysis.network(label) for label in networks])
+    measured = comparisons.with_branch_means([analysis.network(label) for label in networks])
     first = next(iter(networks))
     return ReuseResult(
-        [dataclasses.replace(each, **_similar(each.label, first, pairs)) for each in measured],
+        [dataclasses.replace(each, **comparisons.similar(each.label, first, pairs)) for each in measured],
         list(pairs.values()),
         analysis.trainings(trainings or {}),
+        analysis.lesion_differences(),
+        len(labels),
     )
 
 
@@ -295,11 +302,13 @@ class _Analysis:
             found = metrics.branch_ratios(
                 self._networks[label], self._images, self._config.batch_size, on_progress=on_progress
             )
-            values = {name: [getattr(branch, name) for branch in found.values()] for name in _OF_BRANCHES}
+            values = {
+                name: [getattr(branch, name) for branch in found.values()] for name in comparisons.OF_BRANCHES
+            }
             return {"blocks": np.array(list(found), str), **values}
 
         found = self._store.once(f"branches/{label}", measure)
-        numbers = zip(*(found[name].tolist() for name in _OF_BRANCHES), strict=True)
+        numbers = zip(*(found[name].tolist() for name in comparisons.OF_BRANCHES), strict=True)
         branches = zip(found["blocks"].tolist(), numbers, strict=True)
         return {"branches": {block: metrics.Branch(*plain_values(each)) for block, each in branches}}
 
@@ -314,77 +323,55 @@ class _Analysis:
             "lesions": found,
             "cannot_be_silenced": arrays["cannot_be_silenced"].tolist(),
             "accuracy": found.intact,
-            "lesion_drop": _mean(drops),
+            "lesion_drop": comparisons.mean(drops),
             "lesion_worst": max(drops, default=None),
-            "swap_drop": found.intact - _mean(found.swapped[1]) if found.swapped else None,
+            "swap_drop": found.intact - comparisons.mean(found.swapped[1]) if found.swapped else None,
         }
 
     def _run_lesions(self, label):
         """The same lesions for all networks, as far as they have the same blocks."""
         config, models = self._config, self._lesioned.values()
         plan = lesion_plan.plan_lesions(
-            _in_all([model.silenceable for model in models]),
-            _in_all([model.swappable for model in models]),
+            comparisons.in_all([model.silenceable for model in models]),
+            comparisons.in_all([model.swappable for model in models]),
             draws=config.draws,
             most=config.most,
             seed=config.seed,
         )
         model, title, total = self._lesioned[label], f"lesions of {label}", len(plan.lesions)
-        state = {"accuracies": np.full(total, np.nan)}
+        shown = plan.lesions[: 1 + len(plan.single)]
+        state = {
+            "accuracies": np.full(total, np.nan),
+            "right": np.full((len(shown), len(self._labels)), _NOT_KNOWN, np.uint8),
+        }
         resumed = self._store.resume(title, state)
         self._on_progress(title, resumed, total)
         for done, lesion in enumerate(plan.lesions[resumed:], resumed + 1):
-            state["accuracies"][done - 1] = model.accuracy(
+            right = model.right_answers(
                 self._images, self._labels, lesion.silenced, lesion.swapped, config.batch_size
             )
+            state["accuracies"][done - 1] = np.mean(right)
+            if done <= len(shown):
+                state["right"][done - 1] = right
             self._store.checkpoint(title, state, done)
             self._on_progress(title, done, total)
         unable = [block for block in model.blocks if block not in model.silenceable]
         arrays = plan.results(state["accuracies"]).to_arrays() | {"cannot_be_silenced": np.array(unable, str)}
+        if (state["right"] != _NOT_KNOWN).all():  # an earlier version, which may have begun, did not keep it
+            arrays["right"] = state["right"]
         self._store.commit(title, {f"lesions/{label}": arrays})
+
+    def lesion_differences(self):
+        """The `LesionDifference` of each two networks with blocks to silence, over the images."""
+        found = {label: self._store[f"lesions/{label}"].get("right", ()) for label in self._with_blocks}
+        return comparisons.lesion_differences(
+            {label: right for label, right in found.items() if len(right) > 1}
+        )
+
+
+# In place of 0 and 1 where an answer was not looked at.
+_NOT_KNOWN = 2
 
 
 def _cka_piece(pair):
     return "/".join(("cka", *pair))
-
-
-_OF_BRANCHES = ("ratio", "cosine")
-
-
-def _with_branch_means(networks):
-    """Adds to each network the means over the blocks for which all have the number."""
-    with_blocks = [network for network in networks if network.has_blocks]
-    shared = {}
-    for name in _OF_BRANCHES:
-        defined = [
-            [block for block, branch in network.branches.items() if getattr(branch, name) is not None]
-            for network in with_blocks
-        ]
-        shared[f"branch_{name}"] = name, _in_all(defined)
-
-    def means(network):
-        return {
-            field: _mean(getattr(network.branches[block], name) for block in blocks_of_all)
-            for field, (name, blocks_of_all) in shared.items()
-        }
-
-    return [dataclasses.replace(each, **means(each)) if each.has_blocks else each for each in networks]
-
-
-def _in_all(lists):
-    """What stands in every list, in the order of the first."""
-    return [each for each in lists[0] if all(each in other for other in lists)] if lists else []
-
-
-def _similar(label, first, similarities):
-    """How like neighbours are, and like the first network's layers in the same place."""
-    own = np.array(similarities[label, label].values, float)
-    against = np.array(similarities[first, label].values, float)
-    neighbours = np.mean(np.diagonal(own, 1)) if len(own) > 1 else None
-    same_place = np.mean(np.diagonal(against)) if against.shape[0] == against.shape[1] else None
-    return plain_values({"cka_neighbours": neighbours, "cka_first": same_place})
-
-
-def _mean(values):
-    values = list(values)
-    return float(np.mean(values)) if values else None

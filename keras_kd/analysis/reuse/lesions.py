@@ -164,13 +164,17 @@ class LesionedModel:
 
     def accuracy(self, images, labels, silenced=(), swapped=(), batch_size=256):
         """The share of right answers, in [0, 1]; `labels` int `[n]`, the rest as for `logits`."""
+        return float(np.mean(self.right_answers(images, labels, silenced, swapped, batch_size)))
+
+    def right_answers(self, images, labels, silenced=(), swapped=(), batch_size=256):
+        """Which answers are right, bool `[n]`; arguments as for `accuracy`."""
         labels = np.asarray(labels)
         if labels.shape != (len(images),):
             raise ValueError(
                 f"there must be one label for each image. Received: labels of shape {labels.shape} for "
                 f"{len(images)} images"
             )
-        return float(np.mean(self.logits(images, silenced, swapped, batch_size).argmax(axis=1) == labels))
+        return self.logits(images, silenced, swapped, batch_size).argmax(axis=1) == labels
 
     def _changed(self, silenced, swapped):
         """`{path: tensor}`, the variables that a lesion may change."""

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from keras_kd.analysis.reports import AnalysisReport
-from keras_kd.analysis.reuse import training_report
+from keras_kd.analysis.reuse import answer, training_report
 from keras_kd.analysis.reuse.results import ReuseResult
 from keras_kd.reporting import charts, formatting
 
@@ -44,7 +44,10 @@ def sections(group, name):
     Returns:
       A list; see `html.section`.
     """
-    return [charts.section(chart, group.name, name) for chart in charts_of(group)]
+    drawn = charts_of(group)
+    main = next((chart for chart in drawn if chart.name == "lesions"), drawn[0])
+    others = [chart for chart in drawn if chart is not main]
+    return [charts.section(chart, name=name) for chart in (main, *others)]
 
 
 def overview(group, name):
@@ -269,6 +272,7 @@ REPORT = AnalysisReport(
     title="Feature reuse",
     measures=_MEASURES,
     compared=tuple(_MEASURES),
+    answer=answer.sentences,
     words=_WORDS,
     result_type=ReuseResult,
     sections=sections,

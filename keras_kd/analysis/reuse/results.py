@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_kd.analysis.reuse.lesion_plan import LesionResults
 from keras_kd.analysis.reuse.metrics import Branch
+from keras_kd.utils import statistics
 from keras_kd.utils.records import field_values, json_values
 
 
@@ -141,6 +142,30 @@ class TrainingReuse:
 
 
 @dataclasses.dataclass(frozen=True)
+class LesionDifference:
+    """How much more accuracy one network loses than another when a block is silenced, image by image.
+
+    Attributes:
+      one, other: labels of the networks.
+      mean: drop of the first minus drop of the second, each a mean over the blocks that all networks can
+        spare; in [-2, 2].
+      deviation: standard deviation over the images, n - 1 in the denominator.
+    """
+
+    one: str
+    other: str
+    mean: float
+    deviation: float
+
+    def to_json(self):
+        return json_values(self)
+
+    @classmethod
+    def from_json(cls, values):
+        return cls(**field_values(cls, values))
+
+
+@dataclasses.dataclass(frozen=True)
 class ReuseResult:
     """How networks use their features and blocks, and how alike they are.
 
@@ -148,27 +173,44 @@ class ReuseResult:
       networks: a `NetworkReuse` of each.
       cka: a `LayerSimilarity` of each network with itself and with each other.
       trainings: a `TrainingReuse` of each that kept snapshots and has its residual twin among the networks.
+      lesion_differences: a `LesionDifference` of each two that have blocks to silence; none in results of
+        earlier versions.
+      images: how many all of this is of; None likewise.
     """
 
     networks: list
     cka: list
     trainings: list = dataclasses.field(default_factory=list)
+    lesion_differences: list = dataclasses.field(default_factory=list)
+    images: int | None = None
+
+    def lesion_difference(self, one, other, confidence=0.95):
+        """How much more the first loses than the second: an `Estimate` over images; None if not measured."""
+        signs = {(one, other): 1, (other, one): -1}
+        for each in self.lesion_differences:
+            if (each.one, each.other) in signs:
+                mean = signs[each.one, each.other] * each.mean
+                ends = statistics.student_interval(mean, each.deviation, self.images, confidence)
+                return statistics.Estimate(mean, *ends, each.deviation, self.images)
+        return None
 
     def to_json(self):
         return {
             "networks": [network.to_json() for network in self.networks],
             "cka": [pair.to_json() for pair in self.cka],
             "trainings": [training.to_json() for training in self.trainings],
+            "lesion_differences": [each.to_json() for each in self.lesion_differences],
+            "images": self.images,
         }
 
     @classmethod
     def from_json(cls, values):
         found = field_values(cls, values)
         parts = {"networks": NetworkReuse, "cka": LayerSimilarity, "trainings": TrainingReuse}
-        return cls(
-            **{
-                name: [part.from_json(each) for each in found[name]]
-                for name, part in parts.items()
-                if name in found  # files of earlier versions have no trainings
-            }
-        )
+        parts["lesion_differences"] = LesionDifference
+        typed = {
+            name: [part.from_json(each) for each in found[name]]
+            for name, part in parts.items()
+            if name in found  # files of earlier versions lack the last two
+        }
+        return cls(**found | typed)

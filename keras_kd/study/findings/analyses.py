@@ -3,13 +3,13 @@
 import dataclasses
 import pathlib
 
-from keras_kd.analysis import session
+from keras_kd.analysis import answers, session
 from keras_kd.analysis.landscape import report as landscape_report
 from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import report as reuse_report
 from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
-from keras_kd.study.findings.networks import PLAIN, RESIDUAL, TAUGHT
+from keras_kd.study.findings.networks import PLAIN, RESIDUAL, TAUGHT, pairs_of
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.utils import files, locks, run_dir, statistics
 from keras_kd.utils.records import field_values
@@ -114,52 +114,91 @@ def _estimate(kind, label, measure, numbers):
     return [SeedEstimate(kind, label, measure, missing, **estimate)]
 
 
-_WORDS = {
-    "cells": "Mean and 95 % interval (Student's t).",
-    "differences": "Paired by seed, initial weights and batches. Mean and 95 % interval (Student's t).",
-}
+def intervals_in(summary):
+    """How many intervals the tables about a `SeedSummary` show: those of differences."""
+    return sum(1 for each in summary.differences if each.low is not None)
 
 
 def tables(summary, titles):
-    """`[(key, title, columns, rows)]`: every measure over seeds, and the paired differences."""
+    """`[(key, title, words, columns, rows)]`: every measure over seeds, and the paired differences.
+
+    The intervals of the differences hold at once, beside those of the sentences that stand above them.
+    """
+    count = intervals_in(summary)
+    confidence = answers.confidence(max(1, count), others=1)
+    means = {id(each): _mean(each) for each in summary.means}
+    differences = {id(each): _interval(each, confidence) for each in summary.differences}
+    words = "Paired by seed, initial weights and batches. One seed: no interval."
+    of_differences = "Differences over seeds", words
+    if count:
+        of_differences = (
+            f"Differences over seeds, corrected for {count} intervals",
+            f"Paired by seed, initial weights and batches: mean and Student's interval, corrected for the "
+            f"{count} intervals of this table and for those of the sentences (Bonferroni: "
+            f"{100 * confidence:.2f} % each), so that all hold at once in 95 % of studies.",
+        )
     parts = (
-        ("cells", "Over seeds", summary.means),
-        ("differences", "Differences over seeds", summary.differences),
+        ("cells", "Over seeds", "Mean and standard deviation over seeds.", summary.means, means),
+        ("differences", *of_differences, summary.differences, differences),
     )
-    return [(key, title, *_table(estimates, titles)) for key, title, estimates in parts]
+    return [
+        (key, title, words, *_table(estimates, texts, titles))
+        for key, title, words, estimates, texts in parts
+    ]
 
 
-def _table(estimates, titles):
+def _mean(estimate):
+    spread = "" if estimate.deviation is None else f" (sd {formatting.number(estimate.deviation)})"
+    return formatting.number(estimate.mean) + spread
+
+
+def _interval(estimate, confidence):
+    if estimate.low is None:
+        return formatting.number(estimate.mean)
+    low, high = statistics.student_interval(estimate.mean, estimate.deviation, estimate.count, confidence)
+    return formatting.interval(dataclasses.replace(estimate, low=low, high=high))
+
+
+def _table(estimates, texts, titles):
     labels = list(dict.fromkeys(each.label for each in estimates))
     rows = {}
     for each in estimates:
         lacks = f"n/a in {each.missing} of {each.missing + each.count} seeds"
-        text = lacks if each.missing else formatting.interval(each)
+        text = lacks if each.missing else texts[id(each)]
         rows.setdefault(f"{each.kind}: {titles[each.measure]}", {})[each.label] = text
     table = [[name, *(texts.get(label, "n/a") for label in labels)] for name, texts in rows.items()]
     return ["measure", *labels], table
 
 
 def sections(groups, summary, report):
-    """The sections about a study: tables over seeds, and the first seed of each kind drawn.
+    """The sections about a study: the first seed of each kind drawn, and tables over seeds.
 
     Args:
       groups: `GroupResult`s of the analysis.
       summary: their `SeedSummary`.
       report: the `AnalysisReport` of the analysis.
     """
-    found = [
-        html.section(
-            f"{report.name}-{key}", f"{report.title}: {title.lower()}", _WORDS[key], table=(columns, rows)
-        )
-        for key, title, columns, rows in tables(summary, report.measures)
-    ]
     first = {}
     for group in groups:
         first.setdefault(group.kind, group)
+    drawn = []
     for place, group in enumerate(first.values(), 1):
-        found += report.overview(group, f"{report.name}-{place}")
-    return found
+        drawn += report.overview(group, f"{report.name}-{place}")
+    numbers = [
+        html.section(f"{report.name}-{key}", f"{report.title}: {title.lower()}", words, table=(columns, rows))
+        for key, title, words, columns, rows in tables(summary, report.measures)
+    ]
+    return [*drawn[:1], *numbers, *drawn[1:]]
+
+
+def answer(record, report):
+    """What an analysis found, in sentences: of a study over its seeds.
+
+    Args:
+      record: a `session.AnalysisRecord`.
+      report: the `AnalysisReport` of the analysis.
+    """
+    return report.answer(record.groups, intervals_in(record.summary) if record.summary else 0)
 
 
 def sections_of_study(folder):
@@ -176,8 +215,18 @@ def sections_of_study(folder):
                 stored = files.read_json(path)
                 groups = [GroupResult.from_json(each, report.result_type) for each in stored["groups"]]
                 summary = SeedSummary.from_json(stored["summary"])
-            found += sections(groups, summary, report)
+            found += [_in_short(groups, summary, report), *sections(groups, summary, report)]
     return found
+
+
+def _in_short(groups, summary, report):
+    """The sentences of an analysis as a section; groups of earlier versions do not say what is compared."""
+    compared = [
+        dataclasses.replace(group, pairs=pairs_of([network.label for network in group.result.networks]))
+        for group in groups
+    ]
+    told = report.answer(compared, intervals_in(summary))
+    return html.section(f"{report.name}-answer", f"{report.title}: in short", " ".join(told))
 
 
 def write(record, report, folder):
@@ -196,7 +245,8 @@ def write(record, report, folder):
         return record, None
     summary = summarize(record.groups, report.compared)
     record = dataclasses.replace(record, summary=summary)
-    session.write(record, report, folder, sections(record.groups, summary, report))
+    shown = sections(record.groups, summary, report)
+    session.write(record, report, folder, shown, answer(record, report))
     return record, renew_report(record.run)
 
 
@@ -204,7 +254,7 @@ def printed_tables(record, report):
     """`[(title, columns, rows)]`: the numbers of a run's networks; of a study's over its seeds."""
     if record.summary is None:
         return [(group.name, *report.table(group)) for group in record.groups]
-    return [table[1:] for table in tables(record.summary, report.measures)]
+    return [(title, columns, rows) for _, title, _, columns, rows in tables(record.summary, report.measures)]
 
 
 def renew_report(folder):

@@ -153,7 +153,10 @@ def read_groups(folder, depths=(), seeds=(), removals=()):
     result = inputs.read_result(folder)
     if "rows" in result:
         rows = [RunRow.from_json(row) for row in result["rows"]]
-        return result, groups_of_study(folder, rows, depths, seeds, removals)
+        with files.interpreting(folder / run_dir.RESULT):
+            named = {each["cell"]: each["title"] for each in result.get("cells", ()) if "title" in each}
+        titles = {row.run: named[row.condition] for row in rows if row.condition in named}
+        return result, groups_of_study(folder, rows, depths, seeds, removals, titles)
     if depths or seeds or removals:
         raise ValueError(
             f"depths, seeds and shortcut_removals choose among the networks of a study, which {folder} is not"
@@ -161,8 +164,13 @@ def read_groups(folder, depths=(), seeds=(), removals=()):
     return result, [inputs.group_of_run(folder, result)]
 
 
-def groups_of_study(folder, rows, depths=(), seeds=(), removals=()):
+def groups_of_study(folder, rows, depths=(), seeds=(), removals=(), titles=None):
     """A group for each `TwinTriplet` that is asked for, at least one for each depth and each seed.
+
+    Args:
+      folder, depths, seeds, removals: as for `read_groups`.
+      rows: the study's `RunRow`s.
+      titles: `{run: its network in words}`.
 
     Raises:
       ValueError: if there is none of a depth, of a seed, of a way to remove shortcuts, or at all.
@@ -187,7 +195,9 @@ def groups_of_study(folder, rows, depths=(), seeds=(), removals=()):
             f"{folder} has no residual network{of_what} with its plain twin and the plain one that it is the "
             f"teacher of, all trained"
         )
-    return [_group(folder, triplet) for triplet in _with_removals(folder, triplets, removals or ())]
+    return [
+        _group(folder, triplet, titles or {}) for triplet in _with_removals(folder, triplets, removals or ())
+    ]
 
 
 def _with_removals(folder, triplets, wanted):
@@ -217,7 +227,25 @@ def _is_of(spec, wanted):
     return wanted in (spec, spec.partition(":")[0])
 
 
-def _group(folder, triplet):
+def _group(folder, triplet, titles):
     runs = triplet.runs | triplet.removed
     files = {label: folder / "runs" / run / run_dir.MODEL for label, run in runs.items()}
-    return inputs.NetworkGroup(f"{triplet.kind}, seed {triplet.seed}", files, triplet.seed, triplet.kind)
+    return inputs.NetworkGroup(
+        f"{triplet.kind}, seed {triplet.seed}",
+        files,
+        triplet.seed,
+        triplet.kind,
+        pairs=pairs_of(runs),
+        twin=RESIDUAL,
+        titles={label: titles[run] for label, run in runs.items() if run in titles},
+    )
+
+
+def pairs_of(labels):
+    """`[[label, label]]`: which networks of a group sentences compare.
+
+    Args:
+      labels: `LABELS`, and those of students that lost their shortcuts in training.
+    """
+    removed = [label for label in labels if label not in LABELS]
+    return [[PLAIN, RESIDUAL], [TAUGHT, PLAIN], *([label, RESIDUAL] for label in removed)]

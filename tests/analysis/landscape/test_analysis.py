@@ -84,6 +84,8 @@ def test_the_numbers_are_of_each_network(looked):
         assert hessian.largest[0] == pytest.approx(numbers.largest_eigenvalue, rel=1e-2)
         assert numbers.hessian_ratio == pytest.approx(abs(hessian.smallest[0] / hessian.largest[0]))
         assert 0 <= numbers.not_convex <= 1
+        assert len(numbers.curvatures) == OPTIONS.trace_samples
+        assert numbers.curvature == pytest.approx(np.mean(numbers.curvatures))
 
 
 @pytest.mark.slow

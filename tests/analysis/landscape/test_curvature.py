@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
-from keras_kd.analysis.landscape import curvature, geometry
+from keras_kd.analysis.landscape import curvature, directions, geometry
 from keras_kd.analysis.landscape.surface import LossSurface
 from keras_kd.models import weights
 from tests.support.networks import same, shaken, weights_of
@@ -84,6 +84,19 @@ def test_derivatives_are_those_of_finite_differences(data, rng):
     assert (ahead - behind) / 2e-2 == pytest.approx(gradient @ vector, rel=2e-2, abs=1e-4)
     wanted = (gradient_ahead - gradient_behind) / 2e-2
     assert np.linalg.norm(local.product(vector) - wanted) < 0.02 * np.linalg.norm(wanted)
+
+
+def test_curvature_along_a_random_direction_is_that_of_the_surface(data):
+    x, y = data
+    model = smooth_network()
+    height, point = LossSurface(model, x, y, batch_size=16), weights.weights_of(model)
+    local = curvature.FlatLoss(height, point)
+    for number, direction in enumerate(directions.random_directions(point, 2, seed=3)):
+        flat = local.flat(directions.random_direction(point, number, seed=3))
+        behind, middle, ahead = height.along(directions.Subspace(point, (direction,)))([[-0.1], [0.0], [0.1]])
+        wanted = (ahead[0] - 2 * middle[0] + behind[0]) / 0.1**2
+        assert flat @ local.product(flat) == pytest.approx(wanted, rel=0.05, abs=1e-3)
+        assert np.linalg.norm(flat) == pytest.approx(np.sqrt(sum(np.sum(w**2.0) for w in direction.values())))
 
 
 def test_weights_of_frozen_layers_are_not_among_them(data):

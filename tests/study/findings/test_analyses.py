@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from keras_kd import analysis
 from keras_kd.analysis.results import GroupResult
@@ -175,12 +176,33 @@ def test_a_study_page_shows_what_older_folders_hold(groups, tmp_path):
             for group in stored["groups"]:
                 del group["left_out"]
         files.write_json(stored, tmp_path / name / "result.json")
+    shown = analyses.sections_of_study(tmp_path)
+    told = {section["id"]: section["words"] for section in shown if section["id"].endswith("-answer")}
+    assert set(told) == {"landscape-answer", "reuse-answer"}
+    assert all(
+        "plain + KD" in words and "over 2 seeds, corrected for the" in words for words in told.values()
+    )
     wanted = [
         section
         for name, report in REPORTS.items()
         for section in analyses.sections(groups[name], summarize(groups[name], report.compared), report)
     ]
-    assert analyses.sections_of_study(tmp_path) == wanted
+    assert [section for section in shown if section["id"] not in told] == wanted
+
+
+def test_intervals_of_differences_are_corrected_for_their_number(groups):
+    titles = REPORTS["reuse"].measures
+    summary = summarize(groups["reuse"], titles)
+    count = analyses.intervals_in(summary)
+    assert count == 2 * len({each.measure for each in summary.differences})
+    varied = dataclasses.replace(summary.differences[0], mean=0.5, deviation=0.1, count=2)
+    summary = dataclasses.replace(summary, differences=[varied, *summary.differences[1:]])
+    means, (_, title, words, _, rows) = tables(summary, titles)
+    low, high = stats.t.interval(1 - 0.025 / count, 1, 0.5, 0.1 / np.sqrt(2))
+    assert rows[0][1] == f"0.5 ({low:.3g} to {high:.3g})"
+    assert f"corrected for {count} intervals" in title
+    assert f"for the {count} intervals of this table" in words
+    assert "(sd 0.707)" in means[-1][0][1]
 
 
 @pytest.mark.parametrize("name", REPORTS)
