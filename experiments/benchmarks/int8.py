@@ -97,7 +97,7 @@ def measured(network, dataset):
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
             path = pathlib.Path(folder) / f"{kind}.tflite"
-            litert.convert(folded, path, dataset=dataset, kind=kind)
+            litert.to_litert(folded, path, dataset=dataset, kind=kind)
             found[kind] = parity.compare(in_parts(litert.session(path), images), expected, labels)
     return Quantised(accuracy, **found)
 

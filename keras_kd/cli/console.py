@@ -134,14 +134,15 @@ def print_paths(**paths):
         print(f"{name:<{width}}  {path}")
 
 
-def print_next(command, *switches, **flags):
+def print_next(command, *switches, arguments=(), **flags):
     """Prints the command that makes the most of what was written.
 
     Args:
       command: its name.
       *switches: names of flags without a value.
+      arguments: what it takes beside flags, as text.
       **flags: `{name: value}`; those that are None are left out.
     """
     given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    words = ["keras-kd", command, *given, *(f"--{name}" for name in switches)]
+    words = ["keras-kd", command, *map(str, arguments), *given, *(f"--{name}" for name in switches)]
     print(f"next: {shlex.join(words)}")

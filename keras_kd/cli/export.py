@@ -32,7 +32,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, terminal
     from keras_kd.cli.main import command_line
-    from keras_kd.export import bundle, cost_card, sources
+    from keras_kd.export import bundle, cost_card, model_card, sources
     from keras_kd.utils import backend, folders, optional
 
     if not backend.on_tensorflow():
@@ -70,5 +70,6 @@ def main(values):
         networks, paths = cost_card.compare_twins(source, target, **asked)
         terminal.print_costs(networks, costs.threads)
         with folders.alone_in(target, cost_card.PATIENCE):
-            bundle.write_card(source, target)
-    console.print_paths(folder=target, card=target / bundle.CARD, **paths)
+            model_card.write(source, target)
+    console.print_paths(folder=target, card=target / model_card.CARD, **paths)
+    console.print_next("predict", arguments=(target, "IMAGE"))

@@ -40,6 +40,9 @@ TEACHER = "teacher and distillation"
 # Of `data.image_cache`, which imports NumPy and more.
 CACHES = ("memory", "disk", "none")
 
+# Of `export.litert`, likewise.
+LITERT_KINDS = ("float32", "float16", "dynamic_range", "full_integer")
+
 # Of `distillation.shortcut_removal`, which takes seconds to import.
 FADE_CURVES = ("cosine", "linear")
 FADE_ORDERS = ("together", "input_first")
@@ -361,10 +364,11 @@ def define_export(values):
     common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     exported = Group(values, "files")
     exported.texts("formats", ["saved_model", "litert", "onnx"], "Which are written.")
-    exported.texts("litert", ["float32", "dynamic_range", "full_integer"], "Kinds of LiteRT files.")
+    exported.texts("litert", list(LITERT_KINDS), "Kinds of LiteRT files.")
     exported.integer("batch", 0, "Images at a time; 0: any number.", limits.EXPORTED_BATCH)
     exported.switch("fold", True, "Make BatchNorm a part of the convolutions.")
-    exported.integer("test_images", 300, "Test images on which files are compared.", limits.IMAGES)
+    words = "Test images on which files are compared; all, or as many as are quick, if not given."
+    exported.integer("test_images", None, words, limits.IMAGES)
     exported.number(
         "tolerance", 1e-4, "Largest difference of logits of float32 files, as a share.", limits.SHARE
     )

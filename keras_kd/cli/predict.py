@@ -20,6 +20,8 @@ def define_flags(values):
     common = flags.Group(values, flags.COMMON)
     common.integer("top", 3, "Classes told of each image, the likeliest first.", limits.CLASSES)
     common.switch("json", False, "Print JSON and nothing else.")
+    common.text("dataset", None, "Where the run's dataset is, if it has moved.")
+    common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     common.integer("batch_size", 64, "Images at a time.", limits.IMAGES_AT_A_TIME)
 
 
@@ -39,7 +41,7 @@ def main(values, arguments):
 
     backend.hide_gpus()
     student, *paths = arguments
-    predictor = prediction.open_predictor(student)
+    predictor = prediction.open_predictor(student, values.dataset, values.data_dir)
     found, bad = prediction.predict(predictor, _image_files(paths), values.batch_size)
     top = min(values.top, len(found[0].probabilities)) if found else 0
     if values.json:

@@ -1,7 +1,7 @@
 """Tables of results on the screen."""
 
 from keras_kd.cli import console
-from keras_kd.export import cost_report
+from keras_kd.export import cost_report, file_table
 from keras_kd.reporting import formatting
 
 
@@ -99,23 +99,15 @@ def intervals_sentence(effects):
     )
 
 
-def print_files(files):
-    """The table of `formats.ExportedFile`s."""
-    rows = [
-        {
-            "file": each.file,
-            "kind": each.kind,
-            "images": str(each.parity.images),
-            "MB": f"{each.bytes / 1e6:.2f}",
-            "logits differ by": f"{each.parity.max_logit_difference:.1e}",
-            "same class": console.percent(each.parity.same_class),
-            "accuracy changes by": formatting.points(each.parity.accuracy_change),
-        }
-        for each in files
-    ]
-    console.print_table("Compared on test images, each by its own runtime", rows, list(rows[0]))
-    for remark in filter(None, (each.remark for each in files)):
-        print(remark)
+def print_files(about):
+    """What a `manifest.Manifest` says of the files: which one for what, and how well it agrees."""
+    for file, size, use, answers in file_table.advice(about):
+        print(f"{file:<26} {size:>7}  {use}; {answers}")
+    rows = [dict(zip(file_table.COLUMNS, row, strict=True)) for row in file_table.rows(about)]
+    title = "Compared with the Keras model on test images, each by its own runtime"
+    console.print_table(title, rows, file_table.COLUMNS)
+    for remark in filter(None, (each.remark for each in about.files)):
+        print(f"(!) {remark}")
 
 
 # As many networks as fit side by side on a screen.

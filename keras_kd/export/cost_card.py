@@ -9,9 +9,9 @@ import tempfile
 
 import numpy as np
 
-from keras_kd.export import bundle, cost_report, formats, latency, litert, signature, twins
+from keras_kd.export import cost_report, formats, latency, litert, model_card, signature, twins
 from keras_kd.export.cost_results import CostCard, NetworkCost
-from keras_kd.export.onnx import convert, session
+from keras_kd.export.onnx import session, to_onnx
 from keras_kd.models import cost, folding, registry, weights
 from keras_kd.models.block_specs import IMAGENET_STAGES
 from keras_kd.reporting import html
@@ -137,9 +137,9 @@ def _compare(networks, groups, folder, config, command, check_stop, source=None)
     digest = source and weights.digest(source.network)
     card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()), digest)
     with folders.alone_in(folder, patience=PATIENCE):
-        files.write_json(card.to_json(), folder / bundle.COSTS)
+        files.write_json(card.to_json(), folder / model_card.COSTS)
         write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
-    return card.networks, {"costs": folder / "costs.html", "numbers": folder / bundle.COSTS}
+    return card.networks, {"costs": folder / "costs.html", "numbers": folder / model_card.COSTS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,10 +166,10 @@ def _convert(label, compared, dataset, folder, threads):
     file = label.replace("/", "-")
     tensorflow, lite, integers, onnx = (folder / f"{file} {number}" for number in range(4))
     signature.write_graph(network, tensorflow, dataset)
-    litert.convert(network, lite, dataset=dataset)
+    litert.to_litert(network, lite, dataset=dataset)
     images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])
-    litert.convert(network, integers, dataset=dataset, kind="full_integer", calibration=images)
-    convert(network, onnx, dataset=dataset)
+    litert.to_litert(network, integers, dataset=dataset, kind="full_integer", calibration=images)
+    to_onnx(network, onnx, dataset=dataset)
     return _Converted(
         arena={"float32": litert.arena(lite), "uint8": litert.arena(integers)},
         files={

@@ -14,6 +14,22 @@ KINDS = litert.KINDS
 # as a share of the largest.
 GOOD_SAME_CLASS, GOOD_LOGITS = 0.98, 0.1
 
+# What is nearer to the model than a kind.
+_INSTEAD = {
+    "float16": "float32",
+    "dynamic_range": "float16 or float32",
+    "full_integer": "dynamic_range, float16 or float32",
+}
+
+_USES = {
+    ("saved_model", "float32"): "TensorFlow Serving, Python with TensorFlow",
+    ("litert", "float32"): "phones and small computers",
+    ("litert", "float16"): "a smaller file, GPUs of phones",
+    ("litert", "dynamic_range"): "a small file; feature maps stay float32",
+    ("litert", "full_integer"): "the least memory, chips of integers",
+    ("onnx", "float32"): "servers, desktops, browsers (ONNX Runtime)",
+}
+
 # Files of a SavedModel, which is the folder itself.
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "metadata.json", "variables", "assets")
 
@@ -57,6 +73,11 @@ class ExportedFile:
     sha256: str | None = None
 
     @property
+    def use(self):
+        """What it is for, in words."""
+        return _USES[self.format, self.kind]
+
+    @property
     def remark(self):
         """What a deployer must know of a quantised file that differs much from the model, or None."""
         found = self.parity
@@ -64,7 +85,7 @@ class ExportedFile:
             found.same_class >= GOOD_SAME_CLASS and found.max_logit_difference <= GOOD_LOGITS
         ):
             return None
-        other = "dynamic_range or float32" if self.kind == "full_integer" else "float32"
+        other = _INSTEAD[self.kind]
         return (
             f"{self.file} names another class for {1 - found.same_class:.1%} of {found.images} images, and "
             f"its logits differ by {found.max_logit_difference:.0%} of the largest: take {other} unless "
@@ -84,7 +105,7 @@ class ExportedFile:
         return records.from_json(cls, values | {"parity": values})
 
 
-def write(job, source, folder, *, batch, fold, count, tolerance):
+def write(job, source, folder, *, batch, fold, reference, tolerance):
     """Writes one file and compares it, run by its own runtime, with the model.
 
     Args:
@@ -93,7 +114,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
       folder: that gets the file.
       batch: images at a time; None: any.
       fold: whether BatchNorm is folded.
-      count: test images to compare on.
+      reference: the `parity.Reference` to compare with.
       tolerance: for a SavedModel, which is compared where it is written too.
 
     Returns:
@@ -104,15 +125,13 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
     path = folder / job.file
     if job.format == "saved_model":
         _write_saved_model(network, folder, source.dataset, batch, tolerance)
-        logits, size = parity.saved_model_session(folder, batch), size_of_saved_model(folder)
+        session, size = parity.saved_model_session(folder, batch), size_of_saved_model(folder)
     elif job.format == "litert":
-        litert.convert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
-        logits, size = litert.session(path), path.stat().st_size
+        litert.to_litert(network, path, dataset=source.dataset, kind=job.kind, batch=batch)
+        session, size = parity.in_parts(litert.session(path)), path.stat().st_size
     else:
-        onnx.convert(network, path, dataset=source.dataset, batch=batch)
-        logits, size = onnx.session(path), path.stat().st_size
-    images, labels = parity.spread(source.dataset.test, count)
-    expected = parity.expected_logits(source.network, images, source.dataset)
+        onnx.to_onnx(network, path, dataset=source.dataset, batch=batch)
+        session, size = parity.in_parts(onnx.session(path)), path.stat().st_size
     return ExportedFile(
         file=job.file,
         format=job.format,
@@ -120,7 +139,7 @@ def write(job, source, folder, *, batch, fold, count, tolerance):
         batch=batch,
         folded=network is not trained,
         bytes=size,
-        parity=parity.compare(logits(images), expected, labels),
+        parity=reference.compare(session),
         sha256=sha256_of(folder, job.file),
     )
 

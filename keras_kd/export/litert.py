@@ -1,6 +1,6 @@
 """A trained network as a LiteRT (TensorFlow Lite) file that takes raw uint8 images; with TensorFlow.
 
-convert(model, "student.tflite", dataset=dataset, kind="full_integer")
+to_litert(model, "student.tflite", dataset=dataset, kind="full_integer")
 logits = session("student.tflite")(images)
 """
 
@@ -16,21 +16,21 @@ from keras_kd.export import conversion, parity, signature
 from keras_kd.models import graph
 from keras_kd.utils import files, optional, quiet
 
-KINDS = ("float32", "dynamic_range", "full_integer")
+KINDS = ("float32", "float16", "dynamic_range", "full_integer")
 
 CALIBRATION_IMAGES = 200
 
 
-def convert(model, path, *, dataset=None, kind="float32", batch=None, calibration=None):
-    """Writes a LiteRT file with the signature of `saved_model.export_saved_model`, atomically.
+def to_litert(model, path, *, dataset=None, kind="float32", batch=None, calibration=None):
+    """Writes a LiteRT file with the signature of `saved_model.to_saved_model`, atomically.
 
     Args:
       model: a functional or sequential `keras.Model` from normalised images to logits, or to their softmax.
       path: of the file.
       dataset: the `keras_kd.data.Dataset` that the model was trained on: gives the normalisation; None:
         pixel values 0 to 255.
-      kind: "float32"; "dynamic_range": kernels in 8 bits; "full_integer": feature maps too. The outputs are
-        float32 always.
+      kind: "float32"; "float16": kernels in 16 bits; "dynamic_range": kernels in 8 bits; "full_integer":
+        feature maps too. The outputs are float32 always.
       batch: number of images at a time; None: any, as the interpreter is resized.
       calibration: uint8 `[n, height, width, channels]`, with which "full_integer" finds the ranges of feature
         maps; None: `CALIBRATION_IMAGES` training images of the dataset.
@@ -67,7 +67,7 @@ def convert(model, path, *, dataset=None, kind="float32", batch=None, calibratio
 
 
 def _converted(network, *, dataset, kind, batch, calibration):
-    """The content of a file; arguments as for `convert`."""
+    """The content of a file; arguments as for `to_litert`."""
     import tensorflow as tf
 
     with (
@@ -82,6 +82,8 @@ def _converted(network, *, dataset, kind, batch, calibration):
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{folder}/graph")
         if kind != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if kind == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         if kind == "full_integer":
             converter.representative_dataset = lambda: _each(calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -110,14 +112,20 @@ def _each(images):
 
 def _interpreter(path, threads, **options):
     runtime = optional.require("ai_edge_litert.interpreter", "litert")
-    return runtime.Interpreter(model_path=str(pathlib.Path(path)), num_threads=threads, **options)
+    with _quiet():
+        return runtime.Interpreter(model_path=str(pathlib.Path(path)), num_threads=threads, **options)
+
+
+def _quiet():
+    """A context in which LiteRT does not say which kernels it takes."""
+    return quiet.filtered_stderr(lambda line: line.startswith(b"INFO: "))
 
 
 def session(path, threads=1, output="logits"):
     """A function from uint8 images `[n, height, width, channels]` to logits, float32 `[n, classes]`.
 
     Args:
-      path: of a file that `convert` wrote.
+      path: of a file that `to_litert` wrote.
       threads: that it may use.
       output: name of what is returned: "probabilities" are of the same shape.
 
@@ -126,6 +134,8 @@ def session(path, threads=1, output="logits"):
       ValueError: if the file does not take pixels as they are.
     """
     interpreter = _interpreter(path, threads)
+    with _quiet():
+        interpreter.allocate_tensors()  # says which kernels it takes
     (image,) = interpreter.get_input_details()
     if image["quantization"] not in ((0.0, 0), (1.0, 0)):
         raise ValueError(f"{path} takes no raw pixels. Received: quantisation {image['quantization']}")

@@ -3,13 +3,122 @@
 Source: Mitchell et al. 2019, arXiv:1810.03993 (what belongs on a card).
 """
 
+import dataclasses
+import warnings
+
 import jinja2
 
+from keras_kd.distillation import recipes, shortcut_removal
+from keras_kd.export import cost_report, file_table, licences, manifest
+from keras_kd.export.cost_results import CostCard
+from keras_kd.export.formats import FORMATS
+from keras_kd.models import cost as cost_module
+from keras_kd.models import weights
+from keras_kd.models.cost import BYTES
 from keras_kd.reporting import formatting
-from keras_kd.utils import files
+from keras_kd.training.labels import DISTILLED, network_file, removal_label
+from keras_kd.utils import files, run_dir
+
+CARD = "README.md"
+COSTS = "costs.json"
 
 
-def write(path, **values):
+def write(source, folder):
+    """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
+    about = manifest.read(folder)
+    if about.digest != weights.digest(source.network):
+        raise ValueError(f"{folder} holds the files of another network now: write them again")
+    cost = cost_module.cost(source.network)
+    listed = [file for file in about.files if file.is_in(folder)]
+    shown = dataclasses.replace(about, files=tuple(listed))
+    others = {path.name for path in folder.glob("model*")} - {file.file for file in listed}
+    _write(
+        folder / CARD,
+        name=source.name,
+        dataset=source.result["dataset"],
+        classes=source.dataset.num_classes,
+        shape=list(source.dataset.image_shape),
+        class_names=list(source.dataset.class_names or ()),
+        columns=file_table.COLUMNS,
+        table=file_table.rows(shown),
+        advice=list(zip(file_table.advice(shown), map(_made, listed), strict=True)),
+        remarks=[file.remark for file in listed if file.remark],
+        first={name: next((each.file for each in listed if each.format == name), None) for name in FORMATS},
+        batch=listed[0].batch if listed else None,
+        others=sorted(others),
+        model=about.model,
+        digest=about.digest,
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        not_counted=cost.not_counted,
+        peak={dtype: cost.peak(dtype) for dtype in BYTES},
+        measured=_measured(folder / COSTS, about.digest),
+        recipe=recipe(source),
+        accuracy=source.accuracy if about.accuracy is None else about.accuracy,
+        test_images=about.test_images or "all",
+        licence=licences.licence_of(source.result["dataset"]["name"]),
+        quantised=any(file.kind != "float32" for file in listed),
+    )
+
+
+def _made(file):
+    """How a file takes images, and what became of BatchNorm."""
+    count = "any number of images" if file.batch is None else f"{file.batch} image(s)"
+    return f"{count} at a time, BatchNorm {'folded into convolutions' if file.folded else 'as trained'}"
+
+
+def _measured(path, digest):
+    """What a cost card says of a network, for a table, and where it was measured; None without one."""
+    if not path.is_file():
+        return None
+    with files.interpreting(path):
+        card = CostCard.from_json(files.read_json(path))
+    if card.digest != digest:
+        warnings.warn(
+            f"{path.name} was not measured on this network, or by an older version: the model card leaves it "
+            f"out, measure the costs again",
+            stacklevel=2,
+        )
+        return None
+    columns, rows = cost_report.rows(card.networks)
+    return {
+        "columns": columns,
+        "rows": rows,
+        "threads": card.threads,
+        "processor": card.machine["processor"],
+    }
+
+
+def recipe(source):
+    """What the run of a `sources.Source` says about its training, in lines.
+
+    Raises:
+      DamagedFileError: if the run's result does not say it.
+    """
+    with files.interpreting(source.path.parent / run_dir.RESULT):
+        return _recipe(source)
+
+
+def _recipe(source):
+    settings, result = source.result["settings"], source.result
+    lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
+    removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
+    removed = network_file(removal_label(shortcut_removal.parse_spec(removal)))
+    if source.path.name in (network_file(DISTILLED), removed):
+        loss = result.get("loss", recipes.KD)
+        of_kd = (
+            f", temperature {result['temperature']}, alpha {result['alpha']} (weight of the teacher's term)"
+        )
+        has_kd = recipes.parse_spec(loss).has_kd
+        by = "" if loss == recipes.KD else f" by {loss}"
+        lines.append(f"Distilled from a teacher{by}{of_kd if has_kd else ''}.")
+    if source.path.name == removed:
+        lines.append(f"Its shortcuts were removed in training: {removal}.")
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return [*lines, f"Trained with {versions}."]
+
+
+def _write(path, **values):
     """Writes a card as Markdown, atomically.
 
     Args:

@@ -1,6 +1,6 @@
 """A trained network as an ONNX file that takes raw uint8 images; with TensorFlow and tf2onnx.
 
-convert(model, "student.onnx", dataset=dataset)
+to_onnx(model, "student.onnx", dataset=dataset)
 logits = session("student.onnx")(images)
 """
 
@@ -16,8 +16,8 @@ from keras_kd.utils import files, optional
 OPSET = 17  # of ONNX 1.12, which runtimes of the last years know
 
 
-def convert(model, path, *, dataset=None, batch=None):
-    """Writes an ONNX file with the signature of `saved_model.export_saved_model`, atomically.
+def to_onnx(model, path, *, dataset=None, batch=None):
+    """Writes an ONNX file with the signature of `saved_model.to_saved_model`, atomically.
 
     Args:
       model: a functional or sequential `keras.Model` from normalised images to logits, or to their softmax.
@@ -93,7 +93,7 @@ def session(path, threads=1, output="logits"):
     """A function from uint8 images `[n, height, width, channels]` to logits, float32 `[n, classes]`.
 
     Args:
-      path: of a file that `convert` wrote.
+      path: of a file that `to_onnx` wrote.
       threads: that it may use.
       output: name of what is returned: "probabilities" are of the same shape.
 

@@ -1,8 +1,7 @@
 """Whether an exported file, run by its own runtime, still is the model that it came from.
 
-expected = expected_logits(model, images, dataset)
-found = compare(litert.session("student.tflite")(images), expected, labels)
-check(found, tolerance=1e-3)
+found = reference_of(model, dataset, count=300).compare(in_parts(litert.session("student.tflite")))
+check(found, "student.tflite", tolerance=1e-3)
 """
 
 import dataclasses
@@ -13,6 +12,7 @@ import tempfile
 
 import numpy as np
 
+from keras_kd.data import lazy_images
 from keras_kd.export import signature
 from keras_kd.models import inference
 
@@ -44,6 +44,53 @@ def expected_logits(model, images, dataset=None):
     """The logits of a Keras model in float32: float64 `[n, classes]`; arguments of `signature.serving`."""
     network = signature.serving_network(model)
     return np.asarray(network(signature.normalised(images, dataset), training=False), np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a Keras model says of test images, with which files are compared.
+
+    Attributes:
+      images: uint8 `[n, height, width, channels]`.
+      labels: as a dataset's.
+      logits: float64 `[n, classes]`, see `expected_logits`.
+      of: how many test images there are.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    of: int
+
+    @property
+    def is_whole(self):
+        """Whether it has all test images."""
+        return len(self.labels) == self.of
+
+    @property
+    def accuracy(self):
+        """Share of its images that the model has right, in [0, 1]."""
+        return float(np.mean(inference.right_answers(self.logits, self.labels)))
+
+    def compare(self, session):
+        """The `Parity` of a file, by a function from any number of images to logits."""
+        return compare(session(self.images), self.logits, self.labels)
+
+
+# Images at a time.
+BATCH = 256
+
+
+def reference_of(model, dataset, count):
+    """The `Reference` of a model on `count` test images of a dataset, or all."""
+    images, labels = spread(dataset.test, count)
+    logits = in_parts(lambda part: expected_logits(model, part, dataset))(images)
+    return Reference(images, labels, logits, len(dataset.test.labels))
+
+
+def in_parts(function):
+    """A function of any number of images, from one of up to `BATCH`."""
+    return lambda images: np.concatenate([function(part) for part in lazy_images.batches(images, BATCH)])
 
 
 def spread(split, count):
@@ -105,9 +152,9 @@ def saved_model_session(path, batch=None):
     """
 
     def logits(images):
-        missing = 0 if batch is None else -len(images) % batch
-        padded = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
-        parts = padded.reshape(-1, batch or len(padded), *images.shape[1:])
+        size = batch or min(BATCH, len(images))
+        padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
+        parts = padded.reshape(-1, size, *images.shape[1:])
         with tempfile.TemporaryDirectory() as folder:
             np.save(f"{folder}/images.npy", parts)
             arguments = [str(path), f"{folder}/images.npy", f"{folder}/logits.npy"]

@@ -6,6 +6,7 @@ probabilities = predictor.probabilities(predictor.read("seven.png")[None])
 
 import collections.abc
 import dataclasses
+import functools
 import pathlib
 
 import keras
@@ -16,12 +17,13 @@ from keras_kd.data import augmentation, image_decoding, lazy_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.data.lazy_images import BadImageError
 from keras_kd.export import litert, onnx, signature, sources
+from keras_kd.export.manifest import MANIFEST
 from keras_kd.models import inference, outputs
 from keras_kd.training.labels import network_file
 from keras_kd.utils import files, run_dir
 
-# What an export says of its files, beside them; both have `class_names`.
-MANIFEST, METADATA = "export.json", "metadata.json"
+# What a SavedModel says of itself; it has `class_names`, as the manifest.
+METADATA = "metadata.json"
 
 _KNOWN = "a run's folder, a .keras file, or a SavedModel, .tflite or .onnx file that export wrote"
 
@@ -64,12 +66,13 @@ class Predictor:
         return image if channels > 1 else np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
-def open_predictor(path):
+def open_predictor(path, dataset_name=None, data_dir=None):
     """The `Predictor` of a network.
 
     Args:
       path: of the folder of a run of distill (its last student) or train, of a .keras file in one, or of a
         SavedModel, .tflite or .onnx file that was exported.
+      dataset_name, data_dir: of a .keras file, where its run's dataset is, if it has moved.
 
     Raises:
       FileNotFoundError: if there is nothing.
@@ -80,7 +83,8 @@ def open_predictor(path):
     if not path.exists():
         raise FileNotFoundError(f"there is no {str(path)!r}: give {_KNOWN}")
     path = _file_in(path) if path.is_dir() else path
-    readers = {".keras": _of_keras, ".tflite": _of_litert, ".onnx": _of_onnx, ".pb": _of_saved_model}
+    of_keras = functools.partial(_of_keras, dataset_name=dataset_name, data_dir=data_dir)
+    readers = {".keras": of_keras, ".tflite": _of_litert, ".onnx": _of_onnx, ".pb": _of_saved_model}
     if path.suffix not in readers:
         raise ValueError(f"the network must be {_KNOWN}. Received: {str(path)!r}")
     return readers[path.suffix](path)
@@ -102,8 +106,8 @@ def _file_in(folder):
     raise ValueError(f"{folder} holds no finished run of distill or train, and no exported network")
 
 
-def _of_keras(path):
-    source = sources.find_source(path)
+def _of_keras(path, dataset_name, data_dir):
+    source = sources.find_source(path, dataset_name, data_dir)
     data = source.dataset
     forward = inference.compiled(outputs.with_logits(source.network, independent=is_multi_label(data)))
 

@@ -13,7 +13,7 @@ from keras_kd.utils import files, folders
 PARITY_TOLERANCE = 1e-5
 
 
-def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
+def to_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
     """Writes a SavedModel with the normalisation inside, and `metadata.json` in its folder.
 
     What was written is read again and compared with the model before it takes its place.
@@ -46,8 +46,11 @@ def export_saved_model(model, path, *, dataset=None, batch=None, tolerance=PARIT
         return write_saved_model(model, part, dataset=dataset, batch=batch, tolerance=tolerance, run=run)
 
 
+export_saved_model = to_saved_model  # its first name
+
+
 def write_saved_model(model, folder, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
-    """As `export_saved_model`, to a folder that is not there yet."""
+    """As `to_saved_model`, to a folder that is not there yet."""
     shape = signature.image_shape(model, dataset)
     network = signature.serving_network(model)
     signature.write_graph(network, folder, dataset, batch=batch)
@@ -96,7 +99,7 @@ def measure_parity(path, model, dataset=None, count=256):
     Args:
       path: of the SavedModel.
       model: the `keras.Model`, in float32.
-      dataset: the `keras_kd.data.Dataset` given to `export_saved_model`: its test images are
+      dataset: the `keras_kd.data.Dataset` given to `to_saved_model`: its test images are
         compared. None compares on noise.
       count: how many images, at the most.
 

@@ -13,7 +13,7 @@ def serving(network, dataset=None):
 
     Args:
       network: a `keras.Model` from normalised images to logits, see `serving_network`.
-      dataset: as for `export_saved_model`.
+      dataset: as for `saved_model.to_saved_model`.
 
     Returns:
       A function from images `[n, height, width, channels]`, pixel values 0 to 255 of any type, to `logits`

@@ -29,6 +29,11 @@ class Source:
     dataset: object
     result: dict
 
+    @property
+    def accuracy(self):
+        """On all test images, as its run measured it, in [0, 1]; None if that is not known."""
+        return accuracy(self.result, self.path.name, self.network)
+
 
 def find_source(path, dataset_name=None, data_dir=None):
     """The `Source` of a .keras file in the folder of a run.

@@ -28,8 +28,7 @@ class Compared(typing.NamedTuple):
 
 def with_twin(source, fold=True):
     """`{label: Compared}` of a run's network, its twin and its teacher."""
-    accuracy = sources.accuracy(source.result, source.path.name, source.network)
-    compared = {source.path.stem: Compared(source.network, accuracy)}
+    compared = {source.path.stem: Compared(source.network, source.accuracy)}
     label = "plain twin" if _has_shortcuts(source.network) else "residual twin"
     twin, teacher = _twin(source), _beside(source, "teacher")
     if twin and teacher and _same_graph(twin.network, teacher.network):

@@ -24,6 +24,25 @@ def number(value):
     return "n/a" if value is None else f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
+def in_bytes(count):
+    """A size in bytes, kB or MB (of 1000), in three digits."""
+    for size, unit in ((1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{number(count / size)} {unit}"
+    return f"{count} bytes"
+
+
+def share_of_all(share):
+    """A share, of images say, that is told as all only where it is."""
+    text = f"{100 * share:.1f}"
+    return "> 99.9 %" if text == "100.0" and share < 1 else f"{text} %"
+
+
+def small_points(share):
+    """A difference of accuracies with its sign, told as none only where it is."""
+    return "n/a" if share is None else "0" if share == 0 else f"{100 * share:+.2g}"
+
+
 # Letters of a beginning that are worth leaving out.
 _SHARED = 12
 

@@ -16,11 +16,24 @@ import pytest
 import keras_kd
 from keras_kd.cli import terminal
 from keras_kd.data import datasets
-from keras_kd.export import bundle, cost_card, formats, parity, saved_model, sources, twins
+from keras_kd.export import (
+    bundle,
+    cost_card,
+    formats,
+    model_card,
+    parity,
+    prediction,
+    saved_model,
+    sources,
+    twins,
+)
+from keras_kd.export.manifest import Manifest
 from keras_kd.models import cost, serialization, weights
+from keras_kd.training import evaluation
 from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
+from tests.support.image_folders import write_image
 from tests.support.networks import shaken
 from tests.support.processes import ROOT, Forked, error_line, run_forked, run_python
 
@@ -82,6 +95,7 @@ def test_every_format_is_written_compared_and_told(cwd, shipped):
     assert list(files) == [
         "saved_model.pb",
         "model.tflite",
+        "model-float16.tflite",
         "model-dynamic_range.tflite",
         "model-full_integer.tflite",
         "model.onnx",
@@ -90,12 +104,40 @@ def test_every_format_is_written_compared_and_told(cwd, shipped):
     for name, each in files.items():
         assert (folder / name).is_file()
         assert name in shipped
-        assert f"`{name}`" in card
+        assert f"| {name} " in card
+        assert name in shipped.partition("Compared with")[0]  # what it is for
+        assert each["images"] == 24
         assert each["max_logit_difference"] < (1e-4 if each["kind"] == "float32" else 0.5)
     assert "temperature 4.0, alpha 0.9" in card
-    assert "50.0 % of all test images" in card
+    model, dataset = _student(cwd)
+    accuracy = evaluation.evaluate(model, dataset)["accuracy"]
+    assert manifest["accuracy"] == pytest.approx(accuracy)
+    assert f"The Keras model is right on {100 * accuracy:.1f} % of all 24 test images." in card
+    assert f"| the Keras model |  |  |  | {100 * accuracy:.1f} % |  | 24 |" in card
+    assert f"| 100.0 % | {100 * accuracy:.1f} % | 0 | 24 |" in card  # of a file
+    assert "That of tiny.npz is not known to this package" in card
     assert (folder / "metadata.json").is_file()
     assert not list((cwd / "runs" / "first" / "exported").glob(".part-*"))
+
+
+def _student(cwd):
+    """`(network, dataset)` of the run."""
+    path = cwd / "runs" / "first" / "student.keras"
+    return serialization.load_model(path), datasets.load(str(cwd / "tiny.npz"))
+
+
+def test_each_file_answers_about_image_files(cwd, shipped, tmp_path):
+    model, dataset = _student(cwd)
+    for place, (image, label) in enumerate(zip(dataset.test.images, dataset.test.labels, strict=True)):
+        write_image(image, tmp_path / str(label) / f"{place:02d}.png")
+    paths = sorted(tmp_path.rglob("*.png"), key=lambda path: path.stem)
+    folder = cwd / "runs" / "first" / "exported" / "student"
+    right = round(24 * evaluation.evaluate(model, dataset)["accuracy"])
+    for name in ("", "model.tflite", "model.onnx", "../../student.keras"):
+        predictor = prediction.open_predictor(folder / name, str(cwd / "tiny.npz"))
+        assert predictor.class_names == dataset.class_names
+        found, bad = prediction.predict(predictor, paths, batch_size=10)
+        assert (prediction.right_by_folder(predictor, found), bad) == ((right, 24), [])
 
 
 def test_what_the_card_says_of_use_runs(cwd, shipped, monkeypatch):
@@ -116,8 +158,8 @@ def test_what_the_card_says_of_use_runs(cwd, shipped, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "same_class", "logits", "other"),
     [
-        ("full_integer", 0.96, 0.05, "take dynamic_range or float32"),
-        ("dynamic_range", 1.0, 0.25, "take float32"),
+        ("full_integer", 0.96, 0.05, "take dynamic_range, float16 or float32"),
+        ("dynamic_range", 1.0, 0.25, "take float16 or float32"),
         ("full_integer", 0.99, 0.09, None),
         ("float32", 0.5, 0.5, None),
     ],
@@ -125,10 +167,11 @@ def test_what_the_card_says_of_use_runs(cwd, shipped, monkeypatch):
 def test_a_quantised_file_that_differs_much_is_marked(kind, same_class, logits, other, capsys):
     found = parity.Parity(logits, same_class, 0.0, 300)
     file = formats.ExportedFile("model-x.tflite", "litert", kind, None, True, 2, found)
-    terminal.print_files([file])
-    printed = capsys.readouterr().out
+    terminal.print_files(Manifest("student.keras", "0", (file,), accuracy=0.5, test_images=300))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("model-x.tflite (!)" in printed) == (other is not None)
     if other is None:
-        assert "another class" not in printed
+        assert "names another class" not in printed
     else:
         share = f"model-x.tflite names another class for {1 - same_class:.1%} of 300 images"
         assert share in printed
@@ -182,7 +225,7 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
         (["--networks=resnet20"], "--networks are compared with --cost"),
         ([MODEL, "--formats=coreml"], "formats are saved_model, litert, onnx. Received: coreml"),
-        ([MODEL, "--litert=int4"], "kinds are float32, dynamic_range, full_integer. Received: int4"),
+        ([MODEL, "--litert=int4"], "kinds are float32, float16, dynamic_range, full_integer. Received: int4"),
         (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
         (["--model=loose/a.keras"], "loose holds no finished run of distill or train"),
         (["--model=runs/code/student.keras"], "holds a Lambda, that is code, which is never run"),
@@ -359,15 +402,15 @@ def test_the_card_lists_what_was_compared_and_nothing_else(cwd, tmp_path, damage
         path.write_bytes(changed[damage])
     other = dataclasses.replace(one, kinds=("dynamic_range",))
     with pytest.warns(UserWarning, match="model.tflite is not the file that was compared with the model"):
-        written = bundle.export_bundle(source, target, other)
+        written = bundle.export_bundle(source, target, other).files
     assert [file.file for file in written] == ["model-dynamic_range.tflite"]
-    card = (target / bundle.CARD).read_text()
-    assert "| `model.tflite` |" not in card
+    card = (target / model_card.CARD).read_text()
+    assert "| model.tflite |" not in card
     assert ("Also here, and not compared with anything: `model.tflite`." in card) == (damage != "gone")
-    again = bundle.export_bundle(source, target, one)
+    again = bundle.export_bundle(source, target, one).files
     assert [file.file for file in again] == ["model.tflite", "model-dynamic_range.tflite"]
     assert all(file.is_in(target) for file in again)
-    assert "Also here" not in (target / bundle.CARD).read_text()
+    assert "Also here" not in (target / model_card.CARD).read_text()
 
 
 def test_a_network_in_the_place_of_the_one_that_was_measured_is_refused(cwd, tmp_path):
@@ -459,8 +502,8 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     dataset = datasets.load(str(cwd / "tiny.npz"))
     assert saved_model.measure_parity(target, teacher, dataset)["max_logit_difference"] < 1e-5
     card = (target / "README.md").read_text()
-    assert "| `model.tflite` | float32 | 2 | as trained |" in card
-    assert "| `model.onnx` | float32 | any | folded |" in card
+    assert "It takes 2 image(s) at a time, BatchNorm as trained." in card
+    assert "It takes any number of images at a time, BatchNorm folded into convolutions." in card
     assert (cwd / "runs" / "first" / "exported" / "student" / "model.onnx").is_file()
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from keras_kd.export import bundle, sources
+from keras_kd.export import file_table, formats, licences, model_card, parity, sources
+from keras_kd.export.manifest import Manifest
+from keras_kd.reporting import formatting
 from keras_kd.utils import files
 
 RESULT = {
@@ -26,7 +28,7 @@ RESULT = {
 )
 def test_a_card_tells_the_teacher_and_how_shortcuts_were_lost(name, is_distilled, lost_shortcuts, tmp_path):
     source = sources.Source(tmp_path / f"{name}.keras", name, None, None, RESULT)
-    lines = bundle.recipe(source)
+    lines = model_card.recipe(source)
     assert (lines[0], lines[-1]) == ("epochs 3", "Trained with keras 3.")
     told = " ".join(lines)
     assert ("Distilled from a teacher, temperature 4.0, alpha 0.9" in told) == is_distilled
@@ -35,7 +37,7 @@ def test_a_card_tells_the_teacher_and_how_shortcuts_were_lost(name, is_distilled
 
 def test_a_run_of_before_shortcut_removal_has_its_card(tmp_path):
     older = {key: value for key, value in RESULT.items() if key != "shortcut_removal"}
-    lines = bundle.recipe(sources.Source(tmp_path / "student.keras", "a", None, None, older))
+    lines = model_card.recipe(sources.Source(tmp_path / "student.keras", "a", None, None, older))
     assert len(lines) == 3
 
 
@@ -43,7 +45,7 @@ def test_a_run_of_before_shortcut_removal_has_its_card(tmp_path):
 def test_a_result_that_does_not_say_how_it_was_trained_is_named(wrong, tmp_path):
     source = sources.Source(tmp_path / "student.keras", "a", None, None, RESULT | wrong)
     with pytest.raises(files.DamagedFileError, match=r"result\.json is damaged \(it does not say what it"):
-        bundle.recipe(source)
+        model_card.recipe(source)
 
 
 def test_a_run_is_the_same_by_a_link(tmp_path):
@@ -55,3 +57,35 @@ def test_a_run_is_the_same_by_a_link(tmp_path):
     assert sources.is_run(linked, sources.run_of(real))
     assert sources.is_run(real, sources.run_of(linked))
     assert not sources.is_run(real, str(tmp_path))
+
+
+def manifest_of(change, images, size=19_300):
+    found = parity.Parity(0.0, 1.0, change, images)
+    file = formats.ExportedFile("model.onnx", "onnx", "float32", None, True, size, found)
+    return Manifest("a/b.keras", "0", (file,), accuracy=0.75, test_images=400)
+
+
+def test_the_table_has_one_accuracy_on_all_test_images():
+    first, row = file_table.rows(manifest_of(-0.0025, 400))
+    assert first == ["the Keras model", "", "", "", "75.0 %", "", "400"]
+    assert row == ["model.onnx", "19.3 kB", "0 %", "100.0 %", "74.8 %", "-0.25", "400"]
+    assert file_table.rows(manifest_of(0.01, 100))[1][4:] == ["n/a", "+1", "100"]
+
+
+def test_what_is_small_is_not_told_as_nothing():
+    assert formatting.share_of_all(0.9999) == "> 99.9 %"
+    assert formatting.share_of_all(1.0) == "100.0 %"
+    assert formatting.small_points(0.0001) == "+0.01"
+    assert [formatting.in_bytes(size) for size in (12, 1000, 704_321, 25e6)] == [
+        "12 bytes",
+        "1 kB",
+        "704 kB",
+        "25 MB",
+    ]
+    assert (file_table.difference(1.4e-6), file_table.difference(0.0789)) == ("1.4e-06", "7.9 %")
+
+
+def test_licences_are_known_by_a_datasets_name():
+    assert licences.licence_of("mnist") == "Creative Commons Attribution-ShareAlike 3.0"
+    assert licences.licence_of("fashion_mnist:28").startswith("MIT")
+    assert licences.licence_of("my/mnist.npz") is None

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from keras_kd.export import conversion, litert, onnx, parity
+from tests.support.exports import written_by
 
 SHAPE = (6, 6, 4)
 
@@ -63,7 +64,7 @@ def test_layers_that_need_another_form_compute_the_same(name, runtime, tmp_path)
     model = NETWORKS[name]()
     images = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
     expected = parity.expected_logits(model, images)
-    runtime.convert(model, tmp_path / "file")
+    written_by(runtime)(model, tmp_path / "file")
     found = parity.compare(runtime.session(tmp_path / "file")(images), expected)
     assert found.max_logit_difference < 1e-4
     np.testing.assert_array_equal(parity.expected_logits(model, images), expected)  # nothing was kept
@@ -99,7 +100,7 @@ def test_what_a_format_does_not_know_is_named_in_one_line_and_nothing_is_written
     path = tmp_path / "file"
     path.write_text("what was there")
     with pytest.raises(conversion.ConversionError) as found:
-        runtime.convert(network(lambda x: 0.01 * x, part), path)
+        written_by(runtime)(network(lambda x: 0.01 * x, part), path)
     assert "error" not in capfd.readouterr().err.lower()  # nor in lines of a converter's own
     message = str(found.value)
     assert f"the operation {operation} {place}" in message

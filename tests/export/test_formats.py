@@ -11,6 +11,7 @@ from keras_kd.data import datasets
 from keras_kd.export import litert, onnx, parity, signature
 from keras_kd.models import cost, folding
 from keras_kd.utils import files, optional
+from tests.support.exports import written_by
 from tests.support.networks import shaken
 
 
@@ -41,7 +42,7 @@ def test_a_file_computes_what_the_model_computes_from_raw_images(
     runtime, batch, model, digits, images, tmp_path
 ):
     path = tmp_path / "student"
-    runtime.convert(model, path, dataset=digits, batch=batch)
+    written_by(runtime)(model, path, dataset=digits, batch=batch)
     logits = runtime.session(path)(images)
     expected = keras.ops.convert_to_numpy(model(normalised_by_hand(images, digits)))
     assert logits.dtype == np.float32
@@ -52,11 +53,14 @@ def test_a_file_computes_what_the_model_computes_from_raw_images(
     assert found.same_class == 1.0
 
 
-@pytest.mark.parametrize(("kind", "share", "size"), [("dynamic_range", 0.9, 0.8), ("full_integer", 0.8, 0.8)])
+@pytest.mark.parametrize(
+    ("kind", "share", "size"),
+    [("float16", 0.99, 0.8), ("dynamic_range", 0.9, 0.8), ("full_integer", 0.8, 0.8)],
+)
 def test_quantised_files_are_smaller_and_nearly_as_good(kind, share, size, model, digits, images, tmp_path):
     whole, small = tmp_path / "whole.tflite", tmp_path / "small.tflite"
-    litert.convert(model, whole, dataset=digits)
-    litert.convert(model, small, dataset=digits, kind=kind)
+    litert.to_litert(model, whole, dataset=digits)
+    litert.to_litert(model, small, dataset=digits, kind=kind)
     assert small.stat().st_size < size * whole.stat().st_size
     found = parity.compare(
         litert.session(small)(images), parity.expected_logits(model, images, digits), digits.test.labels[:100]
@@ -70,7 +74,7 @@ def test_a_full_integer_file_computes_in_integers_from_pixels_to_logits(
     batch, model, digits, images, tmp_path
 ):
     path = tmp_path / "small.tflite"
-    litert.convert(model, path, dataset=digits, kind="full_integer", batch=batch)
+    litert.to_litert(model, path, dataset=digits, kind="full_integer", batch=batch)
     running = optional.require("ai_edge_litert.interpreter", "litert").Interpreter(str(path))
     (image,) = running.get_input_details()
     assert image["dtype"] == np.uint8
@@ -86,7 +90,7 @@ def test_images_of_another_size_are_refused(model, digits, tmp_path):
     import tensorflow as tf
 
     signature.write_graph(model, tmp_path / "a", digits)
-    onnx.convert(model, tmp_path / "a.onnx", dataset=digits)
+    onnx.to_onnx(model, tmp_path / "a.onnx", dataset=digits)
     large = np.zeros((2, 9, 9, 1), np.uint8)
     serve = tf.saved_model.load(str(tmp_path / "a")).signatures["serving_default"]
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2,9,9,1\] is not compatible"):
@@ -112,7 +116,7 @@ def test_integers_are_calibrated_on_the_images_that_are_given(tmp_path, rng):
     expected = parity.expected_logits(network, bright)
 
     def difference(images):
-        litert.convert(network, tmp_path / "a.tflite", kind="full_integer", calibration=images)
+        litert.to_litert(network, tmp_path / "a.tflite", kind="full_integer", calibration=images)
         logits = litert.session(tmp_path / "a.tflite")(bright)
         return parity.compare(logits, expected).max_logit_difference
 
@@ -126,7 +130,7 @@ def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_p
         network = keras_kd.cifar_resnet(8, (8, 8, 1), 10, width=4, shortcuts=False)
     finally:
         keras.config.set_dtype_policy("float32")
-    onnx.convert(network, tmp_path / "a.onnx", dataset=digits)
+    onnx.to_onnx(network, tmp_path / "a.onnx", dataset=digits)
     expected = parity.expected_logits(network, images, digits)
     assert parity.compare(onnx.session(tmp_path / "a.onnx")(images), expected).max_logit_difference < 1e-5
 
@@ -149,7 +153,7 @@ def test_the_arena_is_what_the_graph_says(build, tmp_path, rng):
     network, path = shaken(build()), tmp_path / "a.tflite"
     images = rng.integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
     for kind, dtype in (("float32", "float32"), ("full_integer", "uint8")):
-        litert.convert(network, path, batch=1, kind=kind, calibration=images)
+        litert.to_litert(network, path, batch=1, kind=kind, calibration=images)
         peak = cost.cost(network).peak(dtype)
         assert peak <= litert.arena(path) <= peak + 512
 
@@ -158,7 +162,7 @@ def test_an_exported_plain_network_is_convolutions_biases_and_relu_alone(digits,
     import onnx as onnx_package
 
     network = shaken(keras_kd.cifar_resnet(8, (8, 8, 1), 10, width=4, shortcuts=False))
-    onnx.convert(folding.fold_batch_norm(network), tmp_path / "a.onnx", dataset=digits)
+    onnx.to_onnx(folding.fold_batch_norm(network), tmp_path / "a.onnx", dataset=digits)
     kinds = [node.op_type for node in onnx_package.load(tmp_path / "a.onnx").graph.node]
     assert kinds.count("Conv") == kinds.count("Relu") == 7
     first, last = kinds.index("Conv"), len(kinds) - kinds[::-1].index("Conv")
@@ -198,7 +202,7 @@ def test_a_file_that_cannot_be_served_is_named(images, tmp_path):
     [
         (litert.session, "ai_edge_litert.interpreter", "litert"),
         (onnx.session, "onnxruntime", "onnx"),
-        (lambda path: onnx.convert(None, path), "tf2onnx", "onnx"),
+        (lambda path: onnx.to_onnx(None, path), "tf2onnx", "onnx"),
     ],
 )
 def test_a_missing_package_says_how_to_install_it(use, module, extra, tmp_path, monkeypatch):
@@ -212,13 +216,13 @@ def test_a_missing_package_says_how_to_install_it(use, module, extra, tmp_path, 
 def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, tmp_path, monkeypatch):
     path = tmp_path / "a.tflite"
     with pytest.raises(ValueError, match="kind must be one of .* Received: kind='int4'"):
-        litert.convert(model, path, kind="int4")
+        litert.to_litert(model, path, kind="int4")
     with pytest.raises(ValueError, match="full_integer needs images that show its ranges"):
-        litert.convert(model, path, kind="full_integer")
+        litert.to_litert(model, path, kind="full_integer")
     wrong = keras_kd.cifar_resnet(8, (16, 16, 3), 10, width=4)
     for runtime in (litert, onnx):
         with pytest.raises(ValueError, match=r"must take images of shape \(8, 8, 1\)"):
-            runtime.convert(wrong, path, dataset=digits)
+            written_by(runtime)(wrong, path, dataset=digits)
     path.write_bytes(b"older")
 
     def full(*_):
@@ -226,7 +230,7 @@ def test_what_cannot_be_converted_is_refused_and_leaves_nothing(model, digits, t
 
     monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        onnx.convert(model, path, dataset=digits)
+        onnx.to_onnx(model, path, dataset=digits)
     assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
     assert path.read_bytes() == b"older"
 

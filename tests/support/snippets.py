@@ -103,6 +103,6 @@ def export_files(student, dataset):
 
     folder = pathlib.Path("runs", "distill-digits", "exported", "student")
     folder.mkdir(parents=True)
-    litert.convert(student, folder / "model-full_integer.tflite", dataset=dataset, kind="full_integer")
-    onnx.convert(student, folder / "model.onnx", dataset=dataset)
+    litert.to_litert(student, folder / "model-full_integer.tflite", dataset=dataset, kind="full_integer")
+    onnx.to_onnx(student, folder / "model.onnx", dataset=dataset)
     np.save("images.npy", dataset.test.images)

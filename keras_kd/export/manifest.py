@@ -1,0 +1,52 @@
+"""What `export.json` says of a folder of exported files."""
+
+import dataclasses
+
+from keras_kd.export import formats
+from keras_kd.utils import files, records
+
+MANIFEST = "export.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What `export.json` says of a folder of exported files.
+
+    Attributes:
+      model: path of the .keras file.
+      run: folder of its run; None in folders of older versions.
+      digest: of its weights.
+      files: `formats.ExportedFile`s.
+      class_names: of its outputs; empty in folders of older versions.
+      accuracy: of the Keras model on all test images, in [0, 1]; None if it is not known.
+      test_images: how many there are; None in folders of older versions.
+    """
+
+    model: str
+    digest: str
+    files: tuple[formats.ExportedFile, ...]
+    run: str | None = None
+    class_names: tuple[str, ...] = ()
+    accuracy: float | None = None
+    test_images: int | None = None
+
+    def to_json(self):
+        return records.json_values(self) | {"files": [each.to_json() for each in self.files]}
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values)
+
+
+def read(folder):
+    """The `Manifest` of an earlier export; None if there is none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        with files.interpreting(path):
+            return Manifest.from_json(files.read_json(path))
+    except files.DamagedFileError as error:
+        raise ValueError(
+            f"{path} is damaged or of an older version: delete {folder}, and write it again"
+        ) from error
