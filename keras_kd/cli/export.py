@@ -10,14 +10,14 @@ writes a SavedModel, LiteRT and ONNX files and a model card to `runs/distill-dig
 
 import pathlib
 
-from keras_kd.cli import flags
+from keras_kd.cli import export_flags
 
 _RUNTIMES = {"litert": ("ai_edge_litert.interpreter",), "onnx": ("tf2onnx", "onnxruntime")}
 
 
 def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
-    flags.define_export(values)
+    export_flags.define(values)
 
 
 def check(values):
@@ -26,13 +26,26 @@ def check(values):
         raise ValueError("give --model=FILE.keras, or --cost with --networks=resnet20,plain20")
     if values.networks and not values.cost:
         raise ValueError("--networks are compared with --cost: add it")
+    export_flags.check_given(values)
+    if values.images and not values.model:
+        raise ValueError("--images are of a network that was trained elsewhere: give its --model")
+
+
+def _source(values):
+    """The network that flags name, of a run or from elsewhere."""
+    from keras_kd.export import given, sources
+
+    if not values.images:
+        return sources.find_source(values.model, values.dataset, values.data_dir)
+    asked = {"preprocessing": values.preprocessing or given.AUTO, "class_map": values.class_map}
+    return given.find_source(values.model, values.images, **asked)
 
 
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, terminal
     from keras_kd.cli.main import command_line
-    from keras_kd.export import bundle, cost_card, model_card, sources
+    from keras_kd.export import bundle, cost_card, model_card
     from keras_kd.utils import backend, folders, optional
 
     if not backend.on_tensorflow():
@@ -60,7 +73,7 @@ def main(values):
         terminal.print_costs(networks, costs.threads)
         console.print_paths(**paths)
         return
-    source = sources.find_source(values.model, values.dataset, values.data_dir)
+    source = _source(values)
     target = source.path.parent / "exported" / source.path.stem
     if values.out:
         target = pathlib.Path(values.out) / source.name

@@ -6,7 +6,6 @@ can run in one process.
 
 import dataclasses
 import pathlib
-import re
 
 from absl import flags
 
@@ -39,9 +38,6 @@ TEACHER = "teacher and distillation"
 
 # Of `data.image_cache`, which imports NumPy and more.
 CACHES = ("memory", "disk", "none")
-
-# Of `export.litert`, likewise.
-LITERT_KINDS = ("float32", "float16", "dynamic_range", "full_integer")
 
 # Of `distillation.shortcut_removal`, which takes seconds to import.
 FADE_CURVES = ("cosine", "linear")
@@ -350,38 +346,4 @@ def search_of(values):
         usual=usual,
         **{name: (values[f"{name}_low"].value, values[f"{name}_high"].value) for name in _SEARCHED_RANGES},
         **{name: values[name].value for name in names},
-    )
-
-
-def define_export(values):
-    """Which network is written as which files, and what it is compared with."""
-    common = Group(values, COMMON)
-    common.text("model", None, "The .keras file of a run of distill or train.")
-    common.text("out", None, "Folder that gets a folder for the network; in its run's if not given.")
-    common.switch("cost", False, "Say what the network costs, beside its twin and teacher.")
-    common.texts("networks", [], "With --cost, in place of --model: resnet20, plain50-unfolded, ...")
-    common.text("dataset", None, "Where the run's dataset is, if it has moved.")
-    common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
-    exported = Group(values, "files")
-    exported.texts("formats", ["saved_model", "litert", "onnx"], "Which are written.")
-    exported.texts("litert", list(LITERT_KINDS), "Kinds of LiteRT files.")
-    exported.integer("batch", 0, "Images at a time; 0: any number.", limits.EXPORTED_BATCH)
-    exported.switch("fold", True, "Make BatchNorm a part of the convolutions.")
-    words = "Test images on which files are compared; all, or as many as are quick, if not given."
-    exported.integer("test_images", None, words, limits.IMAGES)
-    exported.number(
-        "tolerance", 1e-4, "Largest difference of logits of float32 files, as a share.", limits.SHARE
-    )
-    exported.number(
-        "same_class", 0.95, "Share of images with the same class, of quantised files.", limits.SHARE
-    )
-    costs = Group(values, "costs")
-    costs.texts("batches", ["1", "32"], "Images at a time, whose latency is measured.")
-    costs.integer("calls", 50, "Timed calls of each, fewer if they are slow.", limits.CALLS)
-    costs.integer("threads", 1, "Of each runtime.", limits.THREADS)
-    flags.register_validator(
-        "batches",
-        lambda sizes: bool(sizes) and all(re.fullmatch("[0-9]{1,9}", size) and int(size) for size in sizes),
-        "takes whole numbers from 1, with commas between them",
-        flag_values=values,
     )

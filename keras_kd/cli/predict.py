@@ -9,7 +9,7 @@ that export wrote. Images are read, cut and resized as those that it was measure
 import json
 import pathlib
 
-from keras_kd.cli import flags
+from keras_kd.cli import export_flags, flags
 from keras_kd.utils import limits
 
 ARGUMENTS = "STUDENT IMAGE..."
@@ -22,7 +22,13 @@ def define_flags(values):
     common.switch("json", False, "Print JSON and nothing else.")
     common.text("dataset", None, "Where the run's dataset is, if it has moved.")
     common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
+    export_flags.define_given(values)
     common.integer("batch_size", 64, "Images at a time.", limits.IMAGES_AT_A_TIME)
+
+
+def check(values):
+    """Raises an error for flags that do not go together."""
+    export_flags.check_given(values)
 
 
 def check_arguments(arguments):
@@ -41,7 +47,7 @@ def main(values, arguments):
 
     backend.hide_gpus()
     student, *paths = arguments
-    predictor = prediction.open_predictor(student, values.dataset, values.data_dir)
+    predictor = _open(student, values)
     found, bad = prediction.predict(predictor, _image_files(paths), values.batch_size)
     top = min(values.top, len(found[0].probabilities)) if found else 0
     if values.json:
@@ -51,6 +57,16 @@ def main(values, arguments):
     if bad:
         reasons = "; ".join(f"{each.name} {each.reason}" for each in bad)
         raise ValueError(f"{len(bad)} of {len(bad) + len(found)} images cannot be used: {reasons}")
+
+
+def _open(student, values):
+    """The `Predictor` of a network of a run, of an exported file, or from elsewhere with images."""
+    from keras_kd.export import given, prediction
+
+    if not values.images:
+        return prediction.open_predictor(student, values.dataset, values.data_dir)
+    asked = {"preprocessing": values.preprocessing or given.AUTO, "class_map": values.class_map}
+    return prediction.of_source(given.find_source(student, values.images, **asked))
 
 
 def _image_files(paths):

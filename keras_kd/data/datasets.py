@@ -98,7 +98,7 @@ def assemble(name, splits, class_names, *, validation_fraction=0.1, seed=0, flip
     """
     limits.VALIDATION_FRACTION.check("validation_fraction", validation_fraction)
     limits.SEED.check("seed", seed)
-    _check_splits(splits, len(class_names), name)
+    check_splits(splits, len(class_names), name)
     if "test" not in splits:
         splits["train"], splits["test"] = _stratified(splits["train"], TEST_FRACTION, TEST_SEED)
         if name != DEFAULT:
@@ -138,12 +138,12 @@ def subset(dataset, share, seed=0):
     if share == 1:
         return dataset
     _, train = _stratified(dataset.train, share, seed)
-    _check_splits({"train": train}, dataset.num_classes, f"{share:g} of {dataset.name}")
+    check_splits({"train": train}, dataset.num_classes, f"{share:g} of {dataset.name}")
     images = dataset.train.images if dataset.moments_of is None else dataset.moments_of
     return dataclasses.replace(dataset, train=train, moments_of=images)
 
 
-def _check_splits(splits, num_classes, name):
+def check_splits(splits, num_classes, name):
     """Checks what every source must keep: the labels of all classes, images of one shape."""
     train = splits["train"]
     if num_classes < 2:

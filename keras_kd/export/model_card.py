@@ -95,6 +95,11 @@ def recipe(source):
     Raises:
       DamagedFileError: if the run's result does not say it.
     """
+    if "preprocessing" in source.result:
+        return [
+            f"Trained elsewhere: how, and on what, is not known to this package. Pixels are "
+            f"{source.result['preprocessing']}."
+        ]
     with files.interpreting(source.path.parent / run_dir.RESULT):
         return _recipe(source)
 

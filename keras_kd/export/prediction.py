@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from keras_kd.data import augmentation, image_decoding, lazy_images
+from keras_kd.data import image_decoding, lazy_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.data.lazy_images import BadImageError
 from keras_kd.export import litert, onnx, signature, sources
@@ -107,18 +107,22 @@ def _file_in(folder):
 
 
 def _of_keras(path, dataset_name, data_dir):
-    source = sources.find_source(path, dataset_name, data_dir)
+    return of_source(sources.find_source(path, dataset_name, data_dir))
+
+
+def of_source(source):
+    """The `Predictor` of a `sources.Source`."""
     data = source.dataset
     forward = inference.compiled(outputs.with_logits(source.network, independent=is_multi_label(data)))
 
     def probabilities(images):
-        answers = forward(augmentation.normalise(images, data.mean, data.std))
+        answers = forward(signature.normalised(images, data))
         logits = keras.ops.convert_to_numpy(answers).astype(np.float64)
         if is_multi_label(data):
             return 1 / (1 + np.exp(-logits))
         return np.exp(inference.log_probabilities(logits))
 
-    return Predictor(path, tuple(data.image_shape), tuple(data.class_names), probabilities)
+    return Predictor(source.path, tuple(data.image_shape), tuple(data.class_names), probabilities)
 
 
 def _of_litert(path):

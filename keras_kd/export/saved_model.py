@@ -139,8 +139,10 @@ def _metadata(model, shape, dataset):
     if dataset is not None:
         metadata["dataset"] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
         metadata["class_names"] = list(dataset.class_names)
+        reverses = getattr(dataset, "preprocessing", None) == "caffe"
         metadata["normalisation"] = {
-            "formula": "(image / 255 - mean) / std, per channel, inside the SavedModel",
+            "formula": "(image / 255 - mean) / std, per channel, inside the SavedModel"
+            + ("; channels are reversed first" if reverses else ""),
             "mean": dataset.mean.tolist(),
             "std": dataset.std.tolist(),
         }

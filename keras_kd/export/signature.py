@@ -93,6 +93,8 @@ def normalised(images, dataset):
     """What a network is given: images in float32, normalised as the dataset says, or as they are."""
     if dataset is None:
         return keras.ops.cast(images, "float32")
+    if hasattr(dataset, "scaled"):  # in a way of the network's own
+        return dataset.scaled(images)
     return augmentation.normalise(images, dataset.mean, dataset.std)
 
 

@@ -53,7 +53,7 @@ def find_source(path, dataset_name=None, data_dir=None):
     if "dataset" not in result:
         raise ValueError(
             f"{path.parent} holds no finished run of distill or train, whose data tell how images are "
-            f"normalised: give the .keras file of one; in Python, keras_kd.export takes any network"
+            f"normalised: give images of the network's classes (images=FOLDER), on which that is measured"
         )
     with files.interpreting(result_path):
         seed, measured = result["seed"], result.get("fingerprints", {}).get(path.name)
@@ -64,6 +64,12 @@ def find_source(path, dataset_name=None, data_dir=None):
         )
     dataset = provenance.load_dataset(path.parent, result, seed, dataset_name, data_dir)
     return Source(path, name_of(path), network, dataset, result)
+
+
+def belongs_to_run(path):
+    """Whether a .keras file is of a finished run in its folder."""
+    result = pathlib.Path(path).parent / run_dir.RESULT
+    return result.is_file() and pathlib.Path(path).name in files.read_json(result).get("fingerprints", {})
 
 
 def name_of(path):

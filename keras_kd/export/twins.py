@@ -63,6 +63,8 @@ def _beside(source, label):
     """Another network of the same run; None if there is none."""
     file = network_file(label)
     path = source.path.parent / file
+    if "networks" not in source.result:
+        return None  # of no run
     if path.name == source.path.name or not path.is_file():
         return None
     network = serialization.load_model(path)

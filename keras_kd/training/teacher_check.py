@@ -68,11 +68,14 @@ def _fault(teacher, dataset, split, logits, found, recorded, other):
             f"teacher_preprocessing={other[0]!r}: it was trained on other inputs, or scales them itself"
         )
     if recorded is not None and is_far_below(found, recorded, len(labels)):
-        cause = _order(dataset, labels, logits, found) or "it was trained on other images, classes or scaling"
+        cause = (
+            order_remark(dataset, labels, logits, found)
+            or "it was trained on other images, classes or scaling"
+        )
         return f"{is_right} of the {split} images, and its own run measured {recorded:.1%} on test: {cause}"
     chance = chance_of(labels)
     if is_chance(found, len(labels), chance):
-        cause = _order(dataset, labels, logits, found)
+        cause = order_remark(dataset, labels, logits, found)
         cause = cause or "it is untrained, or learnt other images, classes or scaling (teacher_preprocessing)"
         return f"{is_right} of {len(labels)} {split} images, no better than chance ({chance:.1%}): {cause}"
     return None
@@ -90,7 +93,7 @@ def _better_scale(teacher, dataset, found):
     return (best, measured[best].value) if is_better else None
 
 
-def _order(dataset, labels, logits, found):
+def order_remark(dataset, labels, logits, found):
     """That the teacher's classes are in another order, if so, with the first of them; else None."""
     if np.ndim(labels) == 2:
         return None

@@ -54,7 +54,7 @@ def adapt_teacher(teacher, dataset, *, preprocessing=AUTO, class_map=None, expec
     """
     limits.check_choice("teacher_preprocessing", preprocessing, (AUTO, *teacher_inputs.PREPROCESSINGS))
     places = _places(teacher, dataset, class_map)
-    chosen, words = _chosen(teacher, dataset, preprocessing, places, expected, trust)
+    chosen, words = choose(teacher, dataset, preprocessing, places, expected, trust)
     found = teacher_inputs.adapted(teacher, dataset, chosen, places)
     if found is not teacher:
         shape = "x".join(map(str, teacher_inputs.inputs_for(teacher, dataset).image_shape))
@@ -89,8 +89,14 @@ def _places(teacher, dataset, class_map):
     return None
 
 
-def _chosen(teacher, dataset, preprocessing, places, expected, trust):
-    """`(preprocessing, that and why in words)`."""
+def choose(teacher, dataset, preprocessing, places=None, expected=None, trust=False, role="teacher"):
+    """How a network's pixels are scaled: `(preprocessing, that and why in words)`.
+
+    Args:
+      teacher, dataset, preprocessing, expected, trust: as for `adapt_teacher`.
+      places: of the network's outputs, one for each class; None: all, in order.
+      role: what the network is called in an error.
+    """
     first = expected_preprocessing(teacher) if expected is None else expected
     channels = teacher_inputs.inputs_for(teacher, dataset).image_shape[-1]
     if channels != teacher_inputs.COLOUR and first in teacher_inputs.OF_COLOURS:
@@ -108,18 +114,20 @@ def _chosen(teacher, dataset, preprocessing, places, expected, trust):
     words = f"scaled as {{}} (right on {{:.1%}} of {measured[first].count} {split} images{{}})"
     if best == first or (preprocessing != AUTO and trust):
         if best != first:
-            progress.say(f"note: {_fault(teacher, first, best, measured)}; it is trusted")
+            progress.say(f"note: {_fault(teacher, first, best, measured, role)}; it is trusted")
         return first, words.format(repr(first), measured[first].value, "")
     if preprocessing != AUTO:
-        raise ValueError(f"{_fault(teacher, first, best, measured)}: take that, or trust_teacher")
+        otherwise = ", or trust_teacher" if role == "teacher" else ""
+        raise ValueError(f"{_fault(teacher, first, best, measured, role)}: take that{otherwise}")
     instead = f"; {measured[first].value:.1%} as {first!r}"
     return best, words.format(repr(best), measured[best].value, instead)
 
 
-def _fault(teacher, first, best, measured):
+def _fault(teacher, first, best, measured, role):
+    name = "teacher_preprocessing" if role == "teacher" else "preprocessing"
     return (
-        f"the teacher {teacher.name!r} is right on {measured[first].value:.1%} of "
-        f"{measured[first].count} images with teacher_preprocessing={first!r}, and on "
+        f"the {role} {teacher.name!r} is right on {measured[first].value:.1%} of "
+        f"{measured[first].count} images with {name}={first!r}, and on "
         f"{measured[best].value:.1%} with {best!r}"
     )
 

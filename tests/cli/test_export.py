@@ -33,7 +33,7 @@ from keras_kd.training import evaluation
 from keras_kd.utils import files, folders
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
-from tests.support.image_folders import write_image
+from tests.support.image_folders import write_folder, write_image
 from tests.support.networks import shaken
 from tests.support.processes import ROOT, Forked, error_line, run_forked, run_python
 
@@ -224,6 +224,9 @@ def test_what_is_refused_is_one_line_and_changes_nothing(cwd, shipped):
         ([], "give --model=FILE.keras, or --cost with --networks"),
         ([MODEL, "--cost", "--networks=resnet20"], "give --model=FILE.keras, or --cost with --networks"),
         (["--networks=resnet20"], "--networks are compared with --cost"),
+        (["--images=photos", "--cost", "--networks=resnet20"], "--images are of a network that was trained"),
+        ([MODEL, "--preprocessing=unit"], "--preprocessing is of a network that was trained elsewhere"),
+        ([MODEL, "--images=tiny.npz"], "is of a run, whose own images say how it is asked"),
         ([MODEL, "--formats=coreml"], "formats are saved_model, litert, onnx. Received: coreml"),
         ([MODEL, "--litert=int4"], "kinds are float32, float16, dynamic_range, full_integer. Received: int4"),
         (["--model=runs/none.keras"], "there is no file 'runs/none.keras'"),
@@ -505,6 +508,40 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     assert "It takes 2 image(s) at a time, BatchNorm as trained." in card
     assert "It takes any number of images at a time, BatchNorm folded into convolutions." in card
     assert (cwd / "runs" / "first" / "exported" / "student" / "model.onnx").is_file()
+
+
+def test_a_network_that_was_trained_elsewhere_is_exported_with_images_of_its_classes(tmp_path):
+    arrays = tiny_arrays(np.random.default_rng(0))
+    write_folder(tmp_path / "photos", arrays)
+    means = np.arange(4) * 50.0 + 20
+    dense = keras.layers.Dense(4, activation="softmax")
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D(), dense]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    dense.set_weights([np.repeat(means[None] * 0.68, 3, axis=0), -0.004 * means**2])  # the nearest mean
+    model.save(tmp_path / "any.keras")
+    flags = ("--model=any.keras", "--images=photos", "--litert=float32,full_integer", "--out=out")
+    status, output, errors = call("export", *flags, cwd=tmp_path)
+    assert status == 0, errors
+    assert errors == ""
+    assert "any.keras: pixels are scaled as 'none' (right on 100.0%" in output
+    folder = tmp_path / "out" / "any"
+    manifest = json.loads((folder / "export.json").read_text())
+    assert (manifest["accuracy"], manifest["test_images"]) == (1.0, 24)
+    assert manifest["class_names"] == ["class0", "class1", "class2", "class3"]
+    assert len(manifest["files"]) == 4
+    card = (folder / "README.md").read_text()
+    assert "Trained elsewhere: how, and on what, is not known to this package." in card
+    tests = [f"photos/test/class{label}" for label in range(4)]
+    for path in ("out/any", "out/any/model-full_integer.tflite", "out/any/model.onnx"):
+        status, output, errors = call("predict", path, *tests, cwd=tmp_path)
+        assert (status, errors) == (0, "")
+        assert output.startswith("Right on 24 of 24 images (100.0%)")
+    status, output, errors = call("predict", "any.keras", "--images=photos", *tests, cwd=tmp_path)
+    assert (status, errors) == (0, "")
+    assert "Right on 24 of 24 images (100.0%)" in output
+    status, _, errors = call("predict", "any.keras", *tests, cwd=tmp_path)
+    assert status == 1
+    assert "give images of the network's classes (images=FOLDER)" in error_line(errors)
 
 
 @pytest.mark.slow
