@@ -11,10 +11,10 @@ import pathlib
 
 from keras_kd.cli import flags
 from keras_kd.training import config
-from keras_kd.utils import limits
+from keras_kd.utils import limits, seeding
 
 # What may be given otherwise when a study is taken up again.
-CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths", "runs_from")
+CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths", "runs_from", "replicates")
 
 
 def define_flags(values):
@@ -24,12 +24,15 @@ def define_flags(values):
     flags.define_data(values)
     flags.define_run(values, "runs/study-STUDY")
     study = flags.Group(values, "study")
-    study.integer("seeds", 0, "How many; 0: as the study says.", limits.whole(0, limits.SEEDS.high))
+    words = "How many, or which, as 5..9; as the study says if not given."
+    study.text("seeds", None, words, lambda name, value: value == "0" or seeding.numbers(name, value))
     study.texts("depths", [], "Networks of these depths alone; the study may grow by others.")
     words = "In place of the study's `network: {width: ...}`; 0: as it says."
     study.integer("student_width", 0, words, limits.whole(0, limits.WIDTH.high))
     words = "Folders of other studies: what they trained with this recipe is not trained again."
     study.texts("runs_from", [], words)
+    words = "Folder or results.csv of this study with other seeds: says which verdicts came again."
+    study.text("replicates", None, words)
     study.integer("jobs", 1, "Runs at a time, each in a process of its own.", limits.JOBS)
     study.integer("threads", 1, "Of TensorFlow in each run; other numbers round otherwise.", limits.THREADS)
     study.text("cluster", None, "Address of a Ray cluster, or 'local': hands runs to it.")
@@ -50,26 +53,54 @@ def check(values):
 
 def main(values):
     """Does what the flags ask for."""
+    from keras_kd.study.findings import replication
+
+    study, first = _read(values, values.seeds), _first(values)
+    if first:
+        replication.check_other_seeds(first, study.name, study.seeds)
+    (_report if values.report_only else _train)(values, study, first)
+
+
+def _read(values, seeds):
+    """The study that flags name, with these seeds."""
     from keras_kd.study import session
 
-    study = session.read(
+    return session.read(
         values.study,
         dataset=flags.given(values, "dataset"),
-        seeds=values.seeds,
+        seeds=seeds,
         depths=[limits.DEPTH.check("depths", _whole(depth)) for depth in values.depths],
         width=values.student_width,
         recipe=flags.given_settings(values),
     )
-    (_report if values.report_only else _train)(values, study)
 
 
-def _train(values, study):
+def _first(values):
+    """The `results.StudyResult` that this study repeats, or None."""
+    if not values.replicates:
+        return None
+    from keras_kd.study import redraw, session
+
+    path = pathlib.Path(values.replicates)
+    if path.suffix != ".csv":
+        return session.read_result(path)
+    seeds = ",".join(map(str, redraw.seeds_of(path)))
+    return redraw.redraw(_read(values, seeds), path, command="")[0]
+
+
+def _name(values, study):
+    """Of the folder if none is given."""
+    return f"{study.name}-again" if values.replicates else study.name
+
+
+def _train(values, study, first):
     """Trains what is not there yet, judges and draws it."""
     from keras_kd.cli import console, runs, study_display
     from keras_kd.cli import main as main_line
     from keras_kd.study import session
 
-    run = runs.open_run(values, "study", name=f"study-{study.name}", changeable=CHANGEABLE, only_given=True)
+    name = f"study-{_name(values, study)}"
+    run = runs.open_run(values, "study", name=name, changeable=CHANGEABLE, only_given=True)
     own = session.StudySession(
         study,
         run.path,
@@ -87,6 +118,7 @@ def _train(values, study):
         result, records = own.run(
             executor,
             command=main_line.command_line(),
+            first=first,
             retry_failed=values.retry_failed,
             progress=display.show,
         )
@@ -96,16 +128,18 @@ def _train(values, study):
     study_display.check_failures(run.path, records)
 
 
-def _report(values, study):
+def _report(values, study, first):
     """Judges and draws what a table has."""
     from keras_kd.cli import console, runs, study_display
     from keras_kd.cli import main as main_line
     from keras_kd.study import redraw, session
+    from keras_kd.study.findings import replication
 
-    out = pathlib.Path(values.out or f"runs/report-{study.name}")
+    out = pathlib.Path(values.out or f"runs/report-{_name(values, study)}")
     runs.check_place(out)
     table = _table(values, out, study.name)
     result, strange = redraw.redraw(study, table, command=main_line.command_line())
+    result = replication.with_first(result, first)
     session.draw(out, result, len(study.runs))
     if strange:
         print(f"{len(strange)} runs of {table} are not of this study and were left out: {strange[0]}, ...")

@@ -131,7 +131,7 @@ def print_findings(result, planned=None):
       planned: how many runs the study has, where some may not be there yet.
     """
     found = result.summary
-    for text in sentences.of_study(found):
+    for text in sentences.of_study(found, result.replications):
         print(text)
     print(study_report.scope(result, planned))
     rows = [

@@ -23,7 +23,7 @@ from keras_kd.data import datasets
 from keras_kd.study import design
 from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.training import config
-from keras_kd.utils import limits, specs
+from keras_kd.utils import limits, seeding, specs
 
 # What a run takes from the recipe and each run's seed, not from `recipe`.
 _OF_RUNS = {"seed", "weight_decay", "augmentation"}
@@ -243,8 +243,7 @@ class _Document:
         if not isinstance(node, yaml.SequenceNode):
             (count,) = values
             with self.at(node):
-                limits.SEEDS.check("seeds", count)
-            values = list(range(count))
+                values = seeding.numbers("seeds", count)
         for value in values:
             with self.at(node):
                 design.AXES["seed"]("each of the seeds", value)

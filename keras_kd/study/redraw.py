@@ -66,6 +66,14 @@ def redraw(study, path, *, command):
     return result, strange
 
 
+def seeds_of(path):
+    """The seeds that a `results.csv` has runs of, rising."""
+    path = pathlib.Path(path)
+    rows = _read_rows(path)
+    with files.interpreting(path):
+        return sorted({int(row["seed"]) for row in rows.values()})
+
+
 def _read_rows(path):
     """`{run: {column: text}}`."""
     if not path.is_file():

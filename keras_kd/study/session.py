@@ -8,11 +8,11 @@ import pathlib
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, tensorboard
 from keras_kd.study import config, design, runner, taken_runs, worker
-from keras_kd.study.findings import analyses, charts, summary
+from keras_kd.study.findings import analyses, charts, replication, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
-from keras_kd.utils import files, progress
+from keras_kd.utils import files, progress, run_dir, seeding
 
 RESULTS = "results.csv"
 
@@ -115,7 +115,7 @@ class StudySession:
             taken = taken_runs.take(self._runner, folder)
             progress.say(f"{len(taken)} of {len(self.study.runs)} runs are taken from {folder}")
 
-    def run(self, executor, *, command, retry_failed=False, progress=lambda state: None):
+    def run(self, executor, *, command, first=None, retry_failed=False, progress=lambda state: None):
         """Trains what is not there yet, judges the claims, writes table, pictures, page and result.
 
         The table grows run by run; the rest is written when all have ended.
@@ -123,6 +123,7 @@ class StudySession:
         Args:
           executor: a `utils.processes.ProcessExecutor` or `executors.RayExecutor`.
           command: what was typed, for the page.
+          first: the `StudyResult` of the same study with other seeds, which this one repeats, or None.
           retry_failed: whether to try again what failed before.
           progress: is called about once a second with a `runner.Progress`.
 
@@ -145,7 +146,7 @@ class StudySession:
             margin=self.study.margin,
             test_examples=len(self._dataset.test.labels),
         )
-        result = self._result(command, grew, judged)
+        result = replication.with_first(self._result(command, grew, judged), first)
         write(self._runner.folder, result)
         return result, records
 
@@ -162,6 +163,19 @@ class StudySession:
             summary=judged,
             grew=grew,
         )
+
+
+def read_result(path):
+    """The `StudyResult` in the folder of a study that has ended.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    path = pathlib.Path(path) / run_dir.RESULT
+    if not path.is_file():
+        raise ValueError(f"{path.parent} holds no study that has ended: there is no {path.name}")
+    with files.interpreting(path):
+        return StudyResult.from_json(files.read_json(path))
 
 
 def _absolute(path):
@@ -207,12 +221,15 @@ def given_recipe(present):
     return present
 
 
-def read(study, *, dataset=None, seeds=0, depths=None, width=0, recipe=None):
-    """The `config.StudyConfig` of a study file, with stand-ins for parts of it; see `config.read_config`."""
+def read(study, *, dataset=None, seeds=None, depths=None, width=0, recipe=None):
+    """The `config.StudyConfig` of a study file, with stand-ins for parts of it; see `config.read_config`.
+
+    `seeds` is as `seeding.numbers` reads it; None or 0: as the file says.
+    """
     return config.read_config(
         study_file(study),
         dataset=dataset,
-        seeds=list(range(seeds)) or None,
+        seeds=seeding.numbers("seeds", seeds) if seeds not in (None, 0, "0") else None,
         depths=depths,
         network={"width": width} if width else None,
         recipe=given_recipe(recipe or {}),

@@ -99,6 +99,29 @@ def test_its_table_alone_draws_it_again_elsewhere(finished, tmp_path):
     assert "give its path with --results" in error_line(errors)
 
 
+def test_other_seeds_say_which_verdicts_came_again(finished, tmp_path):
+    cwd, _, _ = finished
+    shutil.copy(cwd / "mine.yaml", tmp_path)
+    table = (cwd / "runs" / "mine" / "results.csv").read_text()
+    first, again = tmp_path / "first.csv", tmp_path / "again.csv"
+    first.write_text(table)
+    rows = [line.split(",") for line in table.splitlines()]
+    place = rows[0].index("seed")
+    for row in rows[1:]:
+        row[place] = str(int(row[place]) + 5)
+        row[0] = f"{row[0].rpartition('-s')[0]}-s{row[place]}"
+    again.write_text("\n".join(map(",".join, rows)))
+    flags = ("--study=mine.yaml", "--report_only", f"--replicates={first}", f"--results={again}")
+    status, output, errors = call("study", *flags, "--seeds=5..6", cwd=tmp_path)
+    assert status == 0, errors
+    told = r"^C1, \w.*: .* (Undecided with seeds 0, 1 and|Stable over both sets)"
+    assert re.search(told, output, re.M), output
+    assert (tmp_path / "runs/report-mine-again/report.html").is_file()
+    status, _, errors = call("study", *flags, cwd=tmp_path)
+    assert status == 1
+    assert "with other seeds: these are 0, 1, and the first has 0, 1" in error_line(errors)
+
+
 @pytest.mark.slow
 def test_a_finished_study_grows_by_seeds_and_by_its_own_flagfile(finished, tmp_path):
     cwd = tmp_path / "copy"

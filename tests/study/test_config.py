@@ -9,6 +9,7 @@ import pytest
 from keras_kd.study import config
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import naming
+from keras_kd.utils import seeding
 from tests.support.processes import ROOT
 
 STUDIES = sorted((ROOT / "keras_kd" / "study" / "studies").glob("*.yaml"))
@@ -84,6 +85,12 @@ def test_what_is_given_beside_the_file_goes_before_it(tmp_path):
     assert {run.width for run in grid.runs} == {4}
 
 
+def test_seeds_are_how_many_or_which(tmp_path):
+    for text, wanted in (("3", (0, 1, 2)), ("5..7", (5, 6, 7)), ("'4,9'", (4, 9)), ("[4, 9]", (4, 9))):
+        assert read(tmp_path, GOOD.replace("seeds: 2", f"seeds: {text}")).seeds == wanted
+    assert seeding.numbers("seeds", "5..6") == [5, 6]
+
+
 def test_some_depths_keep_their_teachers(tmp_path):
     runs = read(tmp_path, GOOD).runs
     for depths, wanted in (([20], (8, 20)), ([14], (14,))):
@@ -137,7 +144,9 @@ def test_the_studies_that_come_along(path):
         ("depth: [14, 20], ", "", 10, "depth is missing"),
         ("seeds: 2", "seeds: 0", 3, "seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", "seeds: [1, 1]", 3, "seeds must hold each value once. Received: 1 twice"),
-        ("seeds: 2", "seeds: many", 3, "seeds must be a whole number"),
+        ("seeds: 2", "seeds: many", 3, "seeds must be how many, as 5, or which, as 5..9 or 0,7"),
+        ("seeds: 2", "seeds: 9..5", 3, "seeds must be how many"),
+        ("seeds: 2", "seeds: 0..5000", 3, "the number of seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", "seeds: 1000000000", 3, "seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", "seeds: .nan", 3, "seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", f"seeds: {list(range(1001))}", 3, "the number of seeds must be"),

@@ -34,7 +34,7 @@ def write(result, path, sections=(), planned=None):
     html.write(
         "report.html",
         path,
-        answer=sentences.of_study(found),
+        answer=sentences.of_study(found, result.replications),
         result=result,
         found=found,
         scope=scope(result, planned),

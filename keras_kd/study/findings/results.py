@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_kd.study import design
+from keras_kd.study.findings.replication import Replication
 from keras_kd.utils import files, records
 from keras_kd.utils.recovery import Recovery
 from keras_kd.utils.statistics import Comparison, Estimate, Line
@@ -283,6 +284,7 @@ class StudyResult:
       grew: whether runs were added after the study had begun.
       description: of data, settings, versions and machine; see `training.description.describe`.
       summary: the `StudySummary`.
+      replications: `Replication`s, where it repeats a study with other seeds.
     """
 
     study: str
@@ -294,9 +296,12 @@ class StudyResult:
     description: dict
     summary: StudySummary
     grew: bool = False
+    replications: tuple[Replication, ...] = ()
 
     def to_json(self):
         values = records.json_values(self)
+        if not values["replications"]:
+            del values["replications"]  # as in results of earlier versions
         description, summary = values.pop("description"), values.pop("summary")
         return files.plain_values({"grew": values.pop("grew")} | values | description) | summary.to_json()
 

@@ -9,15 +9,20 @@ from keras_kd.reporting import formatting
 MOST_TOLD = 3
 
 
-def of_study(summary):
-    """The sentences of a `results.StudySummary`: one text for each claim."""
-    return [of_verdict(verdict) for verdict in summary.verdicts]
+def of_study(summary, replications=()):
+    """The sentences of a `results.StudySummary`: one text for each claim.
+
+    `replications` say which verdicts came again with other seeds.
+    """
+    again = {each.claim: each.sentence for each in replications}
+    return [of_verdict(verdict, again.get(verdict.claim)) for verdict in summary.verdicts]
 
 
-def of_verdict(verdict):
-    """A `results.VerdictSummary` in words: verdict, claim, effect."""
+def of_verdict(verdict, again=None):
+    """A `results.VerdictSummary` in words: verdict, claim, whether it came again, effect."""
     statement = verdict.statement if verdict.statement.endswith(".") else f"{verdict.statement}."
-    return " ".join(filter(None, (f"{verdict.claim}, {verdict.verdict}: {statement}", effect(verdict))))
+    told = (f"{verdict.claim}, {verdict.verdict}: {statement}", again, effect(verdict))
+    return " ".join(filter(None, told))
 
 
 def effect(verdict):
