@@ -40,9 +40,8 @@ def numbers(name, value):
     else:
         count = int(text) if isinstance(value, str) and text.isdecimal() else value
         if isinstance(count, str):
-            raise ValueError(
-                f"{name} must be how many, as 5, or which, as 5..9 or 0,7. Received: {name}={limits.shown(value)}"
-            )
+            shown = f"Received: {name}={limits.shown(value)}"
+            raise ValueError(f"{name} must be how many, as 5, or which, as 5..9 or 0,7. {shown}")
         limits.SEEDS.check(name, count)
         found = list(range(count))
     limits.SEEDS.check(f"the number of {name}", len(found))
