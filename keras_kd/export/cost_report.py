@@ -117,14 +117,14 @@ _MEMORY_WORDS = (
 
 
 def sections(groups):
-    """The sections of a page: the card, and a picture of the memory for each group.
+    """The sections of a page: a picture of the memory for each group, and the card.
 
     Args:
       groups: lists of networks, as for `rows`, that are drawn together, such as twins.
     """
     networks = [network for group in groups for network in group]
     table = html.section("costs", "What it costs", _TABLE_WORDS, table=rows(networks))
-    return [table, *(_drawn(group, place) for place, group in enumerate(groups, 1))]
+    return [*(_drawn(group, place) for place, group in enumerate(groups, 1)), table]
 
 
 def _drawn(networks, place):

@@ -9,6 +9,13 @@ def percent(share):
     return "n/a" if share is None else f"{100 * share:.1f}"
 
 
+def accuracies_between(low, high):
+    """An interval about an accuracy for a table; what lies below 0 or above 100 % is no accuracy."""
+    if low is None:
+        return "n/a"
+    return f"{percent(max(low, 0.0))} to {percent(min(high, 1.0))}"
+
+
 def plain(number, digits=2):
     """A number for a table."""
     return "n/a" if number is None else f"{number:.{digits}f}"

@@ -50,7 +50,7 @@ def panels(histories):
             accuracies.append(_curve(without_shortcuts(label), number, values, 100, "dash"))
             gates.append(_curve(label, number, history[GATE]))
     drawn = (
-        ("validation accuracy, %", accuracies, charts.PERCENT),
+        ("validation accuracy, %", accuracies, None),
         ("gate: share of the shortcuts left", gates, (0, 1)),
     )
     return [charts.Panel("epoch", title, curves, bounds=bounds) for title, curves, bounds in drawn if curves]

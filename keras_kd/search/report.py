@@ -48,11 +48,13 @@ def _plane(found, done):
                     "coloraxis": "coloraxis",
                     "size": 13,
                     "symbol": symbol,
-                    "line": {"width": 1, "color": "#333"},
+                    "line": {"width": 1, "color": "#000000"},
                 },
             )
         )
-    figure.update_layout(coloraxis={"colorscale": "Cividis", "colorbar": {"title": "score"}})
+    figure.update_layout(
+        coloraxis={"colorscale": "Cividis", "colorbar": {"title": "score", "tickformat": _tick_format(found)}}
+    )
     figure.update_coloraxes(reversescale=found.direction == "min")
     figure.update_xaxes(type="log")
     words = (
@@ -60,6 +62,11 @@ def _plane(found, done):
         f"{len(found.seeds)} seeds): the lighter, the better. Trials of other lengths have other symbols."
     )
     return html.section("plane", "Score over temperature and alpha", words, figure)
+
+
+def _tick_format(found):
+    """Of scores: accuracies are told in %."""
+    return ".1~%" if found.objective == "val_accuracy" else None
 
 
 def _epochs(trials):
@@ -71,6 +78,9 @@ def _progress(found, done):
     figure = html.figure("trial", OBJECTIVES[found.objective])
     order = [i for i, trial in enumerate(found.trials, 1) if trial.score is not None]
     figure.add_trace(go.Scatter(x=order, y=[trial.score for trial in done], mode="markers", name="a trial"))
+    figure.update_xaxes(**html.whole_ticks(len(found.trials)))
+    if found.objective == "val_accuracy":
+        figure.update_yaxes(tickformat=_tick_format(found), minallowed=0, maxallowed=1)
     better = max if found.direction == "max" else min
     whole = [(i, t.score) for i, t in zip(order, done, strict=True) if t.epochs == found.epochs]
     best = [better(score for _, score in whole[: i + 1]) for i in range(len(whole))]

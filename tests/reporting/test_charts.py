@@ -187,7 +187,7 @@ def test_many_networks_are_told_apart():
 
 def test_no_interval_and_no_axis_leaves_what_an_accuracy_can_be():
     curve = charts.Curve("a", 0, [1, 2], [1.0, 99.0], low=[-3.0, 97.0], high=[5.0, 101.0], is_band=True)
-    panel = charts.Panel("depth", "accuracy, %", [curve], bounds=charts.PERCENT)
+    panel = charts.Panel("depth", "accuracy, %", [curve])
     (figure,) = charts.to_plotly(chart(panel))
     assert list(figure.data[0].y) == [5.0, 100.0, 97.0, 0.0]
     assert (figure.layout.yaxis.minallowed, figure.layout.yaxis.maxallowed) == (0, 100)

@@ -33,3 +33,11 @@ def test_what_names_share_stands_once(names, expected):
     assert formatting.shared(names) == (expected or ("", names, ""))
     begin, rests, end = formatting.shared(names)
     assert [begin + rest + end for rest in rests] == names
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [((0.981, 1.004), "98.1 to 100.0"), ((-0.2, 0.5), "0.0 to 50.0"), ((None, None), "n/a")],
+)
+def test_no_interval_of_accuracies_leaves_them(ends, text):
+    assert formatting.accuracies_between(*ends) == text

@@ -137,12 +137,15 @@ def _chart_of_planes(planes, name, title, words, is_surface):
     )
 
 
+# Of a plane through weights, and of one around a network.
+_AXES = (("b, distance", "a, distance"), ("b, filter norms", "a, filter norms"))
+
+
 def _panel(plane, title):
     """A plane as a map: its coordinate b goes to the right, a upwards."""
     return charts.ContourPanel(
         title,
-        "b",
-        "a",
+        *_AXES[plane.kind == "around"],
         plane.ticks[1],
         plane.ticks[0],
         plane.loss,

@@ -8,7 +8,6 @@
 
 from keras_kd.reporting.charts.description import (
     LINES,
-    PERCENT,
     Bars,
     Chart,
     ColourScale,
@@ -22,7 +21,6 @@ from keras_kd.reporting.charts.pictures import to_matplotlib
 
 __all__ = [
     "LINES",
-    "PERCENT",
     "Bars",
     "Chart",
     "ColourScale",

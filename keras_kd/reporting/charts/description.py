@@ -135,8 +135,8 @@ class Panel:
       x_ticks: where the axis is marked; None: anywhere.
       levels: `(y, text)` of thin lines across.
       is_horizontal: whether the x axis runs down the page, as for long categories.
-      bounds: `(low, high)` of what the y axis can show, such as `PERCENT`: neither axis nor intervals go
-        beyond; None: anything.
+      bounds: `(low, high)` of what the y axis can show: neither axis nor intervals go beyond. None: anything,
+        but for an "accuracy, %", which lies in `PERCENT`.
     """
 
     x_title: str | None
@@ -149,6 +149,10 @@ class Panel:
     levels: list = dataclasses.field(default_factory=list)
     is_horizontal: bool = False
     bounds: tuple | None = None
+
+    def __post_init__(self):
+        if self.bounds is None and "accuracy, %" in self.y_title:
+            object.__setattr__(self, "bounds", PERCENT)  # as frozen dataclasses set their fields
 
     @property
     def drawn_curves(self):

@@ -87,16 +87,22 @@ def _set_axes(figure, panel):
             "maxallowed": high,
         }
     if panel.is_horizontal:
-        # Names stand above what they name: beside it they would take the width of a narrow screen.
-        figure.update_yaxes(
-            **own, autorange="reversed", ticklabelposition="inside top", showgrid=False, ticks="", side="left"
-        )
+        figure.update_yaxes(**own)
         figure.update_xaxes(**value)
-        height = 120 + sum(34 + 16 * name.count("<br>") for name in panel.wrapped("<br>"))
-        figure.update_layout(height=max(240, height), margin={"l": 10})
+        _name_rows(figure, panel.wrapped("<br>"))
     else:
         figure.update_xaxes(**own)
         figure.update_yaxes(**value)
+
+
+def _name_rows(figure, names):
+    """Names stand above what they name: beside it they would take the width of a narrow screen."""
+    height = 34 + 15 * max(name.count("<br>") for name in names)  # of a row, in pixels
+    for row, name in enumerate(names):
+        place = {"x": 0, "xref": "paper", "xanchor": "left", "y": row, "yanchor": "bottom", "yshift": 7}
+        figure.add_annotation(text=name, showarrow=False, align="left", font_size=12, **place)
+    figure.update_yaxes(range=[len(names) - 0.5, -0.9], showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_layout(height=max(160, 90 + height * (len(names) + 1)), margin={"l": 10})
 
 
 def _add_curve(figure, panel, curve):
@@ -143,7 +149,7 @@ def _add_band(figure, curve):
         x=[*curve.x, *curve.x[::-1]],
         y=[*curve.high, *curve.low[::-1]],
         fill="toself",
-        opacity=0.13,
+        opacity=0.18,
         mode="lines",
         line={"color": colour_of(curve.number), "width": 0},
         legendgroup=curve.label,
@@ -209,7 +215,7 @@ def _add_contours(figure, panel, colours):
         y=[y for _, y in panel.marks.values()],
         text=list(panel.marks),
         mode="markers+text",
-        textposition="top center",
+        textposition=[_beside(x, panel.x) for x, _ in panel.marks.values()],
         textfont={"color": "white"},
         marker={"symbol": "x", "color": "white", "size": 9},
         showlegend=False,
@@ -218,6 +224,12 @@ def _add_contours(figure, panel, colours):
     figure.update_xaxes(title=panel.x_title)
     figure.update_yaxes(title=panel.y_title)
     figure.update_layout(height=380, margin={"l": 40, "r": 10, "t": 10, "b": 40})
+
+
+def _beside(x, ticks):
+    """Where the name of a mark stands, so that it stays on the map."""
+    share = (x - ticks[0]) / (ticks[-1] - ticks[0])
+    return "top right" if share < 1 / 3 else "top left" if share > 2 / 3 else "top center"
 
 
 def _add_surface(figure, panel, colours):
@@ -239,6 +251,6 @@ def _add_surface(figure, panel, colours):
         zaxis_title=colours.drawn_title,
         zaxis_range=[low, high],
         aspectmode="cube",
-        camera_eye={"x": 1.85, "y": 1.85, "z": 1.1},
+        camera={"eye": {"x": 1.7, "y": 1.7, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.12}},
     )
-    figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    figure.update_layout(height=340, margin={"l": 0, "r": 0, "t": 0, "b": 0})

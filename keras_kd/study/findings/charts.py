@@ -1,7 +1,6 @@
 """A study's findings as charts, for its page and as pictures; each takes a `results.StudySummary`."""
 
 from keras_kd.reporting import charts
-from keras_kd.reporting.figures import COLOURS
 from keras_kd.reporting.formatting import percent, plain, points, shared
 
 
@@ -20,7 +19,7 @@ def accuracy(found):
         words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %.{common}"
         return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
-    for number, (label, group) in enumerate(_by_label(shown).items()):
+    for number, label, group in _numbered(found, shown):
         group = sorted(group, key=lambda each: each.condition.depth)
         estimates = [each.accuracy for each in group]
         curves.append(
@@ -97,19 +96,19 @@ def recovery(found):
     )
     title, panels = "Recovery against depth" if len(found.depths) > 1 else "Recovery", []
     if defined:
-        panel, common = _recoveries(defined, found.depths)
+        panel, common = _recoveries(found, defined)
         panels, words = [panel], words + common
     return charts.Chart("recovery", title, words, panels, table)
 
 
-def _recoveries(entries, depths):
+def _recoveries(found, entries):
     """The panel of those that are defined, and what is said of it."""
     axis, levels = "recovery = gain / drop", [(1, "all of the drop"), (0, None)]
-    if len(depths) == 1:
+    if len(found.depths) == 1:
         values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
         return _intervals([each.condition for each in entries], values, axis, levels)
     curves = []
-    for number, (label, group) in enumerate(_by_label(entries).items()):
+    for number, label, group in _numbered(found, entries):
         group = sorted(group, key=lambda each: each.condition.depth)
         ratios = [each.recovery for each in group]
         curves.append(
@@ -121,7 +120,7 @@ def _recoveries(entries, depths):
                 high=[each.high for each in ratios],
             )
         )
-    return charts.Panel("depth, layers", axis, curves, x_ticks=depths, levels=levels), ""
+    return charts.Panel("depth, layers", axis, curves, x_ticks=found.depths, levels=levels), ""
 
 
 def _recovery_row(name, found):
@@ -148,7 +147,7 @@ def advantage(found):
             [f"{each.run}, advantage {100 * each.advantage:.1f}, gain" for each in group],
             "none",
         )
-        for number, (label, group) in enumerate(_by_label(found.points).items())
+        for number, label, group in _numbered(found, found.points)
     ]
     words = "Each point is one taught run; both numbers are differences from the same network alone."
     if found.slope:
@@ -182,14 +181,20 @@ def training_curves(found):
     if not found.curves:
         return None
     curves = []
-    for number, each in enumerate(found.curves):
+    depths = list(dict.fromkeys(each.condition.depth for each in found.curves))
+    for number, each in (
+        (number, each) for number, _, group in _numbered(found, found.curves) for each in group
+    ):
         epochs = list(range(1, len(each.accuracy) + 1))
-        style = charts.LINES[number // len(COLOURS) % 4]
+        style = charts.LINES[depths.index(each.condition.depth) % 4]
         places = [f"epoch {epoch}" for epoch in epochs]
         values = _percents(each.accuracy)
         name = each.condition.title
         curves.append(charts.Curve(name, number, epochs, values, places, style, has_markers=False))
-    words = "Mean over seeds. Click a name to hide its curve, click it twice to see it alone."
+    words = (
+        "Mean over seeds; each depth has its kind of line. Click a name to hide its curve, click it twice to "
+        "see it alone."
+    )
     marks = [1, *range(5, max(len(each.accuracy) for each in found.curves) + 1, 5)]
     rows = [
         [each.condition.title, *(percent(dict(enumerate(each.accuracy, 1)).get(mark)) for mark in marks)]
@@ -206,6 +211,13 @@ def _by_label(entries):
     for entry in entries:
         found.setdefault(entry.condition.label, []).append(entry)
     return found
+
+
+def _numbered(found, entries):
+    """`(number, label, entries)` of each label; by its number a network has its colour on all charts."""
+    numbers = {label: number for number, label in enumerate(_by_label(found.conditions))}
+    for label, group in _by_label(entries).items():
+        yield numbers.get(label, len(numbers)), label, group
 
 
 def _over_depth(entries, values, scale=1):

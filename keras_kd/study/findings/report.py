@@ -8,7 +8,7 @@ import math
 import jinja2
 
 from keras_kd.reporting import charts, html
-from keras_kd.reporting.formatting import percent, plain, points, shared
+from keras_kd.reporting.formatting import accuracies_between, percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import claims, naming, sentences
 from keras_kd.training import failures
@@ -46,6 +46,7 @@ def write(result, path, sections=(), planned=None):
         sentence=sentence,
         amount=amount,
         percent=percent,
+        between=accuracies_between,
         plain=plain,
         points=points,
         shared=shared,
