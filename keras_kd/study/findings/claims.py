@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from keras_kd.study.design import Teacher
 from keras_kd.study.findings import naming
+from keras_kd.study.findings.cases import LEVEL, judge_cases
 from keras_kd.study.findings.evidence import Evidence
 from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
@@ -24,9 +25,6 @@ from keras_kd.study.findings.pairing import (
 from keras_kd.study.findings.starts import more_by_the_same_start
 from keras_kd.utils import statistics
 
-LEVEL = 0.05
-
-
 # C4: how much of a point of the teacher's advantage, at the least, a student that it explains would gain.
 EXPLAINING_SLOPE = 0.5
 
@@ -38,7 +36,9 @@ MOST = 0.5
 def _as_well(results):
     conditions = results.conditions(variant="plain + KD")
     groups = {
-        naming.title(runs[0]): results.differences(runs, lambda run: run.baseline)
+        f"{naming.title(runs[0])}, minus its residual baseline": results.differences(
+            runs, lambda run: run.baseline
+        )
         for runs in conditions.values()
     }
     groups = {title: group for title, group in groups.items() if group}
@@ -50,7 +50,8 @@ def _as_well(results):
     return Evidence(
         statistics.p_at_least(well, half + 1),
         statistics.p_at_least(worse, len(groups) - half),
-        {f"{title}, minus its residual baseline": group for title, group in groups.items()},
+        groups,
+        cases=judge_cases(results, groups),
     )
 
 
@@ -120,7 +121,12 @@ def _removed_as_well(results):
     well = [results.above(group, -results.margin) for group in groups.values()]
     worse = [results.below(group, -results.margin) for group in groups.values()]
     whole = {"mean over depths": mean_over(groups.values())} if len(groups) > 1 else {}
-    return Evidence(statistics.p_at_least(well, len(well)), statistics.p_at_least(worse, 1), groups | whole)
+    return Evidence(
+        statistics.p_at_least(well, len(well)),
+        statistics.p_at_least(worse, 1),
+        groups | whole,
+        cases=judge_cases(results, groups),
+    )
 
 
 def _early_guidance(results):
@@ -260,7 +266,9 @@ CLAIMS = {
         "Cases are the plain students with a teacher that stays. A case does as well if its accuracy lies "
         "less than {margin} points below that of the residual network of its depth (one-sided paired t test "
         "over seeds). Supported: more than half of the cases do (partial conjunction test); not supported: "
-        "at least half do worse.",
+        "at least half do worse. Each case for itself is as good by that test (non-inferiority), better if "
+        "it lies above the residual network (superiority), or worse if it lies further below than {margin} "
+        "points, each with Bonferroni's correction over the cases.",
         _as_well,
     ),
     "C2": Claim(
@@ -372,7 +380,8 @@ def judge(claims, results, failed=0):
     evidence = [CLAIMS[name].test(results) for name in claims]
     if failed:
         missing = f"{failed} runs failed, and what they would have given is part of the answer"
-        evidence = [dataclasses.replace(each, p_for=1.0, p_against=1.0, missing=missing) for each in evidence]
+        nothing = {"p_for": 1.0, "p_against": 1.0, "cases": (), "missing": missing}
+        evidence = [dataclasses.replace(each, **nothing) for each in evidence]
     corrected_for = statistics.holm([each.p_for for each in evidence])
     corrected_against = statistics.holm([each.p_against for each in evidence])
     margin = f"{100 * results.margin:g}"

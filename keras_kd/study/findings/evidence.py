@@ -10,6 +10,7 @@ class Evidence:
     Attributes:
       p_for, p_against: see `claims`.
       differences: `{label: {seed: difference in accuracy}}` behind them (of slopes for C4).
+      cases: `cases.Case`s, where the claim is about each of several comparisons.
       missing: what the study lacks to test the claim, in plain words; None if nothing.
     """
 
@@ -17,3 +18,4 @@ class Evidence:
     p_against: float = 1.0
     differences: dict = dataclasses.field(default_factory=dict)
     missing: str | None = None
+    cases: tuple = ()

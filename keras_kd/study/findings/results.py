@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_kd.study import design
+from keras_kd.study.findings.cases import Case
 from keras_kd.study.findings.replication import Replication
 from keras_kd.utils import files, records
 from keras_kd.utils.recovery import Recovery
@@ -169,6 +170,7 @@ class VerdictSummary:
       claim, statement, rule, verdict, p_for, p_against: see `claims.Verdict`.
       numbers: `LabelledComparison`s.
       missing: what the study lacks to test the claim, in plain words; None if nothing.
+      cases: `cases.Case`s of a claim about each of several comparisons; none in results of earlier versions.
     """
 
     claim: str
@@ -179,6 +181,7 @@ class VerdictSummary:
     p_against: float
     numbers: tuple[LabelledComparison, ...] = ()
     missing: str | None = None
+    cases: tuple[Case, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

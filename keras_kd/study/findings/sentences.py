@@ -4,6 +4,7 @@ C3, supported: Past some depth the drop is ... Drop at depth 56: +67.6 points (+
 """
 
 from keras_kd.reporting import formatting
+from keras_kd.study.findings import cases
 
 # So many differences are told one by one; of more the highest and the lowest.
 MOST_TOLD = 3
@@ -29,6 +30,8 @@ def effect(verdict):
     """What was measured, with intervals over seeds; or what the study lacks."""
     lacks = f"To decide it the study lacks something: {verdict.missing}." if verdict.missing else ""
     told = _told(verdict)
+    if len(verdict.cases) > 1:
+        told = [cases.in_words(verdict.cases), *told]
     return " ".join(filter(None, (f"{_first_upper('; '.join(told))}." if told else "", lacks)))
 
 

@@ -66,7 +66,8 @@ def _verdict(verdict, resolution):
         for (label, comparison), corrected_p in zip(compared.items(), corrected, strict=True)
     )
     told = {name: value for name, value in vars(verdict).items() if name != "evidence"}
-    return results.VerdictSummary(**told, numbers=numbers, missing=verdict.evidence.missing)
+    evidence = verdict.evidence
+    return results.VerdictSummary(**told, numbers=numbers, missing=evidence.missing, cases=evidence.cases)
 
 
 def rows(study_records):

@@ -67,7 +67,7 @@ def test_files_have_the_names_of_earlier_versions(result):
         *("training_accuracy", "training_change"),
     ]
     assert list(values["verdicts"][0]) == [
-        *("claim", "statement", "rule", "verdict", "p_for", "p_against", "numbers", "missing")
+        *("claim", "statement", "rule", "verdict", "p_for", "p_against", "numbers", "missing", "cases")
     ]
     assert list(values["verdicts"][0]["numbers"][0]["comparison"]) == [
         *("difference", "effect_size", "p_value", "smallest_p")
