@@ -135,9 +135,9 @@ def test_a_surface_is_turned_on_a_page_and_a_map_in_the_file():
     assert trace.customdata[0][0] == 1e-6  # the number itself, not where it is drawn
     scale = charts.section(surface)["scale"]
     assert (scale["title"], scale["low"], scale["high"]) == ("loss (logarithmic)", "0.0001", "100")
-    contours, path, marks = traces_of(dataclasses.replace(surface, is_surface=False))
+    contours, edge, path, marks = traces_of(dataclasses.replace(surface, is_surface=False))
     assert [lists(row) for row in contours.z] == heights
-    assert (list(path.x), list(path.y)) == ([0, 2], [5, 6])
+    assert (list(path.x), list(path.y)) == ([0, 2], [5, 6]) == (list(edge.x), list(edge.y))
     assert (list(marks.x), list(marks.y), list(marks.text)) == ([1], [5], ["m"])
     axis = charts.to_matplotlib(surface).axes[0]
     assert [list(line.get_xdata()) for line in axis.lines] == [[0, 2], [1]]

@@ -208,16 +208,17 @@ def _add_contours(figure, panel, colours):
     )
     if panel.path:
         x, y = zip(*panel.path, strict=True)
-        style = {"line": {"color": "white"}, "marker": {"color": "white", "size": 5}, "showlegend": False}
-        figure.add_scatter(x=x, y=y, mode="lines+markers", hoverinfo="skip", **style)
+        for colour, width, size in (("black", 4, 8), ("white", 2, 5)):  # seen on dark and on light ground
+            style = {"line": {"color": colour, "width": width}, "marker": {"color": colour, "size": size}}
+            figure.add_scatter(x=x, y=y, mode="lines+markers", hoverinfo="skip", showlegend=False, **style)
     figure.add_scatter(
         x=[x for x, _ in panel.marks.values()],
         y=[y for _, y in panel.marks.values()],
         text=list(panel.marks),
         mode="markers+text",
         textposition=[_beside(x, panel.x) for x, _ in panel.marks.values()],
-        textfont={"color": "white"},
-        marker={"symbol": "x", "color": "white", "size": 9},
+        textfont={"color": "white", "shadow": "0 0 3px black, 0 0 2px black, 0 0 1px black"},
+        marker={"symbol": "x", "color": "white", "size": 10, "line": {"color": "black", "width": 1.5}},
         showlegend=False,
         hovertemplate="%{text}<extra></extra>",
     )

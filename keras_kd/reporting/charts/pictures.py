@@ -1,7 +1,7 @@
 """Charts as pictures: matplotlib figures."""
 
 import numpy as np
-from matplotlib import ticker
+from matplotlib import patheffects, ticker
 
 from keras_kd.reporting import figures
 from keras_kd.reporting.charts.description import ContourPanel, HeatmapPanel, colour_of
@@ -23,7 +23,9 @@ def to_matplotlib(chart):
     for panel, row, column in chart.places():
         drawn = _draw(axes[row - 1, column - 1], panel, chart.colours)
     if chart.colours:
-        figure.colorbar(drawn, ax=axes, label=chart.colours.drawn_title, ticks=ticker.MaxNLocator(6))
+        figure.colorbar(
+            drawn, ax=axes, label=chart.colours.drawn_title, ticks=_ticks_within(*chart.colours.ends)
+        )
     elif labels:
         handles = {}
         for axis in axes.ravel():
@@ -31,6 +33,11 @@ def to_matplotlib(chart):
             handles |= dict(zip(names, shown, strict=True))
         figure.legend(handles.values(), handles, loc="outside lower center", fontsize=8, ncols=side_by_side)
     return figure
+
+
+def _ticks_within(low, high):
+    """Round numbers that a scale has; those beyond its ends would run into each other there."""
+    return [tick for tick in ticker.MaxNLocator(6).tick_values(low, high) if low <= tick <= high]
 
 
 def _size(panel, columns):
@@ -141,18 +148,24 @@ def _few(count):
 _TICKS = 12
 
 
+def _outlined(width):
+    """White with a dark edge of so many points is seen on dark and on light ground."""
+    return {"path_effects": [patheffects.withStroke(linewidth=width, foreground="black")]}
+
+
 def _draw_contours(axis, panel, colours):
     heights = np.ma.masked_invalid(colours.drawn(panel.values))
     levels = np.linspace(*colours.ends, 21)
     drawn = axis.contourf(panel.x, panel.y, heights, levels=levels, cmap=colours.name, extend="both")
     axis.set_facecolor("lightgrey")  # holes
     if panel.path:
-        axis.plot(*zip(*panel.path, strict=True), "o-", color="white", markersize=3, linewidth=1)
-    for label, place in panel.marks.items():
-        axis.plot(*place, "x", color="white")
-        axis.annotate(
-            label, place, (0, 5), textcoords="offset points", color="white", ha="center", fontsize=8
+        axis.plot(
+            *zip(*panel.path, strict=True), "o-", color="white", markersize=3, linewidth=1, **_outlined(2.5)
         )
+    for label, place in panel.marks.items():
+        axis.plot(*place, "x", color="white", **_outlined(3))
+        style = {"textcoords": "offset points", "color": "white", "ha": "center", "fontsize": 8}
+        axis.annotate(label, place, (0, 5), **style, **_outlined(2))
     axis.set_title(panel.title, fontsize=10)
     axis.set(xlabel=panel.x_title, ylabel=panel.y_title)
     return drawn
