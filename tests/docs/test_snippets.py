@@ -18,6 +18,7 @@ SLOW = {
     "docs/reuse.md",
     "docs/distill.md",
     "docs/export.md",
+    "docs/faq.md",
     "docs/index.md",
     "docs/shortcut-removal.md",
     "docs/teacher-cache.md",

@@ -1,18 +1,31 @@
 """The tutorials run on tiny settings, and end in an answer."""
 
+import importlib
 import json
+import pathlib
 import re
 
 import numpy as np
 import pytest
+from absl import flags as absl_flags
 from PIL import Image
 
-from experiments.tutorials import no_shortcuts, your_images
+from experiments.tutorials import (
+    look_inside,
+    many_devices,
+    no_shortcuts,
+    own_study,
+    search,
+    ship_it,
+    your_images,
+)
 from keras_kd import data
-from keras_kd.cli import main
+from keras_kd.cli import distill, main
 from keras_kd.data import datasets
+from keras_kd.study import session
 from keras_kd.training import teacher_check
 from tests.support import snippets
+from tests.support.runs import finished_run
 
 
 def test_the_folder_holds_the_digits(tmp_path):
@@ -54,3 +67,112 @@ def test_a_network_without_shortcuts(capsys, monkeypatch):
         [residual - alone, residual - faded], abs=0.11
     )
     assert "one seed: no interval over seeds" in output
+
+
+class Typed:
+    """Commands whose flags are checked in the place of being run; `instead[name](values)` stands in."""
+
+    def __init__(self):
+        self.lines, self.instead = [], {}
+
+    def __call__(self, name, arguments):
+        values = absl_flags.FlagValues()
+        importlib.import_module(f"keras_kd.cli.{name}").define_flags(values)
+        given = [each for each in arguments if not each.startswith("--flagfile=")]
+        assert values([name, *given]) == [name]
+        self.lines.append((name, *arguments))
+        self.instead[name](values)
+        return 0
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    found = Typed()
+    monkeypatch.setattr(main, "call", found)
+    return found
+
+
+def written(path, **values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def test_a_search_and_its_best_setting_again(typed, tmp_path, capsys):
+    effects = {"gain": 0.0125, "gain_interval": [-0.02, 0.045]}
+    typed.instead["search"] = lambda values: None
+    typed.instead["distill"] = lambda values: written(
+        pathlib.Path(values.out, "result.json"), effects=effects
+    )
+    assert main.call_command(search, "tutorial", [f"--folder={tmp_path}", "--trials=2"]) == 0
+    assert [line[0] for line in typed.lines] == ["search", "distill"]
+    assert f"--flagfile={tmp_path / 'search' / 'best.cfg'}" in typed.lines[1]
+    assert "gains +1.2 points on the student alone (-2.0 to +4.5:" in capsys.readouterr().out
+
+
+def test_a_study_of_ones_own(typed, tmp_path, capsys):
+    def studied(values):
+        assert session.read(values.study).seeds == (0, 1, 2)
+        rows = [("width", "variant", "seed", "accuracy")]
+        for seed, (narrow, wide) in enumerate(((0.05, 0.01), (0.07, 0.01), (0.06, 0.01))):
+            for width, gain in (("2", narrow), ("8", wide)):
+                rows += [(width, "plain", seed, 0.8), (width, "plain + KD", seed, 0.8 + gain)]
+                rows += [(width, "residual", seed, 0.9)]
+        pathlib.Path(values.out).mkdir()
+        pathlib.Path(values.out, "results.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+
+    typed.instead["study"] = studied
+    assert main.call_command(own_study, "tutorial", [f"--folder={tmp_path / 'mine'}"]) == 0
+    # Student's t of three: 4.303 times 1 / sqrt(3) points.
+    assert (
+        "The narrow student gains +5.0 points (+2.5 to +7.5) more than the wide one: decided"
+        in capsys.readouterr().out
+    )
+
+
+def test_devices_are_compared(monkeypatch, tmp_path, capsys):
+    def ran(module, *arguments):
+        values = absl_flags.FlagValues()
+        distill.define_flags(values)
+        values([module, *arguments])
+        loss = 0.5 if values.replicas == 1 else 0.50001
+        networks = {"student_distilled": {"accuracy": 0.9, "loss": loss}}
+        written(pathlib.Path(values.out, "result.json"), networks=networks)
+
+    monkeypatch.setattr(many_devices, "in_own_process", ran)
+    assert main.call_command(many_devices, "tutorial", [f"--folder={tmp_path}"]) == 0
+    assert "The losses differ by 2e-05 of their size" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return finished_run(tmp_path_factory)[0]
+
+
+@pytest.mark.slow
+def test_files_are_asked_about_all_test_images(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished)
+    assert main.call_command(ship_it, "tutorial", ["--run=runs/first", "--dataset=tiny.npz"]) == 0
+    output = capsys.readouterr().out
+    for name in ("student.keras", "model.tflite", "model-full_integer.tflite", "model.onnx"):
+        assert re.search(rf"^{re.escape(name)} +\d+ kB +[\d.]+%$", output, re.M)
+    assert re.search(r"Ship model\S+: the smallest", output)
+
+
+def test_networks_are_looked_into(typed, tmp_path, capsys):
+    def network(label, **values):
+        return {"label": label, "accuracy": 0.9} | values
+
+    def found(name, key, residual, plain):
+        networks = [network("teacher", **{key: residual}), network("student distilled", **{key: plain})]
+        return lambda values: written(
+            pathlib.Path(values.run, name, "result.json"), groups=[{"networks": networks}]
+        )
+
+    typed.instead["distill"] = lambda values: None
+    typed.instead["landscape"] = found("landscape", "not_convex", 0.1, 0.5)
+    typed.instead["reuse"] = found("reuse", "lesion_drop", 0.25, 0.8)
+    assert main.call_command(look_inside, "tutorial", [f"--run={tmp_path / 'run'}"]) == 0
+    assert [line[0] for line in typed.lines] == ["distill", "landscape", "reuse"]
+    output = capsys.readouterr().out
+    assert re.search(r"^student distilled .* not convex +50% +without one block -80.0 points$", output, re.M)
+    assert "the residual teacher by -25.0 points, the plain student that it taught by -80.0 (one" in output
