@@ -12,8 +12,6 @@ import pathlib
 
 from keras_kd.cli import export_flags
 
-_RUNTIMES = {"litert": ("ai_edge_litert.interpreter",), "onnx": ("tf2onnx", "onnxruntime")}
-
 
 def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
@@ -46,7 +44,7 @@ def main(values):
     from keras_kd.cli import console, terminal
     from keras_kd.cli.main import command_line
     from keras_kd.export import bundle, cost_card, model_card
-    from keras_kd.utils import backend, folders, optional
+    from keras_kd.utils import backend, folders
 
     if not backend.on_tensorflow():
         raise ValueError("files are written with the TensorFlow backend: give it without KERAS_BACKEND")
@@ -59,9 +57,7 @@ def main(values):
         tolerance=values.tolerance,
         same_class=values.same_class,
     )
-    for name in _RUNTIMES if values.cost else values.formats:
-        for module in _RUNTIMES.get(name, ()):
-            optional.require(module, name)
+    export_flags.require_runtimes(("litert", "onnx") if values.cost else values.formats)
     backend.hide_gpus()
     costs = cost_card.CostConfig(tuple(map(int, values.batches)), values.calls, values.threads, values.fold)
     if values.cost:
@@ -69,8 +65,8 @@ def main(values):
     asked = {"config": costs, "command": command_line(), "check_stop": console.stop_signal().check}
     if values.networks:
         folder = pathlib.Path(values.out or "costs")
-        networks, paths = cost_card.compare_names(values.networks, folder, **asked)
-        terminal.print_costs(networks, costs.threads)
+        card, paths = cost_card.compare_names(values.networks, folder, **asked)
+        terminal.print_costs(card)
         console.print_paths(**paths)
         return
     source = _source(values)
@@ -80,8 +76,8 @@ def main(values):
     terminal.print_files(bundle.export_bundle(source, target, config, asked["check_stop"]))
     paths = {}
     if values.cost:
-        networks, paths = cost_card.compare_twins(source, target, **asked)
-        terminal.print_costs(networks, costs.threads)
+        card, paths = cost_card.compare_twins(source, target, **asked)
+        terminal.print_costs(card)
         with folders.alone_in(target, cost_card.PATIENCE):
             model_card.write(source, target)
     console.print_paths(folder=target, card=target / model_card.CARD, **paths)

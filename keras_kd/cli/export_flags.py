@@ -6,7 +6,7 @@ from absl import flags as absl_flags
 
 from keras_kd.cli import flags
 from keras_kd.training import config
-from keras_kd.utils import limits
+from keras_kd.utils import limits, optional
 
 # Of `export.litert`, which imports Keras.
 LITERT_KINDS = ("float32", "float16", "dynamic_range", "full_integer")
@@ -53,6 +53,11 @@ def define(values):
     exported.number(
         "same_class", 0.95, "Share of images with the same class, of quantised files.", limits.SHARE
     )
+    define_costs(values)
+
+
+def define_costs(values):
+    """How costs are measured."""
     costs = flags.Group(values, "costs")
     costs.texts("batches", ["1", "32"], "Images at a time, whose latency is measured.")
     costs.integer("calls", 50, "Timed calls of each, fewer if they are slow.", limits.CALLS)
@@ -63,3 +68,14 @@ def define(values):
         "takes whole numbers from 1, with commas between them",
         flag_values=values,
     )
+
+
+# What writes and runs a format, by the extra that installs it.
+_RUNTIMES = {"litert": ("ai_edge_litert.interpreter",), "onnx": ("tf2onnx", "onnxruntime")}
+
+
+def require_runtimes(formats):
+    """Raises a `MissingPackageError` if a package lacks that writes or runs one of the formats."""
+    for name in formats:
+        for module in _RUNTIMES.get(name, ()):
+            optional.require(module, name)

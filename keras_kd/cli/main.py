@@ -17,7 +17,7 @@ from keras_kd.utils import checks
 
 _TYPED = contextvars.ContextVar("typed")
 
-COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export", "predict")
+COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export", "cost", "predict")
 
 
 def main():

@@ -114,9 +114,12 @@ def print_files(about):
 _PER_TABLE = 4
 
 
-def print_costs(networks, threads):
-    """The table of `cost_results.NetworkCost`s."""
+def print_costs(card):
+    """What a `cost_results.CostCard` says: the networks against their residual twins, then the table."""
+    for answer in card.answers:
+        print(answer)
+    networks = card.networks
     for start in range(0, len(networks), _PER_TABLE):
         columns, rows = cost_report.rows(networks[start : start + _PER_TABLE])
-        title = f"What it costs, one image; {threads} thread(s)"
+        title = f"What it costs, one image; {card.threads} thread(s)"
         console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)

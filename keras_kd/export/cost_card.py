@@ -4,16 +4,24 @@ import dataclasses
 import functools
 import itertools
 import pathlib
-import re
 import tempfile
 
 import numpy as np
 
-from keras_kd.export import cost_report, formats, latency, litert, model_card, signature, twins
+from keras_kd.export import (
+    cost_networks,
+    cost_report,
+    cost_sentence,
+    formats,
+    latency,
+    litert,
+    model_card,
+    signature,
+    twins,
+)
 from keras_kd.export.cost_results import CostCard, NetworkCost
 from keras_kd.export.onnx import session, to_onnx
-from keras_kd.models import cost, folding, registry, weights
-from keras_kd.models.block_specs import IMAGENET_STAGES
+from keras_kd.models import cost, folding, weights
 from keras_kd.reporting import html
 from keras_kd.utils import environment, files, folders, limits, progress
 
@@ -27,12 +35,14 @@ class CostConfig:
       calls: timed calls of each, fewer if they are slow.
       threads: of each runtime.
       fold: whether BatchNorm is folded.
+      latency: whether networks are converted and timed, and not counted alone.
     """
 
     batches: tuple = (1, 32)
     calls: int = 50
     threads: int = 1
     fold: bool = True
+    latency: bool = True
 
     def __post_init__(self):
         limits.check_each_once("batches", self.batches)
@@ -44,9 +54,6 @@ class CostConfig:
 
 PATIENCE = 600.0  # seconds for another process that writes to the folder: what is measured is not lost
 
-
-_SHORT = re.compile(r"(resnet|plain)(\d+)")
-_UNFOLDED = "-unfolded"
 
 # --------------------------------------------------------------------------- which networks
 
@@ -63,35 +70,14 @@ def compare_names(names, folder, config, command, check_stop=lambda done: None):
       check_stop: is called between measurements; what it raises ends them.
 
     Returns:
-      `(networks, paths)`: `cost_results.NetworkCost`s, and `{name: path}` of what was written.
+      `(card, paths)`: the `cost_results.CostCard`, and `{name: path}` of what was written.
     """
-    limits.check_each_once("networks", names)
-    networks = {name: _network(name, config.fold) for name in names}
-    twins_of = {name: registry.with_shortcuts(_spec(name)) or _spec(name) for name in names}
-    groups = [[name for name in names if twins_of[name] == twin] for twin in dict.fromkeys(twins_of.values())]
-    return _compare(networks, groups, folder, config, command, check_stop)
+    return _compare(cost_networks.named(names, config.fold), folder, config, command, check_stop)
 
 
-def _network(name, fold):
-    """The untrained network of a name, for the images and classes of its paper."""
-    try:
-        network = registry.build(_spec(name))
-    except ValueError as error:
-        raise ValueError(
-            f"networks have names such as resnet20, plain50 and plain50-unfolded, or are texts such as "
-            f"cifar_resnet:20:width=8. Received: {name!r} ({error})"
-        ) from error
-    return twins.Compared(network, fold=fold and not name.endswith(_UNFOLDED))
-
-
-def _spec(name):
-    """The spec that a name stands for: one of `imagenet_resnet` if that has the depth."""
-    match = _SHORT.fullmatch(name.removesuffix(_UNFOLDED))
-    if not match:
-        return name.removesuffix(_UNFOLDED)
-    depth, shortcuts = int(match[2]), match[1] == "resnet"
-    builder = "imagenet_resnet" if depth in IMAGENET_STAGES else "cifar_resnet"
-    return registry.format_spec(builder, depth, shortcuts=shortcuts)
+def compare_with_twins(names, folder, config, command, check_stop=lambda done: None):
+    """The same of networks by text or file, each beside its twin; see `cost_networks.with_twins`."""
+    return _compare(cost_networks.with_twins(names, config.fold), folder, config, command, check_stop)
 
 
 def compare_twins(source, target, config, command, check_stop=lambda done: None):
@@ -106,40 +92,54 @@ def compare_twins(source, target, config, command, check_stop=lambda done: None)
       As `compare_names`.
     """
     networks = twins.with_twin(source, config.fold)
-    return _compare(networks, [list(networks)], target, config, command, check_stop, source)
+    listed = cost_networks.Listed(networks, [list(networks)], cost_networks.pairs_of(list(networks)))
+    return _compare(listed, target, config, command, check_stop, source)
 
 
 # --------------------------------------------------------------------------- what they cost
 
 
-def _compare(networks, groups, folder, config, command, check_stop, source=None):
+def _compare(listed, folder, config, command, check_stop, source=None):
     """Counts, measures and writes; see `compare_names`."""
-    dataset = source and source.dataset
     costs = {
-        label: NetworkCost.counted(label, cost.cost(each.network), each.accuracy)
-        for label, each in networks.items()
+        label: NetworkCost.counted(label, cost.cost(each.network), each.accuracy, each.test_images)
+        for label, each in listed.networks.items()
     }
-    highest = max(cost.cost(each.network).peak("float32") for each in networks.values())
+    highest = max(each.peak["float32"] for each in costs.values())
     limits.check_memory(f"a batch of {max(config.batches)} images", max(config.batches) * highest)
+    if config.latency:
+        costs = _measured(costs, listed.networks, source and source.dataset, config, check_stop)
+    card = CostCard(
+        command=command,
+        threads=config.threads,
+        machine=environment.machine(),
+        versions=environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx"),
+        networks=tuple(costs.values()),
+        digest=source and weights.digest(source.network),
+        answers=tuple(cost_sentence.sentence(costs[one], costs[twin]) for one, twin in listed.pairs),
+    )
+    with folders.alone_in(folder, patience=PATIENCE):
+        files.write_json(card.to_json(), folder / model_card.COSTS)
+        write_page(
+            card, [[costs[label] for label in group] for group in listed.groups], folder / "costs.html"
+        )
+    return card, {"costs": folder / "costs.html", "numbers": folder / model_card.COSTS}
+
+
+def _measured(costs, networks, dataset, config, check_stop):
+    """`{label: NetworkCost}` with what was measured of files, memory and latency."""
     with tempfile.TemporaryDirectory() as place:
         converted = {}
         for label, network in networks.items():
             check_stop("no costs written")
             converted[label] = _convert(label, network, dataset, pathlib.Path(place), config.threads)
         latencies = _time(converted, networks, dataset, config, check_stop)
-    costs = {
+    return {
         label: dataclasses.replace(
             each, arena=converted[label].arena, files=converted[label].files, latency=latencies[label]
         )
         for label, each in costs.items()
     }
-    versions = environment.versions("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "tf2onnx")
-    digest = source and weights.digest(source.network)
-    card = CostCard(command, config.threads, environment.machine(), versions, tuple(costs.values()), digest)
-    with folders.alone_in(folder, patience=PATIENCE):
-        files.write_json(card.to_json(), folder / model_card.COSTS)
-        write_page(card, [[costs[label] for label in group] for group in groups], folder / "costs.html")
-    return card.networks, {"costs": folder / "costs.html", "numbers": folder / model_card.COSTS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,6 +253,7 @@ def write_page(card, groups, path):
         "view.html",
         path,
         title="What it costs to run",
+        answer=list(card.answers) or None,
         lead=f"{', '.join(network.label for network in card.networks)}: counted and measured.",
         sections=cost_report.sections(groups),
         command=card.command,

@@ -23,6 +23,7 @@ class NetworkCost:
       image: numbers in an image.
       moments: `[name, used, retained]` of each operation; see `models.cost.MemoryStep`.
       accuracy: on test, in [0, 1]; None if unknown.
+      test_images: on how many that was measured; None if unknown.
       arena: `{dtype: bytes}` that LiteRT has taken.
       files: `{format: bytes}`.
       latency: `{runtime: {images at a time: Latency}}`, the number of images as text.
@@ -40,12 +41,13 @@ class NetworkCost:
     statistics: int = 0
     not_counted: tuple[str, ...] = ()
     accuracy: float | None = None
+    test_images: int | None = None
     arena: dict = dataclasses.field(default_factory=dict)
     files: dict = dataclasses.field(default_factory=dict)
     latency: dict[str, dict[str, Latency]] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def counted(cls, label, cost, accuracy=None):
+    def counted(cls, label, cost, accuracy=None, test_images=None):
         """Of a `models.cost.Cost`, with nothing measured yet."""
         return cls(
             label=label,
@@ -60,6 +62,7 @@ class NetworkCost:
             statistics=cost.statistics,
             not_counted=cost.not_counted,
             accuracy=accuracy,
+            test_images=test_images,
         )
 
     def to_json(self):
@@ -81,6 +84,7 @@ class CostCard:
       networks: `NetworkCost`s.
       digest: of the weights of the exported network that the card is of; None of networks by their names, and
         in files of older versions.
+      answers: what networks cost against their residual twins, in sentences.
     """
 
     command: str
@@ -89,6 +93,7 @@ class CostCard:
     versions: dict
     networks: tuple[NetworkCost, ...]
     digest: str | None = None
+    answers: tuple[str, ...] = ()
 
     def to_json(self):
         values = records.json_values(self)

@@ -21,11 +21,13 @@ class Latency:
     Attributes:
       median, percentile_90: of the calls.
       calls: how many.
+      turns: the median of each turn; empty in files of older versions.
     """
 
     median: float
     percentile_90: float
     calls: int
+    turns: tuple[float, ...] = ()
 
 
 def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter, after_turn=lambda: None):
@@ -49,12 +51,15 @@ def measure(functions, *, calls=50, seconds=2.0, clock=time.perf_counter, after_
             function()
     for _ in range(TURNS):
         for name, function in functions.items():
-            found[name] += _turn(function, max(1, calls // TURNS), seconds / TURNS, clock)
+            found[name].append(_turn(function, max(1, calls // TURNS), seconds / TURNS, clock))
             after_turn()
-    return {
-        name: Latency(float(np.median(times)), float(np.percentile(times, 90)), len(times))
-        for name, times in found.items()
-    }
+    return {name: _latency(turns) for name, turns in found.items()}
+
+
+def _latency(turns):
+    times = np.concatenate(turns)
+    medians = tuple(float(np.median(each)) for each in turns)
+    return Latency(float(np.median(times)), float(np.percentile(times, 90)), len(times), medians)
 
 
 def _turn(function, calls, seconds, clock):

@@ -82,6 +82,7 @@ def _measured(path, digest):
         return None
     columns, rows = cost_report.rows(card.networks)
     return {
+        "answers": card.answers,
         "columns": columns,
         "rows": rows,
         "threads": card.threads,

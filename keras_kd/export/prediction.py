@@ -19,8 +19,7 @@ from keras_kd.data.lazy_images import BadImageError
 from keras_kd.export import litert, onnx, signature, sources
 from keras_kd.export.manifest import MANIFEST
 from keras_kd.models import inference, outputs
-from keras_kd.training.labels import network_file
-from keras_kd.utils import files, run_dir
+from keras_kd.utils import files
 
 # What a SavedModel says of itself; it has `class_names`, as the manifest.
 METADATA = "metadata.json"
@@ -97,13 +96,12 @@ def _file_in(folder):
     if (folder / MANIFEST).is_file():
         with files.interpreting(folder / MANIFEST):
             return folder / files.read_json(folder / MANIFEST)["files"][0]["file"]
-    if (folder / run_dir.RESULT).is_file():
-        with files.interpreting(folder / run_dir.RESULT):
-            labels = list(files.read_json(folder / run_dir.RESULT).get("networks", {}))
-        found = folder / (network_file(labels[-1]) if labels else run_dir.MODEL)
-        if found.is_file():
-            return found
-    raise ValueError(f"{folder} holds no finished run of distill or train, and no exported network")
+    try:
+        return sources.file_of_run(folder)
+    except files.DamagedFileError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{error}, and no exported network") from error
 
 
 def _of_keras(path, dataset_name, data_dir):

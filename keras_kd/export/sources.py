@@ -66,6 +66,23 @@ def find_source(path, dataset_name=None, data_dir=None):
     return Source(path, name_of(path), network, dataset, result)
 
 
+def file_of_run(folder):
+    """The `.keras` file that the folder of a finished run stands for: its last student, or its network.
+
+    Raises:
+      ValueError: if it is no such folder.
+    """
+    folder = pathlib.Path(folder)
+    result = folder / run_dir.RESULT
+    if result.is_file():
+        with files.interpreting(result):
+            labels = list(files.read_json(result).get("networks", {}))
+        found = folder / (network_file(labels[-1]) if labels else run_dir.MODEL)
+        if found.is_file():
+            return found
+    raise ValueError(f"{folder} holds no finished run of distill or train")
+
+
 def belongs_to_run(path):
     """Whether a .keras file is of a finished run in its folder."""
     result = pathlib.Path(path).parent / run_dir.RESULT

@@ -19,11 +19,13 @@ class Compared(typing.NamedTuple):
       network: the Keras model, as trained.
       accuracy: on test images; None if unknown.
       fold: whether its files have BatchNorm folded.
+      test_images: how many there are; None if unknown.
     """
 
     network: keras.Model
     accuracy: float | None = None
     fold: bool = True
+    test_images: int | None = None
 
 
 def with_twin(source, fold=True):
@@ -35,7 +37,8 @@ def with_twin(source, fold=True):
         compared[f"teacher ({label})"] = teacher
     else:
         compared |= {name: each for name, each in ((label, twin), ("teacher", teacher)) if each}
-    return {name: each._replace(fold=fold) for name, each in compared.items()}
+    images = source.result.get("dataset", {}).get("examples", {}).get("test")
+    return {name: each._replace(fold=fold, test_images=images) for name, each in compared.items()}
 
 
 def _twin(source):
@@ -46,7 +49,9 @@ def _twin(source):
     blocks = [layer.name for layer in source.network.layers if _BLOCK.fullmatch(layer.name)]
     if not blocks:
         return None
-    shape, classes = source.dataset.image_shape, source.dataset.num_classes
+    network = source.network
+    shape = source.dataset.image_shape if source.dataset else network.input_shape[1:]
+    classes = network.output_shape[-1]
     shortcuts = not _has_shortcuts(source.network)
     try:
         width = source.network.get_layer("stem_conv").filters
