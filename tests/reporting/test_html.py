@@ -29,6 +29,7 @@ def page(folder, answer=None, sections=()):
     ("answer", "shown"),
     [
         ("a <b>", '<p class="answer">a &lt;b&gt;</p>'),
+        (["alone"], '<p class="answer">alone</p>'),
         (["one", "two"], '<ul class="answer"><li>one</li><li>two</li></ul>'),
     ],
 )

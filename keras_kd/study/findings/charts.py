@@ -1,7 +1,7 @@
 """A study's findings as charts, for its page and as pictures; each takes a `results.StudySummary`."""
 
 from keras_kd.reporting import charts
-from keras_kd.reporting.formatting import percent, plain, points, shared
+from keras_kd.reporting.formatting import percent, plain, points
 
 
 def accuracy(found):
@@ -15,8 +15,8 @@ def accuracy(found):
     if not over_depth:
         conditions = [each.condition for each in shown]
         axis = "test accuracy, %"
-        panel, common = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
-        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %.{common}"
+        panel = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
+        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %."
         return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
     for number, label, group in _numbered(found, shown):
@@ -47,14 +47,14 @@ def gains(found):
     values = [each.gain for each in found.gains]
     conditions = [each.condition for each in found.gains]
     axis = "gain, points (95 % interval)"
-    panel, common = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
+    panel = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
     rows = [
         [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
         for name, v in zip([each.title for each in conditions], values, strict=True)
     ]
     words = (
         "Accuracy of each taught network minus that of the same network alone, from the same initial weights "
-        f"on the same batches. T is the temperature, alpha the weight of the teacher's term.{common}"
+        "on the same batches. T is the temperature, alpha the weight of the teacher's term."
     )
     table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
     return charts.Chart("gains", "What each teacher gave", words, [panel], table)
@@ -66,17 +66,12 @@ def _as_percents(estimates):
 
 
 def _intervals(conditions, values, axis, levels=()):
-    """A panel with an interval for each condition, one below the other: `[middle, low, high]` each.
-
-    Returns:
-      `(panel, words)`: what the names of all have in common stands in the words alone.
-    """
-    begin, names, end = shared([each.title for each in conditions])
+    """A panel with an interval for each condition, one below the other: `[middle, low, high]` each."""
+    names = [each.title for each in conditions]
     middles, lows, highs = map(list, zip(*values, strict=True))
     labels = [each.label for each in conditions]
     curve = charts.Curve(None, 0, list(range(len(names))), middles, labels, "none", low=lows, high=highs)
-    panel = charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
-    return panel, f" Each is {begin}...{end}." if begin or end else ""
+    return charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
 
 
 def recovery(found):
@@ -96,13 +91,12 @@ def recovery(found):
     )
     title, panels = "Recovery against depth" if len(found.depths) > 1 else "Recovery", []
     if defined:
-        panel, common = _recoveries(found, defined)
-        panels, words = [panel], words + common
+        panels = [_recoveries(found, defined)]
     return charts.Chart("recovery", title, words, panels, table)
 
 
 def _recoveries(found, entries):
-    """The panel of those that are defined, and what is said of it."""
+    """The panel of those that are defined."""
     axis, levels = "recovery = gain / drop", [(1, "all of the drop"), (0, None)]
     if len(found.depths) == 1:
         values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
@@ -120,7 +114,7 @@ def _recoveries(found, entries):
                 high=[each.high for each in ratios],
             )
         )
-    return charts.Panel("depth, layers", axis, curves, x_ticks=found.depths, levels=levels), ""
+    return charts.Panel("depth, layers", axis, curves, x_ticks=found.depths, levels=levels)
 
 
 def _recovery_row(name, found):
