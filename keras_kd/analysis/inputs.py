@@ -75,7 +75,9 @@ def read_result(folder):
         raise ValueError(
             f"{folder} holds no finished run of train, distill or study (no result.json): finish it first"
         )
-    return files.read_json(path)
+    result = files.read_json(path)
+    run_dir.check_one_seed(folder, result)
+    return result
 
 
 def group_of_run(folder, result):

@@ -15,6 +15,9 @@ from keras_kd.utils import limits, seeding, specs
 # On digits a plain network of these falls short of its twin, and what to do about it shows in two minutes.
 WIDTH, EPOCHS = 8, 20
 
+# What may be given otherwise when a run is taken up again.
+CHANGEABLE = ("jobs", "trust_teacher")
+
 
 def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
@@ -31,6 +34,10 @@ def define_flags(values):
     )
     flags.define_shortcut_removal(values)
     flags.define_settings(values, epochs=EPOCHS)
+    words = (
+        "How many, from --seed on, as 3, or which, as 0,4,7: all of it for each, with intervals over them."
+    )
+    flags.Group(values, flags.COMMON).text("seeds", None, words)
     words = "Networks trained at a time, 1 or 2, with the same result; 0: as is faster."
     flags.Group(values, "devices and speed").integer("jobs", 0, words, limits.whole(0, 2))
     flags.define_snapshots(values)
@@ -40,6 +47,8 @@ def define_flags(values):
 def check(values):
     """Raises a ValueError for flags that cannot be, before anything is imported that takes seconds."""
     flags.settings_of(values)
+    if seeds_of(values) and values.strategy == "multiworker":
+        raise ValueError("--seeds trains on one host: with --strategy=multiworker give each --seed a command")
     network_flags.check(values)
     teacher_flags.check(values, [values.teacher])
     if values.initial_weights and values.teacher and specs.is_file(values.teacher):
@@ -49,33 +58,41 @@ def check(values):
         )
 
 
+def seeds_of(values):
+    """The seeds that --seeds names: how many, from --seed on, or which; None if it was not given.
+
+    Raises:
+      ValueError: for what is neither.
+    """
+    if values.seeds is None:
+        return None
+    found = seeding.numbers("--seeds", values.seeds)
+    first = values.seed if values.seeds.strip().isdecimal() else 0
+    return [limits.SEED.check("each of --seeds", first + seed) for seed in found]
+
+
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, distill_runs, networks, runs, terminal
+    from keras_kd.cli import console, distill_runs, distill_seeds, runs, terminal
     from keras_kd.training import comparison
-    from keras_kd.training.distributed import strategy
     from keras_kd.training.labels import network_file
     from keras_kd.utils import files
 
-    settings = flags.settings_of(values)
-    recipe, removal = loss_flags.recipe_of(values), flags.shortcut_removal_of(values)
-    run = runs.open_run(values, "distill", changeable=("jobs", "trust_teacher"))
+    if values.seeds:
+        distill_seeds.main(values)
+        return
+    run = runs.open_run(values, "distill", changeable=CHANGEABLE)
     result = runs.finished(run, values)
     if result is None:
-        target = runs.export_target(values, run)
-        runs.check_logits_place(values, values.teacher_views)
-        strategy.prepare(settings)
-        dataset, settings = runs.load_dataset(values, settings)
-        made = networks.new_networks(values, dataset, settings, recipe, removal)
-        work = functools.partial(
-            distill_runs.distil, made, recipe, removal, dataset, settings, run.path, target, values
-        )
-        result = runs.complete(run, values, settings, work)
+        prepared = distill_runs.prepare(values, run)
+        work = functools.partial(distill_runs.distil, prepared, run.path, values)
+        result = runs.complete(run, values, prepared.settings, work)
         if result is None:
             return
     with files.interpreting(run.path / "result.json"):
         measured = comparison.Comparison.from_json(result)
-    terminal.print_comparison(measured)
+        loss, epochs = result.get("loss", "kd"), result.get("settings", {}).get("epochs")
+    terminal.print_comparison(measured, loss=loss, epochs=epochs)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),

@@ -17,9 +17,15 @@ from keras_kd.utils import backend, checks, folders, run_dir
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
 
-def load_dataset(values, settings):
-    """`(dataset, settings)` that flags ask for; a batch size that was not given fits a small dataset."""
-    dataset = datasets.load(
+def load_dataset(values, settings, dataset=None):
+    """`(dataset, settings)` that flags ask for; a batch size that was not given fits a small dataset.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      settings: as flags ask for them.
+      dataset: what they ask for, where it is loaded already.
+    """
+    dataset = dataset or datasets.load(
         values.dataset,
         validation_fraction=values.validation_fraction,
         seed=values.split_seed,

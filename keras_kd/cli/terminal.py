@@ -1,8 +1,10 @@
 """Tables of results on the screen."""
 
-from keras_kd.cli import console
+from keras_kd.cli import answers, console
 from keras_kd.export import cost_report, file_table
 from keras_kd.reporting import formatting
+from keras_kd.training import over_seeds
+from keras_kd.training.labels import ALONE, DISTILLED
 
 
 def network_row(label, row):
@@ -17,52 +19,82 @@ def network_row(label, row):
     }
 
 
-def print_comparison(comparison):
-    """The table at the end of a distillation.
+def print_comparison(comparison, *, loss="kd", epochs=None):
+    """What a distillation found: the answer, and the table below it.
 
     Args:
       comparison: a `training.comparison.Comparison`.
+      loss: text of the losses that taught.
+      epochs: of each training; None where that is not known.
     """
-    networks, effects = comparison.networks, comparison.effects
-    told = {"student_distilled": effects}
-    told |= dict([_last_student(comparison)])
+    accuracies = {label: row.accuracy for label, row in comparison.networks.items()}
+    told = effects_of_students(comparison)
+    sentences = answers.distillation(accuracies, told, loss=loss)
+    sentences += [] if epochs is None else answers.short_run([comparison.history], epochs)
+    print("\n".join(["", *sentences]))
+    table = [network_row(label, row) for label, row in comparison.networks.items()]
+    columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
+    print_table(table, list(accuracies), told, columns)
+    if comparison.effects.gain_interval:
+        images = comparison.effects.test_images
+        print(f"Intervals: 95 %, over {images:,} test images; what another seed would change is not in them.")
+
+
+def print_over_seeds(comparisons, *, loss="kd", epochs=None):
+    """The same over seeds.
+
+    Args:
+      comparisons: a list of `training.comparison.Comparison`s, one for each seed.
+      loss, epochs: as for `print_comparison`.
+    """
+    found, count = over_seeds.summarize(comparisons), len(comparisons)
+    accuracies = {label: each.mean for label, each in found.accuracies.items()}
+    sentences = answers.distillation(accuracies, found.effects, loss=loss, seeds=count)
+    sentences += [] if epochs is None else answers.short_run([each.history for each in comparisons], epochs)
+    print("\n".join(["", *sentences]))
+    rows = [
+        {
+            "network": label.replace("_", " "),
+            "test accuracy": console.percent(each.mean),
+            "± sd": formatting.percent(each.deviation),
+            "seconds": _mean_seconds([one.networks[label].seconds for one in comparisons]),
+        }
+        for label, each in found.accuracies.items()
+    ]
+    columns = ("network", "test accuracy", "± sd", "drop", "gain", "recovery", "seconds")
+    print_table(rows, list(accuracies), found.effects, columns, f"On test, means over {count} seeds")
+    print(f"Intervals: 95 %, over {count} seeds (Student's; Fieller's of the recovery).")
+
+
+def _mean_seconds(seconds):
+    return "-" if None in seconds else f"{sum(seconds) / len(seconds):.0f}"
+
+
+def print_table(rows, labels, told, columns, title="On test, touched once"):
+    """The table of networks, with drop, gain and recovery.
+
+    Args:
+      rows: as those of `console.print_table`, without the three.
+      labels: of the rows.
+      told: `{label: comparison.Effects}` of the students that were taught.
+      columns: that are shown.
+      title: of the table.
+    """
     shown = {
         label: {"gain": formatting.points(each.gain), "recovery": _recovery(each)}
         for label, each in told.items()
     }
-    shown["student_alone"] = {"drop": formatting.points(effects.drop)}
-    table = [network_row(label, row) | shown.get(label, {}) for label, row in networks.items()]
-    columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
-    console.print_table("On test, touched once; drop and gain in points", table, columns)
-    for label, each in told.items():
-        if words := intervals_sentence(each):
-            print(f"{label.replace('_', ' ')}: {words}" if len(told) > 1 else words)
-    if words := meaning(comparison):
-        print(words)
+    shown[ALONE] = {"drop": formatting.points(next(iter(told.values())).drop)}
+    table = [row | shown.get(label, {}) for label, row in zip(labels, rows, strict=True)]
+    console.print_table(f"{title}; drop and gain in points", table, columns)
 
 
-def meaning(comparison):
-    """What a `Comparison` says of shortcuts, in a sentence; nothing where no twin was trained."""
-    networks, (label, effects) = comparison.networks, _last_student(comparison)
-    if effects.drop is None or not effects.drop_interval:
-        return ""
-    name, images = label.replace("_", " "), f"on {effects.test_images:,} test images, one seed"
-    if effects.drop_interval[0] <= 0:
-        return f"In short: no drop shows without shortcuts, so there is nothing to win back ({images})."
-    left = effects.drop - effects.gain
-    below = f"{left * 100:.1f} points below" if left > 0 else f"{-left * 100:.1f} points above"
-    return (
-        f"In short: without shortcuts the student loses {effects.drop * 100:.1f} points on its residual "
-        f"twin; the {name} ends {below} the twin, with {console.percent(networks[label].accuracy)} "
-        f"({images}; another seed would give other numbers)."
-    )
-
-
-def _last_student(comparison):
-    """Label and `Effects` of the student that a run is about: the last one."""
+def effects_of_students(comparison):
+    """`{label: Effects}` of a `Comparison`'s students that were taught, the one that it is about last."""
+    told = {DISTILLED: comparison.effects}
     if comparison.removal_effects:
-        return list(comparison.networks)[-1], comparison.removal_effects
-    return "student_distilled", comparison.effects
+        told[list(comparison.networks)[-1]] = comparison.removal_effects
+    return told
 
 
 def _recovery(effects):
@@ -71,38 +103,10 @@ def _recovery(effects):
     return formatting.plain(effects.recovery)
 
 
-def intervals_sentence(effects):
-    """How sure drop, gain and recovery are, in words; nothing for a result of an earlier version.
-
-    Args:
-      effects: a `comparison.Effects`.
-    """
-    if not effects.gain_interval:
-        return ""
-    parts = [
-        f"{name} {difference * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) points"
-        for name, difference, interval in (
-            ("drop", effects.drop, effects.drop_interval),
-            ("gain", effects.gain, effects.gain_interval),
-        )
-        if difference is not None
-        for low, high in [interval]
-    ]
-    if effects.recovery_interval:
-        low, high = effects.recovery_interval
-        parts.append(f"recovery {effects.recovery:.2f} ({low:.2f} to {high:.2f})")
-    elif effects.drop is not None:
-        parts.append("recovery not defined, as the drop's interval does not lie above 0")
-    return (
-        f"{', '.join(parts)}: 95 % intervals over {effects.test_images:,} test images; what another seed "
-        f"would change is not in them."
-    )
-
-
 def print_files(about):
     """What a `manifest.Manifest` says of the files: which one for what, and how well it agrees."""
-    for file, size, use, answers in file_table.advice(about):
-        print(f"{file:<26} {size:>7}  {use}; {answers}")
+    for file, size, use, agreement in file_table.advice(about):
+        print(f"{file:<26} {size:>7}  {use}; {agreement}")
     rows = [dict(zip(file_table.COLUMNS, row, strict=True)) for row in file_table.rows(about)]
     title = "Compared with the Keras model on test images, each by its own runtime"
     console.print_table(title, rows, file_table.COLUMNS)

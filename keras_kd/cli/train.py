@@ -31,7 +31,7 @@ def check(values):
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, networks, runs, terminal, train_runs
+    from keras_kd.cli import answers, console, networks, runs, terminal, train_runs
     from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
     from keras_kd.utils import files
@@ -51,6 +51,8 @@ def main(values):
     columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
     with files.interpreting(run.path / "result.json"):
         row = terminal.network_row(result["network"], NetworkResult.from_json(result["measured"]))
+        told = answers.of_training(result)
+    print("\n".join(["", *told]))
     console.print_table("On test, touched once", [row], columns)
     console.print_paths(
         run=run.path,

@@ -2,6 +2,7 @@
 
 from keras_kd import training
 from keras_kd.cli import console, runs, transfer_flags
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.models import serialization, weights
 from keras_kd.reporting import tensorboard
 from keras_kd.training import description
@@ -34,6 +35,7 @@ def train(model, dataset, settings, folder, values):
     fingerprints = {run_dir.MODEL: weights.fingerprint(model)}
     return {
         "network": model.name,
+        **({"multi_label": True} if is_multi_label(dataset) else {}),
         "measured": row,
         "fingerprints": fingerprints,
         "history": trained.history,

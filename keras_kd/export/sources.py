@@ -69,6 +69,8 @@ def find_source(path, dataset_name=None, data_dir=None):
 def file_of_run(folder):
     """The `.keras` file that the folder of a finished run stands for: its last student, or its network.
 
+    Of a distillation over seeds it is that of the first seed.
+
     Raises:
       ValueError: if it is no such folder.
     """
@@ -76,7 +78,10 @@ def file_of_run(folder):
     result = folder / run_dir.RESULT
     if result.is_file():
         with files.interpreting(result):
-            labels = list(files.read_json(result).get("networks", {}))
+            measured = files.read_json(result)
+            if "comparisons" in measured:
+                return file_of_run(run_dir.first_seed(folder, measured))
+            labels = list(measured.get("networks", {}))
         found = folder / (network_file(labels[-1]) if labels else run_dir.MODEL)
         if found.is_file():
             return found

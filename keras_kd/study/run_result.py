@@ -1,12 +1,8 @@
 """What a run of a study measured, as it stands in the run's `result.json`."""
 
 import dataclasses
-import math
 
-from keras_kd.utils import records
-
-# The share of the epochs over which the change of the training accuracy is told.
-LAST_EPOCHS = 0.2
+from keras_kd.utils import records, statistics
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,10 +36,7 @@ class RunResult:
     @property
     def training_change(self):
         """By how much that rose over the last fifth of the epochs; None for fewer than two epochs."""
-        values = self.history.get("accuracy") or []
-        if len(values) < 2:
-            return None
-        return values[-1] - values[-1 - min(math.ceil(LAST_EPOCHS * len(values)), len(values) - 1)]
+        return statistics.late_change(self.history.get("accuracy"))
 
     def to_json(self):
         values = records.json_values(self)

@@ -8,7 +8,6 @@ import threading
 import time
 
 import keras
-from rich.progress import TextColumn
 
 from keras_kd.models import weights
 from keras_kd.reporting import tensorboard
@@ -110,7 +109,7 @@ class StopOnSignal(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One bar over the whole run with the time that is left; silent where nobody watches.
+    """Shows how far a training is and when it ends, in the line of the whole work or in one of its own.
 
     Args:
       label: the network's name.
@@ -119,36 +118,38 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, label):
         super().__init__()
         self._label = label
-        self._bar = progress.bar("epochs", TextColumn("{task.fields[accuracy]}"))
+        self._line = None
+        self._remark = ""
+        self.completed = 0.0  # epochs, with the part of the present one
 
     def on_epoch_begin(self, epoch, logs=None):
-        if not self._bar.tasks:
-            self._bar.start()
-            self._task = self._bar.add_task(
-                self._label, total=self.params["epochs"], completed=epoch, accuracy=""
-            )
-            self._steps = self.params["steps"]
+        if self._line is None and progress.whole() is None:
+            self._line = progress.WorkLine("epochs", self.params["epochs"]).__enter__()
         self._epoch = epoch
+        self._show(epoch)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(self._task, completed=self._epoch + (batch + 1) / self._steps)
+        self._show(self._epoch + (batch + 1) / self.params["steps"])
 
     def on_epoch_end(self, epoch, logs=None):
         accuracy = (logs or {}).get("val_accuracy")
-        shown = "" if accuracy is None else f"validation {accuracy:.1%}"
-        self._bar.update(self._task, completed=epoch + 1, accuracy=shown)
+        self._remark = "" if accuracy is None else f"validation {accuracy:.1%}"
+        self._show(epoch + 1)
 
     def on_train_end(self, logs=None):
         self.stop()
 
-    @property
-    def completed(self):
-        """Epochs that are done, with the part of the present one."""
-        return self._bar.tasks[self._task].completed
+    def _show(self, completed):
+        self.completed = completed
+        if self._line is not None:
+            self._line.show(completed, self._remark)
+        elif progress.whole() is not None:
+            progress.whole().report(self._label, completed)
 
     def stop(self):
         """Gives the terminal back; also after an error, when Keras calls no callback."""
-        self._bar.stop()
+        if self._line is not None:
+            self._line.close()
 
 
 class EpochLog(keras.callbacks.Callback):

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from keras_kd.data.dataset import Dataset
 from keras_kd.models import weights
 from keras_kd.training import config, second_process, trainer
+from keras_kd.training.distributed import strategy
 from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER
+from keras_kd.training.networks_line import NetworksLine
 from keras_kd.utils import limits
 
 
@@ -51,8 +53,9 @@ class Trainings:
           `{label: Trained}` of the others.
         """
         trained = {}
-        for label in models:
-            self._train_here(label, models, known, trained)
+        with self._line(models, known) as line:
+            for label in models:
+                self._train_here(label, models, known, trained, line)
         return trained
 
     def run_two(self, models, known=(), while_waiting=lambda: None):
@@ -64,24 +67,30 @@ class Trainings:
         """
         beside = [label for label in models if label not in (TEACHER, BASELINE, DISTILLED)]
         trained = {}
-        with second_process.SecondProcess() as second:
+        with second_process.SecondProcess() as second, self._line(models, known) as line:
             second.begin(self, ALONE, models[ALONE])
-            self._train_here(TEACHER, models, known, trained)
+            self._train_here(TEACHER, models, known, trained, line)
             for label in beside[1:]:
                 second.begin(self, label, models[label], models[TEACHER])
             for label in (label for label in models if label not in (TEACHER, *beside)):
-                self._train_here(label, models, known, trained)
+                self._train_here(label, models, known, trained, line)
             for label in beside:
-                second.wait(label, while_waiting)
-                self._train_here(label, models, known, trained)
+                second.wait(label, lambda: (line.look(), while_waiting()))
+                self._train_here(label, models, known, trained, line)
         return {label: trained[label] for label in models if label in trained}
 
-    def _train_here(self, label, models, known, trained):
+    def _line(self, models, known):
+        labels = [label for label in models if label not in known]
+        is_shown = strategy.is_chief(self.settings)
+        return NetworksLine(labels, [self.folder], self.settings.epochs, is_shown)
+
+    def _train_here(self, label, models, known, trained, line):
         """Adds what became of a network to `trained`, unless it is known."""
         model = models[label]
         print(f"{label}: {model.name}, {weights.count_parameters(model):,} parameters", flush=True)
         if label not in known:
             trained[label] = self(label, model, models[TEACHER])
+            line.end(label)
 
 
 def check_jobs(jobs, folder, settings):

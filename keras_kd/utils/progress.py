@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import math
 import sys
 import time
 
@@ -10,9 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _SILENT = contextvars.ContextVar("silent", default=False)
 
+# What shows the whole of the work of which others do parts.
+_WHOLE = contextvars.ContextVar("whole", default=None)
+
 
 def bar(unit, *columns):
-    """A bar with the time that is left, on stderr; silent where nobody watches.
+    """A bar with the time that is left, on stderr; silent where nobody watches, or one line shows the whole.
 
     Args:
       unit: what is counted.
@@ -29,7 +33,7 @@ def bar(unit, *columns):
         TimeRemainingColumn(),
         *columns,
         console=Console(stderr=True),
-        disable=_SILENT.get() or not sys.stderr.isatty(),
+        disable=_SILENT.get() or _WHOLE.get() is not None or not sys.stderr.isatty(),
     )
 
 
@@ -43,6 +47,21 @@ def silence():
         _SILENT.reset(token)
 
 
+def whole():
+    """What `showing` was given, or None."""
+    return _WHOLE.get()
+
+
+@contextlib.contextmanager
+def showing(line):
+    """Within the block `whole()` is `line`, which shows the work, and bars of its parts are silent."""
+    token = _WHOLE.set(line)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
 def say(text):
     """Prints a line about work that begins or waits, unless silenced."""
     if not _SILENT.get():
@@ -52,6 +71,13 @@ def say(text):
 def duration(seconds):
     """A time in words, as exact as it is known."""
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def clock(seconds):
+    """A time as on a clock: 3:10, or 1:03:10."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class TimeLeft:
@@ -96,7 +122,60 @@ def with_progress(steps, on_progress):
 
 
 # Seconds between two lines where there is no bar.
-LINE_SECONDS = 15.0
+LINE_SECONDS = 30.0
+
+
+class WorkLine:
+    """One line over all of some work, on stderr: a bar on a terminal, else a line each half minute.
+
+    with WorkLine("networks", 3) as line:
+        line.show(2.4)  # 2 of 3 networks, 3:10 left
+
+    Args:
+      unit: what is counted, in the plural.
+      total: how many there are.
+      is_shown: whether anything is, unless `silence` keeps it off the screen anyway.
+      now: returns the time in seconds.
+    """
+
+    def __init__(self, unit, total, is_shown=True, now=time.monotonic):
+        self._unit = unit
+        self._total = total
+        self._is_shown = is_shown and not _SILENT.get()
+        self._now = now
+        self._time_left = TimeLeft(now)
+        self._printed = now()
+        self._bar = Progress(
+            BarColumn(bar_width=20),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),
+            disable=not (self._is_shown and sys.stderr.isatty()),
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """Gives the terminal back."""
+        self._bar.stop()
+
+    def show(self, done, remark=""):
+        """Takes how many are done, the part of the next one included, and words that follow."""
+        seconds = self._time_left.after(done, self._total)
+        parts = [f"{math.floor(done + 1e-6)} of {self._total} {self._unit}"]
+        parts += [] if seconds is None else [f"{clock(seconds)} left"]
+        text = ", ".join(filter(None, [*parts, remark]))
+        self._bar.update(self._task, completed=done, description=text)
+        now = self._now()
+        if self._is_shown and self._bar.disable and now - self._printed >= LINE_SECONDS:
+            self._printed = now
+            print(text, file=sys.stderr, flush=True)
 
 
 class ProgressReporter:

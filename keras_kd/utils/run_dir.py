@@ -33,6 +33,20 @@ _OVERWRITTEN, _MOVING = "overwritten-", ".overwritten"
 _MADE_BY = "# keras-kd "  # first line of the flags, before the command's name
 
 
+def first_seed(folder, result):
+    """The folder of the first seed of a distillation over seeds, from its folder and result."""
+    return pathlib.Path(folder) / f"seed-{result['seeds'][0]}"
+
+
+def check_one_seed(folder, result):
+    """Raises a ValueError for the result of a distillation over seeds: each has a folder of its own."""
+    if "comparisons" in result:
+        raise ValueError(
+            f"{folder} is a distillation over seeds: give one of its seeds, such as "
+            f"{first_seed(folder, result)}"
+        )
+
+
 class RunDir:
     """A folder that holds one run.
 

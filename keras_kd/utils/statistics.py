@@ -16,6 +16,9 @@ EXACT_PATTERNS = 2**16
 
 MOST_SEEDS = 10_000
 
+# The share of the epochs over which `late_change` tells what changed.
+LAST_EPOCHS = 0.2
+
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
@@ -262,6 +265,18 @@ def holm(p_values):
     corrected = np.empty_like(p_values)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return corrected.tolist()
+
+
+def late_change(accuracies):
+    """By how much an accuracy rose over the last fifth of the epochs; None for fewer than two epochs.
+
+    Args:
+      accuracies: one per epoch, or None where they were not kept.
+    """
+    values = accuracies or []
+    if len(values) < 2:
+        return None
+    return values[-1] - values[-1 - min(math.ceil(LAST_EPOCHS * len(values)), len(values) - 1)]
 
 
 def _checked(values):

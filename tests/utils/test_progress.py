@@ -17,6 +17,8 @@ def test_bars_and_lines_are_silent_where_another_shows_the_whole(monkeypatch, ca
         assert progress.bar("images").disable
         progress.say("hidden")
     assert not progress.bar("images").disable
+    with progress.showing(object()):
+        assert progress.bar("images").disable
     progress.say("shown")
     assert capsys.readouterr().out == "shown\n"
 
@@ -58,3 +60,20 @@ def test_the_stop_signal_ends_work_between_two_steps():
         report("lesions", 1, 3)
         with pytest.raises(InterruptedError, match="lesions: 2 of 3 done"):
             report("lesions", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (190, "3:10"), (3790, "1:03:10")]
+)
+def test_the_time_left_is_shown_as_on_a_clock(seconds, shown):
+    assert progress.clock(seconds) == shown
+
+
+def test_the_line_of_all_work_comes_now_and_then_without_a_terminal(capsys):
+    now = [100.0]
+    with progress.WorkLine("networks", 3, now=lambda: now[0]) as line:
+        for seconds, done in ((0, 0.0), (10, 0.5), (20, 1.0), (31, 1.55), (40, 2.0), (61, 2.0)):
+            now[0] = 100.0 + seconds
+            line.show(done)
+    # from (10, 0.5) on: 21 s for 1.05 networks, then 51 s for 1.5
+    assert capsys.readouterr().err == "1 of 3 networks, 0:29 left\n2 of 3 networks, 0:34 left\n"

@@ -1,0 +1,142 @@
+"""`distill --seeds`: what is trained for each seed, what is told of all, and what is refused."""
+
+import concurrent.futures
+import json
+import shutil
+
+import pytest
+from absl import flags as absl_flags
+
+from keras_kd.cli import distill, distill_seeds
+from keras_kd.export import sources
+from tests.support.commands import call
+from tests.support.runs import DISTILL, SEED, finished_run
+
+SEEDED = [each for each in DISTILL if not each.startswith(("--seed=", "--out="))]
+
+
+def values_of(*arguments):
+    values = absl_flags.FlagValues()
+    distill.define_flags(values)
+    values(["distill", *arguments])
+    return values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], None),
+        (["--seeds=3"], [0, 1, 2]),
+        (["--seeds=1"], [0]),
+        (["--seeds=2", "--seed=5"], [5, 6]),
+        (["--seeds=7,0"], [7, 0]),
+        (["--seeds=5..7", "--seed=2"], [5, 6, 7]),
+    ],
+)
+def test_seeds_are_a_count_or_a_list(arguments, wanted):
+    assert distill.seeds_of(values_of(*arguments)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds=0"], "--seeds must be a whole number from 1"),
+        (["--seeds=many"], "--seeds must be how many, as 5, or which, as 5..9 or 0,7"),
+        (["--seeds=0,-1"], "--seeds must be how many"),
+        (["--seeds=1,01"], "--seeds"),
+        (["--seeds=2", "--strategy=multiworker"], "--seeds trains on one host"),
+    ],
+)
+def test_what_are_no_seeds_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        distill.check(values_of(*arguments))
+
+
+@pytest.mark.slow
+def test_a_seed_is_trained_as_a_run_of_its_own(tmp_path_factory, monkeypatch):
+    """The second seed is a copy of the first, as its training takes time."""
+    cwd, _ = finished_run(tmp_path_factory)
+    folder, train_seed = cwd / "runs" / "seeds", distill_seeds.train_seed
+
+    def train_first(arguments, is_first, **options):
+        if is_first:
+            return train_seed(arguments, is_first, **options)
+        return shutil.copytree(folder / f"seed-{SEED}", folder / "seed-7", dirs_exist_ok=True)
+
+    monkeypatch.setattr(distill_seeds, "train_seed", train_first)
+    arguments = [*SEEDED, f"--seeds={SEED},7", "--out=runs/seeds"]
+    status, output, errors = call("distill", *arguments, cwd=cwd)
+    assert status == 0, errors
+    one, alone = folder / f"seed-{SEED}", cwd / "runs" / "first"
+    assert measured(one) == measured(alone)
+    assert (one / "flags.cfg").read_text() == (alone / "flags.cfg").read_text()
+    assert (one / "saved_model").is_dir()
+
+    result = json.loads((folder / "result.json").read_text())
+    assert result["seeds"] == [SEED, 7]
+    accuracy = measured(alone)["networks"]["student_distilled"]["accuracy"]
+    assert f"to {accuracy:.1%} (" in output
+    assert "over 2 seeds)" in output
+    assert output.index("\nKD ") < output.index("means over 2 seeds")
+
+    status, again, errors = call("distill", *arguments, cwd=cwd)
+    assert status == 0, errors
+    assert again[again.index("\nKD") :] == output[output.index("\nKD") :]
+    status, _, errors = call("landscape", "--run=runs/seeds", cwd=cwd)
+    assert status == 1
+    assert f"give one of its seeds, such as runs/seeds/seed-{SEED}" in errors
+    assert sources.file_of_run(folder) == one / "student.keras"
+
+
+def measured(run):
+    """What a run measured, without how long it took."""
+    result = json.loads((run / "result.json").read_text())
+    for row in result["networks"].values():
+        del row["seconds"]
+    return {name: value for name, value in result.items() if name not in ("checksum", "export")}
+
+
+class Inline:
+    """An executor that calls what is submitted at once."""
+
+    def __init__(self, slots, threads):
+        assert (slots, threads) == (2, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def submit(self, function, *arguments):
+        future = concurrent.futures.Future()
+        try:
+            future.set_result(function(*arguments))
+        except ValueError as error:
+            future.set_exception(error)
+        return future
+
+
+class Line:
+    def look(self):
+        pass
+
+
+def test_seeds_beside_each_other_are_all_trained_and_the_first_is_exported(monkeypatch, capsys):
+    trained = []
+    monkeypatch.setattr(distill_seeds.processes, "ProcessExecutor", Inline)
+    monkeypatch.setattr(distill_seeds, "train_seed", lambda *given: trained.append(given))
+    each = {seed: [f"--seed={seed}"] for seed in (4, 5, 6)}
+    distill_seeds._train_beside(each, 2, Line())
+    assert trained == [(["--seed=4"], True), (["--seed=5"], False), (["--seed=6"], False)]
+    assert capsys.readouterr().out.count("is done") == 3
+
+
+def test_what_goes_wrong_in_another_process_is_told(monkeypatch):
+    def fail(*given):
+        raise ValueError("the disk is full")
+
+    monkeypatch.setattr(distill_seeds.processes, "ProcessExecutor", Inline)
+    monkeypatch.setattr(distill_seeds, "train_seed", fail)
+    with pytest.raises(ValueError, match="the disk is full"):
+        distill_seeds._train_beside({0: [], 1: []}, 2, Line())
