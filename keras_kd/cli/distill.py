@@ -73,26 +73,17 @@ def seeds_of(values):
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, distill_runs, distill_seeds, runs, terminal
-    from keras_kd.training import comparison
+    from keras_kd.cli import console, distill_seeds, runs, terminal
     from keras_kd.training.labels import network_file
-    from keras_kd.utils import files
 
     if values.seeds:
         distill_seeds.main(values)
         return
-    run = runs.open_run(values, "distill", changeable=CHANGEABLE)
-    result = runs.finished(run, values)
-    if result is None:
-        prepared = distill_runs.prepare(values, run)
-        work = functools.partial(distill_runs.distil, prepared, run.path, values)
-        result = runs.complete(run, values, prepared.settings, work)
-        if result is None:
-            return
-    with files.interpreting(run.path / "result.json"):
-        measured = comparison.Comparison.from_json(result)
-        loss, epochs = result.get("loss", "kd"), result.get("settings", {}).get("epochs")
-    terminal.print_comparison(measured, loss=loss, epochs=epochs)
+    found = trained(values)
+    if found is None:
+        return
+    run, measured, about = found
+    terminal.print_comparison(measured, **about)
     console.print_paths(
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
@@ -100,4 +91,33 @@ def main(values):
         saved_model=runs.find_export(values, run),
         result=run.path / "result.json",
     )
-    console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
+    if terminal.is_raised(measured):
+        console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
+    else:  # what one seed leaves open, or speaks against, is asked of more
+        given = {
+            name: text for name, text in flags.as_text(values, only_given=True).items() if name != "seed"
+        }
+        console.print_next("distill", seeds=3, **given)
+
+
+def trained(values):
+    """Trains what flags ask for, or reads what was trained.
+
+    Returns:
+      `(run, comparison, {"loss": text, "epochs": number})`; None on all hosts but the chief.
+    """
+    from keras_kd.cli import distill_runs, runs
+    from keras_kd.training import comparison
+    from keras_kd.utils import files
+
+    run = runs.open_run(values, "distill", changeable=CHANGEABLE)
+    result = runs.finished(run, values)
+    if result is None:
+        prepared = distill_runs.prepare(values, run)
+        work = functools.partial(distill_runs.distil, prepared, run.path, values)
+        result = runs.complete(run, values, prepared.settings, work)
+        if result is None:
+            return None
+    with files.interpreting(run.path / "result.json"):
+        about = {"loss": result.get("loss", "kd"), "epochs": result.get("settings", {}).get("epochs")}
+        return run, comparison.Comparison.from_json(result), about

@@ -17,7 +17,7 @@ from keras_kd.utils import checks
 
 _TYPED = contextvars.ContextVar("typed")
 
-COMMANDS = ("distill", "train", "search", "study", "landscape", "reuse", "export", "cost", "predict")
+COMMANDS = ("demo", "distill", "train", "export", "cost", "predict", "search", "study", "landscape", "reuse")
 
 
 def main():

@@ -27,14 +27,22 @@ def print_comparison(comparison, *, loss="kd", epochs=None):
       loss: text of the losses that taught.
       epochs: of each training; None where that is not known.
     """
+    print("\n".join(["", *sentences(comparison, loss=loss, epochs=epochs)]))
+    print_networks(comparison)
+
+
+def sentences(comparison, *, loss="kd", epochs=None):
+    """What a distillation found, a list of sentences; arguments as for `print_comparison`."""
     accuracies = {label: row.accuracy for label, row in comparison.networks.items()}
-    told = effects_of_students(comparison)
-    sentences = answers.distillation(accuracies, told, loss=loss)
-    sentences += [] if epochs is None else answers.short_run([comparison.history], epochs)
-    print("\n".join(["", *sentences]))
+    told = answers.distillation(accuracies, effects_of_students(comparison), loss=loss)
+    return told + ([] if epochs is None else answers.short_run([comparison.history], epochs))
+
+
+def print_networks(comparison):
+    """The table of a `comparison.Comparison`."""
     table = [network_row(label, row) for label, row in comparison.networks.items()]
     columns = ("network", "test accuracy", "drop", "gain", "recovery", "agreement", "parameters", "seconds")
-    print_table(table, list(accuracies), told, columns)
+    print_table(table, list(comparison.networks), effects_of_students(comparison), columns)
     if comparison.effects.gain_interval:
         images = comparison.effects.test_images
         print(f"Intervals: 95 %, over {images:,} test images; what another seed would change is not in them.")
@@ -49,9 +57,9 @@ def print_over_seeds(comparisons, *, loss="kd", epochs=None):
     """
     found, count = over_seeds.summarize(comparisons), len(comparisons)
     accuracies = {label: each.mean for label, each in found.accuracies.items()}
-    sentences = answers.distillation(accuracies, found.effects, loss=loss, seeds=count)
-    sentences += [] if epochs is None else answers.short_run([each.history for each in comparisons], epochs)
-    print("\n".join(["", *sentences]))
+    told = answers.distillation(accuracies, found.effects, loss=loss, seeds=count)
+    told += [] if epochs is None else answers.short_run([each.history for each in comparisons], epochs)
+    print("\n".join(["", *told]))
     rows = [
         {
             "network": label.replace("_", " "),
@@ -95,6 +103,12 @@ def effects_of_students(comparison):
     if comparison.removal_effects:
         told[list(comparison.networks)[-1]] = comparison.removal_effects
     return told
+
+
+def is_raised(comparison):
+    """Whether the gain of the student that a `Comparison` is about lies above 0, interval and all."""
+    interval = list(effects_of_students(comparison).values())[-1].gain_interval
+    return interval is None or interval[0] > 0
 
 
 def _recovery(effects):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_kd.cli import demo
 from keras_kd.data import tfds
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call as script
@@ -45,11 +46,24 @@ def test_the_main_job_prints_one_table_and_its_paths(finished):
         assert word in output
     for row in ("teacher", "student alone", "student distilled"):
         assert re.search(rf"│ {row} +│ +[\d.]+%", output), row
-    (student,) = re.findall(r"^next: keras-kd export --model=(\S+) --cost$", output, re.M)
-    assert (cwd / student).is_file()
+    assert re.search(
+        r"^next: keras-kd (export --model=runs/first/student.keras|distill --seeds=3)", output, re.M
+    )
     paths = dict(re.findall(r"^(run|tensorboard|curves|saved_model|result) +(\S+)$", output, re.M))
     assert len(paths) == 5
     assert all((cwd / path).exists() for path in paths.values())
+
+
+def test_the_demo_ends_in_the_answer_and_the_next_command(finished, monkeypatch):
+    cwd, _ = finished
+    monkeypatch.setattr(demo, "SETTING", DISTILL)
+    status, output, errors = script("demo", "--out=runs/first", cwd=cwd)
+    assert status == 0, errors
+    assert output.startswith("Four small networks on 8x8 digits")
+    *_, answer, _, short, following = output.splitlines()
+    assert answer.startswith("KD ")
+    assert short == f"A run of {EPOCHS} epochs decides nothing: try more."
+    assert following == "next: keras-kd distill --seeds=3"
 
 
 def test_the_run_folder_is_whole(finished):

@@ -75,7 +75,7 @@ def test_a_seed_is_trained_as_a_run_of_its_own(tmp_path_factory, monkeypatch):
     result = json.loads((folder / "result.json").read_text())
     assert result["seeds"] == [SEED, 7]
     accuracy = measured(alone)["networks"]["student_distilled"]["accuracy"]
-    assert f"to {accuracy:.1%} (" in output
+    assert f"to {accuracy:.1%}" in output[output.index("\nKD ") : output.index("means over")]
     assert "over 2 seeds)" in output
     assert output.index("\nKD ") < output.index("means over 2 seeds")
 

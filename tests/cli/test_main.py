@@ -32,10 +32,10 @@ def test_help_of_a_command_lists_its_flags_and_no_others(name, flag, capsys):
 
 def test_mistyped_commands_are_answered(capsys):
     assert main.call_line(["distil", "--epochs=3"]) == 1
-    assert main.call_line(["deploy"]) == 1
+    assert main.call_line(["zip"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "error: unknown command 'distil': did you mean 'distill'?"
-    assert lines[1].startswith("error: unknown command 'deploy': there are distill, train")
+    assert lines[1].startswith("error: unknown command 'zip': there are demo, distill, train")
 
 
 @pytest.mark.parametrize(
