@@ -164,5 +164,6 @@ def memory(networks):
             customdata=names,
             hovertemplate="%{customdata}: %{y:,.1f} kB" + html.NAME,
         )
+    figure.update_xaxes(**html.whole_ticks(len(order)))
     figure.update_yaxes(rangemode="tozero")
     return figure
