@@ -26,7 +26,7 @@ def holds(interval, truth):
 
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8])
 def test_means_over_seeds(rng, seeds, level, runs):
     samples = rng.normal(0.9, 0.02, (runs, seeds))
     check([holds(statistics.estimate(each, level), 0.9) for each in samples], level)
@@ -34,17 +34,17 @@ def test_means_over_seeds(rng, seeds, level, runs):
 
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("accuracy", [0.5, 0.95, 0.995])
-def test_accuracies_that_are_whole_numbers_of_images(rng, accuracy, level, runs):
-    """Three seeds on 200 images, where two or three are often equal."""
-    samples = rng.binomial(200, accuracy, (runs, 3)) / 200
+@pytest.mark.parametrize(("accuracy", "seeds"), [(0.5, 3), (0.95, 3), (0.995, 3), (0.995, 8)])
+def test_accuracies_that_are_whole_numbers_of_images(rng, accuracy, seeds, level, runs):
+    """Of 200 images, where two or three accuracies are often equal."""
+    samples = rng.binomial(200, accuracy, (runs, seeds)) / 200
     covered = [holds(statistics.estimate(each, level, resolution=1 / 200), accuracy) for each in samples]
     check(covered, level, exact=False)
 
 
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [3, 5, 8])
 def test_differences_over_seeds(rng, seeds, level, runs):
     """Paired differences, as gains are: what both networks share drops out."""
     shared = rng.normal(0.8, 0.1, (runs, seeds))
@@ -60,7 +60,7 @@ def study(rng, runs, seeds, drop, gain):
 
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [3, 5, 8])
 def test_recovery_over_seeds(rng, seeds, level, runs):
     """A drop that all studies find: each has an interval, and it holds as it says."""
     found = [
@@ -73,26 +73,28 @@ def test_recovery_over_seeds(rng, seeds, level, runs):
     check([holds(each.gain, 10) for each in found], level)
 
 
-@pytest.mark.parametrize("runs", RUNS)
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("drop", [1.5, 3.0])
-def test_recovery_where_some_studies_find_no_drop(rng, drop, level, runs):
-    """What is not defined rules out nothing: over all studies the level holds, whatever the drop is."""
+@pytest.mark.parametrize("runs", [RUNS[0], pytest.param(2000, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [3, 5, 8])
+@pytest.mark.parametrize("drop", [0.5, 1.5, 3.0])
+def test_recovery_where_some_studies_find_no_drop(rng, drop, seeds, runs):
+    """What is not defined rules out nothing: over all studies the level holds, and over those with a drop."""
     found = [
-        recovery.over_seeds(*each, level)
-        for each in zip(*study(rng, runs, 5, drop=drop, gain=1.0), strict=True)
+        recovery.over_seeds(*each, 0.95)
+        for each in zip(*study(rng, runs, seeds, drop=drop, gain=0.4 * drop), strict=True)
     ]
-    check([not each.is_defined or holds(each, 1.0 / drop) for each in found], level, exact=False)
+    check([not each.is_defined or holds(each, 0.4) for each in found], 0.95, exact=False)
+    check([holds(each, 0.4) for each in found if each.is_defined], 0.95, exact=False)
 
 
-@pytest.mark.parametrize("runs", RUNS)
-@pytest.mark.parametrize("level", LEVELS)
-def test_recovery_without_a_drop_is_hardly_ever_defined(rng, level, runs):
+@pytest.mark.parametrize("runs", [RUNS[0], pytest.param(2000, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [3, 5, 8])
+@pytest.mark.parametrize("drop", [0.0, -1.0])
+def test_recovery_without_a_drop_is_hardly_ever_defined(rng, drop, seeds, runs):
     found = [
-        recovery.over_seeds(*each, level)
-        for each in zip(*study(rng, runs, 5, drop=0.0, gain=1.0), strict=True)
+        recovery.over_seeds(*each, 0.95)
+        for each in zip(*study(rng, runs, seeds, drop=drop, gain=1.0), strict=True)
     ]
-    check([not each.is_defined for each in found], 1 - (1 - level) / 2)
+    check([not each.is_defined for each in found], 0.975, exact=drop == 0)
 
 
 @pytest.mark.parametrize("runs", RUNS)

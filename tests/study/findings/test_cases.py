@@ -23,7 +23,7 @@ def judged(means, rng, seeds, noise=0.01):
     return [case.outcome for case in cases.judge_cases(RESULTS, groups)]
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 8])
+@pytest.mark.parametrize("seeds", [5, *(pytest.param(each, marks=pytest.mark.slow) for each in (3, 8))])
 @pytest.mark.parametrize(
     ("means", "wrong"),
     [

@@ -13,15 +13,15 @@ from keras_kd.utils.recovery import Recovery
 from keras_kd.utils.statistics import Estimate
 from tests.support.studies import run_result
 
-SEEDS, NOISE, LEVEL = 5, 0.004, 0.95
+NOISE, LEVEL = 0.004, 0.95
 
 CLAIMS = ("C1", "C3", "C4", "control")
 
 
-def accuracies():
+def accuracies(seeds):
     """`{run: its accuracy without luck}`: three teachers, two depths, a drop at each."""
     found = {}
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         for depth, drop in ((20, 0.05), (32, 0.2)):
             twin = Run(depth, "residual", width=8, seed=seed)
             others = (Run(8, "residual", width=4, seed=seed), Run(44, "residual", width=8, seed=seed))
@@ -60,9 +60,12 @@ def centre(record):
     return record.ratio if isinstance(record, Recovery) else record.mean
 
 
-@pytest.mark.parametrize("studies", [40, pytest.param(1000, marks=pytest.mark.slow)])
-def test_every_interval_of_a_study_holds_the_truth(rng, studies):
-    runs = accuracies()
+@pytest.mark.parametrize(
+    ("seeds", "studies"),
+    [(5, 40), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((3, 300), (5, 500), (8, 200)))],
+)
+def test_every_interval_of_a_study_holds_the_truth(rng, seeds, studies):
+    runs = accuracies(seeds)
     truth = {place: centre(each) for place, each in intervals(summarized(runs)).items()}
     kinds = {place.split("/")[1] for place in truth}
     assert kinds == {"verdicts", "conditions", "gains", "recoveries", "slope"}
