@@ -105,6 +105,8 @@ def test_the_studies_that_come_along(path):
     others = {
         "smoke": 2,
         "initial_weights": 16,
+        "early_guidance": 30,
+        "regularisation": 30,
         "depth_cifar10": 3,
         "int8_digits": 3,
         "routes_cifar10": 3,
