@@ -98,7 +98,7 @@ def of_training(result):
         few = ": too few images to say more" if found.high - found.low > 2 * WIDE else ""
         told += f" ({percent(found.low)} to {percent(found.high)}; {ONE_SEED}){few}."
     epochs = result["settings"]["epochs"]
-    return [told, *short_run([{network: result.get("history") or {}}], epochs)]
+    return [told, *short_run([{"network": result.get("history") or {}}], epochs)]
 
 
 def short_run(histories, epochs):

@@ -30,6 +30,8 @@ _OWN = (_LOCK, f"{_LOCK}.owner")
 # Where an overwritten run waits for the new one to be whole; the second while it is moved there.
 _OVERWRITTEN, _MOVING = "overwritten-", ".overwritten"
 
+_EVENTS = "events.out.tfevents."
+
 _MADE_BY = "# keras-kd "  # first line of the flags, before the command's name
 
 
@@ -233,13 +235,18 @@ class RunDir:
         """Deletes what the new run has made again; what it has not may be somebody else's, and stays."""
         for aside in self._overwritten().values():
             for entry in list(aside.iterdir()):
-                if entry.name.startswith(".part-") or (self.path / entry.name).exists():
+                if entry.name.startswith(".part-") or self._has_again(entry.name):
                     folders.remove(entry)
             kept = ", ".join(sorted(entry.name for entry in aside.iterdir()))
             if kept:
                 progress.say(f"{aside} keeps what this run has not made again: {kept}")
             else:
                 aside.rmdir()
+
+    def _has_again(self, name):
+        """Whether the new run has made what was called so; event files of TensorBoard have new names."""
+        is_of_events = name.startswith(_EVENTS) and any(self.path.glob(f"{_EVENTS}*"))
+        return is_of_events or (self.path / name).exists()
 
     def finish(self, result):
         """Writes `result.json`, atomically and last: it says that the run is whole."""

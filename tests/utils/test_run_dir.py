@@ -58,6 +58,7 @@ def test_what_is_overwritten_waits_until_the_new_run_is_whole(tmp_path):
     with run.claimed():
         (run.path / "checkpoints").mkdir()
         (run.path / "checkpoints" / "net.0.npz").touch()
+        (run.path / "events.out.tfevents.1.host").touch()
         run.finish({"first": 1})
     with run.claimed():
         assert run.result() == {"first": 1}
@@ -65,11 +66,12 @@ def test_what_is_overwritten_waits_until_the_new_run_is_whole(tmp_path):
     with contextlib.suppress(KeyboardInterrupt), run.claimed(overwrite=True):
         assert names(run.path) == {"flags.cfg", "overwritten-1"}
         raise KeyboardInterrupt
-    assert names(aside) == {"checkpoints", "flags.cfg", "result.json"}
+    assert names(aside) == {"checkpoints", "events.out.tfevents.1.host", "flags.cfg", "result.json"}
     with run.claimed():
         (run.path / "checkpoints").mkdir()
+        (run.path / "events.out.tfevents.2.host").touch()
         run.finish({"second": 2})
-    assert names(run.path) == {"flags.cfg", "checkpoints", "result.json"}
+    assert names(run.path) == {"flags.cfg", "checkpoints", "events.out.tfevents.2.host", "result.json"}
 
 
 def test_what_the_new_run_does_not_make_is_kept(tmp_path, capsys):
