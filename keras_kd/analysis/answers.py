@@ -15,6 +15,19 @@ CONFIDENCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
+class Answer:
+    """What an analysis found.
+
+    Attributes:
+      sentences: one for each pair that matters.
+      basis: what their intervals are over, in sentences; empty without intervals.
+    """
+
+    sentences: list
+    basis: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
 class GroupPair:
     """Two networks that are compared, in every group of one kind.
 

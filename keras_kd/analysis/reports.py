@@ -15,8 +15,9 @@ class AnalysisReport:
       title: in words.
       measures: `{number of a network: its title}`, in the order of tables.
       compared: those of them that are compared over a study's seeds.
-      answer: `answer(groups, others)`, what was found in sentences with their uncertainty; `others` intervals
-        stand on the same page.
+      percent: those of them that are shares, told in % or points.
+      answer: `answer(groups, others)`, an `answers.Answer`: what was found in sentences with their
+        uncertainty; `others` intervals stand on the same page.
       words: what the table of a group means; `{first}` stands for the first network.
       result_type: of the analysis, with `from_json`.
       sections: `sections(group, prefix)`, those of a group's page, the main picture first.
@@ -36,16 +37,22 @@ class AnalysisReport:
     overview: Callable
     pictures: Callable
     remarks: Callable = lambda group: []
+    percent: tuple = ()
 
     def table(self, group):
         """`(columns, rows)`: every number of the networks of a group that one of them has."""
         networks = group.result.networks
         rows = [
-            [title, *(formatting.number(getattr(network, measure)) for network in networks)]
+            [title, *(self.text(measure, getattr(network, measure)) for network in networks)]
             for measure, title in self.measures.items()
             if any(getattr(network, measure) is not None for network in networks)
         ]
         return ["measure", *(network.label for network in networks)], rows
+
+    def text(self, measure, value):
+        """A number of a network for a table."""
+        is_share = measure in self.percent
+        return formatting.percent(value) if is_share else formatting.number(value)
 
     def page_sections(self, group):
         """The sections of a group's page: the main picture, all its numbers, then what else is drawn."""

@@ -16,8 +16,10 @@ from typing import Any
 import keras
 
 import keras_kd
-from keras_kd.analysis import landscape, reuse
+from keras_kd.analysis import landscape, reuse, work
+from keras_kd.analysis.landscape import costs as landscape_costs
 from keras_kd.analysis.results import GroupResult
+from keras_kd.analysis.reuse import costs as reuse_costs
 from keras_kd.analysis.reuse import features, probes
 from keras_kd.models import blocks
 from keras_kd.reporting import figures, html, tensorboard
@@ -112,7 +114,8 @@ def landscape_of(group, folder, config, source, on_progress):
       folder: of the group.
       config: a `LandscapeConfig`; its seed is mixed with that of the networks.
       source: an `ExampleSource`.
-      on_progress: see `landscape.analyze`.
+      on_progress: is called with what is being measured and the share of all that is done; what it raises
+        ends the work, with nothing lost but what was under way.
     """
     config = dataclasses.replace(config, seed=group.seed_of_draws(config.seed))
     dataset = source.load_dataset(group.seed)
@@ -127,7 +130,7 @@ def landscape_of(group, folder, config, source, on_progress):
         folder,
         training_images=source.training_images(dataset, len(labels), config.seed),
         trainings=trainings,
-        on_progress=on_progress,
+        on_progress=work.WholeWork(landscape_costs.costs(networks, trainings, config), on_progress),
     )
     if trainings:
         return result
@@ -148,8 +151,13 @@ def reuse_of(group, folder, config, source, on_progress):
     networks = group.load()
     images, labels = source.examples(networks, dataset, config.seed)
     trainings = group.trainings(networks, dataset)
+    layers = {
+        label: blocks.layers_of(network, reuse.layers_compared(network, config.layers))
+        for label, network in networks.items()
+    }
+    shown = work.WholeWork(reuse_costs.costs(networks, trainings, config, layers), on_progress)
     return reuse.analyze(
-        networks, dataset, images, labels, config, folder, trainings=trainings, on_progress=on_progress
+        networks, dataset, images, labels, config, folder, trainings=trainings, on_progress=shown
     )
 
 
@@ -238,33 +246,44 @@ def write(record, report, folder, study_sections=None, study_answer=None):
       report: the `AnalysisReport` of the analysis.
       folder: of it.
       study_sections: of the page over a study's groups; None of other runs, whose group has that page.
-      study_answer: sentences that this page opens with.
+      study_answer: the `answers.Answer` that this page opens with.
     """
     for group in record.groups:
         own = folder_of(folder, group.kind, group.name)
         for picture, figure in report.pictures(group).items():
             figures.write_png(figure, own / "pictures" / f"{picture}.png")
             tensorboard.write_picture(own, f"{report.name}/{picture}", figure)
-        page = {"title": f"{report.title}: {group.name}", "answer": report.answer([group])}
-        _write_page(own / f"{report.name}.html", record, [group], report.page_sections(group), page)
+        title, answer = f"{report.title}: {group.name}", report.answer([group])
+        shown = report.page_sections(group)
+        _write_page(own / f"{report.name}.html", record, [group], title, answer, shown)
     if study_sections is not None:
-        page = {"title": f"{report.title}: {pathlib.Path(record.run).name}", "answer": study_answer}
-        _write_page(folder / f"{report.name}.html", record, record.groups, study_sections, page)
+        title = f"{report.title}: {pathlib.Path(record.run).name}"
+        path = folder / f"{report.name}.html"
+        _write_page(path, record, record.groups, title, study_answer, study_sections)
     files.write_json(record.to_json(), folder / run_dir.RESULT)
 
 
-def _write_page(path, record, groups, sections, page):
+def _write_page(path, record, groups, title, answer, sections):
     titles = {
-        f"{label} ({group.kind})" if group.kind else label: title
+        f"{label} ({group.kind})" if group.kind else label: words
         for group in groups
-        for label, title in group.titles.items()
+        for label, words in group.titles.items()
     }
     facts = {
         "run": record.run,
-        "networks": "; ".join(f"{label}: {title}" for label, title in titles.items()),
+        "networks": "; ".join(f"{label}: {words}" for label, words in titles.items()),
         "data": f"{record.dataset}, {record.split}",
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     }
     facts = {name: text for name, text in facts.items() if text}
-    lead = f"Networks of {record.run}, analyzed with images of {record.dataset} ({record.split})."
-    html.write("view.html", path, lead=lead, sections=sections, command=record.command, facts=facts, **page)
+    about = f"Networks of {record.run}, analyzed with images of {record.dataset} ({record.split})."
+    html.write(
+        "view.html",
+        path,
+        title=title,
+        answer=answer.sentences,
+        lead=" ".join(answer.basis) or about,
+        sections=sections,
+        command=record.command,
+        facts=facts,
+    )

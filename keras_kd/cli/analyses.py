@@ -1,6 +1,7 @@
 """What the commands that analyze the networks of a run share: flags, the run they name, what is printed."""
 
 import dataclasses
+import functools
 import pathlib
 
 from keras_kd.cli import flags
@@ -70,12 +71,13 @@ def analyze(values, name, config, analyze_group, check_inputs):
     check_inputs(groups, source, config)
     folder = pathlib.Path(values.out or pathlib.Path(values.run) / name)
     with session.claimed(folder, values.run, flags.as_text(values), values.overwrite, name):
-        with progress.ProgressReporter(console.stop_signal().check) as shown:
+        with progress.WorkLine("networks", sum(len(group.files) for group in groups)) as line:
+            shown = functools.partial(_on_progress, line, groups, console.stop_signal().check)
             found = session.analyze_groups(
                 groups,
                 folder,
                 report.result_type,
-                lambda group, own: analyze_group(group, own, config, source, shown.named(group.name)),
+                lambda group, own: analyze_group(group, own, config, source, functools.partial(shown, group)),
             )
         for remark in dict.fromkeys(remark for group in found for remark in report.remarks(group)):
             progress.say(remark)
@@ -90,14 +92,30 @@ def analyze(values, name, config, analyze_group, check_inputs):
         _print(*analyses.write(record, report, folder), report, folder)
 
 
+def _on_progress(line, groups, check_stop, group, title, share):
+    """Shows how many of all networks are done, and ends the work where a signal asked for it.
+
+    Args:
+      line: a `progress.WorkLine`.
+      groups: `NetworkGroup`s, in their order.
+      check_stop: is called with what is done, in words; what it raises ends the work.
+      group: the one under way.
+      title: of what is being measured.
+      share: of the group's work that is done, in [0, 1].
+    """
+    check_stop(f"{group.name}, {title}: {share:.0%} done")
+    before = sum(len(each.files) for each in groups[: groups.index(group)])
+    line.show(before + share * len(group.files), f"{group.name}, {title}" if len(groups) > 1 else title)
+
+
 def _print(record, study_page, report, folder):
     from keras_kd.analysis import session
     from keras_kd.cli import console
     from keras_kd.study.findings import analyses
     from keras_kd.utils import backend
 
-    for sentence in analyses.answer(record, report):
-        print(sentence)
+    answer = analyses.answer(record, report)
+    print(*answer.sentences, *answer.basis, sep="\n")
     for title, columns, rows in analyses.printed_tables(record, report):
         console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
     first = record.groups[0]

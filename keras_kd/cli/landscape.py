@@ -23,7 +23,8 @@ def define_flags(values):
     words = "Points along each axis with the Hessian's extremes, odd; 0: none."
     surface.integer("hessian_steps", 3, words, limits.HESSIAN_STEPS)
     surface.integer("eigenvalues", 5, "Of the Hessian at a network.", limits.EIGENVALUES)
-    surface.integer("trace_samples", 20, "Products for its trace.", limits.TRACE_SAMPLES)
+    words = "Products for its trace, and random directions of the curvature."
+    surface.integer("trace_samples", 20, words, limits.TRACE_SAMPLES)
     words = "Most of each training at which the Hessian's largest eigenvalue is sought; 0: none."
     surface.integer("snapshots", 10, words, limits.SNAPSHOTS)
     words = "Of directions, random vectors and images, together with the seed of the networks."

@@ -44,24 +44,6 @@ def test_durations_are_as_exact_as_they_are_known():
     assert progress.duration(600.0) == "10 min"
 
 
-def test_where_there_is_no_bar_a_line_comes_now_and_then(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    with progress.ProgressReporter() as report:
-        report.named("depth 20")("lesions", 3, 4)
-    assert capsys.readouterr().err == "depth 20: lesions: 3/4\n"
-
-
-def test_the_stop_signal_ends_work_between_two_steps():
-    def stop(text):
-        if "2 of 3" in text:
-            raise InterruptedError(text)
-
-    with progress.ProgressReporter(stop) as report:
-        report("lesions", 1, 3)
-        with pytest.raises(InterruptedError, match="lesions: 2 of 3 done"):
-            report("lesions", 2, 3)
-
-
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (190, "3:10"), (3790, "1:03:10")]
 )

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from keras_kd.analysis.landscape import directions, evaluation, geometry, surface
+from keras_kd.analysis.landscape import directions, evaluation, geometry, surface, twins
 from keras_kd.analysis.landscape.numbers import NetworkCurvature
 from keras_kd.analysis.landscape.results import LandscapeResult, LossLine, NetworkNumbers, PlaneSurface
 from keras_kd.analysis.landscape.trainings import curvature_of_snapshots
@@ -114,11 +114,13 @@ def analyze(
     """
     data = (images, labels, training_images)
     analysis = _Analysis(networks, data, config, pathlib.Path(folder), on_progress)
-    around = list(analysis.planes_around())
+    around, numbers = [], []
+    for label in networks:
+        around.append(analysis.plane_around(label))
+        numbers.append(analysis.numbers(label, around[-1]))
     trainings = trainings or {}
     planes = [*around, *analysis.planes_through(), *analysis.planes_of(trainings)]
     lines = analysis.lines()
-    numbers = [analysis.numbers(label, plane) for label, plane in zip(networks, around, strict=True)]
     return LandscapeResult(planes, lines, numbers, analysis.left_out, analysis.trainings(trainings))
 
 
@@ -146,13 +148,11 @@ class _Analysis:
 
     # ---- planes
 
-    def planes_around(self):
-        """A plane around each network, along the same directions for all."""
+    def plane_around(self, label):
+        """The plane around a network, along the same directions for all."""
         ticks = [directions.centred_ticks(self._config.steps, self._config.span)] * 2
-        for label in self._points:
-            yield self._plane(
-                "around", f"around {label}", label, self._random_plane(label), ticks, self._config.batch_norm
-            )
+        plane = self._random_plane(label)
+        return self._plane("around", f"around {label}", label, plane, ticks, self._config.batch_norm)
 
     def _random_plane(self, label):
         """The random plane around a network."""
@@ -168,17 +168,17 @@ class _Analysis:
 
     def planes_through(self):
         """The plane through three twins, once for each kind of network that reads it."""
-        for twins in self._twins():
-            if len(twins) < 3:
+        for labels in twins.twins_of(self._points):
+            if len(labels) < 3:
                 continue
-            labels = twins[-3:]
-            title = f"through {', '.join(labels)}"
-            if twins[:-3]:
-                self.left_out.append(f"{', '.join(twins[:-3])}: not in the plane {title}, which three span")
+            others, labels = labels[:-3], labels[-3:]
+            title = twins.plane_title(labels)
+            if others:
+                self.left_out.append(f"{', '.join(others)}: not in the plane {title}, which three span")
             try:
                 plane = directions.plane_through(*(self._points[label] for label in labels), names=labels)
             except directions.FlatError as error:
-                self.left_out.append(f"the plane {title}: {error}")
+                self.left_out.append(f"the plane {title}: {error.reason}")
                 continue
             ticks = self._ticks(plane.marks.values())
             for reader in self._kinds(labels):
@@ -191,7 +191,7 @@ class _Analysis:
             try:
                 plane = directions.trajectory_plane(list(training.snapshots.values()))
             except directions.FlatError as error:
-                self.left_out.append(f"{title}: {error}")
+                self.left_out.append(f"{title}: {error.reason}")
                 continue
             ticks = self._ticks(plane.path)
             yield self._plane("trajectory", title, label, plane, ticks, "estimate", f"the way of {label}")
@@ -239,12 +239,7 @@ class _Analysis:
     def lines(self):
         """The line between every two twins of one kind, statistics of BatchNorm mixed and estimated."""
         fractions = np.linspace(0.0, 1.0, self._config.steps)
-        return [
-            self._line(pair, fractions)
-            for labels in self._twins()
-            for pair in itertools.combinations(labels, 2)
-            if len(self._kinds(pair)) == 1
-        ]
+        return [self._line(pair, fractions) for pair in twins.lines_of(self._networks, self._points)]
 
     def _line(self, pair, fractions):
         line = directions.line_between(*(self._points[label] for label in pair), pair)
@@ -264,34 +259,29 @@ class _Analysis:
             holes={batch_norm: grid.holes for batch_norm, grid in grids.items()},
         )
 
-    def _twins(self):
-        """Lists of labels of networks whose weights have the same names and shapes."""
-        found = {}
-        for label, point in self._points.items():
-            found.setdefault(tuple(sorted((p, w.shape) for p, w in point.items())), []).append(label)
-        return list(found.values())
-
     def _apart(self):
         """Says which networks no line or plane joins, and why."""
-        (first, *_), *others = self._twins()
+        (first, *_), *others = twins.twins_of(self._points)
         for other, *_ in others:
-            try:
-                weights.check_same_weights(self._points[first], self._points[other], (first, other))
-            except ValueError as error:
-                yield f"lines and planes between {first} and {other}: {error}"
-        for labels in self._twins():
+            yield f"lines and planes between {first} and {other}: {self._difference(first, other)}"
+        for labels in twins.twins_of(self._points):
             for one, other in itertools.pairwise(self._kinds(labels)):
                 yield (
                     f"the line between {one} and {other}: with the same weights they compute differently, so "
                     f"a point on it has two losses"
                 )
 
+    def _difference(self, one, other):
+        """In what the weights of two networks differ, in words."""
+        one, other = self._points[one], self._points[other]
+        strangers = sorted(one.keys() ^ other.keys())
+        if strangers:
+            return f"their weights are not the same ({len(strangers)} belong to one alone, as {strangers[0]})"
+        names = [name for name in one if one[name].shape != other[name].shape]
+        return f"their weights are not of the same shapes ({len(names)} differ, as {names[0]})"
+
     def _kinds(self, labels):
-        """The first label of each kind of network among some."""
-        kinds = {}
-        for label in labels:
-            kinds.setdefault(weights.structure(self._networks[label]), label)
-        return list(kinds.values())
+        return twins.kinds_of(self._networks, labels)
 
     # ---- numbers
 

@@ -1,6 +1,6 @@
 """What the landscapes of networks say about them, in sentences with their uncertainty.
 
-sentences([group], others=0)[0]
+answer([group]).sentences[0]
 # "The surface around plain is 3.1 times (2.1 to 4.3) as curved as around residual."
 """
 
@@ -10,8 +10,8 @@ from keras_kd.analysis import answers
 from keras_kd.utils import statistics
 
 
-def sentences(groups, others=0):
-    """One sentence for each pair that matters, and what their intervals are over.
+def answer(groups, others=0):
+    """One sentence for each pair that matters, and what their intervals are over: an `answers.Answer`.
 
     Args:
       groups: `results.GroupResult`s of `LandscapeResult`s: of one run, or of a study.
@@ -19,10 +19,10 @@ def sentences(groups, others=0):
     """
     pairs = answers.pairs_of(groups)
     if not pairs:
-        return [_alone(network) for network in groups[0].result.networks]
+        return answers.Answer([_alone(network) for network in groups[0].result.networks])
     confidence = answers.confidence(len(pairs), others)
     found = [answers.begin(pair, pairs) + _sentence(pair, confidence) for pair in pairs]
-    return [*found, *dict.fromkeys(_basis(pair, len(pairs), others) for pair in pairs)]
+    return answers.Answer(found, list(dict.fromkeys(_basis(pair, len(pairs), others) for pair in pairs)))
 
 
 def _alone(network):
@@ -60,10 +60,10 @@ def _ratio(pair, confidence):
 
 
 def _times(ratio):
-    """A ratio in two digits, in three where it is near 1."""
-    if 0.9 < ratio < 1.1:
-        return f"{ratio:.3g}"
-    return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:,.0f}"
+    """A ratio in two digits, in three where two would be 1."""
+    if ratio >= 99.5:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.2g}" if f"{ratio:.2g}" != "1" else f"{ratio:.3g}"
 
 
 # --------------------------------------------------------------------------- results of earlier versions

@@ -43,7 +43,15 @@ _OUTPUTS = {
 
 
 class FlatError(ValueError):
-    """Points that span no plane, as they lie on one line or are too few."""
+    """Points that span no plane, as they lie on one line or are too few.
+
+    Attributes:
+      reason: which of the two, in words for a page.
+    """
+
+    def __init__(self, message, reason):
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +203,8 @@ def plane_through(first, second, third, names=("first", "second", "third")):
     height = np.sqrt(_dot(rest, rest))
     if not across or height <= _FLAT * np.hypot(along, height):
         raise FlatError(
-            f"{', '.join(names)} lie on one line, which spans no plane: give three different networks"
+            f"{', '.join(names)} lie on one line, which spans no plane: give three different networks",
+            "they lie on one line, which spans no plane",
         )
     marks = dict(zip(names, [(0.0, 0.0), (float(across), 0.0), (float(along), float(height))], strict=True))
     return Subspace(first, (u, _times(rest, 1 / height)), marks)
@@ -218,7 +227,10 @@ def trajectory_plane(snapshots):
     Source: Li et al. 2018, arXiv:1712.09913, section 7.
     """
     if len(snapshots) < 4:
-        raise FlatError(f"a trajectory needs at least 4 snapshots. Received: {len(snapshots)}")
+        raise FlatError(
+            f"a trajectory needs at least 4 snapshots. Received: {len(snapshots)}",
+            f"of it {len(snapshots)} snapshots were kept, and a plane takes 4",
+        )
     end = snapshots[-1]
     for snapshot in snapshots[:-1]:
         weights.check_same_weights(snapshot, end, ("a snapshot", "the last one"))
@@ -229,7 +241,8 @@ def trajectory_plane(snapshots):
     values, vectors = values[::-1][:2], vectors[:, ::-1][:, :2]
     total = np.trace(centring @ gram @ centring)
     if values[1] <= _FLAT**2 * total or not total:
-        raise FlatError("the snapshots lie on one line, which spans no plane: give more of them")
+        reason = "the snapshots lie on one line, which spans no plane"
+        raise FlatError(f"{reason}: give more of them", reason)
     mixes = (centring @ vectors) / np.sqrt(values)
     axes = tuple(_without_statistics(_mix(ways, mix)) for mix in mixes.T)
     path = np.concatenate([gram @ mixes, [[0.0, 0.0]]])

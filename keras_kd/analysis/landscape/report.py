@@ -14,12 +14,12 @@ from keras_kd.reporting import charts, formatting, html
 # The numbers of a network, in the order of tables.
 _MEASURES = {
     "loss": "loss, nats",
-    "standard_error": "standard error of the loss",
-    "accuracy": "accuracy",
-    "not_convex": "plane: share not convex",
+    "standard_error": "standard error of the loss, nats",
+    "accuracy": "accuracy, %",
+    "not_convex": "plane: share not convex, %",
     "plane_ratio": "plane: |smallest / largest| curvature",
     "hessian_ratio": "Hessian: |smallest / largest| over the plane",
-    "curvature": "curvature along random directions, mean",
+    "curvature": "curvature along random directions, nats per square of a filter's norm",
     "largest_eigenvalue": "Hessian: largest eigenvalue",
     "trace": "Hessian: trace",
     "trace_error": "standard error of the trace",
@@ -64,7 +64,8 @@ def overview(group, name):
 
 _AROUND = (
     "Cross-entropy on a logarithmic height along two random directions, the same for all networks, each "
-    "filter scaled to the network's own (Li et al. 2018). One colour scale; turn one surface and all turn."
+    "filter scaled to the network's own, whose norm is the unit of the axes (Li et al. 2018). One scale for "
+    "all; turn one surface and all turn."
 )
 
 _THROUGH = (
@@ -158,19 +159,20 @@ def _roughness_table(planes):
     rows = [
         [
             heading,
-            *(formatting.plain(getattr(plane.roughness, key)) for key in ("not_convex", "ratio")),
+            formatting.percent(plane.roughness.not_convex),
+            formatting.plain(plane.roughness.ratio),
             plane.roughness.holes,
         ]
         for heading, plane in zip(_titles(planes), planes, strict=True)
     ]
-    return ["surface", "share not convex", "|smallest / largest| curvature", "holes"], rows
+    return ["surface", "share not convex, %", "|smallest / largest| curvature", "holes"], rows
 
 
 def _colours(planes):
     losses = np.concatenate([np.ravel(np.array(plane.loss, float)) for plane in planes])
     losses = np.maximum(losses[np.isfinite(losses)], _FLOOR)
     low, high = (float(losses.min()), float(losses.max())) if len(losses) else (1.0, 10.0)
-    return charts.ColourScale("loss", low, high, is_logarithmic=True)
+    return charts.ColourScale("loss, nats", low, high, is_logarithmic=True)
 
 
 def _caption(words, planes):
@@ -284,10 +286,11 @@ REPORT = AnalysisReport(
     title="The loss landscape",
     measures=_MEASURES,
     compared=tuple(name for name in _MEASURES if not name.endswith(("_error", "holes"))),
-    answer=answer.sentences,
+    answer=answer.answer,
     words=_WORDS,
     result_type=LandscapeResult,
     sections=sections,
     overview=overview,
     pictures=pictures,
+    percent=("accuracy", "not_convex"),
 )

@@ -1,6 +1,6 @@
 """What networks lose without one of their blocks, in sentences with their uncertainty.
 
-sentences([group])[0]
+answer([group]).sentences[0]
 # "A silenced block costs plain 27.8 points of accuracy (25.1 to 30.4) more than residual: 40.1 of 46.4
 # against 12.3 of 95.3."
 """
@@ -12,8 +12,8 @@ from keras_kd.reporting import formatting
 from keras_kd.utils import statistics
 
 
-def sentences(groups, others=0):
-    """One sentence for each pair that matters, and what their intervals are over.
+def answer(groups, others=0):
+    """One sentence for each pair that matters, and what their intervals are over: an `answers.Answer`.
 
     Args:
       groups: `results.GroupResult`s of `ReuseResult`s: of one run, or of a study.
@@ -21,11 +21,12 @@ def sentences(groups, others=0):
     """
     pairs = answers.pairs_of(groups)
     if not pairs:
-        return [_alone(network) for network in groups[0].result.networks]
+        return answers.Answer([_alone(network) for network in groups[0].result.networks])
     measured = [pair for pair in pairs if _difference(pair)]
     confidence = answers.confidence(max(1, len(measured)), others)
     found = [answers.begin(pair, pairs) + _sentence(pair, confidence) for pair in pairs]
-    return [*found, *dict.fromkeys(_basis(pair, len(measured), others) for pair in measured)]
+    basis = dict.fromkeys(_basis(pair, len(measured), others) for pair in measured)
+    return answers.Answer(found, list(basis))
 
 
 def _alone(network):

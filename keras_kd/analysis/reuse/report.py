@@ -15,16 +15,16 @@ from keras_kd.reporting import charts, formatting
 
 # The numbers of a network, in the order of tables.
 _MEASURES = {
-    "accuracy": "accuracy on these images",
-    "lesion_drop": "drop when a block is silenced, mean",
-    "lesion_worst": "drop, worst block",
-    "swap_drop": "drop when two blocks are swapped",
+    "accuracy": "accuracy on these images, %",
+    "lesion_drop": "drop when a block is silenced, mean, points",
+    "lesion_worst": "drop, worst block, points",
+    "swap_drop": "drop when two blocks are swapped, points",
     "branch_ratio": "||F(x)|| / ||x||, mean over blocks that all have",
     "branch_cosine": "cosine of F(x) and x, mean over blocks that all have",
     "cka_neighbours": "CKA of neighbouring layers",
     "cka_first": "CKA with the first network, layer by layer",
-    "effective_rank": "effective rank, mean over layers",
-    "probe_middle": "linear classifier on the middle layer",
+    "effective_rank": "effective rank, mean over layers, dimensions",
+    "probe_middle": "linear classifier on the middle layer, % right",
 }
 
 _WORDS = (
@@ -272,11 +272,12 @@ REPORT = AnalysisReport(
     title="Feature reuse",
     measures=_MEASURES,
     compared=tuple(_MEASURES),
-    answer=answer.sentences,
+    answer=answer.answer,
     words=_WORDS,
     result_type=ReuseResult,
     sections=sections,
     overview=overview,
     pictures=pictures,
     remarks=remarks,
+    percent=("accuracy", "lesion_drop", "lesion_worst", "swap_drop", "probe_middle"),
 )

@@ -119,15 +119,20 @@ def intervals_in(summary):
     return sum(1 for each in summary.differences if each.low is not None)
 
 
-def tables(summary, titles):
+def tables(summary, titles, percent=()):
     """`[(key, title, words, columns, rows)]`: every measure over seeds, and the paired differences.
 
     The intervals of the differences hold at once, beside those of the sentences that stand above them.
+
+    Args:
+      summary: a `SeedSummary`.
+      titles: `{measure: in words}`.
+      percent: those measures that are shares, told in % or points.
     """
     count = intervals_in(summary)
     confidence = answers.confidence(max(1, count), others=1)
-    means = {id(each): _mean(each) for each in summary.means}
-    differences = {id(each): _interval(each, confidence) for each in summary.differences}
+    means = {id(each): _mean(_scaled(each, percent)) for each in summary.means}
+    differences = {id(each): _interval(_scaled(each, percent), confidence) for each in summary.differences}
     words = "Paired by seed, initial weights and batches. One seed: no interval."
     of_differences = "Differences over seeds", words
     if count:
@@ -145,6 +150,15 @@ def tables(summary, titles):
         (key, title, words, *_table(estimates, texts, titles))
         for key, title, words, estimates, texts in parts
     ]
+
+
+def _scaled(estimate, percent):
+    """In points, where its measure is a share."""
+    if estimate.measure not in percent or estimate.missing:
+        return estimate
+    values = {name: getattr(estimate, name) for name in ("mean", "low", "high", "deviation")}
+    scaled = {name: None if value is None else 100 * value for name, value in values.items()}
+    return dataclasses.replace(estimate, **scaled)
 
 
 def _mean(estimate):
@@ -186,13 +200,13 @@ def sections(groups, summary, report):
         drawn += report.overview(group, f"{report.name}-{place}")
     numbers = [
         html.section(f"{report.name}-{key}", f"{report.title}: {title.lower()}", words, table=(columns, rows))
-        for key, title, words, columns, rows in tables(summary, report.measures)
+        for key, title, words, columns, rows in tables(summary, report.measures, report.percent)
     ]
     return [*drawn[:1], *numbers, *drawn[1:]]
 
 
 def answer(record, report):
-    """What an analysis found, in sentences: of a study over its seeds.
+    """What an analysis found, an `answers.Answer`: of a study over its seeds.
 
     Args:
       record: a `session.AnalysisRecord`.
@@ -226,7 +240,8 @@ def _in_short(groups, summary, report):
         for group in groups
     ]
     told = report.answer(compared, intervals_in(summary))
-    return html.section(f"{report.name}-answer", f"{report.title}: in short", " ".join(told))
+    words = " ".join([*told.sentences, *told.basis])
+    return html.section(f"{report.name}-answer", f"{report.title}: in short", words)
 
 
 def write(record, report, folder):
@@ -254,7 +269,8 @@ def printed_tables(record, report):
     """`[(title, columns, rows)]`: the numbers of a run's networks; of a study's over its seeds."""
     if record.summary is None:
         return [(group.name, *report.table(group)) for group in record.groups]
-    return [(title, columns, rows) for _, title, _, columns, rows in tables(record.summary, report.measures)]
+    found = tables(record.summary, report.measures, report.percent)
+    return [(title, columns, rows) for _, title, _, columns, rows in found]
 
 
 def renew_report(folder):

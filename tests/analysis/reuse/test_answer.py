@@ -8,12 +8,17 @@ from scipy import stats
 
 from keras_kd.analysis.results import GroupResult
 from keras_kd.analysis.reuse import comparisons
-from keras_kd.analysis.reuse.answer import sentences
+from keras_kd.analysis.reuse.answer import answer
 from keras_kd.analysis.reuse.results import LayerSimilarity, LesionDifference, NetworkReuse, ReuseResult
 
 
 def network(label, drop, accuracy=0.9):
     return NetworkReuse(label, ["stem"], [[1.0]], [1.0], 1.0, accuracy=accuracy, lesion_drop=drop)
+
+
+def sentences(*arguments, **options):
+    found = answer(*arguments, **options)
+    return [*found.sentences, *found.basis]
 
 
 def group(*networks, differences=(), pairs=(("plain", "residual"),), cka=(), seed=0, kind=None):
