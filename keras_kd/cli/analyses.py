@@ -79,8 +79,6 @@ def analyze(values, name, config, analyze_group, check_inputs):
                 report.result_type,
                 lambda group, own: analyze_group(group, own, config, source, functools.partial(shown, group)),
             )
-        for remark in dict.fromkeys(remark for group in found for remark in report.remarks(group)):
-            progress.say(remark)
         record = session.AnalysisRecord(
             command=main_line.command_line(),
             run=values.run,
@@ -90,6 +88,7 @@ def analyze(values, name, config, analyze_group, check_inputs):
             groups=found,
         )
         _print(*analyses.write(record, report, folder), report, folder)
+        _print_next(groups, report, values.run)
 
 
 def _on_progress(line, groups, check_stop, group, title, share):
@@ -118,6 +117,8 @@ def _print(record, study_page, report, folder):
     print(*answer.sentences, *answer.basis, sep="\n")
     for title, columns, rows in analyses.printed_tables(record, report):
         console.print_table(title, [dict(zip(columns, row, strict=True)) for row in rows], columns)
+    for remark in dict.fromkeys(remark for group in record.groups for remark in report.remarks(group)):
+        print(remark)
     first = record.groups[0]
     has_tensorboard = backend.has_tensorflow()
     console.print_paths(
@@ -127,5 +128,16 @@ def _print(record, study_page, report, folder):
         tensorboard=folder if has_tensorboard else "only where TensorFlow is installed",
         result=folder / "result.json",
     )
+
+
+def _print_next(groups, report, run):
+    """The other analysis; where that was made, the export of the last network."""
+    from keras_kd.cli import console
+    from keras_kd.study.findings import analyses
+    from keras_kd.utils import run_dir
+
     (other,) = (name for name in analyses.REPORTS if name != report.name)
-    console.print_next(other, run=record.run)
+    if (pathlib.Path(run) / other / run_dir.RESULT).is_file():
+        console.print_next("export", model=list(groups[-1].files.values())[-1])
+    else:
+        console.print_next(other, run=run)

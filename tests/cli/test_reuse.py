@@ -41,6 +41,26 @@ def test_one_flag_leads_to_a_page(run, output):
     assert pictures == {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
 
 
+def test_what_was_found_comes_first_and_the_next_command_last(run, output):
+    first, basis, *_, last = output.splitlines()
+    compared = "student distilled or student alone more accuracy: "
+    assert re.match(
+        f"(Undecided whether a silenced block costs {compared}|A silenced block costs stud)", first
+    )
+    assert basis == (
+        "Means over blocks. One seed: the intervals are over 24 images (95 %); another seed would give other "
+        "numbers."
+    )
+    assert last == f"next: keras-kd landscape --run={run}"
+    page = (run / "reuse" / "reuse.html").read_text(encoding="utf-8")
+    assert page.index(first.partition(":")[0]) < page.index("One block silenced") < page.index("In numbers")
+    (run / "landscape").mkdir()
+    (run / "landscape" / "result.json").write_text("{}")
+    status, again, errors = script(run)
+    assert status == 0, errors
+    assert again.splitlines()[-1] == f"next: keras-kd export --model={run / 'student.keras'}"
+
+
 def test_a_run_with_a_teacher_of_other_layers_needs_no_further_flag(run, output):
     remark = "teacher has no blocks, as none of its layers is named like stage1_block1_conv1: all its layers"
     assert remark in output
