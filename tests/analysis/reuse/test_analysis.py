@@ -155,6 +155,8 @@ def test_every_array_is_in_one_file_with_the_names_of_layers(looked, folder):
             many = getattr(row.lesions, name)
             rows = arrays.pop(f"lesions/{label}/{name}")
             assert [row[np.isfinite(row)].tolist() for row in rows] == [*many.values()]
+        right = arrays.pop(f"lesions/{label}/right")  # of each image, which sentences are over
+        np.testing.assert_array_equal(right.mean(axis=1), [row.accuracy, *single.values()])
     assert arrays.keys() == {"identity"}
 
 
@@ -191,7 +193,7 @@ def counted(monkeypatch):
         (metrics, "branch_ratios"),
     ):
         count(owner, name)
-    count(lesions.LesionedModel, "accuracy")
+    count(lesions.LesionedModel, "right_answers")
     return calls
 
 
@@ -213,7 +215,7 @@ def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
     assert found == wanted
     plan_of_each = len(lesion_plan.plan_lesions("abcd", "a", draws=2, most=2).lesions)
     assert counted.count("centred_grams") == 3 * 2  # of each network, batch by batch
-    assert counted.count("accuracy") == 3 * plan_of_each
+    assert counted.count("right_answers") == 3 * plan_of_each
     counted.clear()
     assert reuse.analyze(networks, dataset, *examples, OPTIONS, tmp_path) == wanted
     assert counted == []
