@@ -134,8 +134,13 @@ def print_paths(**paths):
         print(f"{name:<{width}}  {path}")
 
 
-def print_next(command, *switches, arguments=(), **flags):
-    """Prints the command that makes the most of what was written.
+def print_next(command, *switches, **options):
+    """Prints the command that makes the most of what was written; arguments as for `command_of`."""
+    print(f"next: {command_of(command, *switches, **options)}")
+
+
+def command_of(command, *switches, arguments=(), **flags):
+    """A command as it is typed, quoted where a shell asks for it.
 
     Args:
       command: its name.
@@ -145,4 +150,4 @@ def print_next(command, *switches, arguments=(), **flags):
     """
     given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
     words = ["keras-kd", command, *map(str, arguments), *given, *(f"--{name}" for name in switches)]
-    print(f"next: {shlex.join(words)}")
+    return shlex.join(words)

@@ -69,9 +69,9 @@ def main(values):
     console.print_paths(
         run=run.path,
         page=run.path / "search.html",
-        flagfile=run.path / "best.cfg",
+        flagfile=run.path / search_runs.BEST,
         tensorboard=runs.tensorboard_of(run),
         result=run.path / "result.json",
     )
-    console.print_next("distill", flagfile=run.path / "best.cfg")
+    console.print_next("distill", flagfile=run.path / search_runs.BEST)
     search_display.check_failures(run.path, result)

@@ -44,10 +44,12 @@ def search(values, run, worker, config, settings):
     objective = oracles.OBJECTIVES[config.objective][0]
     seeds = config.seeds(settings.seed)
     search_display.print_plan(config.tuner, own.space, epochs, seeds, objective)
-    with run.claimed(values.overwrite):
+    display = search_display.Display(len(epochs), objective, seeds)
+    with run.claimed(values.overwrite), display:
         result = own.run(
-            search_display.Display(len(epochs), objective),
+            display,
             command=main.command_line(),
+            train_best=console.command_of("distill", flagfile=absolute(run.path / BEST)),
             worker=worker,
             silence=values.worker_silence,
             patience=values.worker_patience,
@@ -71,6 +73,10 @@ def join(values, run, worker, config, settings):
     objective = oracles.OBJECTIVES[config.objective][0]
     own.work(worker, lambda record: search_display.print_record(objective, record), values.worker_silence)
     print(f"worker {worker.name} is done: the chief writes the result", flush=True)
+
+
+# Flags of `distill` that train the best setting again.
+BEST = "best.cfg"
 
 
 def write_best(values, run, own, settings, result):
@@ -99,7 +105,7 @@ def write_best(values, run, own, settings, result):
     if specs.is_file(chosen.get("student")):
         chosen["student"] = absolute(chosen["student"])
     lines = [f"--{name}={value}\n" for name, value in sorted(chosen.items()) if value is not None]
-    files.write_text("".join(lines), run.path / "best.cfg")
+    files.write_text("".join(lines), run.path / BEST)
 
 
 def flags_of_setting(setting):

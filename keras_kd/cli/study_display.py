@@ -1,21 +1,13 @@
 """What a study shows on the screen: its plan, how far it is, what it found."""
 
-import sys
 import time
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-from keras_kd.cli import console
+from keras_kd.cli import console, progress_line
 from keras_kd.reporting import formatting
 from keras_kd.study.findings import claims, naming, networks, sentences
 from keras_kd.study.findings import report as study_report
 from keras_kd.training import failures
 from keras_kd.utils import progress, run_dir, statistics
-
-# Between two lines where there is no terminal.
-LINE_SECONDS = 30.0
 
 # Standard deviations of a paired difference for which the needed seeds are told.
 DEVIATIONS = (0.005, 0.01, 0.02)
@@ -69,19 +61,16 @@ class Display:
     def __init__(self, name, stop):
         self._name = name
         self._stop = stop
-        self._console = Console(stderr=True)
-        self._live = Live(console=self._console, refresh_per_second=4) if sys.stderr.isatty() else None
-        self._began = self._printed = time.monotonic()
+        self._line = progress_line.ProgressLine()
+        self._began = time.monotonic()
         self._share_before = None
 
     def __enter__(self):
-        if self._live:
-            self._live.start()
+        self._line.__enter__()
         return self
 
     def __exit__(self, *error):
-        if self._live:
-            self._live.stop()
+        self._line.__exit__(*error)
 
     def show(self, state):
         """Takes a `runner.Progress`, about once a second."""
@@ -89,16 +78,9 @@ class Display:
             self._share_before = state.share
         left = self._time_left(state.share)
         for record in state.ended:
-            self._print(self._ended(record, state, left))
-        if self._live:
-            self._live.update(Text(self._place(state, left), no_wrap=True, overflow="ellipsis"))
-        elif time.monotonic() - self._printed >= LINE_SECONDS:
-            self._print(self._place(state, left))
+            self._line.print(self._ended(record, state, left))
+        self._line.update(self._place(state, left))
         self._stop.check(f"{len(state.records)} of {state.total} runs done")
-
-    def _print(self, line):
-        self._printed = time.monotonic()
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _time_left(self, share):
         done = share - self._share_before

@@ -6,13 +6,13 @@ import importlib.metadata
 import keras
 
 from keras_kd.reporting import html, tensorboard
-from keras_kd.search import report, space
+from keras_kd.search import report, sentences, space
 from keras_kd.search.results import SeedMeasures, SettingMeasures, TestMeasures
 from keras_kd.training import evaluation
 from keras_kd.utils import records, statistics
 
 
-def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
+def judge(folder, result, hypermodel, dataset, stop, best_folder, config, train_best):
     """Measures the best setting and the default one on test, and writes page and HParams rows.
 
     Args:
@@ -23,6 +23,7 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
       stop: a Keras callback that ends trainings at a signal.
       best_folder: where the best trial was trained.
       config: the `SearchConfig`.
+      train_best: a command that trains the best setting again, for the page.
 
     Returns:
       The `SearchResult` with it.
@@ -38,7 +39,7 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config):
         test=_measure(hypermodel, dataset, result.seeds, settings, stop),
     )
     _write_hparams(folder, result)
-    write_page(folder, result)
+    write_page(folder, result, train_best)
     return result
 
 
@@ -88,16 +89,9 @@ def _write_hparams(folder, result):
         )
 
 
-def write_page(folder, result):
+def write_page(folder, result, train_best):
     """`search.html`."""
     data = result.description["dataset"]["name"]
-    lead = (
-        f"{result.tuner}: {len(result.trials)} trials on {data}, judged by "
-        f"{report.OBJECTIVES[result.objective]}. The best is trial {result.best.trial}. On "
-        f"test, touched once a seed: best {result.test.best.accuracy.mean:.1%}, "
-        f"default {result.test.default.accuracy.mean:.1%}. "
-        f"{report.SELECTED}"
-    )
     versions = result.description["versions"].items()
     facts = {
         "data": data,
@@ -107,8 +101,9 @@ def write_page(folder, result):
     html.write(
         "view.html",
         folder / "search.html",
-        title=f"Search: {folder}",
-        lead=lead,
+        answer=sentences.answer(result),
+        title=f"Which {' and '.join(space.TITLES[name] for name in result.space)}? A search on {data}",
+        lead=f"{sentences.searched(result)} Train the best again: {train_best}",
         sections=report.sections(result),
         command=result.command,
         facts=facts,

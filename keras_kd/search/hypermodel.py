@@ -71,7 +71,18 @@ class DistillationHyperModel(keras_tuner.HyperModel):
         recipe = recipes.of_setting(values)
         return recipe.arguments(self.settings.epochs * steps, temperature=values["temperature"], alpha=alpha)
 
-    def fit(self, hp, model, *, seed=None, epochs=None, folder=None, callbacks=(), verbose=0):
+    def fit(
+        self,
+        hp,
+        model,
+        *,
+        seed=None,
+        epochs=None,
+        folder=None,
+        callbacks=(),
+        verbose=0,
+        on_epoch=None,
+    ):
         """Trains the student of a `Distiller` that `build` built.
 
         Args:
@@ -81,20 +92,21 @@ class DistillationHyperModel(keras_tuner.HyperModel):
           epochs: after which to stop; the schedules remain those of the settings' epochs. None: all of them.
           folder, callbacks: as for `trainer.distill`.
           verbose: not used; keras-tuner's own tuners hand it on.
+          on_epoch: called after each epoch with the number of those done.
 
         Returns:
           `{measure: number}` of `MEASURES` after the last of these epochs.
         """
         values = self.space.declare(hp)
         seed = self.settings.seed if seed is None else seed
-        return self.train(values, model, seed, epochs, folder, callbacks)
+        return self.train(values, model, seed, epochs, folder, callbacks, on_epoch)
 
-    def train(self, values, distiller, seed, epochs=None, folder=None, callbacks=()):
+    def train(self, values, distiller, seed, epochs=None, folder=None, callbacks=(), on_epoch=None):
         """As `fit`, for a setting as `distiller` takes it."""
         settings = dataclasses.replace(
             self.settings, seed=seed, learning_rate=values.get("learning_rate", self.settings.learning_rate)
         )
-        until = StopAfterEpochs(epochs or settings.epochs)
+        until = StopAfterEpochs(epochs or settings.epochs, on_epoch)
         removal = values.get("shortcut_removal")
         logits = self._logits and self._logits(distiller.teacher, settings)
         with contextlib.suppress(_Reached):
@@ -119,14 +131,16 @@ class StopAfterEpochs(keras.callbacks.Callback):
 
     Args:
       epochs: how many to train.
+      on_epoch: called after each with the number of those done; None: nobody is told.
 
     Attributes:
       history: `[[value of each of MEASURES] per epoch]`, kept with the checkpoint.
     """
 
-    def __init__(self, epochs):
+    def __init__(self, epochs, on_epoch=None):
         super().__init__()
         self._epochs = epochs
+        self._on_epoch = on_epoch
         self.history = []
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -135,6 +149,8 @@ class StopAfterEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append([float(logs[name]) for name in MEASURES])
+        if self._on_epoch:
+            self._on_epoch(epoch + 1)
 
     def measured(self):
         """`{measure: number}` after the last epoch."""

@@ -6,12 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from keras_kd.reporting import html
-from keras_kd.search import importance, space
-
-SELECTED = (
-    "The best setting was chosen by what these same students did on validation, the default by nobody: the "
-    "gain is biased upwards, the more so the more trials there were. Other seeds tell what it is worth."
-)
+from keras_kd.search import importance, sentences, space
+from keras_kd.search.sentences import value
+from keras_kd.training import failures
 
 OBJECTIVES = {"val_accuracy": "validation accuracy", "val_hard_loss": "validation cross-entropy, nats"}
 
@@ -66,7 +63,7 @@ def _plane(found, done):
 
 def _tick_format(found):
     """Of scores: accuracies are told in %."""
-    return ".1~%" if found.objective == "val_accuracy" else None
+    return ".1~%" if found.objective == sentences.ACCURACY else None
 
 
 def _epochs(trials):
@@ -74,12 +71,12 @@ def _epochs(trials):
 
 
 def _progress(found, done):
-    """Scores in the order of trials, and the best so far of those trained to the end."""
+    """Scores of the trials by their numbers, and the best so far of those trained to the end."""
     figure = html.figure("trial", OBJECTIVES[found.objective])
-    order = [i for i, trial in enumerate(found.trials, 1) if trial.score is not None]
+    order = [int(trial.trial) for trial in done]
     figure.add_trace(go.Scatter(x=order, y=[trial.score for trial in done], mode="markers", name="a trial"))
     figure.update_xaxes(**html.whole_ticks(len(found.trials)))
-    if found.objective == "val_accuracy":
+    if found.objective == sentences.ACCURACY:
         figure.update_yaxes(tickformat=_tick_format(found), minallowed=0, maxallowed=1)
     better = max if found.direction == "max" else min
     whole = [(i, t.score) for i, t in zip(order, done, strict=True) if t.epochs == found.epochs]
@@ -90,8 +87,9 @@ def _progress(found, done):
         )
     )
     words = (
-        "Trials in the order in which they began. The best so far is among those that were trained to the "
-        "end; it can only get better, also when nothing is learnt: the best of many noisy numbers is lucky."
+        "Trials by their numbers, as in the table and in the folder, in the order in which they began. The "
+        "best so far is among those that were trained to the end; it can only get better, also when nothing "
+        "is learnt: the best of many noisy numbers is lucky."
     )
     return html.section("progress", "Best so far", words, figure)
 
@@ -126,8 +124,10 @@ def _importance(found, done):
 
 def _table(found):
     columns, rows = table(found)
-    words = f"{len(found.trials)} trials, {len(found.failed)} of them failed." + "".join(
-        f" Trial {trial.trial}: {trial.error}." for trial in found.failed
+    words = f"{sentences.counts(found)}." + "".join(
+        f" Trial {trial.trial} failed: {failures.in_words(trial.error)} (what the libraries said is in "
+        f"results/{trial.trial}.json)."
+        for trial in found.failed
     )
     return html.section("trials", "Every trial", words, table=(columns, rows))
 
@@ -140,13 +140,15 @@ def table(found, most=None):
         found.trials,
         key=lambda t: (t.score is None, -t.epochs, sign * (t.score or 0), t.trial),
     )
-    columns = ["trial", *(space.TITLES[name] for name in names), "epochs", "score", "± sd", "seconds"]
+    is_accuracy = found.objective == sentences.ACCURACY
+    score, spread_of = ("validation accuracy", "± sd, points") if is_accuracy else ("cross-entropy", "± sd")
+    columns = ["trial", *(space.TITLES[name] for name in names), "epochs", score, spread_of, "seconds"]
     rows = [
         [
             trial.trial,
             *(value(trial.values[name]) for name in names),
             str(trial.epochs),
-            "failed" if trial.error else shown(trial.score, found.objective),
+            _outcome(trial, found.objective),
             spread(trial.measures.get(found.objective, []), found.objective),
             "n/a" if trial.seconds is None else f"{trial.seconds:.0f}",
         ]
@@ -155,16 +157,17 @@ def table(found, most=None):
     return columns, rows
 
 
-def value(of):
-    """A hyperparameter in words; of a path its end."""
-    return of.rsplit("/", 1)[-1] if isinstance(of, str) else f"{of:.3g}"
+def _outcome(trial, objective):
+    if trial.error:
+        return "failed"
+    return "stopped" if trial.score is None else shown(trial.score, objective)
 
 
 def shown(score, objective):
     """A score in words."""
     if score is None or not math.isfinite(score):
         return "n/a"
-    return f"{score:.1%}" if objective == "val_accuracy" else f"{score:.4f}"
+    return f"{score:.1%}" if objective == sentences.ACCURACY else f"{score:.4f}"
 
 
 def spread(values, objective):
@@ -172,4 +175,4 @@ def spread(values, objective):
     if len(values) < 2:
         return "n/a"
     deviation = float(np.std(values, ddof=1))
-    return f"{100 * deviation:.1f}" if objective == "val_accuracy" else f"{deviation:.4f}"
+    return f"{100 * deviation:.1f}" if objective == sentences.ACCURACY else f"{deviation:.4f}"

@@ -111,6 +111,12 @@ class SearchResult:
     def failed(self):
         return [trial for trial in self.trials if trial.error]
 
+    @property
+    def reused(self):
+        """Trials that went on where another had stopped, in its folder: those that Hyperband promoted."""
+        own = [(trial, (trial.folder or trial.trial).partition("-")[0]) for trial in self.trials]
+        return [trial for trial, folder in own if folder != trial.trial]
+
     def to_json(self):
         values = records.json_values(self)
         description, test = values.pop("description"), values.pop("test")

@@ -161,12 +161,24 @@ class SearchSession:
             accuracy = teacher_check.check_teacher(teacher, self._dataset, trust=self._networks.trust_teacher)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")
 
-    def run(self, display, *, command, worker=None, silence=30.0, patience=600.0, retry_failed=False):
+    def run(
+        self,
+        display,
+        *,
+        command,
+        train_best="",
+        worker=None,
+        silence=30.0,
+        patience=600.0,
+        retry_failed=False,
+    ):
         """Searches, alone or with workers, and measures the best setting and the default one on test.
 
         Args:
-          display: has `show(records)` and `skip(records)`, each with `TrialRecord`s.
+          display: has `show(records)` and `skip(records)`, each with `TrialRecord`s, and `epoch` as
+            `Tuner`'s `on_epoch`.
           command: what was typed, for the page.
+          train_best: a command that trains the best setting again, likewise.
           worker: this process's `workers.WorkerConfig`, the chief's; None: there are no workers.
           silence: seconds until a silent worker is lost.
           patience: seconds to wait without a worker.
@@ -178,7 +190,7 @@ class SearchSession:
         Raises:
           ValueError: if no trial was trained to the end.
         """
-        tuner = self._tuner(lambda record: display.show([record]))
+        tuner = self._tuner(lambda record: display.show([record]), display.epoch)
         oracle = tuner.oracle
         if oracle.path.exists():
             oracle.reload()
@@ -200,6 +212,7 @@ class SearchSession:
             self._stop,
             tuner.folder_of(best.trial),
             self._config,
+            train_best,
         )
 
     def work(self, worker, show, silence=30.0):
@@ -214,7 +227,7 @@ class SearchSession:
         with workers.Heartbeat(worker, tuner, silence):
             tuner.search()
 
-    def _tuner(self, show):
+    def _tuner(self, show, on_epoch=None):
         oracle = oracles.make_oracle(
             self._config.tuner,
             self.space,
@@ -222,7 +235,7 @@ class SearchSession:
             **_oracle_options(self._config, self._settings),
         )
         seeds = self._config.seeds(self._settings.seed)
-        return Tuner(oracle, self.hypermodel, self._folder, seeds, [self._stop], show)
+        return Tuner(oracle, self.hypermodel, self._folder, seeds, [self._stop], show, on_epoch)
 
     def _train_teacher(self):
         """Trains the teacher if no file is given and it is not there yet."""

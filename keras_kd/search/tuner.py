@@ -49,12 +49,14 @@ class Tuner(keras_tuner.Tuner):
       seeds: of the students of each trial.
       callbacks: of the trainings; no state of theirs is kept.
       watch: called with a `TrialRecord` when a trial of this process has ended.
+      on_epoch: called after each epoch with the trial's id, how many of its seeds are done, and the epochs
+        done and to do of the next.
 
     Attributes:
       trial: id of the trial that runs now, or None.
     """
 
-    def __init__(self, oracle, model, folder, seeds, callbacks=(), watch=None):
+    def __init__(self, oracle, model, folder, seeds, callbacks=(), watch=None, on_epoch=None):
         # The oracle knows the space: keras-tuner need not build a network to learn it.
         super().__init__(oracle, directory=str(folder), project_name=oracles.PROJECT)
         self.hypermodel = model
@@ -63,6 +65,7 @@ class Tuner(keras_tuner.Tuner):
         self._seeds = list(seeds)
         self._callbacks = tuple(callbacks)
         self._watch = watch
+        self._on_epoch = on_epoch
         self._waits = self._failed = False
         self.trial = None
 
@@ -134,7 +137,7 @@ class Tuner(keras_tuner.Tuner):
         """The measures of each seed, and the folder in which it was trained."""
         measured = []
         with self._place(root, values) as folder, progress.silence():
-            for seed in self._seeds:
+            for trained, seed in enumerate(self._seeds):
                 keras.backend.clear_session()
                 distiller = self.hypermodel.build(hp, seed)
                 measured.append(
@@ -145,9 +148,16 @@ class Tuner(keras_tuner.Tuner):
                         epochs=epochs,
                         folder=folder / f"seed-{seed}",
                         callbacks=self._callbacks,
+                        on_epoch=self._counting(trained, epochs),
                     )
                 )
         return measured, folder
+
+    def _counting(self, trained, epochs):
+        """Tells each epoch of a seed after so many others; None where nobody is told."""
+        if self._on_epoch is None:
+            return None
+        return lambda epoch: self._on_epoch(self.trial, trained, epoch, epochs)
 
     @contextlib.contextmanager
     def _place(self, root, values):

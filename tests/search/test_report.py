@@ -50,7 +50,10 @@ def test_the_page_has_its_parts_and_names_failures(rng):
     assert list(sections) == ["plane", "progress", "importance", "trials"]
     assert "fewer than the 10" in sections["importance"]["words"]
     assert not sections["importance"]["plots"]
-    assert "1 of them failed. Trial 3: why." in sections["trials"]["words"]
+    assert (
+        "4 trials: 3 finished, 1 failed. Trial 3 failed: the training ended with an error (what"
+        in sections["trials"]["words"]
+    )
     rows = sections["trials"]["table"]["rows"]
     best = max(found.trials[:3], key=lambda trial: trial.score)
     assert rows[0][0] == best.trial

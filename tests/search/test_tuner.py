@@ -21,7 +21,7 @@ class Scripted(hypermodel.DistillationHyperModel):
     def build(self, hp, seed=None):
         return None
 
-    def fit(self, hp, model, *, seed, epochs, folder, callbacks):
+    def fit(self, hp, model, *, seed, epochs, folder, callbacks, on_epoch):
         value = self._scores(self.space.declare(hp), seed)
         return dict.fromkeys(hypermodel.MEASURES, value)
 

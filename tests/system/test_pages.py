@@ -47,10 +47,11 @@ def study_page(folder):
 
 def search_page(folder, rng):
     accuracy = statistics.estimate([0.8, 0.9])
-    setting = SettingMeasures({}, (SeedMeasures(0.8, 1.0, 0, 0.8),), accuracy, accuracy, accuracy)
+    per_seed = tuple(SeedMeasures(each, 1.0, seed, each) for seed, each in enumerate((0.8, 0.9)))
+    setting = SettingMeasures({}, per_seed, accuracy, accuracy, accuracy)
     found = searches.result_of(searches.trials(12, lambda values: values["alpha"], rng))
     found = dataclasses.replace(found, test=TestMeasures(setting, setting, statistics.estimate([0.0, 0.1])))
-    evaluation.write_page(folder, found)
+    evaluation.write_page(folder, found, train_best="keras-kd distill --flagfile=runs/search/best.cfg")
     return folder / "search.html"
 
 
