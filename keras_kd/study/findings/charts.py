@@ -208,9 +208,17 @@ def _by_label(entries):
 
 
 def _numbered(found, entries):
-    """`(number, label, entries)` of each label; by its number a network has its colour on all charts."""
-    numbers = {label: number for number, label in enumerate(_by_label(found.conditions))}
-    for label, group in _by_label(entries).items():
+    """`(number, label, entries)` of each label; by its number a network has its colour on all charts.
+
+    Networks of most depths are the first, so that residual and plain ones have the colours that they have on
+    the pages about their insides; small teachers of one depth follow.
+    """
+    groups = _by_label(found.conditions)
+    numbers = {
+        label: number for number, label in enumerate(sorted(groups, key=lambda label: -len(groups[label])))
+    }
+    by_number = sorted(_by_label(entries).items(), key=lambda each: numbers.get(each[0], len(numbers)))
+    for label, group in by_number:
         yield numbers.get(label, len(numbers)), label, group
 
 
