@@ -38,7 +38,7 @@ def _latency(network, twin):
     if batch is None:
         return None
     own, other = own[batch], other[batch]
-    about = f"{RUNTIME}, {batch} image(s) at a time"
+    about = f"{RUNTIME}, {'one image' if batch == BATCH else batch + ' images'} at a time"
     if own.turns and len(own.turns) == len(other.turns):
         ratios = [one / two for one, two in zip(own.turns, other.turns, strict=True)]
         about += f"; {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} turns"

@@ -63,7 +63,8 @@ def write(source, folder):
 
 def _made(file):
     """How a file takes images, and what became of BatchNorm."""
-    count = "any number of images" if file.batch is None else f"{file.batch} image(s)"
+    counts = {None: "any number of images", 1: "one image"}
+    count = counts.get(file.batch, f"{file.batch} images")
     return f"{count} at a time, BatchNorm {'folded into convolutions' if file.folded else 'as trained'}"
 
 

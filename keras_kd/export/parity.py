@@ -124,7 +124,8 @@ def check(found, what, *, tolerance=None, same_class=None):
     if same_class is not None and not found.same_class >= same_class:
         raise ParityError(
             f"{what} does not compute what the model does: it says the same class for "
-            f"{found.same_class:.1%} of {found.images} images, {same_class:.1%} is asked for"
+            f"{found.same_class:.1%} of {found.images} images, {same_class:.1%} is asked for: leave it "
+            f"out, or ask for less"
         )
 
 

@@ -507,7 +507,7 @@ def test_a_format_written_again_leaves_the_others(cwd, shipped):
     dataset = datasets.load(str(cwd / "tiny.npz"))
     assert saved_model.measure_parity(target, teacher, dataset)["max_logit_difference"] < 1e-5
     card = (target / "README.md").read_text()
-    assert "It takes 2 image(s) at a time, BatchNorm as trained." in card
+    assert "It takes 2 images at a time, BatchNorm as trained." in card
     assert "It takes any number of images at a time, BatchNorm folded into convolutions." in card
     assert (cwd / "runs" / "first" / "exported" / "student" / "model.onnx").is_file()
 

@@ -70,7 +70,7 @@ def test_a_sentence_tells_differences_with_what_is_known_of_their_uncertainty():
     twin = costs("twin", 100, 0.8, (1.0, 1.0, 1.0, 1.0, 1.0), 1000)
     assert cost_sentence.sentence(plain, twin) == (
         "plain: -66 % peak memory (counted), +0.1 points of accuracy, undecided (95 %: -3.4 to +3.6, 1000 "
-        "test images, one seed), 0.80x latency (LiteRT, 1 image(s) at a time; 0.70 to 0.90 over 5 turns) "
+        "test images, one seed), 0.80x latency (LiteRT, one image at a time; 0.70 to 0.90 over 5 turns) "
         "against its residual twin."
     )
     unknown = cost_sentence.sentence(costs("plain", 34), costs("twin", 34))
