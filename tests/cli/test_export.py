@@ -372,7 +372,7 @@ def trained(folder, **networks):
 def test_the_twin_is_the_one_that_was_trained_if_there_is_one(networks, labels, tmp_path):
     found = twins.with_twin(trained(tmp_path, student=(8, False), **networks), fold=False)
     assert not any(each.fold for each in found.values())
-    assert {label: accuracy for label, (_, accuracy, _) in found.items()} == labels
+    assert {label: each.accuracy for label, each in found.items()} == labels
 
 
 def test_an_accuracy_is_that_of_the_weights_that_were_measured(tmp_path):
