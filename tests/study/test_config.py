@@ -9,6 +9,8 @@ import pytest
 from keras_kd.study import config
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import naming
+from keras_kd.study.findings.claims import CLAIMS
+from keras_kd.study.findings.pairing import PairedResults
 from keras_kd.utils import seeding
 from tests.support.processes import ROOT
 
@@ -122,6 +124,10 @@ def test_the_studies_that_come_along(path):
     assert re.search(r"(minutes|hour)s? on two cores", " ".join(comment))
     alone = {run.alone for run in grid.runs if run.is_taught}
     assert alone <= set(grid.runs)
+    few = [run for run in grid.runs if run.seed in grid.seeds[:2]]
+    results = PairedResults({run: 0.5 + run.seed / 10 + len(run.key) / 1000 for run in few})
+    for claim in grid.claims:
+        assert CLAIMS[claim].test(results).missing is None, claim
     if path.stem != "regularisation":
         assert {run.baseline for run in grid.runs if run.is_taught} <= set(grid.runs)
 
