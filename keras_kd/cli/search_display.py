@@ -49,8 +49,7 @@ class Display:
         self._seeds = len(seeds)
         self._shown = set()
         self._line = progress_line.ProgressLine()
-        self._began = time.monotonic()
-        self._done_before = 0.0
+        self._first = None  # time and place when something was known first: compiling is over then
 
     def __enter__(self):
         self._line.__enter__()
@@ -70,7 +69,6 @@ class Display:
     def skip(self, records):
         """Takes the records that were there before: they are not shown."""
         self._shown |= {record.trial for record in records if record.status in ("COMPLETED", "FAILED")}
-        self._done_before = float(len(self._shown))
 
     def epoch(self, trial, trained, epoch, epochs):
         """Says that a trial has done so many epochs of its next seed, after so many seeds."""
@@ -81,9 +79,12 @@ class Display:
         )
 
     def _left(self, done):
-        if done <= self._done_before:
+        now = time.monotonic()
+        self._first = self._first or (now, done)
+        began, before = self._first
+        if done <= before:
             return ""
-        seconds = (time.monotonic() - self._began) / (done - self._done_before) * (self._total - done)
+        seconds = (now - began) / (done - before) * (self._total - done)
         return f", {progress.duration(max(seconds, 0.0))} left"
 
 

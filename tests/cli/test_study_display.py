@@ -3,10 +3,12 @@
 import io
 import os
 import signal
+import sys
 
 import pytest
 
-from keras_kd.cli import study_display
+from keras_kd.cli import search_display, study_display
+from keras_kd.search.results import TrialRecord
 from keras_kd.study.design import Run
 from keras_kd.study.runner import Epoch, Progress, RunRecord
 from keras_kd.training import callbacks
@@ -64,6 +66,22 @@ def test_a_line_for_each_run_that_ended_and_each_half_minute(monkeypatch, now):
 def test_a_screen_shows_one_line_that_moves(monkeypatch, now):
     text = shown(monkeypatch, Screen(), (0, state(0.0)), (60, state(0.5)), now=now)
     assert "depth: 0 of 3 runs, 60 s left; now residual-8" in text
+
+
+def test_a_search_tells_its_place_each_half_minute(monkeypatch, now):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    display = search_display.Display(4, "val_accuracy", (0, 1))
+    record = TrialRecord("0", {"temperature": 3.61, "alpha": 0.571}, "COMPLETED", 2, 0.9, {})
+    with display:
+        for seconds, trained, epoch in ((100, 0, 1), (110, 0, 2), (131, 1, 1)):
+            now[0] = seconds
+            display.epoch("0", trained, epoch, 2)
+        display.show([record])
+    assert sys.stderr.getvalue().splitlines() == [
+        "0 of 4 trials; now trial 0, student 1 of 2, epoch 1/2",
+        "0 of 4 trials, 3 min left; now trial 0, student 2 of 2, epoch 1/2",
+        "[1/4, 2 min left] trial 0: T = 3.61, alpha = 0.571, 2 epochs: 90.0% on validation",
+    ]
 
 
 def test_a_signal_ends_the_study(monkeypatch, now):
