@@ -37,6 +37,12 @@ def test_links_lead_to_pages_and_pictures_of_the_site():
             assert path in outside or linked.is_relative_to(DOCS), f"{path}: {target} is elsewhere"
 
 
+def test_search_needs_no_network():
+    """Else Material takes the shim that pages on a disk need from one."""
+    (shim,) = [name for name in SETTINGS["extra"]["polyfills"] if "iframe-worker" in name]
+    assert "IFrameWorker" in (DOCS / shim).read_text(encoding="utf-8")
+
+
 def test_pictures_are_shown_somewhere():
     text = "\n".join(PAGES.values()) + (ROOT / "README.md").read_text(encoding="utf-8")
     assert [path.name for path in (DOCS / "pictures").iterdir() if path.name not in text] == []

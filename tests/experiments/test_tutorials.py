@@ -5,12 +5,14 @@ import json
 import pathlib
 import re
 
+import keras
 import numpy as np
 import pytest
 from absl import flags as absl_flags
 from PIL import Image
 
 from experiments.tutorials import (
+    applications_teacher,
     look_inside,
     many_devices,
     no_shortcuts,
@@ -22,6 +24,7 @@ from experiments.tutorials import (
 from keras_kd import data
 from keras_kd.cli import distill, main
 from keras_kd.data import datasets
+from keras_kd.models import registry
 from keras_kd.study import session
 from keras_kd.training import teacher_check
 from tests.support import snippets
@@ -141,6 +144,25 @@ def test_devices_are_compared(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(many_devices, "in_own_process", ran)
     assert main.call_command(many_devices, "tutorial", [f"--folder={tmp_path}"]) == 0
     assert "The losses differ by 2e-05 of their size" in capsys.readouterr().out
+
+
+def dense(units, input_shape, num_classes, *, name=None):
+    """A network that is quickly trained."""
+    layers = [keras.Input(input_shape), keras.layers.AveragePooling2D(4), keras.layers.Flatten()]
+    layers += [keras.layers.Dense(units), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes)], name=name)
+
+
+@pytest.mark.slow
+def test_a_trained_network_becomes_the_teacher(monkeypatch, capsys):
+    monkeypatch.setitem(registry.BUILDERS, "dense", dense)
+    flags = ["--teacher=dense:32", "--student=dense:4", "--epochs=3", "--images=300"]
+    assert main.call_command(applications_teacher, "tutorial", flags) == 0
+    output = capsys.readouterr().out
+    found = re.findall(r"([\d.]+)% of 60 test images", output)
+    assert len(found) == 4
+    changed = float(re.search(r"changed its accuracy by ([+-][\d.]+) points", output)[1])
+    assert changed == pytest.approx(float(found[3]) - float(found[2]), abs=0.11)
 
 
 @pytest.fixture(scope="module")
