@@ -159,3 +159,8 @@ def test_the_main_job_by_flags(folder):
     serve = tf.saved_model.load(str(folder / "run" / "saved_model")).signatures["serving_default"]
     answers = serve(image=tf.constant(bright_halves(4, 9)[0]))
     np.testing.assert_allclose(answers["probabilities"], special.expit(answers["logits"]), rtol=1e-5)
+    for command in ("landscape", "reuse"):
+        status, _, errors = call(command, "--run=run", cwd=folder)
+        assert status == 1
+        assert "an analysis takes labels of one class for each image" in error_line(errors)
+        assert not (folder / "run" / command).exists()
