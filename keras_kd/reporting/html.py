@@ -7,6 +7,7 @@ import base64
 import functools
 import importlib.resources
 import math
+import textwrap
 
 import jinja2
 import markupsafe
@@ -153,9 +154,17 @@ def figure(x_title, y_title):
         margin={"l": 60, "r": 20, "t": 20, "b": 60}, font={"size": 13}, hovermode="closest", uirevision=True
     )
     apart = {"ticks": "outside", "ticklen": 6, "tickcolor": _CLEAR}  # the numbers of both axes at a corner
-    empty.update_xaxes(title=x_title, automargin=True, autotickangles=[0, -90], **apart)
-    empty.update_yaxes(title=y_title, automargin=True, **apart)
+    empty.update_xaxes(title=in_lines(x_title), automargin=True, autotickangles=[0, -90], **apart)
+    empty.update_yaxes(title=in_lines(y_title), automargin=True, **apart)
     return empty
+
+
+def in_lines(title):
+    """The title of an axis in lines that fit along a picture on a narrow screen."""
+    return title and "<br>".join(textwrap.wrap(title, _LETTERS))
+
+
+_LETTERS = 38
 
 
 def whole_ticks(most):

@@ -53,7 +53,7 @@ def _plane(found, done):
         coloraxis={"colorscale": "Cividis", "colorbar": {"title": "score", "tickformat": _tick_format(found)}}
     )
     figure.update_coloraxes(reversescale=found.direction == "min")
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", **html.log_ticks(trial.values["temperature"] for trial in done))
     words = (
         f"Each point is a trial, coloured by its {OBJECTIVES[found.objective]} (mean over "
         f"{len(found.seeds)} seeds): the lighter, the better. Trials of other lengths have other symbols."
@@ -103,12 +103,12 @@ def _importance(found, done):
             f"takes to say anything about what mattered. Nothing is drawn rather than noise."
         )
         return html.section("importance", title, words)
-    figure = html.figure("importance: R² that is lost when the values are shuffled", "")
+    figure = html.figure("R² lost by shuffling the values", "")
     figure.add_trace(
         go.Bar(
             y=[space.TITLES[name] for name in told.names],
             x=told.means,
-            error_x={"array": told.deviations},
+            error_x={"array": told.deviations, "color": "#000000"},
             orientation="h",
             name="importance",
         )

@@ -48,6 +48,10 @@ found.overlaps = plots.flatMap(plot => {
     other => !one.contains(other) && !other.contains(one) && overlap(box(one), box(other))
   ).map(other => `${one.textContent} | ${other.textContent}`));
 });
+found.cut = plots.flatMap(plot => [...plot.querySelectorAll(".xtitle, .ytitle")].filter(each =>
+  box(each).left < box(plot).left - 1 || box(each).right > box(plot).right + 1
+  || box(each).top < box(plot).top - 1 || box(each).bottom > box(plot).bottom + 1
+).map(each => each.textContent));
 const paper = getComputedStyle(document.body).backgroundColor;
 const inks = [...document.querySelectorAll("p, td, .xtick text, .xtitle")].map(each =>
   contrast(getComputedStyle(each)[each.closest("svg") ? "fill" : "color"], paper));
@@ -97,8 +101,9 @@ def looked_at(pages, folder):
 
     Returns:
       `(seen, console)`: a dict for each page; lines of the console. Of a dict: `errors` of scripts; `drawn`,
-      marks in each plot; `overlaps`, pairs of texts; `contrast` of the palest text with the `paper`;
-      `overflow` in pixels; where the `answer` ends and the first `picture` begins, in heights of the screen.
+      marks in each plot; `overlaps`, pairs of texts; titles that are `cut`; `contrast` of the palest text
+      with the `paper`; `overflow` in pixels; where the `answer` ends and the first `picture` begins, in
+      heights of the screen.
     """
     jobs = [
         {

@@ -69,14 +69,14 @@ def _add_panel(figure, panel):
 
 def _set_axes(figure, panel):
     kinds = {axis: "log" if axis in panel.logarithmic else None for axis in "xy"}
-    own = {"title": panel.x_title, "type": kinds["x"]}
+    own = {"title": html.in_lines(panel.x_title), "type": kinds["x"]}
     if kinds["x"]:
         own |= html.log_ticks(x for curve in panel.curves for x in curve.x)
     elif panel.x_ticks is not None:
         own["tickvals"] = panel.x_ticks
     elif panel.is_whole and not panel.categories:
         own |= html.whole_ticks(panel.most)
-    value = {"title": panel.y_title, "type": kinds["y"]}
+    value = {"title": html.in_lines(panel.y_title), "type": kinds["y"]}
     if kinds["y"]:
         value |= html.log_ticks(y for curve in panel.curves for y in curve.y)
     if panel.bounds:
