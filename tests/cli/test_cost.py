@@ -3,14 +3,16 @@
 import json
 import re
 
+from tests.support import golden
 from tests.support.commands import call
 
 PLAIN = "cifar_resnet:8:width=4:shortcuts=none"
 
 
-def test_a_network_by_text_is_counted_against_its_residual_twin(tmp_path):
+def test_what_the_terminal_shows_of_a_network_by_text_against_its_residual_twin(tmp_path):
     status, output, errors = call("cost", PLAIN, "--nolatency", "--out=there", cwd=tmp_path)
     assert (status, errors) == (0, "")
+    golden.check("cost", output)
     lines = output.splitlines()
     assert re.fullmatch(rf"{PLAIN}: -\d+ % peak memory \(counted\) against its residual twin\.", lines[0])
     assert lines[-1] == "next: keras-kd distill --student=cifar_resnet:8:width=4:shortcuts=none"

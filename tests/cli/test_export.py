@@ -31,6 +31,7 @@ from keras_kd.export.manifest import Manifest
 from keras_kd.models import cost, serialization, weights
 from keras_kd.training import evaluation
 from keras_kd.utils import files, folders
+from tests.support import golden
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
 from tests.support.image_folders import write_folder, write_image
@@ -86,6 +87,12 @@ def shipped(cwd):
         status, output, errors = call("export", *flags, cwd=cwd)
     assert status == 0, errors[-3000:]
     return output
+
+
+def test_what_the_terminal_shows(shipped):
+    """Without the costs, whose table is as wide as times are."""
+    files, _, costs = shipped.partition("student: converting")
+    golden.check("export", files + costs[costs.index("folder ") :])
 
 
 def test_every_format_is_written_compared_and_told(cwd, shipped):

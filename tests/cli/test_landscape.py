@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_kd.analysis import landscape
 from keras_kd.cli import landscape as command
+from tests.support import golden
 from tests.support.commands import call
 from tests.support.processes import error_line
 from tests.support.runs import SEED, finished_run
@@ -36,6 +37,11 @@ def finished(tmp_path_factory):
     status, output, errors = script(cwd=cwd)
     assert status == 0, errors
     return cwd, output
+
+
+@pytest.mark.slow
+def test_what_the_terminal_shows(finished):
+    golden.check("landscape", finished[1])
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.support import golden
 from tests.support.commands import call
 from tests.support.image_folders import write_image
 from tests.support.runs import finished_run
@@ -23,7 +24,7 @@ def cwd(tmp_path_factory):
     return folder
 
 
-def test_the_accuracy_is_the_measured_one(cwd):
+def test_what_the_terminal_shows_is_the_measured_accuracy(cwd):
     result = json.loads((cwd / "runs/first/result.json").read_text())
     for network, label in (("runs/first", "student_distilled"), ("runs/first/teacher.keras", "teacher")):
         images = [f"images/{label}" for label in range(4)]
@@ -33,6 +34,7 @@ def test_the_accuracy_is_the_measured_one(cwd):
         assert output.startswith(f"Right on {round(24 * accuracy)} of 24 images ({accuracy:.1%})")
         path = "runs/first/student.keras" if network == "runs/first" else network
         assert output.endswith(f"next: keras-kd export --model={path}\n")
+    golden.check("predict", output)
 
 
 def test_one_image_is_answered_in_a_sentence_and_in_json(cwd):

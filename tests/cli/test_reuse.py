@@ -11,6 +11,7 @@ from absl import flags
 from keras_kd.analysis import reuse
 from keras_kd.cli import reuse as command
 from keras_kd.utils import files
+from tests.support import golden
 from tests.support.analyses import REUSE, untrained_run
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
@@ -31,6 +32,10 @@ def output(run):
     status, output, errors = script(run)
     assert status == 0, errors
     return output
+
+
+def test_what_the_terminal_shows(output):
+    golden.check("reuse", output)
 
 
 def test_one_flag_leads_to_a_page(run, output):

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from keras_kd.cli import search_runs
+from tests.support import golden
 from tests.support.commands import call
 from tests.support.distillers import image_classifier
 from tests.support.processes import error_line, free_port
@@ -32,6 +33,10 @@ def script(*flags, cwd):
 def finished(tmp_path_factory):
     """A folder in which a search has run; `(cwd, output, errors)`."""
     return finished_search(tmp_path_factory)
+
+
+def test_what_the_terminal_shows(finished):
+    golden.check("search", finished[1])
 
 
 def test_it_says_what_it_will_do_each_trial_and_what_it_found(finished):

@@ -8,6 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_kd.study import session
+from tests.support import golden
 from tests.support.commands import call
 from tests.support.processes import error_line
 from tests.support.studies import STUDY_FILE, STUDY_RUNS, found_of, records, study_folder, study_table
@@ -29,6 +30,10 @@ def finished(tmp_path_factory):
     status, output, errors = script(cwd=cwd)
     assert status == 0, errors
     return cwd, output, errors
+
+
+def test_what_the_terminal_shows(finished):
+    golden.check("study", finished[1])
 
 
 def test_it_prints_its_plan_its_progress_and_its_findings(finished):
