@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-# Between two lines where there is no terminal.
-LINE_SECONDS = 30.0
+from keras_kd.utils import progress
 
 
 class ProgressLine:
@@ -32,7 +31,7 @@ class ProgressLine:
         """Says how far it is."""
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif time.monotonic() - self._printed >= LINE_SECONDS:
+        elif time.monotonic() - self._printed >= progress.LINE_SECONDS:
             self.print(line)
 
     def print(self, line):

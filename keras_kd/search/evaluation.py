@@ -93,6 +93,7 @@ def write_page(folder, result, train_best):
     """`search.html`."""
     data = result.description["dataset"]["name"]
     versions = result.description["versions"].items()
+    again = [f"Train the best again: {train_best}"] if train_best else []
     facts = {
         "data": data,
         "seeds": ", ".join(map(str, result.seeds)),
@@ -103,7 +104,7 @@ def write_page(folder, result, train_best):
         folder / "search.html",
         answer=sentences.answer(result),
         title=f"Which {' and '.join(space.TITLES[name] for name in result.space)}? A search on {data}",
-        lead=f"{sentences.searched(result)} Train the best again: {train_best}",
+        lead=" ".join([sentences.searched(result), *again]),
         sections=report.sections(result),
         command=result.command,
         facts=facts,
