@@ -379,7 +379,8 @@ def judge(claims, results, failed=0):
     """
     evidence = [CLAIMS[name].test(results) for name in claims]
     if failed:
-        missing = f"{failed} runs failed, and what they would have given is part of the answer"
+        runs = "1 run" if failed == 1 else f"{failed} runs"
+        missing = f"{runs} failed, and what would have come of that is part of the answer"
         nothing = {"p_for": 1.0, "p_against": 1.0, "cases": (), "missing": missing}
         evidence = [dataclasses.replace(each, **nothing) for each in evidence]
     corrected_for = statistics.holm([each.p_for for each in evidence])
