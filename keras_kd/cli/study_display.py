@@ -4,7 +4,7 @@ import time
 
 from keras_kd.cli import console, progress_line
 from keras_kd.reporting import formatting
-from keras_kd.study.findings import claims, naming, networks, sentences
+from keras_kd.study.findings import cases, naming, networks, sentences
 from keras_kd.study.findings import report as study_report
 from keras_kd.training import failures
 from keras_kd.utils import progress, run_dir, statistics
@@ -19,7 +19,7 @@ def print_plan(study):
     print(f"{study.name}: {study.question}")
     counts = f"{len(study.runs)} runs: {len(conditions)} conditions with {len(study.seeds)} seeds"
     print(f"{counts}, on {study.dataset}")
-    level = claims.LEVEL / len(study.claims)
+    level = cases.LEVEL / len(study.claims)
     rows = [
         {
             "if it varies between seeds by": points(deviation),

@@ -71,6 +71,19 @@ class Effects:
     recovery_interval: tuple[float, float] | None = None
     test_images: int | None = None
 
+    @classmethod
+    def of_recovery(cls, found, has_twin, test_images):
+        """From a `recovery.Recovery`; without a twin there is no drop."""
+        return cls(
+            drop=found.drop.mean if has_twin else None,
+            gain=found.gain.mean,
+            recovery=found.ratio if found.is_defined else None,
+            drop_interval=(found.drop.low, found.drop.high) if has_twin else None,
+            gain_interval=(found.gain.low, found.gain.high),
+            recovery_interval=(found.low, found.high) if found.is_defined else None,
+            test_images=test_images,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -246,15 +259,7 @@ def effects_of(right, twin, distilled=DISTILLED):
         drop = mean[twin] - mean[ALONE] if has_twin else None
         return Effects(drop, mean[distilled] - mean[ALONE], recovery=None)
     found = recovery.over_images(right.get(twin, right[ALONE]), right[ALONE], right[distilled])
-    return Effects(
-        drop=found.drop.mean if has_twin else None,
-        gain=found.gain.mean,
-        recovery=found.ratio if found.is_defined else None,
-        drop_interval=(found.drop.low, found.drop.high) if has_twin else None,
-        gain_interval=(found.gain.low, found.gain.high),
-        recovery_interval=(found.low, found.high) if found.is_defined else None,
-        test_images=len(right[ALONE]),
-    )
+    return Effects.of_recovery(found, has_twin, len(right[ALONE]))
 
 
 def _write(comparison, folder, dataset, settings, hparams):

@@ -38,7 +38,7 @@ def summarize(comparisons):
     twin = networks[BASELINE if BASELINE in networks else TEACHER if has_twin else ALONE]
     taught = [DISTILLED, *([list(networks)[-1]] if first.removal_effects else [])]
     effects = {
-        label: _effects(
+        label: Effects.of_recovery(
             recovery.over_seeds(twin, networks[ALONE], networks[label], resolution=resolution),
             has_twin,
             images,
@@ -49,15 +49,3 @@ def summarize(comparisons):
         label: statistics.estimate(values, resolution=resolution) for label, values in networks.items()
     }
     return SeedsComparison(len(comparisons), accuracies, effects)
-
-
-def _effects(found, has_twin, images):
-    return Effects(
-        drop=found.drop.mean if has_twin else None,
-        gain=found.gain.mean,
-        recovery=found.ratio if found.is_defined else None,
-        drop_interval=(found.drop.low, found.drop.high) if has_twin else None,
-        gain_interval=(found.gain.low, found.gain.high),
-        recovery_interval=(found.low, found.high) if found.is_defined else None,
-        test_images=images,
-    )

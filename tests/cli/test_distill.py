@@ -146,15 +146,9 @@ TAUGHT = (
 @pytest.mark.slow
 def test_what_the_terminal_shows_of_a_trained_network_which_is_a_teacher(finished):
     cwd, _ = finished
-    status, output, errors = script(
-        "train",
-        "--dataset=tiny.npz",
-        "--out=runs/teacher",
-        "--student_depth=8",
-        "--student_width=4",
-        *SMALL,
-        cwd=cwd,
-    )
+    network = ("--student_depth=8", "--student_width=4")
+    flags = ("--dataset=tiny.npz", "--out=runs/teacher", *network, *SMALL)
+    status, output, errors = script("train", *flags, cwd=cwd)
     assert status == 0, errors
     assert re.search(r"resnet8 +│ +[\d.]+%", output)
     golden.check("train", output)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from keras_kd.study.design import Teacher
 from keras_kd.study.findings import naming
-from keras_kd.study.findings.cases import LEVEL, judge_cases
+from keras_kd.study.findings.cases import judge_cases
 from keras_kd.study.findings.evidence import Evidence
 from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
@@ -344,65 +344,3 @@ CLAIMS = {
         more_by_the_same_start,
     ),
 }
-
-SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """A claim and what became of it.
-
-    Attributes:
-      claim, statement, rule: its name, its words, and how it is judged.
-      verdict: `SUPPORTED`, `NOT_SUPPORTED` or `UNDECIDED`.
-      p_for, p_against: after Holm's correction.
-      evidence: the `Evidence`.
-    """
-
-    claim: str
-    statement: str
-    rule: str
-    verdict: str
-    p_for: float
-    p_against: float
-    evidence: Evidence
-
-
-def judge(claims, results, failed=0):
-    """A `Verdict` for each claim, corrected for being tested together.
-
-    Args:
-      claims: names of `CLAIMS`.
-      results: a `pairing.PairedResults`.
-      failed: how many runs failed. They may have failed because of what is compared, so that the others
-        are no fair sample: nothing is decided then.
-    """
-    evidence = [CLAIMS[name].test(results) for name in claims]
-    if failed:
-        runs = "1 run" if failed == 1 else f"{failed} runs"
-        missing = f"{runs} failed, and what would have come of that is part of the answer"
-        nothing = {"p_for": 1.0, "p_against": 1.0, "cases": (), "missing": missing}
-        evidence = [dataclasses.replace(each, **nothing) for each in evidence]
-    corrected_for = statistics.holm([each.p_for for each in evidence])
-    corrected_against = statistics.holm([each.p_against for each in evidence])
-    margin = f"{100 * results.margin:g}"
-    return [
-        Verdict(
-            name,
-            CLAIMS[name].statement,
-            CLAIMS[name].rule.format(margin=margin),
-            _decide(p_for, p_against),
-            p_for,
-            p_against,
-            found,
-        )
-        for name, p_for, p_against, found in zip(
-            claims, corrected_for, corrected_against, evidence, strict=True
-        )
-    ]
-
-
-def _decide(p_for, p_against):
-    if p_for <= LEVEL and p_for <= p_against:
-        return SUPPORTED
-    return NOT_SUPPORTED if p_against <= LEVEL else UNDECIDED

@@ -5,7 +5,7 @@ found = replication.compare(first, second)
 
 import dataclasses
 
-from keras_kd.study.findings import claims
+from keras_kd.study.findings import verdicts
 
 STABLE, NOT_STABLE, OPEN = "stable", "not stable", "undecided in both"
 
@@ -16,7 +16,7 @@ class Replication:
 
     Attributes:
       claim: its name.
-      first, second: verdicts, see `claims.Verdict`.
+      first, second: verdicts, see `verdicts.Verdict`.
       first_seeds, second_seeds: whole numbers.
     """
 
@@ -31,7 +31,7 @@ class Replication:
         """`STABLE` where both decide alike, `OPEN` where neither decides, else `NOT_STABLE`."""
         if self.first != self.second:
             return NOT_STABLE
-        return OPEN if self.first == claims.UNDECIDED else STABLE
+        return OPEN if self.first == verdicts.UNDECIDED else STABLE
 
     @property
     def sentence(self):
@@ -41,7 +41,7 @@ class Replication:
             return f"Undecided with seeds {first} and again with {second}."
         if self.outcome == STABLE:
             return f"Stable over both sets of seeds, {first} and {second}: {self.first}."
-        opposite = " (the opposite)" if claims.UNDECIDED not in (self.first, self.second) else ""
+        opposite = " (the opposite)" if verdicts.UNDECIDED not in (self.first, self.second) else ""
         return (
             f"Not stable over both sets of seeds: {self.first} with {first}, "
             f"{self.second}{opposite} with {second}."
@@ -69,11 +69,11 @@ def compare(first, second):
     changes = _differences(first, second)
     if changes:
         raise ValueError(f"a study is repeated on the same data with the same recipe: {changes[0]}")
-    verdicts = {each.claim: each.verdict for each in first.summary.verdicts}
+    before = {each.claim: each.verdict for each in first.summary.verdicts}
     return tuple(
-        Replication(each.claim, verdicts[each.claim], each.verdict, tuple(first.seeds), tuple(second.seeds))
+        Replication(each.claim, before[each.claim], each.verdict, tuple(first.seeds), tuple(second.seeds))
         for each in second.summary.verdicts
-        if each.claim in verdicts
+        if each.claim in before
     )
 
 

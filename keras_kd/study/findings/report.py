@@ -10,7 +10,7 @@ import jinja2
 from keras_kd.reporting import charts, html
 from keras_kd.reporting.formatting import accuracies_between, percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
-from keras_kd.study.findings import claims, naming, sentences
+from keras_kd.study.findings import naming, sentences, verdicts
 from keras_kd.training import failures
 
 
@@ -62,9 +62,9 @@ def sentence(verdict):
     """A verdict in plain words; its first word is marked up."""
     word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict.verdict.capitalize()}.</span> ')
     missing = verdict.missing
-    if verdict.verdict == claims.SUPPORTED:
+    if verdict.verdict == verdicts.SUPPORTED:
         return word + f"The data show it (p = {verdict.p_for:.3f}, corrected)."
-    if verdict.verdict == claims.NOT_SUPPORTED:
+    if verdict.verdict == verdicts.NOT_SUPPORTED:
         return word + f"The data show the opposite (p = {verdict.p_against:.3f}, corrected)."
     reason = f" To decide it the study lacks something: {missing}." if missing else ""
     return word + (

@@ -164,10 +164,10 @@ class LabelledComparison:
 
 @dataclasses.dataclass(frozen=True)
 class VerdictSummary:
-    """A `claims.Verdict` with its evidence in numbers.
+    """A `verdicts.Verdict` with its evidence in numbers.
 
     Attributes:
-      claim, statement, rule, verdict, p_for, p_against: see `claims.Verdict`.
+      claim, statement, rule, verdict, p_for, p_against: see `verdicts.Verdict`.
       numbers: `LabelledComparison`s.
       missing: what the study lacks to test the claim, in plain words; None if nothing.
       cases: `cases.Case`s of a claim about each of several comparisons; none in results of earlier versions.

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 
 from keras_kd.study.findings import naming, pairing, results
-from keras_kd.study.findings.claims import judge
+from keras_kd.study.findings.verdicts import judge
 from keras_kd.utils import files, records, recovery, statistics
 
 _MEASURED = (

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from keras_kd.study.design import Run, Teacher
-from keras_kd.study.findings import claims
+from keras_kd.study.findings import claims, verdicts
 from keras_kd.study.findings.pairing import (
     PairedResults,
     advantages,
@@ -54,8 +54,8 @@ def at(run, seed):
 
 def frequencies(claim, truth, rng, **options):
     """How often a claim alone is called supported and not supported."""
-    found = [claims.judge([claim], simulated(truth, rng, **options))[0].verdict for _ in range(STUDIES)]
-    return found.count(claims.SUPPORTED) / STUDIES, found.count(claims.NOT_SUPPORTED) / STUDIES
+    found = [verdicts.judge([claim], simulated(truth, rng, **options))[0].verdict for _ in range(STUDIES)]
+    return found.count(verdicts.SUPPORTED) / STUDIES, found.count(verdicts.NOT_SUPPORTED) / STUDIES
 
 
 def over_depth(differences, drop=0.05):
@@ -222,9 +222,9 @@ def test_a_true_claim_is_rarely_called_not_supported(case, rng):
 def test_rules_err_as_rarely_with_fewer_and_with_more_seeds(claim, seeds, rng):
     """Where the claim is false, though only just, and where it is true, though only just."""
     studies = 160
-    for wrong, cases in ((claims.SUPPORTED, FALSE), (claims.NOT_SUPPORTED, TRUE)):
+    for wrong, cases in ((verdicts.SUPPORTED, FALSE), (verdicts.NOT_SUPPORTED, TRUE)):
         drawn = (simulated(cases[claim], rng, seeds=range(seeds)) for _ in range(studies))
-        found = [claims.judge([claim], results)[0].verdict for results in drawn]
+        found = [verdicts.judge([claim], results)[0].verdict for results in drawn]
         # Over all claims and numbers of seeds this is exceeded by chance once in a hundred suites.
         assert found.count(wrong) / studies <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / studies)
 
@@ -239,7 +239,7 @@ def test_claims_that_are_tested_together_err_together_in_a_twentieth(rng):
     truth = over_depth([-0.01] * 4) | early(0.05, 0.5) | by_advantage(0.5)
     names = ["C1", "C4", "H1"]
     wrong = [
-        any(v.verdict == claims.SUPPORTED for v in claims.judge(names, simulated(truth, rng)))
+        any(v.verdict == verdicts.SUPPORTED for v in verdicts.judge(names, simulated(truth, rng)))
         for _ in range(STUDIES)
     ]
     assert np.mean(wrong) <= MOST_ERRORS
@@ -248,44 +248,44 @@ def test_claims_that_are_tested_together_err_together_in_a_twentieth(rng):
 @pytest.mark.parametrize("claim", claims.CLAIMS)
 def test_one_seed_decides_nothing(claim, rng):
     for truth in CLEAR[claim]:
-        (verdict,) = claims.judge([claim], simulated(truth, rng, seeds=range(1)))
-        assert verdict.verdict == claims.UNDECIDED
+        (verdict,) = verdicts.judge([claim], simulated(truth, rng, seeds=range(1)))
+        assert verdict.verdict == verdicts.UNDECIDED
 
 
 @pytest.mark.parametrize("claim", claims.CLAIMS)
 def test_a_study_without_what_a_claim_needs_says_so(claim):
-    (verdict,) = claims.judge([claim], PairedResults({residual(20): 0.9}))
-    assert verdict.verdict == claims.UNDECIDED
+    (verdict,) = verdicts.judge([claim], PairedResults({residual(20): 0.9}))
+    assert verdict.verdict == verdicts.UNDECIDED
     assert verdict.evidence.missing.startswith("no ")
 
 
 def test_equal_accuracies_are_not_certain(rng):
     """Three seeds that agree to the image show less than their deviation of 0 would have it."""
     results = simulated(over_depth([-0.005]), rng, noise=0.0, seeds=range(3))
-    (verdict,) = claims.judge(["C1"], results)
+    (verdict,) = verdicts.judge(["C1"], results)
     assert verdict.p_for > 0.01
 
 
 def test_c2_needs_a_teacher_that_is_inferior(rng):
     truth = {residual(20): 0.95, plain(20): 0.9, residual(32): 0.99}
     truth[plain(20, Teacher(residual(32)))] = 0.99
-    (verdict,) = claims.judge(["C2"], simulated(truth, rng))
-    assert verdict.verdict == claims.NOT_SUPPORTED
+    (verdict,) = verdicts.judge(["C2"], simulated(truth, rng))
+    assert verdict.verdict == verdicts.NOT_SUPPORTED
 
 
 @pytest.mark.parametrize("claim", claims.CLAIMS)
 def test_nothing_is_decided_where_runs_failed(claim, rng):
     for truth in CLEAR[claim]:
-        (verdict,) = claims.judge([claim], simulated(truth, rng), failed=2)
-        assert verdict.verdict == claims.UNDECIDED
+        (verdict,) = verdicts.judge([claim], simulated(truth, rng), failed=2)
+        assert verdict.verdict == verdicts.UNDECIDED
         assert verdict.evidence.missing.startswith("2 runs failed")
 
 
 def test_saturated_accuracies_show_nothing_of_a_slope(rng):
     truth = by_advantage(0.0, (0.99, 0.99, 0.99))
     results = simulated(truth, rng, noise=0.0, seeds=range(2))
-    (verdict,) = claims.judge(["C4"], results)
-    assert verdict.verdict == claims.UNDECIDED
+    (verdict,) = verdicts.judge(["C4"], results)
+    assert verdict.verdict == verdicts.UNDECIDED
 
 
 def test_a_case_that_lacks_its_baseline_counts_on_neither_side(rng):
@@ -387,7 +387,7 @@ def test_either_of_two_opposites_counts_twice(rng):
 
 
 def test_rules_name_the_margin(rng):
-    (verdict,) = claims.judge(["C1"], simulated(over_depth([0.0]), rng, margin=0.02))
+    (verdict,) = verdicts.judge(["C1"], simulated(over_depth([0.0]), rng, margin=0.02))
     assert "less than 2 points below" in verdict.rule
 
 
@@ -397,8 +397,8 @@ def test_the_shortcut_removal_is_chosen_on_validation():
     runs = [at(run, seed) for seed in SEEDS for run in (twin, *ways)]
     accuracies = {run: {"none": 0.95, "fade": 0.99, "merge": 0.90}[run.shortcut_removal] for run in runs}
     validation = {run: 0.9 + (run.shortcut_removal == "merge") * 0.01 for run in runs}
-    (verdict,) = claims.judge(["R1"], PairedResults(accuracies, validation=validation))
-    assert verdict.verdict == claims.NOT_SUPPORTED
+    (verdict,) = verdicts.judge(["R1"], PairedResults(accuracies, validation=validation))
+    assert verdict.verdict == verdicts.NOT_SUPPORTED
     assert list(verdict.evidence.differences) == ["depth 20, merge, minus its residual baseline"]
 
 

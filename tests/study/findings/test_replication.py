@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from keras_kd.study.findings import claims, replication, sentences
+from keras_kd.study.findings import claims, replication, sentences, verdicts
 from keras_kd.study.findings.results import StudyResult
 from tests.support.studies import found_of, records
 
-S, N, U = claims.SUPPORTED, claims.NOT_SUPPORTED, claims.UNDECIDED
+S, N, U = verdicts.SUPPORTED, verdicts.NOT_SUPPORTED, verdicts.UNDECIDED
 
 
 @pytest.fixture(scope="module")
