@@ -104,6 +104,7 @@ def _train(values, study, first):
     own = session.StudySession(
         study,
         run.path,
+        first=first,
         threads=values.threads,
         data_dir=values.data_dir,
         validation_fraction=values.validation_fraction,
@@ -118,7 +119,6 @@ def _train(values, study, first):
         result, records = own.run(
             executor,
             command=main_line.command_line(),
-            first=first,
             retry_failed=values.retry_failed,
             progress=display.show,
         )

@@ -123,6 +123,8 @@ def _description(study, identity, records):
     settings = {
         name: value for name, value in dataclasses.asdict(study.settings).items() if name not in design.AXES
     }
+    if study.default_batch:  # smaller than that where the dataset is small
+        del settings["batch_size"]
     dataset = {"name": study.dataset, "examples": {"test": test_images(records)}}
     return {
         "settings": identity.get("settings", settings),

@@ -52,13 +52,14 @@ class StudySession:
     Args:
       study: a `config.StudyConfig`.
       folder: of the study.
+      first: the `StudyResult` of the same study with other seeds, which this one repeats, or None.
       threads: of TensorFlow in each run, for one operation: other numbers round otherwise.
       data_dir, validation_fraction: as for `keras_kd.data.load`.
       **data_options: `cache`, `cache_dir` and `skip_bad_images` of `keras_kd.data.load`.
       split_seed: which part of train is validation, for all runs.
 
     Raises:
-      ValueError: if the data or the recipe do not fit some of the runs.
+      ValueError: if the data or the recipe do not fit some of the runs, or this is no repetition of `first`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class StudySession:
         study,
         folder,
         *,
+        first=None,
         threads=1,
         data_dir=None,
         validation_fraction=0.1,
@@ -73,6 +75,7 @@ class StudySession:
         **data_options,
     ):
         self.study = study
+        self._first = first
         self._threads = threads
         self._trainer = worker.RunTrainer(
             datasets.absolute_name(study.dataset),
@@ -89,6 +92,9 @@ class StudySession:
         self._described = description.describe(self._dataset, self._trainer.settings)
         self._described["dataset"]["name"] = study.dataset
         self._described.pop("bad_images", None)  # each run meets its own
+        if first:
+            plan = replication.StudyPlan.of_config(study, self._described)
+            replication.check(replication.StudyPlan.of_result(first), plan)
         self._runner = runner.Study(folder, study.runs, self._identity())
 
     def _identity(self):
@@ -115,7 +121,7 @@ class StudySession:
             taken = taken_runs.take(self._runner, folder)
             progress.say(f"{len(taken)} of {len(self.study.runs)} runs are taken from {folder}")
 
-    def run(self, executor, *, command, first=None, retry_failed=False, progress=lambda state: None):
+    def run(self, executor, *, command, retry_failed=False, progress=lambda state: None):
         """Trains what is not there yet, judges the claims, writes table, pictures, page and result.
 
         The table grows run by run; the rest is written when all have ended.
@@ -123,7 +129,6 @@ class StudySession:
         Args:
           executor: a `utils.processes.ProcessExecutor` or `executors.RayExecutor`.
           command: what was typed, for the page.
-          first: the `StudyResult` of the same study with other seeds, which this one repeats, or None.
           retry_failed: whether to try again what failed before.
           progress: is called about once a second with a `runner.Progress`.
 
@@ -146,7 +151,7 @@ class StudySession:
             margin=self.study.margin,
             test_examples=len(self._dataset.test.labels),
         )
-        result = replication.with_first(self._result(command, grew, judged), first)
+        result = replication.with_first(self._result(command, grew, judged), self._first)
         write(self._runner.folder, result)
         return result, records
 

@@ -44,6 +44,16 @@ def test_the_table_alone_gives_the_same_verdicts_and_numbers(told, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "4 runs are not there yet" in page
     assert "not in the table that this was drawn from" in page
+    assert "(learning rate 0.02, batch 64)" in page
+
+
+def test_a_batch_that_nobody_gave_is_not_told(told, tmp_path):
+    """It was smaller where the dataset was small."""
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv")
+    study = dataclasses.replace(planned(kept, ()), default_batch=True)
+    again, _ = redraw.redraw(study, tmp_path / "results.csv", command="typed")
+    assert "(learning rate 0.02), " in " ".join(report.limits(again))
 
 
 def test_what_lies_beside_the_table_is_told_too(told, tmp_path):

@@ -4,8 +4,10 @@ found = replication.compare(first, second)
 """
 
 import dataclasses
+import operator
 
-from keras_kd.study.findings import verdicts
+from keras_kd.study.findings import naming, verdicts
+from keras_kd.utils import files
 
 STABLE, NOT_STABLE, OPEN = "stable", "not stable", "undecided in both"
 
@@ -56,6 +58,38 @@ def seeds_in_words(seeds):
     return ", ".join(map(str, ordered))
 
 
+@dataclasses.dataclass(frozen=True)
+class StudyPlan:
+    """What a study asks of which data: all that the same study with other seeds must share.
+
+    Attributes:
+      study, seeds, margin, claims: see `config.StudyConfig`.
+      conditions: `{design.Run.condition: its title}`.
+      description: of data and settings, as far as they are known; see `training.description.describe`.
+    """
+
+    study: str
+    seeds: tuple[int, ...]
+    margin: float
+    claims: tuple[str, ...]
+    conditions: dict
+    description: dict
+
+    @classmethod
+    def of_config(cls, study, description):
+        """Of a `config.StudyConfig`, before anything is trained."""
+        conditions = {run.condition: naming.title(run) for run in study.runs}
+        return cls(study.name, study.seeds, study.margin, study.claims, conditions, description)
+
+    @classmethod
+    def of_result(cls, result):
+        """Of a `results.StudyResult`."""
+        found = result.summary
+        conditions = {row.condition: row.condition for row in found.rows}  # of failed ones there is no title
+        conditions |= {each.condition.name: each.condition.title for each in found.conditions}
+        return cls(result.study, result.seeds, result.margin, result.claims, conditions, result.description)
+
+
 def compare(first, second):
     """A `Replication` for each claim of both.
 
@@ -63,18 +97,41 @@ def compare(first, second):
       first, second: `results.StudyResult`s of the same study, with other seeds.
 
     Raises:
-      ValueError: if they share a seed, or differ in study, data or recipe.
+      ValueError: as `check`.
     """
-    check_other_seeds(first, second.study, second.seeds)
-    changes = _differences(first, second)
-    if changes:
-        raise ValueError(f"a study is repeated on the same data with the same recipe: {changes[0]}")
+    check(StudyPlan.of_result(first), StudyPlan.of_result(second))
     before = {each.claim: each.verdict for each in first.summary.verdicts}
     return tuple(
         Replication(each.claim, before[each.claim], each.verdict, tuple(first.seeds), tuple(second.seeds))
         for each in second.summary.verdicts
-        if each.claim in before
     )
+
+
+def check(first, second):
+    """Raises a ValueError if a `StudyPlan` does not repeat the first one.
+
+    They share no seed, and all else: name, margin, claims, conditions, and of data and recipe what both know.
+    """
+    check_other_seeds(first, second.study, second.seeds)
+    if first.margin != second.margin:
+        raise ValueError(
+            f"a study is repeated with the same margin: it was {first.margin:g} and is {second.margin:g}"
+        )
+    if set(first.claims) != set(second.claims):
+        raise ValueError(
+            f"a study is repeated with the same claims: they were {', '.join(first.claims)} and are "
+            f"{', '.join(second.claims)}"
+        )
+    for place, one, other in (("first", first, second), ("second", second, first)):
+        alone = [title for name, title in one.conditions.items() if name not in other.conditions]
+        if alone:
+            raise ValueError(
+                f"a study is repeated with the same networks: {len(alone)} of the {place} "
+                f"{'is' if len(alone) == 1 else 'are'} not in the other, as {alone[0]}"
+            )
+    changes = _differences(first.description, second.description)
+    if changes:
+        raise ValueError(f"a study is repeated on the same data with the same recipe: {changes[0]}")
 
 
 def check_other_seeds(first, study, seeds):
@@ -89,17 +146,31 @@ def check_other_seeds(first, study, seeds):
         )
 
 
+# What is said of data and recipe that may differ.
+_FREE = ("name", "seed")
+
+
 def _differences(first, second):
     """What data and recipes differ in, of what both tell."""
-    found = []
-    for part, ignored in (("dataset", ("name",)), ("settings", ("seed",))):
-        one, two = first.description.get(part, {}), second.description.get(part, {})
-        found += [
-            f"{name} was {one[name]!r} and is {two[name]!r}"
-            for name in one
-            if name in two and name not in ignored and one[name] != two[name]
-        ]
-    return found
+    first, second = (files.plain_values(each) for each in (first, second))
+    return [
+        change for part in ("dataset", "settings") for change in _changes(first.get(part), second.get(part))
+    ]
+
+
+def _changes(one, two, name=""):
+    """In words, where two values differ; of dicts what both have is compared."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        common = [key for key in one if key in two and key not in _FREE]
+        return [change for key in common for change in _changes(one[key], two[key], key)]
+    same = _may_be_alike if name == "test" else operator.eq
+    return [] if None in (one, two) or same(one, two) else [f"{name} was {one!r} and is {two!r}"]
+
+
+def _may_be_alike(one, two):
+    """Whether two numbers of test images can be one: a table tells a divisor of it, or 0, if at all."""
+    small, large = sorted((one, two))
+    return small == 0 or large % small == 0
 
 
 def with_first(result, first):

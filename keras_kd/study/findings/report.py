@@ -103,12 +103,13 @@ def limits(result):
     worth = f" One test image is worth {100 / examples['test']:.2f} points, and" if examples["test"] else ""
     few = ", with which few differences can be shown" if len(result.seeds) < 5 else ""
     images = f" of {examples['train']:,} images" if examples.get("train") else ""
+    batch = f", batch {settings['batch_size']}" if "batch_size" in settings else ""
     return [
         f"One dataset, {name}.{worth or ' '}{' all' if worth else 'All'} seeds share the test images: "
         "intervals are over seeds (initial weights, batches), not over test images.",
         f"{_counted(len(result.seeds), 'seed')}{few}; {_counted(settings['epochs'], 'epoch')}{images}; one "
-        f"recipe for all networks (learning rate {settings['learning_rate']}, batch "
-        f"{settings['batch_size']}), which need not suit each of them.",
+        f"recipe for all networks (learning rate {settings['learning_rate']}{batch}), which need not suit "
+        "each of them.",
         "No epoch is selected: the last one counts, and test is touched once a run.",
         "The Trainee-Mentor hypotheses (H1 to H3) are second-hand, from readers' notes on the paper.",
     ]

@@ -75,8 +75,33 @@ def test_it_stands_in_the_result_and_before_the_numbers(first):
             {"description": {"dataset": {"fingerprint": "1"}}},
             "on the same data.*: fingerprint was '0+'",
         ),
+        (
+            {"description": {"dataset": {"examples": {"test": 350}}}},
+            "on the same data.*: test was 360 and is 350",
+        ),
+        ({"margin": 0.05}, r"with the same margin: it was 0\.01 and is 0\.05"),
+        ({"claims": ("C1", "C3")}, "with the same claims: they were C1, .* and are C1, C3$"),
     ],
 )
 def test_what_repeats_nothing_is_refused(first, changes, message):
     with pytest.raises(ValueError, match=message):
         replication.compare(first, dataclasses.replace(again(first), **changes))
+
+
+def test_what_one_of_them_does_not_know_is_not_compared(first):
+    """A table alone tells no fingerprint, and of the test images a divisor at the least."""
+    for images in (360, 180, 0):
+        known = {"settings": {"epochs": 2}, "dataset": {"name": "a.npz", "examples": {"test": images}}}
+        table = dataclasses.replace(again(first), description=known)
+        assert replication.compare(first, table)
+        assert replication.compare(table, first)
+
+
+def test_other_networks_are_no_repetition(first):
+    """Else "stable" would be said of two different claims."""
+    deep = {run: record for run, record in records().items() if run.depth != 20}
+    shallow = again(found_of(deep))
+    with pytest.raises(ValueError, match="same networks: 8 of the first are not in the other, as .*-20"):
+        replication.compare(first, shallow)
+    with pytest.raises(ValueError, match="same networks: 8 of the second are not in the other, as .*-20"):
+        replication.compare(again(found_of(deep), (0, 1, 2)), again(first))
