@@ -251,11 +251,20 @@ def _more_than_regularisation(results):
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What is claimed, the rule by which it is judged, and the test that gives its `Evidence`."""
+    """What is claimed and how it is judged.
+
+    Attributes:
+      statement: of the claim.
+      rule: when it is supported, and when not.
+      test: gives its `Evidence`.
+      is_exclusive: whether no effect speaks for it and against it. One that is there and less than the margin
+        speaks for and against claims of which the contrary is "not by the margin": they are supported by it.
+    """
 
     statement: str
     rule: str
     test: Callable[[PairedResults], Evidence]
+    is_exclusive: bool = True
 
 
 # C1 to C4 after the abstract of arXiv:2006.16589; H1 to H3 after readers' notes on the paper (second-hand).
@@ -306,9 +315,10 @@ CLAIMS = {
     "M1": Claim(
         "Some method teaches the student better than KD does.",
         "Each student with another loss is compared with that of KD by the same teacher. Supported: at least "
-        "one is more accurate on test (one-sided paired t tests over seeds, Bonferroni). Not supported: each "
-        "lies less than {margin} points above KD (all of these tests).",
+        "one is more accurate on test (one-sided paired t tests over seeds, Bonferroni). Not supported: that "
+        "is not shown, and each lies less than {margin} points above KD (all of these tests).",
         better_than_kd,
+        is_exclusive=False,
     ),
     "H1": Claim(
         "Guidance in the first epochs alone keeps most of the gain.",
@@ -339,8 +349,9 @@ CLAIMS = {
     "S1": Claim(
         "A teacher that began with its student's initial weights gives more than one with its own.",
         "Of students that one teaches and the other, mean over students. Supported: with the same initial "
-        "weights the gain is larger (one-sided paired t test over seeds). Not supported: it is less than "
-        "{margin} points larger.",
+        "weights the gain is larger (one-sided paired t test over seeds). Not supported: that is not shown, "
+        "and it is less than {margin} points larger.",
         more_by_the_same_start,
+        is_exclusive=False,
     ),
 }

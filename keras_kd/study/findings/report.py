@@ -65,7 +65,7 @@ def sentence(verdict):
     if verdict.verdict == verdicts.SUPPORTED:
         return word + f"The data show it (p = {verdict.p_for:.3f}, corrected)."
     if verdict.verdict == verdicts.NOT_SUPPORTED:
-        return word + f"The data show the opposite (p = {verdict.p_against:.3f}, corrected)."
+        return word + f"The data speak against it (p = {verdict.p_against:.3f}, corrected)."
     reason = f" To decide it the study lacks something: {missing}." if missing else ""
     return word + (
         f"The data show neither the claim (p = {verdict.p_for:.2f}) nor its opposite "

@@ -53,7 +53,7 @@ def judge(claims, results, failed=0):
             name,
             CLAIMS[name].statement,
             CLAIMS[name].rule.format(margin=margin),
-            _decide(p_for, p_against),
+            _decide(p_for, p_against, CLAIMS[name].is_exclusive),
             p_for,
             p_against,
             found,
@@ -64,7 +64,7 @@ def judge(claims, results, failed=0):
     ]
 
 
-def _decide(p_for, p_against):
-    if p_for <= LEVEL and p_for <= p_against:
+def _decide(p_for, p_against, is_exclusive):
+    if p_for <= LEVEL and (p_for <= p_against or not is_exclusive):
         return SUPPORTED
     return NOT_SUPPORTED if p_against <= LEVEL else UNDECIDED

@@ -235,6 +235,21 @@ def test_clear_effects_are_found(claim, rng):
         assert frequencies(claim, truth, rng)[place] >= POWER
 
 
+@pytest.mark.parametrize(
+    ("claim", "truth"), [("S1", by_starts(0.034, 0.03)), ("M1", by_losses([0.004]))], ids=["S1", "M1"]
+)
+@pytest.mark.parametrize(("lost", "verdict"), [(0.0, verdicts.SUPPORTED), (0.004, verdicts.NOT_SUPPORTED)])
+def test_an_effect_that_is_there_supports_though_it_is_surely_small(claim, truth, lost, verdict):
+    """Of 0.4 points: more than 0 (p 0.0008), and less than the margin of 1 point (p 0.00002)."""
+    *others, taught = truth
+    accuracies = {at(run, seed): truth[run] for seed in range(16) for run in others}
+    sign = -1 if claim == "M1" else 1  # of what takes it away
+    for seed in range(16):
+        accuracies[at(taught, seed)] = truth[taught] + sign * lost + 0.004 * (-1) ** seed
+    (found,) = verdicts.judge([claim], PairedResults(accuracies))
+    assert (found.verdict, found.p_against < 0.001) == (verdict, True)
+
+
 def test_claims_that_are_tested_together_err_together_in_a_twentieth(rng):
     truth = over_depth([-0.01] * 4) | early(0.05, 0.5) | by_advantage(0.5)
     names = ["C1", "C4", "H1"]
