@@ -11,7 +11,8 @@ from keras_kd.utils import progress
 # A term that is worth so much more than all others together is all that is trained.
 TOO_HEAVY = 100.0
 
-# By how much an accuracy must be above 1 / classes to be more than chance.
+# By how much an accuracy must be above chance to be more than that; at the most by chance itself, which is a
+# thousandth where there are as many classes.
 ABOVE_CHANCE = 0.02
 
 _SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -68,19 +69,31 @@ class DistillationAlarms(keras.callbacks.Callback):
         if accuracy is None or "teacher" in self._said:
             return
         classes = compatibility.output_count(self.model.student)
-        if classes and accuracy <= 1 / classes + ABOVE_CHANCE:
-            self._say("teacher", f"the teacher is right on {accuracy:.1%} of validation: that is chance")
+        chance = chance_beside(accuracy, classes, self.model.soft_targets.independent)
+        told = f"the teacher is right on {accuracy:.1%} of validation"
+        if chance is not None:
+            beside = "" if own is None else f", and the student on {own:.1%}"
+            self._say("teacher", f"{told}, no better than chance ({chance:.1%}){beside}")
         elif own is not None and accuracy < own:
-            self._say(
-                "teacher",
-                f"the teacher is right on {accuracy:.1%} of validation, and the student on {own:.1%} already",
-            )
+            self._say("teacher", f"{told}, and the student on {own:.1%} already")
         self._said.add("teacher")
 
     def _say(self, what, line):
         if what not in self._said:
             self._said.add(what)
             progress.say(f"note: {line}")
+
+
+def chance_beside(accuracy, classes, independent):
+    """The share that is right by chance, where an accuracy is no better; else None.
+
+    Args:
+      accuracy: in [0, 1].
+      classes: how many exclude each other; None where that is not known.
+      independent: whether each output is a yes or no of its own, which a coin says as well half of the time.
+    """
+    chance = 0.5 if independent else classes and 1 / classes
+    return chance if chance and accuracy <= chance + min(ABOVE_CHANCE, chance) else None
 
 
 def _input_scaling(model):

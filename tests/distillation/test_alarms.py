@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_kd
+from keras_kd.distillation import alarms
 from tests.support.networks import brightness_classifier, mlp, resnet8, sparse_ce
 
 
@@ -27,9 +28,9 @@ def data(rng):
     return ((images - images.mean()) / images.std()).astype("float32"), labels
 
 
-def notes(capsys, teacher, student, data, epochs=2, **options):
+def notes(capsys, teacher, student, data, epochs=2, loss=None, **options):
     distiller = keras_kd.Distiller(teacher, student, **options)
-    distiller.compile(keras.optimizers.SGD(0.01), sparse_ce(), metrics=["accuracy"])
+    distiller.compile(keras.optimizers.SGD(0.01), loss or sparse_ce(), metrics=["accuracy"])
     distiller.fit(*data, epochs=epochs, batch_size=32, verbose=0, validation_data=data)
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
 
@@ -53,11 +54,48 @@ def test_a_term_that_drowns_the_rest_is_told_once(capsys, data):
     assert line.endswith(" times the rest of the loss: lower its weight")
 
 
-def test_a_teacher_at_chance_is_told_with_its_accuracy(capsys, data):
+def test_a_teacher_at_chance_is_told_with_its_accuracy_and_the_students(capsys, data):
     teacher = mlp()
     teacher.layers[-1].set_weights([np.zeros((8, 4)), np.array([1.0, 0, 0, 0])])
     (line,) = notes(capsys, teacher, mlp(seed=1), data)
-    assert line == "note: the teacher is right on 25.0% of validation: that is chance"
+    assert line.startswith(
+        "note: the teacher is right on 25.0% of validation, no better than chance (25.0%), and the student "
+    )
+
+
+def decides(*yes):
+    """A network that says yes or no to each question, whatever it sees."""
+    inputs = keras.Input((8, 8, 1))
+    zeros = keras.layers.Dense(len(yes), kernel_initializer="zeros")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, zeros + keras.ops.array(np.float32(yes) * 8 - 4))
+
+
+def test_the_chance_of_a_yes_or_no_is_one_half(capsys, data):
+    images, loss = data[0], keras.losses.BinaryCrossentropy(from_logits=True)
+    labels = np.ones((32, 1), "float32")
+    assert not notes(capsys, decides(1), decides(0), (images, labels), epochs=1, loss=loss)
+    labels = np.tile(np.float32([1, 0, 1, 0]), (32, 1))
+    (line,) = notes(capsys, decides(1, 1, 0, 0), mlp(seed=1), (images, labels), epochs=1, loss=loss)
+    assert line.startswith(
+        "note: the teacher is right on 50.0% of validation, no better than chance (50.0%), "
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "classes", "independent", "chance"),
+    [
+        (0.1, 10, False, True),
+        (0.119, 10, False, True),
+        (0.13, 10, False, False),
+        (0.02, 1000, False, False),  # twenty times chance
+        (0.002, 1000, False, True),
+        (0.6, 1, True, False),
+        (0.477, 4, True, True),
+        (0.5, None, False, False),  # of classes that are not known
+    ],
+)
+def test_what_counts_as_chance(accuracy, classes, independent, chance):
+    assert (alarms.chance_beside(accuracy, classes, independent) is not None) == chance
 
 
 def test_a_teacher_that_knows_less_than_the_student_is_told_with_both(capsys, data):
