@@ -3,9 +3,10 @@
 import math
 
 import keras
+import numpy as np
 
-from keras_kd.distillation import compatibility, teacher_inputs
-from keras_kd.models import applications
+from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
+from keras_kd.models import applications, graph
 from keras_kd.utils import progress
 
 # A term that is worth so much more than all others together is all that is trained.
@@ -14,6 +15,9 @@ TOO_HEAVY = 100.0
 # By how much an accuracy must be above chance to be more than that; at the most by chance itself, which is a
 # thousandth where there are as many classes.
 ABOVE_CHANCE = 0.02
+
+# Of numbers that two networks learnt from the same data.
+ROUNDING = 1e-4
 
 _SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
@@ -32,13 +36,14 @@ class DistillationAlarms(keras.callbacks.Callback):
         teacher, student = self.model.teacher, self.model.student
         if teacher is None or teacher_inputs.is_adapted(teacher):
             return
-        scaled = [_input_scaling(network) for network in (teacher, student)]
-        if scaled[0] != scaled[1]:
-            self._say(
-                "scaling",
-                f"teacher and student get the same inputs and scale them differently: {_in_words(scaled[0])} "
-                f"(teacher), {_in_words(scaled[1])} (student)",
-            )
+        of_student = _input_scaling(student)
+        for role, network in _networks_of(teacher).items():
+            found = _input_scaling(network)
+            if not _are_alike(found, of_student):
+                told = f"{_in_words(found)} ({role}), {_in_words(of_student)} (student)"
+                numbers = ", by other numbers" if _in_words(found) == _in_words(of_student) else ""
+                told = f"{role} and student get the same inputs and scale them differently: {told}{numbers}"
+                self._say("scaling", told)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
@@ -96,24 +101,44 @@ def chance_beside(accuracy, classes, independent):
     return chance if chance and accuracy <= chance + min(ABOVE_CHANCE, chance) else None
 
 
+def _networks_of(teacher):
+    """`{role: network}`: of an `ensemble` each of its teachers, else the teacher."""
+    layers = getattr(teacher, "layers", ())
+    if not any(isinstance(layer, several_teachers.AveragedLogits) for layer in layers):
+        return {"teacher": teacher}
+    networks = [layer for layer in layers if isinstance(layer, keras.Model)]
+    return {f"teacher {place}": network for place, network in enumerate(networks, 1)}
+
+
+# What a scaling layer's configuration says of other things.
+_OF_ANY_LAYER = ("name", "dtype", "trainable")
+
+
 def _input_scaling(model):
-    """The configurations of the scaling layers that a model begins with, without names.
+    """`[(type, configuration, weights)]` of the scaling layers that a model, or one inside it, begins with.
 
     None where it begins with one that undoes the normalisation of the images: it is made for them.
     """
     found = []
-    for layer in getattr(model, "layers", ()):
+    for layer in graph.all_layers(model):
         if layer.name == applications.PIXELS:
             break
         if isinstance(layer, _SCALING):
-            config = layer.get_config()
-            found.append(
-                (type(layer).__name__, {k: v for k, v in config.items() if k not in ("name", "dtype")})
-            )
-        elif not isinstance(layer, keras.layers.InputLayer):
+            config = {k: v for k, v in layer.get_config().items() if k not in _OF_ANY_LAYER}
+            found.append((type(layer).__name__, config, layer.get_weights()))
+        elif not isinstance(layer, (keras.layers.InputLayer, keras.Model)):
             break
     return found
 
 
+def _are_alike(scaling, other):
+    """Whether both say the same; what is computed of data is rounded."""
+    return [each[:2] for each in scaling] == [each[:2] for each in other] and all(
+        np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=ROUNDING, atol=ROUNDING)
+        for one, its_other in zip(scaling, other, strict=True)
+        for a, b in zip(one[2], its_other[2], strict=True)
+    )
+
+
 def _in_words(scaling):
-    return ", ".join(name for name, _ in scaling) or "not at all"
+    return ", ".join(name for name, *_ in scaling) or "not at all"

@@ -109,12 +109,48 @@ def test_a_teacher_that_knows_less_than_the_student_is_told_with_both(capsys, da
     assert "% of validation, and the student on " in line
 
 
+def behind(network, *layers):
+    return keras.Sequential([keras.Input((8, 8, 1)), *layers, network])
+
+
+def scaling_notes(capsys, teacher, student):
+    """What is said before a first step."""
+    alarm = alarms.DistillationAlarms()
+    alarm.set_model(keras_kd.Distiller(teacher, student))
+    alarm.on_train_begin()
+    return capsys.readouterr().out.splitlines()
+
+
 def test_networks_that_scale_their_inputs_differently_are_told(capsys, data):
-    scaled = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2.0), taught(data)])
-    same = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(2.0), mlp(seed=1)])
-    lines = notes(capsys, scaled, mlp(seed=1), data)
-    assert lines[0].endswith("scale them differently: Rescaling (teacher), not at all (student)")
-    assert notes(capsys, scaled, same, data) == []
+    scaled = behind(mlp(), keras.layers.Rescaling(2.0))
+    (line,) = scaling_notes(capsys, scaled, mlp(seed=1))
+    assert line == (
+        "note: teacher and student get the same inputs and scale them differently: Rescaling (teacher), "
+        "not at all (student)"
+    )
+    assert scaling_notes(capsys, scaled, behind(mlp(seed=1), keras.layers.Rescaling(2.0))) == []
+
+
+def test_networks_that_learnt_other_scales_are_told(capsys, data):
+    learnt = [keras.layers.Normalization(axis=-1) for _ in range(3)]
+    for layer, images in zip(learnt, (data[0], data[0] + 3, data[0][::-1]), strict=True):
+        layer.adapt(images)
+    first, other, same = (behind(mlp(seed=seed), layer) for seed, layer in enumerate(learnt))
+    (line,) = scaling_notes(capsys, first, other)
+    assert line.endswith(": Normalization (teacher), Normalization (student), by other numbers")
+    first.trainable = False
+    assert scaling_notes(capsys, first, same) == []
+
+
+def test_scaling_is_looked_for_inside_models_and_in_each_of_several_teachers(capsys):
+    def scaled(seed):
+        return behind(mlp(seed=seed), keras.layers.Rescaling(2.0))
+
+    assert scaling_notes(capsys, [scaled(0), scaled(1)], scaled(2)) == []
+    assert scaling_notes(capsys, behind(scaled(0)), scaled(2)) == []
+    (line,) = scaling_notes(capsys, [scaled(0), mlp(seed=1)], scaled(2))
+    assert line.startswith("note: teacher 2 and student get ")
+    assert line.endswith("differently: not at all (teacher 2), Rescaling (student)")
 
 
 def test_weights_now_are_those_of_the_loss(rng):
