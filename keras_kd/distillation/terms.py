@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses import NAMES, DistillationTerm, FeatureTerm, per_example, without_reduction
+from keras_kd.losses.tails import TailLoss
 from keras_kd.models import graph, outputs
 from keras_kd.utils import limits
 
@@ -224,7 +225,7 @@ def _weighted(term):
 def check_independent(terms):
     """Raises a ValueError for a loss that compares classes, where labels say yes or no of each."""
     for loss in (_weighted(term)[1] for term in terms):
-        is_ours = type(loss) in NAMES.values()
+        is_ours = type(loss) in (*NAMES.values(), TailLoss)
         if is_ours and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
             raise ValueError(
                 f"{type(loss).__name__} compares classes that exclude each other, and these labels say yes "

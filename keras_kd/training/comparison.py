@@ -187,7 +187,7 @@ def compare(
     compatibility.check_pair(teacher, student_distilled, independent=is_multi_label(dataset))
     recipe = recipes.as_recipe(loss)
     recipe.check(teacher, student_distilled)
-    removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher)
+    removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher, dataset)
     models = {TEACHER: teacher} | ({BASELINE: baseline} if isinstance(baseline, keras.Model) else {})
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     models |= {label: student_removed for label in removals if label != DISTILLED}
@@ -215,7 +215,7 @@ def compare(
     return comparison
 
 
-def _checked_removal(removal, student, teacher):
+def _checked_removal(removal, student, teacher, dataset):
     """`{label: removal}` of the student that loses its shortcuts; empty if there is none."""
     if (student is None) != (removal is None or removal.name == NoRemoval.name):
         raise ValueError(
@@ -224,7 +224,7 @@ def _checked_removal(removal, student, teacher):
         )
     if student is None:
         return {}
-    removal.check(student, teacher)
+    removal.check(student, teacher, independent=is_multi_label(dataset))
     return {removal_label(removal): removal}
 
 

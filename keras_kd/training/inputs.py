@@ -160,3 +160,5 @@ def check_given(model, dataset, settings, removal, role="network"):
             f"shortcut_removal must be what keras_kd.distillation.shortcut_removal.make returns. "
             f"Received: {limits.shown(removal)}"
         )
+    if removal is not None:
+        removal.check_student(model, independent=is_multi_label(dataset))

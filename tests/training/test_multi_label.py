@@ -8,9 +8,13 @@ import pytest
 from keras import layers
 from scipy import special
 
+import keras_kd
 from keras_kd.data import datasets
+from keras_kd.distillation import shortcut_removal
+from keras_kd.losses.tails import TailLoss
 from keras_kd.training import Settings, adapt_teacher, compare, evaluate, evaluation, teacher_check, trainer
 from tests.support.commands import call
+from tests.support.networks import same, weights_of
 from tests.support.processes import error_line
 
 SETTINGS = Settings(epochs=2, batch_size=24, learning_rate=0.5, augmentation="none", strategy="none")
@@ -137,6 +141,22 @@ def test_what_is_about_one_class_is_refused(dataset, loss, augmentation, message
     settings = Settings(**{**vars(SETTINGS), "augmentation": augmentation})
     with pytest.raises(ValueError, match=message):
         compare(linear(), linear(), linear(), dataset, settings, loss=loss)
+
+
+def test_tails_are_refused_before_anything_is_trained(dataset):
+    teacher, *students = (
+        keras_kd.cifar_resnet(8, (8, 8, 1), 3, width=4, shortcuts=not place) for place in range(4)
+    )
+    removal, before = shortcut_removal.make("fade+tails"), weights_of(teacher)
+    removed = {"student_removed": students[2], "shortcut_removal": removal}
+    with pytest.raises(ValueError, match="'fade.tails' compares classes that exclude each other.*yes or no"):
+        compare(teacher, *students[:2], dataset, SETTINGS, **removed)
+    assert same(weights_of(teacher), before)
+    with pytest.raises(ValueError, match="'fade.tails' compares classes"):
+        trainer.distill(teacher, students[2], dataset, SETTINGS, shortcut_removal=removal, trust_teacher=True)
+    tail = TailLoss(teacher, "stage1_block1_out")
+    with pytest.raises(ValueError, match="TailLoss compares classes that exclude each other"):
+        trainer.distill(teacher, students[2], dataset, SETTINGS, terms=[tail], trust_teacher=True)
 
 
 @pytest.mark.parametrize("command", ["search", "study"])

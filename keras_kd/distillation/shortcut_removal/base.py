@@ -15,16 +15,32 @@ class ShortcutRemoval(abc.ABC):
       name: by which flags, study files and results call it.
       changes_function: whether the network in training computes something else than what is left of it.
       needs_teacher: whether it starts from a teacher.
+      compares_classes: whether its losses take labels for classes that exclude each other.
     """
 
     name: ClassVar[str]
     changes_function: ClassVar[bool] = False
     needs_teacher: ClassVar[bool] = False
+    compares_classes: ClassVar[bool] = False
 
-    def check(self, student, teacher=None):
-        """Raises the ValueError of `start`, before anything is trained; arguments as there."""
+    def check(self, student, teacher=None, *, independent=False):
+        """Raises the ValueErrors of `check_student` and `start` before anything is trained."""
+        self.check_student(student, independent=independent)
         network = self.start(student, 1, teacher)
         self.terms(network, teacher, 1)
+
+    def check_student(self, student, *, independent=False):
+        """Raises a ValueError for labels that this way cannot learn from.
+
+        Args:
+          student: as for `start`.
+          independent: whether labels say yes or no of each class.
+        """
+        if independent and self.compares_classes:
+            raise ValueError(
+                f"shortcut_removal={self.name!r} compares classes that exclude each other, and these labels "
+                f"say yes or no of each class: take a way without tails, such as fade"
+            )
 
     @abc.abstractmethod
     def start(self, student, steps, teacher=None):

@@ -40,6 +40,10 @@ class Combined(ShortcutRemoval):
     def needs_teacher(self):
         return any(part.needs_teacher for part in self.parts)
 
+    @property
+    def compares_classes(self):
+        return any(part.compares_classes for part in self.parts)
+
     def start(self, student, steps, teacher=None):
         network = student
         for part in self.parts:

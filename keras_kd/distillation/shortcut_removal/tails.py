@@ -26,6 +26,7 @@ class Tails(ByTerms):
     tails_alpha: float = 0.9
 
     name = "tails"
+    compares_classes = True
 
     def __post_init__(self):
         limits.SHARE.check("tails_end_weight", self.tails_end_weight)
