@@ -306,9 +306,14 @@ def test_equal_accuracies_are_not_certain(rng):
 
 
 def test_c2_needs_a_teacher_that_is_inferior(rng):
+    """Without one nothing speaks against it; beside one a better teacher does not speak for it."""
     truth = {residual(20): 0.95, plain(20): 0.9, residual(32): 0.99}
     truth[plain(20, Teacher(residual(32)))] = 0.99
     (verdict,) = verdicts.judge(["C2"], simulated(truth, rng))
+    assert verdict.verdict == verdicts.UNDECIDED
+    assert verdict.evidence.missing == "no teacher that is inferior to its student's baseline"
+    assert len(verdict.evidence.differences) == 2
+    (verdict,) = verdicts.judge(["C2"], simulated(truth | inferior([-0.05, -0.05]), rng))
     assert verdict.verdict == verdicts.NOT_SUPPORTED
 
 
