@@ -162,11 +162,14 @@ def _least_squares(found):
 
 def _slope_words(slope):
     line, within = slope.all_points, slope.within_students
+    told = ", it is not defined: the teachers differ too little in accuracy, or in too few seeds"
+    if within.mean is not None:
+        interval = f"{plain(within.low)} to {plain(within.high)}"
+        told = f": {plain(within.mean)} ({interval}) points of gain per point of advantage"
     return (
         f" Slope through all points {plain(line.slope)}, R² {plain(line.explained)}; the student's own "
         f"luck is in both numbers and lifts it, and as points share students it has no interval. Within "
-        f"students, where that luck is not: {plain(within.mean)} "
-        f"({plain(within.low)} to {plain(within.high)}) points of gain per point of advantage."
+        f"students, where that luck is not{told}."
     )
 
 

@@ -21,8 +21,8 @@ from keras_kd.study.findings.pairing import (
     best_removals,
     combine,
     instrumented_gain,
+    instrumented_slope,
     mean_over,
-    slopes,
     teacher_minus_baseline,
 )
 from keras_kd.study.findings.starts import more_by_the_same_start
@@ -112,7 +112,7 @@ def _not_explained(results):
     return Evidence(
         results.below(surplus),
         results.above(surplus),
-        {"points of gain per point of advantage, least squares in each seed": slopes(results)},
+        estimates={"gain per point of the teacher's advantage": instrumented_slope(results)},
     )
 
 

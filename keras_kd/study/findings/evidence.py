@@ -9,7 +9,8 @@ class Evidence:
 
     Attributes:
       p_for, p_against: see `claims`.
-      differences: `{label: {seed: difference in accuracy}}` behind them (of slopes for C4).
+      differences: `{label: {seed: difference in accuracy}}` behind them.
+      estimates: `{label: statistics.Estimate}` of what is no mean over seeds: the slope of C4.
       cases: `cases.Case`s, where the claim is about each of several comparisons.
       missing: what the study lacks to test the claim, in plain words; None if nothing.
     """
@@ -19,3 +20,4 @@ class Evidence:
     differences: dict = dataclasses.field(default_factory=dict)
     missing: str | None = None
     cases: tuple = ()
+    estimates: dict = dataclasses.field(default_factory=dict)

@@ -1,9 +1,11 @@
 """The accuracies of a study, paired by seed: a twin also shares its start and its batches."""
 
+import math
+
 import numpy as np
 
 from keras_kd.distillation import recipes
-from keras_kd.utils import statistics
+from keras_kd.utils import recovery, statistics
 
 
 class PairedResults:
@@ -141,22 +143,6 @@ def advantages(results):
     ]
 
 
-def slopes(results):
-    """`{seed: gain per advantage}`: one least-squares slope per seed, within the students.
-
-    Each student's points are taken from their mean. So the accuracy of the student alone, which is part of
-    both gain and advantage and would make them rise together by chance, drops out. Noise in the teachers'
-    accuracy flattens the slopes: see `surplus_gain`.
-    """
-    found = {}
-    for seed, students in _by_student(results).items():
-        centred = [np.array(pairs) - np.mean(pairs, axis=0) for pairs in students.values()]
-        x, y = np.concatenate(centred).T[:2]
-        if x @ x > 0:
-            found[seed] = float(x @ y / (x @ x))
-    return found
-
-
 def instrumented_gain(results, slope):
     """`{seed: number}`, positive on average where gain rises by more than `slope` with the advantage.
 
@@ -179,6 +165,33 @@ def instrumented_gain(results, slope):
         if norm > 0:
             found[seed] = float(instrument @ (y - slope * x) / norm)
     return found
+
+
+def instrumented_slope(results, confidence=0.95):
+    """Points of gain per point of the teacher's advantage, within students, as a `statistics.Estimate`.
+
+    The interval holds the slopes that a test by `instrumented_gain` does not reject. As that is a straight
+    line in the slope, it is Fieller's, of the ratio of two means over seeds. A least-squares slope would be
+    flattened by the noise in the teachers' accuracy, and its interval with it.
+
+    Returns:
+      Mean and interval are NaN where the latter is not bounded: the teachers differ too little in accuracy.
+      The deviation is NaN, as a ratio of means has none; the count is that of seeds.
+
+    Source: as of `instrumented_gain`.
+    """
+    gained = instrumented_gain(results, 0.0)
+    advantage = combine(gained, instrumented_gain(results, 1.0), -1)
+    count = len(gained)
+    if count < 2:
+        return statistics.Estimate(*[math.nan] * 4, count)
+    pairs = np.array([[advantage[seed], gained[seed]] for seed in gained]).T
+    covariance = np.cov(pairs, ddof=1)
+    np.fill_diagonal(covariance, np.maximum(np.diagonal(covariance), results.resolution**2))
+    means = pairs.mean(axis=1)
+    low, high = recovery.ratio_interval(means, covariance / count, confidence, count - 1)
+    mean = math.nan if math.isnan(low) else float(means[1] / means[0])
+    return statistics.Estimate(mean, low, high, math.nan, count)
 
 
 def _by_student(results):

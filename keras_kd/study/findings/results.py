@@ -139,7 +139,8 @@ class AdvantageSlope:
     """Gain per teacher's advantage.
 
     Attributes:
-      within_students: mean of the seeds' slopes.
+      within_students: see `pairing.instrumented_slope`; in results of earlier versions the mean of the seeds'
+        least-squares slopes.
       all_points: the line through all points, which also holds what the student's own luck puts into both.
     """
 

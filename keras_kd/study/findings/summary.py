@@ -3,9 +3,11 @@
 found = summarize(records, study.claims, margin=study.margin, test_examples=360)
 """
 
+import collections
 import csv
 import io
 import itertools
+import math
 
 import numpy as np
 
@@ -67,6 +69,10 @@ def _verdict(verdict, resolution):
     )
     told = {name: value for name, value in vars(verdict).items() if name != "evidence"}
     evidence = verdict.evidence
+    numbers += tuple(
+        results.LabelledComparison(label, records.finite(statistics.Comparison(each, *[math.nan] * 3)))
+        for label, each in evidence.estimates.items()
+    )
     return results.VerdictSummary(**told, numbers=numbers, missing=evidence.missing, cases=evidence.cases)
 
 
@@ -184,14 +190,16 @@ def points(paired):
 
 
 def slope(paired):
-    """Gain per advantage as a `results.AdvantageSlope`; None for too few points."""
-    by_seed = pairing.slopes(paired)
-    pairs = [(advantage, gain) for _, advantage, gain in pairing.advantages(paired)]
-    if not by_seed or len(pairs) < 3:
+    """Gain per advantage as a `results.AdvantageSlope`; None for too few points or one teacher a student."""
+    found = pairing.advantages(paired)
+    teachers = collections.Counter(run.alone for run, _, _ in found)
+    if len(found) < 3 or max(teachers.values()) < 2:
         return None
-    advantages, gains = zip(*pairs, strict=True)
+    _, advantages, gains = zip(*found, strict=True)
+    if not np.ptp(advantages):
+        return None
     line = records.finite(statistics.line(advantages, gains))
-    return results.AdvantageSlope(_estimate(by_seed.values()), line)
+    return results.AdvantageSlope(records.finite(pairing.instrumented_slope(paired)), line)
 
 
 def curves(study_records):

@@ -16,8 +16,8 @@ from keras_kd.study.findings.pairing import (
     best_removals,
     combine,
     instrumented_gain,
+    instrumented_slope,
     mean_over,
-    slopes,
 )
 from keras_kd.utils import statistics
 
@@ -358,32 +358,40 @@ def test_regularisation_is_compared_all_else_being_equal(rng):
     assert claims.CLAIMS["H2"].test(simulated(uneven, rng)).missing
 
 
-def test_the_slope_is_not_lifted_by_the_students_luck(rng):
-    """The student alone is in both gain and advantage: over all points that looks like a slope."""
-    found, naive = [], []
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_the_slope_is_neither_lifted_by_luck_nor_flattened_by_noise(slope, rng):
+    """The student alone is in gain and advantage, the teacher's luck in its advantage alone."""
+    truth = by_advantage(slope, (0.89, 0.90, 0.91, 0.92, 0.93))
+    found = [instrumented_slope(simulated(truth, rng)) for _ in range(STUDIES)]
+    told = [each for each in found if not np.isnan(each.mean)]
+    assert len(told) > 0.98 * STUDIES
+    assert np.mean([not each.low <= slope <= each.high for each in told]) <= MOST_ERRORS
+    assert np.median([each.mean for each in told]) == pytest.approx(slope, abs=0.05)
+
+
+def test_the_line_through_all_points_is_lifted_by_the_students_luck(rng):
+    lines = []
     for _ in range(100):
-        results = simulated(by_advantage(0.0), rng, noise=0.05)
-        found += slopes(results).values()
-        x, y = zip(*pairs(results), strict=True)
-        naive.append(statistics.line(x, y).slope)
-    assert np.mean(found) == pytest.approx(0.0, abs=3 * np.std(found) / np.sqrt(len(found)))
-    assert np.mean(naive) > 0.15
+        points = advantages(simulated(by_advantage(0.0), rng, noise=0.05))
+        lines.append(statistics.line(*zip(*(pair for _, *pair in points), strict=True)).slope)
+    assert np.mean(lines) > 0.15
 
 
-def pairs(results):
-    return [(advantage, gain) for _, advantage, gain in advantages(results)]
-
-
-def test_slopes_are_least_squares_within_students(rng):
-    results = simulated(by_advantage(0.3), rng, seeds=range(2))
-    both = slopes(results)
-    for seed, slope in both.items():
-        x, y = zip(
-            *(pair for pair, run in zip(pairs(results), taught(results), strict=True) if run.seed == seed),
-            strict=True,
+def test_the_slope_has_the_interval_of_its_test(rng):
+    """Its ends are rejected at 5 % just so; where all are accepted it has none."""
+    results = simulated(by_advantage(0.3), rng)
+    found = instrumented_slope(results)
+    for end in (found.low, found.high):
+        assert stats.ttest_1samp(list(instrumented_gain(results, end).values()), 0).pvalue == pytest.approx(
+            0.05
         )
-        assert slope == pytest.approx(np.polyfit(x, y, 1)[0])
-    assert set(both) == {0, 1}
+    assert np.mean(list(instrumented_gain(results, found.mean).values())) == pytest.approx(0.0, abs=1e-12)
+    assert found.count == len(SEEDS)
+    for open_ended in (
+        simulated(by_advantage(1.0, (0.95, 0.95, 0.95)), rng),
+        simulated(by_advantage(1.0), rng, seeds=range(1)),
+    ):
+        assert np.isnan([instrumented_slope(open_ended).mean, instrumented_slope(open_ended).low]).all()
 
 
 def test_surplus_gain_is_measured_by_what_other_seeds_say(rng):

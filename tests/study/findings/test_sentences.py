@@ -35,6 +35,11 @@ MANY = [(f"case {number}", number / 100, number / 100 - 0.01, number / 100 + 0.0
             "C4, supported: So it is. Gain per point of advantage: 0.13 (-0.31 to 0.56; 5 seeds).",
         ),
         (
+            verdict("C4", "undecided", ("gain per point of advantage", None, None, None, 5)),
+            "C4, undecided: So it is. Gain per point of advantage: not defined, as the teachers differ too "
+            "little in accuracy (5 seeds).",
+        ),
+        (
             verdict("M1", "not supported", *MANY),
             "M1, not supported: So it is. The highest of 4, case 3: +3.0 points (+2.0 to +4.0; 5 seeds); "
             "the lowest, case 0: +0.0 points (-1.0 to +1.0; 5 seeds).",

@@ -110,7 +110,10 @@ def test_points_are_gains_beside_advantages(found):
     teacher, plain, taught = (accuracies(name)[1] for name in ("r8w4", "p20w8", "p20w8-kd-r8w4-T4-a0.9"))
     assert point.advantage == pytest.approx(teacher - plain)
     assert point.gain == pytest.approx(taught - plain)
-    assert found.slope.within_students.count == 3
+    (verdict,) = (each for each in found.verdicts if each.claim == "C4")
+    (slope,) = (number.comparison for number in verdict.numbers)
+    assert slope.difference == found.slope.within_students
+    assert (slope.difference.count, slope.p_value, slope.difference.deviation) == (3, None, None)
 
 
 def test_the_table_has_a_row_a_run(found, tmp_path):
