@@ -92,8 +92,9 @@ def _record(run, row, path):
     with files.interpreting(path):
         numbers = {name: kind(row[name]) if row.get(name) else None for name, kind in _NUMBERS.items()}
         result = RunResult(**numbers, start="", history=_history(path.parent, run, row))
-        if result.accuracy is None:
-            raise ValueError(f"the run {run.key} has no accuracy")
+        for name in ("accuracy", "validation_accuracy"):
+            if getattr(result, name) is None:
+                raise ValueError(f"the run {run.key} has no {name}")
     return RunRecord(run, result)
 
 

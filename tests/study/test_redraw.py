@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from keras_kd.study import config, redraw, session
-from keras_kd.study.findings import report, summary
+from keras_kd.study.findings import report, results, summary
 from keras_kd.training import Settings
 from tests.support.studies import found_of, records
 
@@ -84,6 +84,12 @@ def test_failed_runs_runs_of_others_and_no_table(told, tmp_path):
     assert strange == ["another"]
     assert len(again.summary.rows) == len(kept) - 1
     assert {verdict.verdict for verdict in again.summary.verdicts} == {"undecided"}
+    rows[2]["validation_accuracy"] = None
+    summary.write_csv([results.RunRow.from_json(row) for row in rows], tmp_path / "results.csv")
+    with pytest.raises(
+        ValueError, match=rf"results.csv .*the run {rows[2]['run']} has no validation_accuracy"
+    ):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
     with pytest.raises(FileNotFoundError, match="there is no table"):
         redraw.redraw(planned(kept, ended.claims), tmp_path / "none.csv", command="typed")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
