@@ -80,7 +80,8 @@ def _train(values, run, each, prepared):
     stored = [files.read_json(folder / "result.json") for folder in folders]
     kept = [field.name for field in dataclasses.fields(comparison.Comparison) if field.name != "models"]
     comparisons = {
-        str(seed): {name: one[name] for name in kept} for seed, one in zip(each, stored, strict=True)
+        str(seed): {name: one[name] for name in kept if name in one}
+        for seed, one in zip(each, stored, strict=True)
     }
     shared = {name: value for name, value in stored[0].items() if name not in (*kept, *_OF_A_SEED)}
     return {"seeds": list(each), "comparisons": comparisons} | shared
@@ -147,6 +148,11 @@ def _print(run, result, found, first_values, first_run):
         terminal.print_comparison(found[first], **about)
     else:
         terminal.print_over_seeds(list(found.values()), **about)
+        console.print_notes(
+            (f"seed {seed}, {label.replace('_', ' ')}", notes)
+            for seed, each in found.items()
+            for label, notes in each.notes.items()
+        )
     print(f"Each seed's folder is a run of its own; the student of seed {first}, the first, is exported.")
     console.print_paths(
         run=run.path,

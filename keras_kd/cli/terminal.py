@@ -46,6 +46,8 @@ def print_networks(comparison):
     if comparison.effects.gain_interval:
         images = comparison.effects.test_images
         print(f"Intervals: 95 %, over {images:,} test images; what another seed would change is not in them.")
+    noted = [(label.replace("_", " "), notes) for label, notes in comparison.notes.items()]
+    console.print_notes(noted)
 
 
 def print_over_seeds(comparisons, *, loss="kd", epochs=None):

@@ -16,6 +16,9 @@ TOO_HEAVY = 100.0
 # thousandth where there are as many classes.
 ABOVE_CHANCE = 0.02
 
+# How a note on what the teacher knows begins.
+OF_TEACHER = "the teacher is right on"
+
 # Of numbers that two networks learnt from the same data.
 ROUNDING = 1e-4
 
@@ -26,13 +29,27 @@ class DistillationAlarms(keras.callbacks.Callback):
     """Says when a term is 0 or NaN for an epoch, or drowns the rest, and when the teacher knows nothing.
 
     `keras_kd.Distiller.fit` has one by itself.
+
+    Attributes:
+      notes: `{what it is about: the sentence}`, each said once.
     """
 
     def __init__(self):
         super().__init__()
-        self._said = set()
+        self.notes = {}
+        self._knows_teacher = False
+
+    def go_on(self, notes):
+        """Takes the `notes` of an earlier process that trained the first epochs; they are not said again."""
+        self.notes = dict(notes)
+        self._knows_teacher = True
 
     def on_train_begin(self, logs=None):
+        for line in self.notes.values():
+            progress.keep_note(line)
+        self._watch_scaling()
+
+    def _watch_scaling(self):
         teacher, student = self.model.teacher, self.model.student
         if teacher is None or teacher_inputs.is_adapted(teacher):
             return
@@ -71,22 +88,22 @@ class DistillationAlarms(keras.callbacks.Callback):
 
     def _watch_teacher(self, logs):
         accuracy, own = logs.get("val_teacher_accuracy"), logs.get("val_accuracy")
-        if accuracy is None or "teacher" in self._said:
+        if accuracy is None or self._knows_teacher:
             return
         classes = compatibility.output_count(self.model.student)
         chance = chance_beside(accuracy, classes, self.model.soft_targets.independent)
-        told = f"the teacher is right on {accuracy:.1%} of validation"
+        told = f"{OF_TEACHER} {accuracy:.1%} of validation"
         if chance is not None:
             beside = "" if own is None else f", and the student on {own:.1%}"
             self._say("teacher", f"{told}, no better than chance ({chance:.1%}){beside}")
         elif own is not None and accuracy < own:
             self._say("teacher", f"{told}, and the student on {own:.1%} already")
-        self._said.add("teacher")
+        self._knows_teacher = True
 
     def _say(self, what, line):
-        if what not in self._said:
-            self._said.add(what)
-            progress.say(f"note: {line}")
+        if what not in self.notes:
+            self.notes[what] = line
+            progress.note(line)
 
 
 def chance_beside(accuracy, classes, independent):

@@ -77,7 +77,8 @@ class TrainsStudent(keras.Model):
         given = kwargs.get("callbacks") or []
         if not isinstance(given, keras.callbacks.CallbackList):
             given = given if isinstance(given, (list, tuple)) else [given]
-            kwargs["callbacks"] = [*given, *self._own_callbacks()]
+            own = [each for each in self._own_callbacks() if type(each) not in map(type, given)]
+            kwargs["callbacks"] = [*given, *own]
         try:
             return super().fit(x, y, *args, **kwargs)
         except ValueError as error:
@@ -103,7 +104,7 @@ class TrainsStudent(keras.Model):
         return self.student.predict_on_batch(x)
 
     def _own_callbacks(self):
-        """Callbacks of every `fit`."""
+        """Callbacks of every `fit` that is not given one of the kind."""
         return []
 
     @property

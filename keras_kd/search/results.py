@@ -21,6 +21,7 @@ class TrialRecord:
         promoted trial, those of this round.
       error: why it failed; None of others.
       folder: name of the folder in `trials` in which it was trained; None without a score.
+      notes: sentences on what is likely wrong with its distillations.
     """
 
     trial: str
@@ -32,6 +33,7 @@ class TrialRecord:
     seconds: float | None = None
     error: str | None = None
     folder: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

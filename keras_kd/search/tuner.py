@@ -124,14 +124,16 @@ class Tuner(keras_tuner.Tuner):
     def _outcome(self, hp, values, epochs, root):
         """What became of a trial: its measures, or the error, which keras-tuner would print at length."""
         began = time.monotonic()
-        try:
-            measured, folder = self._train(hp, values, epochs, root)
-        except _ENDING:
-            raise
-        except Exception as error:
-            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        with progress.noted() as notes:
+            try:
+                measured, folder = self._train(hp, values, epochs, root)
+            except _ENDING:
+                raise
+            except Exception as error:
+                return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}", "notes": notes}
         measures = {name: [each[name] for each in measured] for name in hypermodel.MEASURES}
-        return {"measures": measures, "seconds": time.monotonic() - began, "folder": folder.name}
+        seconds = time.monotonic() - began
+        return {"measures": measures, "seconds": seconds, "folder": folder.name, "notes": notes}
 
     def _train(self, hp, values, epochs, root):
         """The measures of each seed, and the folder in which it was trained."""
@@ -230,6 +232,7 @@ class Tuner(keras_tuner.Tuner):
             seconds=found.get("seconds"),
             error=found.get("error") or trial.message or _NO_REASON if trial.status == "FAILED" else None,
             folder=found.get("folder"),
+            notes=tuple(found.get("notes", ())),
         )
 
     def records(self):

@@ -17,6 +17,7 @@ class RunResult:
       start: digest of the initial weights; see `weights.digest`.
       seconds: that the training took.
       history: `{metric: [value per epoch]}`.
+      notes: sentences on what is likely wrong with the distillation.
     """
 
     accuracy: float
@@ -27,6 +28,7 @@ class RunResult:
     start: str
     seconds: float
     history: dict
+    notes: tuple[str, ...] = ()
 
     @property
     def training_accuracy(self):
@@ -40,7 +42,8 @@ class RunResult:
 
     def to_json(self):
         values = records.json_values(self)
-        return {name: value for name, value in values.items() if name != "agreement" or value is not None}
+        empty = [name for name in ("agreement", "notes") if values[name] in (None, ())]
+        return {name: value for name, value in values.items() if name not in empty}
 
     @classmethod
     def from_json(cls, values):

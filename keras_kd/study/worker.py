@@ -12,6 +12,7 @@ import keras
 from keras_kd.data import datasets
 from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
+from keras_kd.distillation.alarms import OF_TEACHER
 from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, teacher_check, teacher_preprocessing, trainer
@@ -122,6 +123,7 @@ class RunTrainer:
             start=start,
             seconds=trained.seconds,
             history=trained.history,
+            notes=_notes_of(run, trained),
         )
 
     def settings_of(self, run):
@@ -184,6 +186,12 @@ def teacher_network(run, dataset, settings, study_folder):
     if teacher.trained is not None:
         return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
     return build(_untrained(run), dataset, settings)
+
+
+def _notes_of(run, trained):
+    """What is likely wrong with a run; that a control's teacher knows little is what it is for."""
+    is_control = run.is_taught and run.teacher.control
+    return tuple(note for note in trained.notes if not (is_control and note.startswith(OF_TEACHER)))
 
 
 def _untrained(run):

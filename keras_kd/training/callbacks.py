@@ -161,12 +161,14 @@ class EpochLog(keras.callbacks.Callback):
     Args:
       path: of the file; its folder is made.
       label: the network's name, the first word of each line.
+      alarms: the `DistillationAlarms` whose notes have a line each, before that of their epoch; or None.
     """
 
-    def __init__(self, path, label):
+    def __init__(self, path, label, alarms=None):
         super().__init__()
         self._path = pathlib.Path(path)
         self._label = label
+        self._alarms = alarms
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.perf_counter()
@@ -183,8 +185,12 @@ class EpochLog(keras.callbacks.Callback):
         numbers = " ".join(f"{key}={value:.5g}" for key, value in sorted((logs or {}).items()))
         seconds = time.perf_counter() - self._started
         line = f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
+        notes = self._alarms.notes.values() if self._alarms else ()
+        noted = [f"{self._label} note: {note}\n" for note in notes]
         with locks.held(self._path.with_name(".log.lock"), patience=math.inf, tidy=True):
-            files.write_text("".join([*self._lines_without(epoch + 1), line]), self._path)
+            before = self._lines_without(epoch + 1)
+            new = [*(each for each in noted if each not in before), line]
+            files.write_text("".join([*before, *new]), self._path)
 
 
 class TensorBoardCurves(keras.callbacks.Callback):
@@ -236,12 +242,13 @@ class Checkpoint(keras.callbacks.Callback):
       others: the callbacks whose state belongs to it: what their public attributes hold, where
         that is numbers, text or arrays.
       writes: whether to save; of several hosts only one does.
+      alarms: the `DistillationAlarms` whose notes are kept with the state, or None.
 
     Raises:
       ValueError: for a checkpoint that cannot be used: see `Checkpoints.load`.
     """
 
-    def __init__(self, checkpoints, variables, others=(), writes=True):
+    def __init__(self, checkpoints, variables, others=(), writes=True, alarms=None):
         super().__init__()
         self._checkpoints = checkpoints if writes else None
         self._variables = variables
@@ -249,6 +256,9 @@ class Checkpoint(keras.callbacks.Callback):
         self._restored = checkpoints.load() if checkpoints else None
         self.history = dict(self._restored.history) if self._restored else {}
         self._seconds_before = self._restored.seconds if self._restored else 0.0
+        self._alarms = alarms
+        if alarms and self._restored and self._restored.notes is not None:
+            alarms.go_on(self._restored.notes)
 
     def initial_epoch(self, epochs):
         """The epoch to begin with, of `epochs`: the last one's end where nothing is left to do."""
@@ -284,5 +294,6 @@ class Checkpoint(keras.callbacks.Callback):
                 checkpointing.changed(before, checkpointing.plain_attributes(other))
                 for before, other in zip(self._at_begin, self._others, strict=True)
             ],
+            notes=self._alarms and dict(self._alarms.notes),
         )
         self._checkpoints.save(state)

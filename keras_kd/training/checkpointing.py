@@ -30,6 +30,7 @@ class State:
       seconds: wall-clock time so far.
       variables: `{name: array}`: weights, optimiser, counters, random layers.
       callbacks: `[{attribute: value}]` for each callback: what `fit` changed in it.
+      notes: of the `DistillationAlarms`, so far; None in states that earlier versions saved.
     """
 
     epochs: int
@@ -38,6 +39,7 @@ class State:
     seconds: float
     variables: dict[str, np.ndarray]
     callbacks: list[dict]
+    notes: dict[str, str] | None = None
 
 
 class Checkpoints:

@@ -96,6 +96,7 @@ class Comparison:
       removal_effects: the same of the student that lost its shortcuts in training, in place of the one that
         was distilled without any; None where there is none.
       history: `{label: {metric: [value per epoch]}}` of those that were trained here.
+      notes: `{label: sentences}` on what is likely wrong, of those of which there are any.
     """
 
     models: dict[str, keras.Model]
@@ -103,14 +104,16 @@ class Comparison:
     effects: Effects
     history: dict[str, dict[str, list[float]]]
     removal_effects: Effects | None = None
+    notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def to_json(self):
-        """The numbers as plain values: `networks`, `effects`, `removal_effects` and `history`."""
+        """As plain values: `networks`, `effects`, `removal_effects`, `history` and `notes`."""
         return {
             "networks": {label: row.to_json() for label, row in self.networks.items()},
             "effects": dataclasses.asdict(self.effects),
             "removal_effects": self.removal_effects and dataclasses.asdict(self.removal_effects),
             "history": self.history,
+            "notes": self.notes,
         }
 
     @classmethod
@@ -241,7 +244,8 @@ def _measured(models, trained, dataset, twin):
     history = {label: each.history for label, each in trained.items()}
     removed = [label for label in models if label not in (TEACHER, BASELINE, ALONE, DISTILLED)]
     effects = [effects_of(right, twin, label) for label in (DISTILLED, *removed)]
-    return Comparison(models, networks, effects[0], history, *effects[1:])
+    notes = {label: each.notes for label, each in trained.items() if each.notes}
+    return Comparison(models, networks, effects[0], history, *effects[1:], notes=notes)
 
 
 def effects_of(right, twin, distilled=DISTILLED):

@@ -15,6 +15,7 @@ import keras
 from keras_kd.data import device_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
+from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import batch_norm, folding, outputs, weights
@@ -30,7 +31,7 @@ from keras_kd.training.callbacks import (
 from keras_kd.training.distributed.strategy import beside, check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.without_shortcuts import in_place_of
-from keras_kd.utils import backend, seeding
+from keras_kd.utils import backend, progress, seeding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,12 @@ class Trained:
     Attributes:
       history: `{metric: [value per epoch]}`.
       seconds: wall-clock time of training.
+      notes: sentences on what is likely wrong with a distillation, which were said while it trained.
     """
 
     history: dict[str, list[float]]
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label=None, callbacks=()):
@@ -139,7 +142,12 @@ def distill(
     compatibility.check_pair(teacher, student, independent=is_multi_label(dataset))
     inputs.check_given(student, dataset, settings, shortcut_removal, "student")
     if teacher_logits is not None:
-        teacher_logits = _checked_logits(teachers, teacher, teacher_logits, of_several, dataset, settings)
+        if isinstance(teacher_logits, (list, tuple)):
+            teacher_logits = several_teachers.AveragedTargets(teacher_logits, **of_several)
+        else:
+            teachers = teacher
+        plan = inputs.batch_schedule(dataset, settings, teacher_logits.views)
+        teacher_logits.check(teachers, dataset, plan)
     if not trust_teacher:
         teacher_check.check_teacher(teacher, dataset, kept=teacher_logits)
     network, of_removal, watchers = in_place_of(student, shortcut_removal, dataset, settings, teacher)
@@ -161,14 +169,6 @@ def distill(
         identity=_identity(distiller, teacher, teacher_logits),
     )
     return training.run()
-
-
-def _checked_logits(teachers, teacher, given, of_several, dataset, settings):
-    """The `TeacherTargets` of a teacher, or of a list of teachers with logits each, which are theirs."""
-    if isinstance(given, (list, tuple)):
-        given, teacher = several_teachers.AveragedTargets(given, **of_several), teachers
-    given.check(teacher, dataset, inputs.batch_schedule(dataset, settings, given.views))
-    return given
 
 
 def _distiller(teacher, network, data, settings, teacher_logits, loss):
@@ -228,7 +228,8 @@ class _Training:
                 loop.wait_for_all()  # the chief may still be emptying the folder
         others = [*self._callbacks, *self._choosing]
         checkpoints = self._checkpoints(identity)
-        self._checkpoint = Checkpoint(checkpoints, self._variables, others, writes=self._is_chief)
+        self._alarms = DistillationAlarms() if isinstance(model, Distiller) else None
+        self._checkpoint = Checkpoint(checkpoints, self._variables, others, self._is_chief, self._alarms)
 
     def _checkpoints(self, identity):
         if self._folder is None:
@@ -256,6 +257,7 @@ class _Training:
         bar = ProgressBar(self._label)
         observers = [*self._observers(), bar] if self._is_chief else []
         with contextlib.ExitStack() as stack:
+            notes = stack.enter_context(progress.noted())
             stack.callback(bar.stop)
             stack.enter_context(strategy.scope())
             stack.enter_context(
@@ -266,9 +268,10 @@ class _Training:
             if not self._settings.decays_decoupled:
                 stack.enter_context(optimizers.l2_on_kernels(self._network, self._settings.weight_decay))
             self._compile()
+            alarms = [self._alarms] if self._alarms and self._is_chief else []
             guards = [StopOnDivergence(self._label), LogSettings(), *self._choosing]
-            self._fit([*guards, *self._watchers, *observers, *self._callbacks, self._checkpoint])
-        return Trained(self._checkpoint.history, self._checkpoint.seconds)
+            self._fit([*alarms, *guards, *self._watchers, *observers, *self._callbacks, self._checkpoint])
+        return Trained(self._checkpoint.history, self._checkpoint.seconds, tuple(notes))
 
     def _compile(self):
         self._model.compile(
@@ -294,7 +297,7 @@ class _Training:
     def _observers(self):
         if self._folder is None:
             return []
-        observers = [EpochLog(self._folder / "log.txt", self._label)]
+        observers = [EpochLog(self._folder / "log.txt", self._label, self._alarms)]
         if backend.has_tensorflow():
             observers.append(TensorBoardCurves(self._folder / self._label))
         return observers

@@ -60,4 +60,5 @@ def fine_tune(
     history = {
         name: list(itertools.chain(*(part.history[name] for part in parts))) for name in parts[0].history
     }
-    return Trained(history, sum(part.seconds for part in parts))
+    notes = tuple(note for part in parts for note in part.notes)
+    return Trained(history, sum(part.seconds for part in parts), notes)

@@ -11,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _SILENT = contextvars.ContextVar("silent", default=False)
 
+# Lists that get what `note` is told.
+_NOTED = contextvars.ContextVar("noted", default=())
+
 # What shows the whole of the work of which others do parts.
 _WHOLE = contextvars.ContextVar("whole", default=None)
 
@@ -66,6 +69,29 @@ def say(text):
     """Prints a line about work that begins or waits, unless silenced."""
     if not _SILENT.get():
         print(text, flush=True)
+
+
+def note(text):
+    """Says a sentence on what is likely wrong, unless silenced, and keeps it as `keep_note` does."""
+    say(f"note: {text}")
+    keep_note(text)
+
+
+def keep_note(text):
+    """Hands a sentence on what is likely wrong to all who collect such, without saying it."""
+    for notes in _NOTED.get():
+        notes.append(text)
+
+
+@contextlib.contextmanager
+def noted():
+    """A list of the sentences that are noted within the block, also where nothing is said."""
+    notes = []
+    token = _NOTED.set((*_NOTED.get(), notes))
+    try:
+        yield notes
+    finally:
+        _NOTED.reset(token)
 
 
 def duration(seconds):

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_kd.cli import terminal
+from keras_kd.cli import console, terminal
 from keras_kd.training import comparison
 from tests.support import files
 
@@ -43,9 +43,30 @@ def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(cap
     assert "not defined" in printed
 
 
+def test_notes_are_told_once_below_the_table(capsys):
+    networks = {"teacher": row(0.51), "student_alone": row(0.5), "student_distilled": row(0.505)}
+    notes = {"student_distilled": ("at_loss was 0 in the whole of epoch 1",)}
+    terminal.print_comparison(comparison.Comparison({}, networks, effects(204, 200, 202), {}, notes=notes))
+    assert capsys.readouterr().out.endswith(
+        "\nnote: student distilled: at_loss was 0 in the whole of epoch 1\n"
+    )
+
+
+def test_a_note_of_many_trainings_names_the_first(capsys):
+    notes = [
+        ("one", ["at is 1.5e-05", "other"]),
+        ("two", ["at is 3"]),
+        ("three", ()),
+        ("four", ["at is 0.1"]),
+    ]
+    console.print_notes(notes)
+    assert capsys.readouterr().out == "note: one: at is 1.5e-05; likewise 2 more\nnote: one: other\n"
+
+
 def test_numbers_come_back_from_json():
     networks = {"teacher": row(0.9), "student_alone": dataclasses.replace(row(0.5), agreement=None)}
-    found = comparison.Comparison({}, networks, effects(360, 200, 280), {"teacher": {"loss": [0.5, 0.25]}})
+    history, notes = {"teacher": {"loss": [0.5, 0.25]}}, {"student_alone": ("at_loss was 0",)}
+    found = comparison.Comparison({}, networks, effects(360, 200, 280), history, notes=notes)
     values = json.loads(json.dumps(found.to_json()))
     assert list(values["networks"]["teacher"]) == ["accuracy", "loss", "agreement", "parameters", "seconds"]
     assert "agreement" not in values["networks"]["student_alone"]

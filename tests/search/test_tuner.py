@@ -7,7 +7,7 @@ from keras_kd.search import hypermodel
 from keras_kd.search.results import TrialRecord
 from keras_kd.search.tuner import Tuner, best_trial
 from keras_kd.training import callbacks, config
-from keras_kd.utils import files, run_dir
+from keras_kd.utils import files, progress, run_dir
 from tests.support.searches import SPACE, oracle_of
 
 
@@ -51,6 +51,16 @@ def test_the_mean_over_seeds_decides_and_one_lucky_seed_does_not_win(tmp_path):
     best = best_trial(records, 3, "max")
     assert (best.values["alpha"], best.score) == (0.9, 0.75)
     assert max(value for record in records for value in record.measures["val_accuracy"]) == 0.95
+
+
+def test_what_is_likely_wrong_with_a_trial_is_kept_though_it_is_not_said(tmp_path, capsys):
+    def scores(values, seed):
+        progress.note(f"at_loss was 0 with seed {seed}")
+        return 0.5
+
+    (record,) = searched(tmp_path, scores, trials=1).records()
+    assert record.notes == ("at_loss was 0 with seed 0", "at_loss was 0 with seed 1")
+    assert "at_loss" not in capsys.readouterr().out
 
 
 def test_the_loss_is_the_labels_own_and_small_is_good(tmp_path):

@@ -90,6 +90,16 @@ def test_a_taught_run_is_what_distill_gives(trainer, trained):
     assert evaluation.evaluate(student, dataset)["loss"] == pytest.approx(results[TAUGHT].loss, rel=1e-3)
 
 
+def test_what_is_likely_wrong_with_a_run_stands_in_its_result(trainer, trained, capsys):
+    folder, results = trained
+    heavy = dataclasses.replace(TAUGHT, loss="kd+at:weight=1e6")
+    notes = do(trainer, folder, heavy)[heavy].notes
+    assert [note for note in notes if note.startswith("attention_transfer_loss times its weight is ")]
+    assert "note: " not in capsys.readouterr().out
+    assert results[SHUFFLED].notes == ()  # that it is at chance is no news
+    assert "notes" not in results[TWIN].to_json()  # as before there were any
+
+
 def test_teachers_are_asked_once_and_controls_teach_something_else(trained):
     folder, results = trained
     assert len(list((folder / "teacher_logits").iterdir())) == 2  # the teacher's, and the untrained one's

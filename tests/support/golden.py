@@ -16,6 +16,7 @@ FOLDER = pathlib.Path(__file__).parent / "files" / "golden"
 # In this order; the rest of a line must be equal.
 MASKS = (
     (r"(?<![\w.])/(?:[\w.+-]+/)+", ""),  # folders above the one that a test works in
+    (r"^note: .*\n", ""),  # what is likely wrong with a training of a few steps
     (r"^KD .*$", "KD: WHAT IT DID"),
     (r"^(?:No drop shows|Without shortcuts) .*$", "WHAT SHORTCUTS ARE WORTH"),
     (r"^(?:Undecided|The surface around|A silenced block|\d\S* % of the plane) .*$", "WHAT WAS SEEN INSIDE"),

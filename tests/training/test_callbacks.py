@@ -6,6 +6,7 @@ import signal
 import keras
 import pytest
 
+from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.models.weights import weights_of
 from keras_kd.training import callbacks, snapshots
 from tests.support.networks import mlp, sparse_ce
@@ -82,6 +83,24 @@ def test_lines_of_epochs_that_come_again_go(tmp_path):
     log.on_epoch_begin(1)
     log.on_epoch_end(1, {"loss": 1.0})
     assert [line.split()[2] for line in path.read_text().splitlines()] == ["1/3", "3/3", "2/3"]
+
+
+def test_a_note_is_told_once_in_the_log_before_its_epoch(tmp_path):
+    alarms = DistillationAlarms()
+    for _ in range(2):  # the second time from epoch 2 on
+        log = callbacks.EpochLog(tmp_path / "log.txt", "net", alarms)
+        log.set_params({"epochs": 3})
+        for epoch in range(1 if alarms.notes else 0, 3):
+            log.on_epoch_begin(epoch)
+            alarms.notes |= {"at": "at was 0 in the whole of epoch 2"} if epoch else {}
+            log.on_epoch_end(epoch, {"loss": 1.0})
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert [" ".join(line.split()[1:3]) for line in lines] == [
+        "epoch 1/3",
+        "note: at",
+        "epoch 2/3",
+        "epoch 3/3",
+    ]
 
 
 def test_two_networks_may_write_to_one_log(tmp_path):

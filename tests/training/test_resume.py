@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_kd import losses
 from keras_kd.data import datasets
+from keras_kd.distillation import alarms
 from keras_kd.training import callbacks, config, trainer
 from tests.support.networks import one_block, same, weights_of
 
@@ -78,6 +79,7 @@ def assert_no_difference(dataset, tmp_path, **kwargs):
     disturbed, found = trained(dataset, tmp_path / "killed", MOMENTS, **kwargs)
     assert same(weights_of(disturbed), weights_of(undisturbed))
     assert found.history == expected.history
+    assert found.notes == expected.notes
     return undisturbed, expected
 
 
@@ -91,12 +93,18 @@ def test_a_killed_training_ends_bit_for_bit_the_same(dataset, tmp_path):
     assert logs[0] == logs[1]
 
 
-def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path):
+def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path, monkeypatch, capsys):
     """With random layers, an alpha that follows the step, weights of terms, class centres, mixed images."""
+    monkeypatch.setattr(alarms, "TOO_HEAVY", 0.0)  # so that there is something to note
     teacher = network(seed=7)
     settings = dataclasses.replace(SETTINGS, augmentation="crop_flip+color_jitter+cutmix")
     _, done = assert_no_difference(dataset, tmp_path, teacher=teacher, settings=settings)
     assert len(set(done.history["alpha"])) == 5
+    heavy = [note for note in done.notes if note.endswith("lower its weight")]
+    assert len(heavy) == len(TERMS)
+    said, log = capsys.readouterr().out, (tmp_path / "killed" / "log.txt").read_text()
+    assert [said.count(note) for note in heavy] == [2, 2]  # once undisturbed, once killed
+    assert [log.count(f"net note: {note}\n") for note in heavy] == [1, 1]
 
 
 @pytest.mark.slow

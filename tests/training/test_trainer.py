@@ -54,6 +54,22 @@ def test_distilling_leaves_the_teacher_and_borrows_the_student(dataset, tmp_path
     assert trained.history["temperature"] == [4.0, 4.0]
 
 
+def test_what_is_likely_wrong_is_watched_however_a_training_is_done(dataset, monkeypatch):
+    """On several hosts no `fit` of a Distiller adds the alarms."""
+
+    class Given(Exception):  # noqa: N818
+        pass
+
+    def fit(*args, callbacks, **options):
+        raise Given(*[type(each).__name__ for each in callbacks])
+
+    monkeypatch.setattr(trainer, "fit", fit)
+    with pytest.raises(Given, match="'DistillationAlarms', 'StopOnDivergence'"):
+        trainer.distill(network(), network(seed=1), dataset, FAST, trust_teacher=True)
+    with pytest.raises(Given, match=r"^\('StopOnDivergence'"):
+        trainer.train(network(), dataset, FAST)
+
+
 def test_weights_of_a_losss_own_depend_on_the_seed_alone(dataset):
     histories = []
     for drawn_before in (0, 5):

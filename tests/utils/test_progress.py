@@ -23,6 +23,17 @@ def test_bars_and_lines_are_silent_where_another_shows_the_whole(monkeypatch, ca
     assert capsys.readouterr().out == "shown\n"
 
 
+def test_notes_are_kept_also_where_nothing_is_said(capsys):
+    with progress.noted() as outer:
+        progress.note("said")
+        with progress.silence(), progress.noted() as inner:
+            progress.note("hidden")
+        progress.keep_note("kept")
+    progress.note("after")
+    assert (outer, inner) == (["said", "hidden", "kept"], ["hidden"])
+    assert capsys.readouterr().out == "note: said\nnote: after\n"
+
+
 def test_bars_are_silent_where_nobody_watches(monkeypatch):
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert progress.bar("images").disable
