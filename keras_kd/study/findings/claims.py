@@ -75,7 +75,7 @@ def _inferior_teacher(results):
         }
     if not for_cases:
         return Evidence(missing="no teacher beside the baseline of its student")
-    if min(leads) > 0:
+    if min(leads) >= 0:  # a twin is its own baseline
         return Evidence(differences=groups, missing="no teacher that is inferior to its student's baseline")
     return Evidence(statistics.p_at_least(for_cases, 1), max(against_cases), groups)
 
@@ -292,8 +292,8 @@ CLAIMS = {
         "Sometimes it beats that baseline even with an inferior teacher.",
         "Supported: in at least one case (Bonferroni) the teacher is less accurate than the baseline and the "
         "student more (both one-sided paired t tests). Not supported: in every case the teacher is more "
-        "accurate than the baseline or the student less (Bonferroni over the two, all cases). Where every "
-        "teacher's mean accuracy is above, nothing is decided: there is no inferior teacher.",
+        "accurate than the baseline or the student less (Bonferroni over the two, all cases). Where no "
+        "teacher's mean accuracy is below, nothing is decided: there is no inferior teacher.",
         _inferior_teacher,
     ),
     "C3": Claim(
