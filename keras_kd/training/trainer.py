@@ -219,6 +219,8 @@ class _Training:
         self._callbacks = list(callbacks)
         self._watchers = watchers
         self._averaged, self._choosing = weights_at_end.callbacks_of(settings, network, label, bool(watchers))
+        for watcher in watchers:
+            watcher.averaged = self._averaged
         self._is_chief = is_chief(settings)
         check_made_here(network, settings)
         if settings.strategy == "multiworker":

@@ -1,5 +1,7 @@
 """What a network in training would be without its shortcuts, epoch by epoch."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -25,7 +27,12 @@ class WithoutShortcuts(keras.callbacks.Callback):
       student: gets what is left.
       dataset: a `keras_kd.data.Dataset`.
       batch_size: validation examples at a time, at the most.
+
+    Attributes:
+      averaged: the `weights_at_end.AveragedWeights` with which validation is measured, or None.
     """
+
+    averaged = None
 
     def __init__(self, removal, network, student, dataset, batch_size=256):
         super().__init__()
@@ -43,16 +50,18 @@ class WithoutShortcuts(keras.callbacks.Callback):
             self._removal.finish(self._network, self._student)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._removal.finish(self._network, self._student)
         if self._removal.changes_function:
             logs[GATE] = self._removal.gate(self._network)
             logs[WITHOUT_SHORTCUTS] = self._accuracy() if logs[GATE] else logs["val_accuracy"]
+        self._removal.finish(self._network, self._student)
 
     def on_train_end(self, logs=None):
         self._removal.finish(self._network, self._student)  # also where every epoch was trained before
 
     def _accuracy(self):
         split = self._dataset.validation
+        with self.averaged or contextlib.nullcontext():
+            self._removal.finish(self._network, self._student)
         state = [[ops.convert_to_tensor(variable) for variable in each] for each in self._variables]
         parts = lazy_images.batches(split.images, self._batch_size)
         logits = np.concatenate([self._logits(state, part) for part in parts])

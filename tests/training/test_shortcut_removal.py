@@ -99,6 +99,34 @@ def test_the_logs_tell_the_gate_and_what_would_be_left(dataset):
     assert accuracies[-1] == history["val_accuracy"][-1]
 
 
+class PlainAverage(keras.callbacks.Callback):
+    """After the first epoch, a plain network with the moving average of the weights, by hand."""
+
+    average = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = {weight.path: np.float64(weight.numpy()) for weight in self.model.trainable_weights}
+        before = self.average or now
+        self.average = {path: 0.9 * before[path] + 0.1 * now[path] for path in now}
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            self.plain = one_block(shortcuts=False)
+            weights.copy_common(self.model, self.plain)
+            for weight in self.plain.trainable_weights:
+                weight.assign(self.average[weight.path])
+
+
+def test_what_would_be_left_is_measured_with_the_weights_that_are_validated(dataset):
+    dataset, by_hand = dataclasses.replace(dataset, validation=dataset.train), PlainAverage()
+    settings = dataclasses.replace(SETTINGS, epochs=2, ema=0.9, learning_rate=0.1)
+    student, late = one_block(2, shortcuts=False), shortcut_removal.make("fade", fade_start=1.0, fade_end=1.0)
+    options = {"shortcut_removal": late, "callbacks": [by_hand]}
+    history = trainer.train(student, dataset, settings, **options).history
+    found = evaluation.evaluate(by_hand.plain, dataset, "validation")["accuracy"]
+    assert history["val_accuracy_without_shortcuts"][0] == pytest.approx(found)
+
+
 def test_with_an_open_gate_it_trains_like_the_residual_twin(dataset):
     plain, residual = network(2, False), network(2, True)
     settings = dataclasses.replace(SETTINGS, epochs=1)
