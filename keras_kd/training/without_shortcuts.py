@@ -56,7 +56,7 @@ class WithoutShortcuts(keras.callbacks.Callback):
         self._removal.finish(self._network, self._student)
 
     def on_train_end(self, logs=None):
-        self._removal.finish(self._network, self._student)  # also where every epoch was trained before
+        self._removal.conclude(self._network, self._student)  # also where every epoch was trained before
 
     def _accuracy(self):
         split = self._dataset.validation

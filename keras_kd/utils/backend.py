@@ -3,6 +3,7 @@
 Keras has no differentiation of its own; these few lines are all that differs between backends.
 """
 
+import contextlib
 import importlib.util
 
 import keras
@@ -160,6 +161,28 @@ def has_accelerator():
 
         return bool(tf.config.list_physical_devices("GPU"))
     return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def full_float32():
+    """A context in which GPUs do not round float32 to TF32, of what is not compiled."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.default_matmul_precision("highest")
+    return _without_tf32() if backend == "tensorflow" else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _without_tf32():
+    from tensorflow.config import experimental
+
+    before = experimental.tensor_float_32_execution_enabled()
+    experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        experimental.enable_tensor_float_32_execution(before)
 
 
 def hide_gpus():

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 
 import keras
@@ -10,7 +11,7 @@ from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import tails
 from keras_kd.models import branches, fading, graph, serialization, weights
 from keras_kd.training import Settings, evaluation, trainer, without_shortcuts
-from tests.support.networks import one_block, same, weights_of
+from tests.support.networks import one_block, same, shaken, weights_of
 from tests.support.reference import log_softmax, reference_kl
 
 SETTINGS = Settings(epochs=3, batch_size=24, warmup_fraction=0.0, precision="float32")
@@ -64,6 +65,44 @@ def test_what_would_be_left_is_the_students_from_the_beginning(dataset, spec):
     assert not same(weights_of(student), weights_of(reference))
     without_shortcuts.WithoutShortcuts(removal, begun, student, dataset).on_epoch_begin(0)
     assert same(weights_of(student), weights_of(reference))
+
+
+@pytest.fixture
+def policy(request):
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
+def test_nothing_is_proved_before_training(dataset, policy):
+    """Statistics are not measured then, so that the branches of deep networks overflow in float16."""
+    student, removal = one_block(2, shortcuts=False), shortcut_removal.make("merge")
+    student.get_layer("stem_bn").gamma.assign(np.full(4, 1e6))
+    begun = removal.start(student, 9)
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    assert not np.isfinite(begun(images)).all()
+    without_shortcuts.WithoutShortcuts(removal, begun, student, dataset).on_epoch_begin(0)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"], indirect=True)
+@pytest.mark.parametrize("factor", [1.0, 1.02])
+def test_what_is_left_is_proved_at_the_end_in_float32(dataset, policy, factor, monkeypatch):
+    """An error of 2 % is more than float32 rounds, and less than bfloat16 does in a deep network."""
+    student, removal = one_block(2, shortcuts=False), shortcut_removal.make("merge")
+    begun = shaken(removal.start(student, 9))
+    watcher = without_shortcuts.WithoutShortcuts(removal, begun, student, dataset)
+    merge = branches.merge_branches
+
+    def wrong(network, plain):
+        merge(network, plain)
+        for weight in plain.layers[-1].weights:
+            weight.assign(factor * weight)
+
+    monkeypatch.setattr(branches, "merge_branches", wrong)
+    is_wrong = pytest.raises(RuntimeError, match="does not compute what .* differ by 0.0")
+    with contextlib.nullcontext() if factor == 1 else is_wrong:
+        watcher.on_train_end()
 
 
 def test_what_is_trained_depends_on_the_seed_alone(dataset):

@@ -59,6 +59,10 @@ class ShortcutRemoval(abc.ABC):
     def finish(self, network, student):
         """Writes what is left of `network`, which `start` made, into the student's weights."""
 
+    def conclude(self, network, student):
+        """Finishes after the training; raises a RuntimeError if the student computes something else then."""
+        self.finish(network, student)
+
     def terms(self, network, teacher, steps):
         """Further `terms` of the Distiller, on layers of what `start` made and of the teacher."""
         return []

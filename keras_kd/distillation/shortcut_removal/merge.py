@@ -31,5 +31,8 @@ class Merge(ShortcutRemoval):
 
     def finish(self, network, student):
         branches.merge_branches(network, student)
-        if not self.gate(network):
-            rebuilding.check_equal(student, network)
+
+    def conclude(self, network, student):
+        self.finish(network, student)
+        if not self.gate(network):  # in float32: sums in another order differ by more, the deeper the network
+            rebuilding.check_equal(*map(rebuilding.in_float32, (student, network)))
