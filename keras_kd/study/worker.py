@@ -67,7 +67,8 @@ class RunTrainer:
 
         Raises:
           ValueError: if a batch is larger than the training examples of some run, a class has none, a
-            network that a spec names cannot be built for the images, or a teacher in a file knows nothing.
+            network that a spec names cannot be built for the images, a teacher in a file knows nothing, or a
+            loss cannot compare the networks of some run.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
@@ -77,10 +78,12 @@ class RunTrainer:
         for spec in dict.fromkeys(each.student for each in (*runs, *made) if each.student):
             registry.build_for(spec, self.load())
         given = [each.network.student for each in teachers if each.is_file and each.control != "untrained"]
+        networks = _Untrained(self.load(), self.settings)
         for path in dict.fromkeys(given):
-            teacher = file_teacher(path, self.load(), self.settings)
+            teacher = networks.in_file(path)
             accuracy = teacher_check.check_teacher(teacher, self.load())
             progress.say(f"teacher {path}: {accuracy:.1%} on validation")
+        _check_losses(runs, networks)
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -159,6 +162,40 @@ class RunTrainer:
             folder=study_folder / "runs" / run.key,
             label="network",
         )
+
+
+class _Untrained:
+    """The networks of runs as they are before any is trained, each built once for each place that it has."""
+
+    def __init__(self, dataset, settings):
+        self.in_file = functools.cache(lambda path: file_teacher(path, dataset, settings))
+        self._built = functools.cache(lambda spec, place: registry.build_for(spec, dataset))
+
+    def teacher_of(self, run, place=1):
+        """The network that teaches a run; `place` counts teachers of teachers."""
+        teacher = run.teacher
+        if teacher.is_file and teacher.control != "untrained":
+            return self.in_file(teacher.network.student)
+        return self.student_of(teacher.network, place)
+
+    def student_of(self, run, place=0):
+        """The network that a run trains, which its loss may have put layers on."""
+        network = self._built(run.spec, place)
+        if not run.is_taught:
+            return network
+        return recipes.parse_spec(run.loss).student_of(self.teacher_of(run, place + 1), network)
+
+
+def _check_losses(runs, networks):
+    """Raises a ValueError for a loss that cannot compare a teacher with its student."""
+    taught = [run for run in runs if run.is_taught and run.loss != recipes.KD]
+    # What is trained in the place of a network that loses its shortcuts has layers of its own.
+    kept = [run for run in taught if not (run.loses_shortcuts or run.teacher.network.loses_shortcuts)]
+    for run in {(run.teacher.condition, run.spec, run.loss): run for run in kept}.values():
+        try:
+            recipes.parse_spec(run.loss).check(networks.teacher_of(run), networks.student_of(run))
+        except ValueError as error:
+            raise ValueError(f"loss={run.loss!r} of {run.condition!r}: {error}") from error
 
 
 @functools.lru_cache(maxsize=2)

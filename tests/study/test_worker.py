@@ -205,6 +205,24 @@ def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_pat
         trainer.check([Run(variant="network", student="applications:MobileNetV2")])
 
 
+def test_a_loss_that_cannot_compare_the_networks_of_a_run_is_refused_before_its_teacher_is_trained(
+    trainer, tmp_path
+):
+    images = keras.Input(trainer.load().image_shape)
+    flat = keras.layers.Dense(8)(keras.layers.Flatten()(images))
+    keras.Model(images, keras.layers.Dense(4)(flat), name="flat").save(tmp_path / "flat.keras")
+    flat = Run(
+        variant="network + KD", student=str(tmp_path / "flat.keras"), teacher=Teacher(TWIN), loss="kd+at"
+    )
+    with pytest.raises(
+        ValueError, match=r"loss='kd\+at' of '.*flat.*-kd-r8w4.*': .*no layer with feature maps"
+    ):
+        trainer.check([flat])
+    trainer.check([dataclasses.replace(flat, loss="kd+dkd"), dataclasses.replace(TAUGHT, loss="simkd")])
+    of_taught = dataclasses.replace(TAUGHT, teacher=Teacher(dataclasses.replace(TAUGHT, loss="simkd")))
+    trainer.check([dataclasses.replace(of_taught, loss="rkd")])
+
+
 def test_a_teacher_in_a_file_is_adapted_and_measured(tmp_path, capsys):
     splits = {
         "train": coloured(72, (8, 8, 3)),
