@@ -106,14 +106,22 @@ def without_reduction(term):
     if not hasattr(term, "loss"):
         return term
 
-    def unreduced(loss):
-        if isinstance(loss, keras.losses.Loss):
-            return type(loss).from_config({**loss.get_config(), "reduction": "none"})
-        return loss
-
     term = copy.copy(term)
-    term.loss = keras.tree.map_structure(unreduced, term.loss)
+    term.loss = keras.tree.map_structure(_unreduced, term.loss)
     return term
+
+
+def _unreduced(loss):
+    """A copy of a `keras.losses.Loss` that does not reduce; of anything else the same.
+
+    With all that it holds: its configuration may lack some, and `copy.copy` goes by that as well, for Keras
+    pickles by saving.
+    """
+    if not isinstance(loss, keras.losses.Loss):
+        return loss
+    twin = object.__new__(type(loss))
+    vars(twin).update(vars(loss) | {"reduction": "none"})
+    return twin
 
 
 def label_loss(loss):

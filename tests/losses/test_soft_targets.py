@@ -175,13 +175,24 @@ def test_the_adapter_survives_its_config():
     assert again.temperature == 2.5
 
 
+class Scaled(keras.losses.Loss):
+    """Squared differences times a scale, of which its configuration says nothing."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        return self.scale * ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
 def test_a_keras_term_answers_per_example(rng):
     teacher, student = rng.normal(size=(2, 5, 3, 3, 2)).astype("float32")
     expected = ((teacher - student).astype(np.float64) ** 2).mean(axis=(1, 2, 3))
-    for loss in ("mse", keras.losses.MeanSquaredError()):
+    for loss, scale in (("mse", 1), (keras.losses.MeanSquaredError(), 1), (Scaled(100.0), 100)):
         term = losses.without_reduction(keras.distillation.FeatureDistillation(loss))
         values = ops.convert_to_numpy(losses.per_example(term, teacher, student))
-        np.testing.assert_allclose(values, expected, rtol=1e-5)
+        np.testing.assert_allclose(values, scale * expected, rtol=1e-5)
 
 
 def test_without_reduction_leaves_the_term_alone():
