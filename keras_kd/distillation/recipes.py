@@ -132,7 +132,8 @@ class Recipe:
 
         Args:
           steps: of the whole training.
-          temperature, alpha: of KD; without it alpha is 0.
+          temperature, alpha: of KD; without it alpha is 0, and the labels weigh the largest of what the
+            sources of the losses give them.
 
         Returns:
           `{"temperature": ..., "alpha": ..., "label_weight": ..., "terms": ...}`.
@@ -141,7 +142,7 @@ class Recipe:
         found = {"temperature": temperature, "terms": [part.term(steps) for part in others]}
         if self.has_kd:
             return found | {"alpha": alpha, "label_weight": None}
-        return found | {"alpha": 0.0, "label_weight": others[0].kind.label_weight}
+        return found | {"alpha": 0.0, "label_weight": max(part.kind.label_weight for part in others)}
 
 
 def of_setting(values):

@@ -49,6 +49,21 @@ def test_without_kd_the_labels_weigh_what_the_source_says():
     assert weight == 9.0
 
 
+@pytest.mark.parametrize(
+    ("names", "weight"),
+    [
+        (["mlkd", "at"], 1.0),
+        (["simkd", "at"], 1.0),
+        (["standardized", "simkd"], 0.1),
+        (["mlkd", "standardized"], 0.1),
+        (["kd", "simkd"], None),
+    ],
+)
+def test_the_order_of_a_sum_is_nothing_to_the_labels_weight(names, weight):
+    orders = ("+".join(names), "+".join(reversed(names)))
+    assert [recipes.parse_spec(text).arguments(1)["label_weight"] for text in orders] == [weight, weight]
+
+
 def test_layers_and_one_weight_may_be_given_apart():
     recipe = recipes.parse_spec("kd+fitnets", weight=3.0, layers=(["a", "b"], ["c", "d"]))
     assert recipe.text == "kd+fitnets:weight=3.0:teacher_layers=a,b:student_layers=c,d"
