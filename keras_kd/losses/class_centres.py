@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.losses import features
-from keras_kd.losses.labels import class_numbers, is_target
+from keras_kd.losses.labels import class_numbers, is_target, of_labelled
 from keras_kd.losses.terms import FeatureTerm
 
 
@@ -18,7 +18,8 @@ def class_direction(labels, centres, student_features):
       student_features: float `[batch, d]`.
 
     Returns:
-      float32 `[batch]` in [0, 2], dimensionless; 1 where the features or the centre are 0.
+      float32 `[batch]` in [0, 2], dimensionless; 1 where the features or the centre are 0, and 0 for a label
+      that is no class (`ignore_class=-1`).
 
     Source: Wang et al. 2023, arXiv:2305.17007, section 3.
     """
@@ -37,7 +38,8 @@ def norm_and_direction(labels, centres, teacher_features, student_features):
       teacher_features: float `[batch, d]`.
 
     Returns:
-      float32 `[batch]` in [0, 2], dimensionless; 1 where the features or the centre are 0.
+      float32 `[batch]` in [0, 2], dimensionless; 1 where the features or the centre are 0, and 0 for a label
+      that is no class (`ignore_class=-1`).
 
     Source: Wang et al. 2023, arXiv:2305.17007, section 3; as in the authors' code, in one fraction.
     """
@@ -45,9 +47,11 @@ def norm_and_direction(labels, centres, teacher_features, student_features):
     # The fraction does not change with the size of both.
     teacher, student = ops.unstack(features.rescaled(both, axis=(0, 2)))
     centres = features.unit(ops.cast(centres, "float32"))
-    towards = ops.matmul(is_target(labels, centres.shape[0]), centres)
+    is_labelled = is_target(labels, centres.shape[0])
+    towards = ops.matmul(is_labelled, centres)
     norm = ops.maximum(features.length(student), features.length(teacher))
-    return 1.0 - ops.sum(student * towards, axis=-1) / ops.where(ops.equal(norm, 0.0), 1.0, norm)
+    cosine = ops.sum(student * towards, axis=-1) / ops.where(ops.equal(norm, 0.0), 1.0, norm)
+    return of_labelled(is_labelled, 1.0 - cosine)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.labels import is_target, without_target
+from keras_kd.losses.labels import is_target, of_labelled, without_target
 from keras_kd.losses.soft_targets import (
     as_pair,
     check_classes,
@@ -30,10 +30,12 @@ def decoupled_kl(
       target_weight, nontarget_weight: of the two divergences; the paper's alpha and beta.
 
     Returns:
-      float32 `[batch]`, in nats times `temperature**2`; 0 where the softened probabilities are the same.
+      float32 `[batch]`, in nats times `temperature**2`; 0 where the softened probabilities are the same, and
+      for a label that is no class (`ignore_class=-1`).
 
     Raises:
-      ValueError: if `temperature` is not in `limits.TEMPERATURE`, or the logits are of two shapes.
+      ValueError: if `temperature` is not in `limits.TEMPERATURE`, the logits are of two shapes, or one-hot
+        labels of other classes.
 
     Source: Zhao et al. 2022, Decoupled knowledge distillation, arXiv:2203.08679, equation 7.
     """
@@ -42,7 +44,8 @@ def decoupled_kl(
     odds = (_target_and_rest(labels, softened(logits, temperature)) for logits in both)
     others = (without_target(labels, logits) for logits in both)
     target, nontarget = soft_target_kl(*odds, 1.0), soft_target_kl(*others, temperature)
-    return temperature**2 * target_weight * target + nontarget_weight * nontarget
+    is_labelled = is_target(labels, ops.shape(both[0])[-1])
+    return of_labelled(is_labelled, temperature**2 * target_weight * target + nontarget_weight * nontarget)
 
 
 def _target_and_rest(labels, logits):

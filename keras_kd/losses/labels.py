@@ -18,8 +18,34 @@ def class_numbers(labels):
 
 
 def is_target(labels, classes):
-    """float32 `[batch, classes]`: 1 at the class of each example, 0 elsewhere."""
+    """float32 `[batch, classes]`: 1 at the class of each example, 0 elsewhere.
+
+    A number that is no class, as `ignore_class=-1` has them, gives a row of zeros.
+
+    Args:
+      labels: as for `class_numbers`.
+      classes: how many.
+
+    Raises:
+      ValueError: for columns of another number.
+    """
+    columns = labels.shape[-1] if len(labels.shape) > 1 else None
+    if columns not in (None, 1) and isinstance(classes, int) and columns != classes:
+        raise ValueError(
+            f"labels must be class numbers, or have a column for each of {classes} classes. "
+            f"Received: labels of shape {tuple(labels.shape)}"
+        )
     return ops.one_hot(class_numbers(labels), classes, dtype="float32")
+
+
+def of_labelled(is_labelled, values):
+    """`[batch]`: values of examples, 0 for those without a class.
+
+    Args:
+      is_labelled: `[batch, classes]`, what `is_target` says of their labels.
+      values: float32 `[batch]`.
+    """
+    return ops.where(ops.any(is_labelled > 0, axis=-1), values, 0.0)
 
 
 def without_target(labels, logits):

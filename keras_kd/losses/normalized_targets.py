@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.labels import is_target, without_target
+from keras_kd.losses.labels import is_target, of_labelled, without_target
 from keras_kd.losses.soft_targets import as_pair, check_classes, check_temperature, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
@@ -24,10 +24,12 @@ def normalized_kd(labels, teacher_logits, student_logits, nontarget_weight=1.5, 
     Returns:
       float32 `[batch]`, cross-entropies in nats, so not 0 where student = teacher but
       -p_y log p_y + nontarget_weight T^2 H(q), with H the entropy. They stay above the second summand with
-      the teacher's q, and come near it where q is the teacher's and the student's p_y near 1.
+      the teacher's q, and come near it where q is the teacher's and the student's p_y near 1. 0 for a label
+      that is no class (`ignore_class=-1`).
 
     Raises:
-      ValueError: if `temperature` is not in `limits.TEMPERATURE`, or the logits are of two shapes.
+      ValueError: if `temperature` is not in `limits.TEMPERATURE`, the logits are of two shapes, or one-hot
+        labels of other classes.
 
     Source: Yang et al. 2023, From knowledge distillation to self-knowledge distillation, arXiv:2303.13005,
     equation 8.
@@ -41,7 +43,7 @@ def normalized_kd(labels, teacher_logits, student_logits, nontarget_weight=1.5, 
     )
     log_q = ops.where(is_labelled > 0, 0.0, ops.log_softmax(student, axis=-1))  # 0 log 0 is 0
     nontarget = ops.softmax(teacher, axis=-1) * log_q
-    return -ops.sum(target + nontarget_weight * temperature**2 * nontarget, axis=-1)
+    return of_labelled(is_labelled, -ops.sum(target + nontarget_weight * temperature**2 * nontarget, axis=-1))
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

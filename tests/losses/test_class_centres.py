@@ -57,6 +57,12 @@ def test_dead_features_and_empty_classes_say_1():
     assert np.asarray(losses.class_direction(np.array([0]), centres, ones[:1])) == 1
 
 
+def test_an_example_without_a_class_says_nothing():
+    """As with `ignore_class=-1`."""
+    found = losses.norm_and_direction(np.array([-1, 2, 1]), np.eye(2), np.ones((3, 2)), 2 * np.ones((3, 2)))
+    np.testing.assert_allclose(found, [0, 0, 1 - np.sqrt(0.5)], rtol=1e-6)
+
+
 def test_gradients_are_finite_differences(rng):
     labels, centres = np.array([0, 2, 1, 1]), rng.normal(size=(3, 5))
     teacher, student = rng.normal(size=(2, 4, 5))

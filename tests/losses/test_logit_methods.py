@@ -194,6 +194,24 @@ def test_labels_are_numbers_or_one_hot_or_smoothed(rng, method):
         np.testing.assert_array_equal(each, found[0])
 
 
+@pytest.mark.parametrize("method", ["decoupled", "normalized"])
+def test_an_example_without_a_class_says_nothing(rng, method):
+    """As with `ignore_class=-1`: its value and its gradient are 0."""
+    teacher, student = rng.normal(size=(2, 4, 5)).astype("float32")
+    labels, has_class = np.array([-1, 3, 5, 0]), np.array([False, True, False, True])
+    found, pull = (each(method, labels, teacher, student, 4.0) for each in (value, gradient))
+    np.testing.assert_array_equal(found[~has_class], 0)
+    np.testing.assert_array_equal(pull[~has_class], 0)
+    of_others = (labels[has_class], teacher[has_class], student[has_class])
+    np.testing.assert_allclose(found[has_class], METHODS[method][1](*of_others, 4.0), rtol=1e-5)
+
+
+def test_one_hot_labels_of_other_classes_are_refused():
+    for columns in (2, 6):
+        with pytest.raises(ValueError, match=rf"a column for each of 5 classes.*\(3, {columns}\)$"):
+            losses.is_target(np.eye(columns)[[0, 1, 1]], 5)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @every_method
 def test_a_method_is_computed_in_float32(rng, method, dtype):
