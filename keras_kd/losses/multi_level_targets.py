@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_kd.losses.soft_targets import check_classes, check_temperature, soft_target_kl, softened
 from keras_kd.losses.terms import DistillationTerm
+from keras_kd.utils import checks
 
 
 def multi_level_kl(teacher_logits, student_logits, temperatures=(2, 3, 4, 5, 6)):
@@ -16,7 +17,7 @@ def multi_level_kl(teacher_logits, student_logits, temperatures=(2, 3, 4, 5, 6))
     Args:
       teacher_logits: float `[batch, classes]`, unnormalised.
       student_logits: float `[batch, classes]`, unnormalised.
-      temperatures: softening factors T, > 0, dimensionless.
+      temperatures: softening factors T, > 0, dimensionless, or one of them.
 
     Returns:
       float32 scalar; 0 where the softened probabilities are the same.
@@ -47,6 +48,7 @@ def _square_per_row(matrix):
 
 
 def _check_temperatures(temperatures):
+    temperatures = [temperatures] if checks.is_real(temperatures) else temperatures
     try:
         found = tuple(check_temperature(each) for each in temperatures)
     except TypeError:
@@ -63,7 +65,7 @@ class MultiLevelTargets(DistillationTerm):
     """`multi_level_kl` as a `keras.distillation.DistillationLoss`.
 
     Args:
-      temperatures: softening factors, > 0.
+      temperatures: softening factors, > 0, or one of them.
     """
 
     compares_examples = True

@@ -64,6 +64,15 @@ def test_the_order_of_a_sum_is_nothing_to_the_labels_weight(names, weight):
     assert [recipes.parse_spec(text).arguments(1)["label_weight"] for text in orders] == [weight, weight]
 
 
+@pytest.mark.parametrize("temperatures", [4.0, (4.0,), (2.0, 4.0)])
+def test_a_recipe_of_any_number_of_temperatures_is_read_again(temperatures):
+    recipe = recipes.Recipe((recipes.Part("mlkd", {"temperatures": temperatures}),))
+    configs = [
+        each.arguments(1)["terms"][0][1].get_config() for each in (recipe, recipes.parse_spec(recipe.text))
+    ]
+    assert configs == [{"temperatures": list(np.atleast_1d(temperatures))}] * 2
+
+
 def test_layers_and_one_weight_may_be_given_apart():
     recipe = recipes.parse_spec("kd+fitnets", weight=3.0, layers=(["a", "b"], ["c", "d"]))
     assert recipe.text == "kd+fitnets:weight=3.0:teacher_layers=a,b:student_layers=c,d"

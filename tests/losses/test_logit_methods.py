@@ -259,7 +259,8 @@ def test_a_term_says_what_it_asks_for_and_survives_its_config(rng, term, said):
         (lambda: losses.NormalizedTargets(nontarget_weight=None), "nontarget_weight must lie in"),
         (lambda: losses.Dist(inter_weight=np.inf), "inter_weight must lie in"),
         (lambda: losses.MultiLevelTargets([]), r"temperatures must be a list.*Received: temperatures=\[\]"),
-        (lambda: losses.MultiLevelTargets(4.0), r"temperatures must be a list.*Received: temperatures=4.0"),
+        (lambda: losses.MultiLevelTargets(None), r"temperatures must be a list.*Received: temperatures=None"),
+        (lambda: losses.MultiLevelTargets(0.0), "temperature must lie in"),
         (lambda: losses.MultiLevelTargets([4, -1]), "temperature must lie in"),
     ],
 )
