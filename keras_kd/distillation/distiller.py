@@ -14,7 +14,7 @@ from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.loss_weights import LossWeights
 from keras_kd.distillation.several_teachers import check_average, one_teacher
-from keras_kd.distillation.terms import named_terms
+from keras_kd.distillation.terms import check_labels, named_terms
 from keras_kd.distillation.trains_student import TrainsStudent
 from keras_kd.losses import (
     BINARY_LOSSES,
@@ -181,7 +181,7 @@ class Distiller(TrainsStudent):
 
         Raises:
           ValueError: for a loss that expects probabilities, for more than one loss, or for none
-            although alpha is below 1.
+            although alpha is below 1; for terms on classes where the labels are none.
         """
         if loss_weights is not None:
             raise ValueError(
@@ -195,6 +195,7 @@ class Distiller(TrainsStudent):
         check_average(self.teacher, self.soft_targets.independent)
         for each in (self.soft_targets, *self.terms.values()):
             each.check_outputs(compatibility.output_count(self.student))
+        check_labels([term.loss for term in self.terms.values()], loss, self.soft_targets.independent)
         for model in self._models():
             outputs.with_logits(model, independent=self.soft_targets.independent)
         self._reduce = BatchMean(getattr(self._label_loss, "reduction", "sum_over_batch_size"))

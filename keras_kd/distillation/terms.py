@@ -233,6 +233,30 @@ def check_independent(terms):
             )
 
 
+def check_labels(terms, label_loss, independent):
+    """Raises a ValueError for a loss that compares classes or asks for them, where labels are none.
+
+    Labels of a function or class of one's own are taken for classes.
+
+    Args:
+      terms: as for `named_terms`.
+      label_loss: as `compile` takes it.
+      independent: whether it makes each output a yes or no of its own.
+    """
+    if independent:
+        check_independent(terms)
+        return
+    asking = [loss for loss in (_weighted(term)[1] for term in terms) if getattr(loss, "asks_labels", False)]
+    found = keras.losses.get(label_loss)
+    is_keras = any(each in (found, type(found)) for each in vars(keras.losses).values())
+    if asking and is_keras and "categorical" not in _name(found).lower():
+        raise ValueError(
+            f"{type(asking[0]).__name__} asks for the class of each example, which labels of {_name(found)} "
+            f"need not say: compile with keras.losses.SparseCategoricalCrossentropy(from_logits=True). "
+            f"Received: loss={label_loss!r}"
+        )
+
+
 def ask_layers(terms):
     """Whether some of the terms, given as to `named_terms`, look at layers of the teacher."""
     losses = [_weighted(term)[1] for term in terms]

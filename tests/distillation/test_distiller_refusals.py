@@ -86,6 +86,28 @@ def test_a_loss_that_compares_examples_refuses_batches_of_one(data):
             distiller.fit(images, labels, verbose=0, **options)
 
 
+@pytest.mark.parametrize("term", [losses.DecoupledTargets, losses.Dist, losses.SoftTargets])
+def test_a_loss_of_classes_refuses_outputs_that_are_yes_or_no(term):
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[(0.5, term())])
+    with pytest.raises(ValueError, match=rf"{term.__name__} compares classes that exclude each other"):
+        distiller.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+
+
+@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error])
+def test_a_loss_that_asks_for_classes_refuses_labels_that_are_none(loss):
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[losses.DecoupledTargets()])
+    with pytest.raises(ValueError, match=r"DecoupledTargets asks for the class .*Received: loss=") as said:
+        distiller.compile("sgd", loss)
+    assert "\n" not in str(said.value)
+    of_classes = (
+        keras.losses.CategoricalHinge(),
+        lambda labels, logits: keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
+    )
+    for taken in of_classes:
+        distiller.compile("sgd", taken)
+    Distiller(mlp(), mlp(seed=1), terms=[losses.Dist()]).compile("sgd", loss)
+
+
 def test_a_loss_of_classes_refuses_one_logit_and_labels_that_are_missing():
     distiller = Distiller(mlp(classes=1), mlp(classes=1), terms=[losses.DecoupledTargets()])
     with pytest.raises(ValueError, match="DecoupledTargets compares classes"):
