@@ -30,11 +30,8 @@ def check_arrays(student, loss, x, y):
         return
     _check_inputs(student, x)
     labels, _ = split_labels(y)
-    if loss is None:
-        return
-    if labels is None:
-        raise ValueError("the labels are missing, and compile has a loss for them. Received: y=None")
-    if not hasattr(labels, "shape"):
+    check_labels_given(labels, loss)
+    if loss is None or not hasattr(labels, "shape"):
         return
     labels = ops.convert_to_numpy(labels) if ops.is_tensor(labels) else np.asarray(labels)
     if len(labels) != len(x):
@@ -45,6 +42,12 @@ def check_arrays(student, loss, x, y):
         _check_columns(labels, compatibility.output_count(student))
     elif isinstance(loss, BINARY_LOSSES):
         _check_decisions(labels, compatibility.output_count(student))
+
+
+def check_labels_given(labels, loss):
+    """Raises a ValueError where a loss has no labels to go by."""
+    if labels is None and loss is not None:
+        raise ValueError("the labels are missing, and compile has a loss for them. Received: y=None")
 
 
 _NO_NUMBERS = "OSUcmM"  # objects, text, complex numbers, times: kinds of dtypes

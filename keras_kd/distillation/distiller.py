@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.alarms import DistillationAlarms
+from keras_kd.distillation.arrays import check_labels_given
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.loss_weights import LossWeights
 from keras_kd.distillation.several_teachers import check_average, one_teacher
@@ -220,6 +221,7 @@ class Distiller(TrainsStudent):
         # Before the teacher is called: what it adds as a loss of its own is not the student's.
         regularisers = [ops.sum(loss) * share for loss in self.losses]
         labels, given = split_labels(y)
+        check_labels_given(labels, self._label_loss)
         if self.teacher is None and given is None:
             raise ValueError(
                 'without a teacher its logits must come with the labels, as {"labels": ..., '

@@ -54,10 +54,11 @@ class LossWeights:
                 f"compile needs a loss for the labels {unless}, such as "
                 f"keras.losses.SparseCategoricalCrossentropy(from_logits=True). Received: loss=None"
             )
-        if self.alpha == 0.0 and self.label_weight == 0.0 and not self._terms:
+        of_terms = [term.weight for term in self._terms.values()]
+        if all(_is_zero(weight) for weight in (self.alpha, self.label_weight, *of_terms)):
             raise ValueError(
-                "nothing would be trained: give the labels or the teacher a weight, or a term. "
-                "Received: alpha=0.0, label_weight=0.0, terms=()"
+                "nothing would be trained: give the labels, the teacher or a term a weight. "
+                f"Received: alpha=0.0, label_weight=0.0, terms of the weights {of_terms}"
             )
 
 

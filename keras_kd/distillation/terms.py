@@ -206,11 +206,6 @@ def named_terms(terms, teacher, student):
     named, used = {}, collections.Counter(("hard", "soft"))
     for term in terms:
         weight, loss = _weighted(term)
-        if not isinstance(loss, keras.distillation.DistillationLoss):
-            raise ValueError(
-                "each of the terms must be a keras.distillation.DistillationLoss or a pair "
-                f"(weight, loss). Received: {term!r}"
-            )
         name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower()
         used[name] += 1
         number = f"_{used[name]}" if used[name] > 1 else ""
@@ -219,7 +214,18 @@ def named_terms(terms, teacher, student):
 
 
 def _weighted(term):
-    return term if isinstance(term, (tuple, list)) else (1.0, term)
+    """`(weight, loss)` of one of the terms.
+
+    Raises:
+      ValueError: for what is neither a loss nor such a pair.
+    """
+    pair = term if isinstance(term, (tuple, list)) else (1.0, term)
+    if len(pair) != 2 or not isinstance(pair[1], keras.distillation.DistillationLoss):
+        raise ValueError(
+            "each of the terms must be a keras.distillation.DistillationLoss or a pair "
+            f"(weight, loss). Received: {term!r}"
+        )
+    return pair
 
 
 def check_independent(terms):

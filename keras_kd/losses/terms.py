@@ -109,6 +109,11 @@ class FeatureTerm(DistillationTerm):
             [layers] if isinstance(layers, str) else None if layers is None else list(layers)
             for layers in (teacher_layers, student_layers)
         )
+        if self.teacher_layers == []:
+            raise ValueError(
+                "name one layer or more, or give None for those that the loss looks at by itself. "
+                f"Received: teacher_layers={teacher_layers!r}, student_layers={student_layers!r}"
+            )
         if self.teacher_layers is not None and len(self.teacher_layers) != len(self.student_layers):
             raise ValueError(
                 "as many layers of the teacher as of the student are needed. "

@@ -108,6 +108,18 @@ def test_a_loss_that_asks_for_classes_refuses_labels_that_are_none(loss):
     Distiller(mlp(), mlp(seed=1), terms=[losses.Dist()]).compile("sgd", loss)
 
 
+def test_terms_that_all_weigh_nothing_are_refused():
+    nothing = {"alpha": 0.0, "label_weight": 0.0, "terms": [(0, losses.Dist()), (0.0, losses.SoftTargets())]}
+    with pytest.raises(ValueError, match=r"nothing would be trained.*Received: .* weights \[0.0, 0.0\]"):
+        Distiller(mlp(), mlp(seed=1), **nothing).compile("sgd", sparse_ce())
+
+
+@pytest.mark.parametrize("terms", [[], [losses.DecoupledTargets()]], ids=["kd", "dkd"])
+def test_batches_without_labels_are_named(data, terms):
+    with pytest.raises(ValueError, match="the labels are missing, and compile has a loss for them"):
+        compiled(mlp(), mlp(seed=1), terms=terms).train_on_batch(data[0])
+
+
 def test_a_loss_of_classes_refuses_one_logit_and_labels_that_are_missing():
     distiller = Distiller(mlp(classes=1), mlp(classes=1), terms=[losses.DecoupledTargets()])
     with pytest.raises(ValueError, match="DecoupledTargets compares classes"):

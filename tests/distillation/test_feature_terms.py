@@ -182,6 +182,11 @@ def test_sizes_that_are_no_multiples_are_refused():
         Distiller(maps(8, 4, "a"), student, terms=[losses.Hint(["a"], ["b"])])
 
 
+def test_no_layers_are_no_choice():
+    with pytest.raises(ValueError, match=r"name one layer or more, or give None.*teacher_layers=\[\]"):
+        losses.Hint([], [])
+
+
 def test_features_need_the_teacher_itself():
     with pytest.raises(ValueError, match="Hint needs the teacher itself. Received: teacher=None"):
         Distiller(None, mlp(), terms=[losses.Hint()])

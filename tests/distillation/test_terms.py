@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_kd import Distiller, losses
+from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import graph
 from tests.support.distillers import compiled, evaluated, fitted
 from tests.support.networks import mlp, one_block, weights_of
@@ -63,9 +64,14 @@ def test_a_term_cannot_take_the_name_of_the_losses_themselves(data):
     assert measured["loss"] == pytest.approx(without["loss"] + 100, rel=1e-6)
 
 
-def test_what_is_no_term_is_refused():
-    with pytest.raises(ValueError, match=r"keras\.distillation\.DistillationLoss.*Received: 'mse'"):
-        Distiller(mlp(), mlp(), terms=["mse"])
+@pytest.mark.parametrize("term", ["mse", (1.0, losses.Dist(), 0), (losses.Dist(),), (), (1.0, "mse")])
+def test_what_is_no_term_is_refused(term):
+    with pytest.raises(ValueError, match=r"keras\.distillation\.DistillationLoss.*Received: ") as said:
+        Distiller(mlp(), mlp(), terms=[term])
+    assert str(said.value).endswith(repr(term))
+    for ask in (ask_layers, check_independent):
+        with pytest.raises(ValueError, match="DistillationLoss or a pair"):
+            ask([term])
 
 
 @pytest.mark.parametrize("layer", [keras.Input((8, 8, 1)), keras.layers.Flatten()], ids=["built", "unbuilt"])
