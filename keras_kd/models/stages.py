@@ -69,6 +69,8 @@ def penultimate(model):
 
 def _pairs_of_stages(teacher, student):
     of_teacher, of_student = map(_some_ends, (teacher, student))
+    for model, ends in ((teacher, of_teacher), (student, of_student)):
+        _check_sizes(model, ends)
     sizes = [size for size in of_teacher if size in of_student]
     if not sizes:
         raise ValueError(
@@ -77,6 +79,16 @@ def _pairs_of_stages(teacher, student):
             f"(student), as {{(height, width): layer}}"
         )
     return [of_teacher[size] for size in sizes], [of_student[size] for size in sizes]
+
+
+def _check_sizes(model, ends):
+    """Raises a ValueError for maps of open size: those of all stages look alike."""
+    if any(None in size for size in ends):
+        raise ValueError(
+            f"stages are paired by their maps' height and width, which are open in model {model.name!r}: "
+            f"give its keras.Input both, or name the layers to compare. "
+            f"Received: {ends}, as {{(height, width): layer}}"
+        )
 
 
 def _some_ends(model):

@@ -118,6 +118,17 @@ def test_stages_of_other_sizes_are_named():
         pairs("stages", cnn(), larger)
 
 
+def test_stages_of_open_sizes_are_not_paired():
+    """All have the size (None, None), so that the last one alone would be looked at."""
+    image = keras.Input((None, None, 3))
+    open_sizes = keras.Model(image, layers.Conv2D(2, 3, strides=2, name="b")(layers.Conv2D(2, 3)(image)))
+    for networks in ((open_sizes, cnn()), (cnn(), open_sizes)):
+        with pytest.raises(ValueError, match=r"which are open in model .*keras\.Input") as said:
+            pairs("stages", *networks)
+        assert repr(open_sizes.name) in str(said.value)
+    assert pairs("last_stage", open_sizes, cnn()) == (["b"], ["relu"])
+
+
 def test_a_single_dense_layer_has_nothing_before_it():
     model = keras.Sequential([keras.Input((8,)), layers.Dense(4, name="only")], name="short")
     with pytest.raises(ValueError, match="'short' has no dense layer behind another one.*'only'"):
