@@ -7,7 +7,8 @@ from keras import ops
 from keras_kd.distillation.forward import as_outputs, split_labels
 from keras_kd.models import inference
 
-ENDLESS = -1  # what `tf.data.Dataset.cardinality` says of one that is repeated for ever
+# What `tf.data.Dataset.cardinality` says of one that is repeated for ever, and of one from a generator.
+ENDLESS, UNKNOWN = -1, -2
 
 
 def batches_of(x, y=None, batch_size=256):
@@ -26,15 +27,20 @@ def batches_of(x, y=None, batch_size=256):
     ]
 
 
-def finite_batches(x, y):
+def finite_batches(x, y, steps_per_epoch=None):
     """What `fit` was given, as `batches_of`.
+
+    Args:
+      x, y, steps_per_epoch: as for `keras.Model.fit`. With `steps_per_epoch` a dataset of unknown length may
+        go on for ever; without, it would train for ever as well.
 
     Raises:
       ValueError: where it is neither arrays, nor a finite `tf.data.Dataset`, nor a `PyDataset`.
     """
     if hasattr(x, "shape") or isinstance(x, keras.utils.PyDataset):
         return batches_of(x, y)
-    if hasattr(x, "cardinality") and int(x.cardinality()) != ENDLESS:
+    refused = (ENDLESS,) if steps_per_epoch is None else (ENDLESS, UNKNOWN)
+    if hasattr(x, "cardinality") and int(x.cardinality()) not in refused:
         return x
     raise _not_prepared(f"x of type {type(x).__name__}, which may have no end")
 

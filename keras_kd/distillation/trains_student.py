@@ -73,7 +73,7 @@ class TrainsStudent(keras.Model):
         if hasattr(x, "shape"):
             self.check_batch(min(len(x), kwargs.get("batch_size") or USUAL_BATCH))
         if not self.is_prepared:
-            self.prepare(preparation.finite_batches(x, y))
+            self.prepare(preparation.finite_batches(x, y, kwargs.get("steps_per_epoch")))
         given = kwargs.get("callbacks") or []
         if not isinstance(given, keras.callbacks.CallbackList):
             given = given if isinstance(given, (list, tuple)) else [given]

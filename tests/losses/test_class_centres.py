@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_kd import Distiller, losses
+from keras_kd.distillation import preparation
 from keras_kd.models import graph
 from keras_kd.utils import backend
 from tests.support.distillers import compiled, evaluated, fitted
@@ -132,6 +133,16 @@ def test_fit_prepares_once_and_trains_the_map_but_not_the_centres(data):
     np.testing.assert_allclose(centres, adaptor.centres, rtol=1e-6)
 
 
+class Stream:
+    """What a `tf.data.Dataset` says of its length: -1 without an end, -2 unknown."""
+
+    def __init__(self, cardinality):
+        self.cardinality = lambda: cardinality
+
+    def __iter__(self):
+        raise AssertionError("nobody knows where this ends")
+
+
 def test_what_is_not_prepared_is_refused(data):
     x, y = data
     distiller = compiled(resnet(), resnet(seed=1), terms=[losses.ClassCentres()])
@@ -141,6 +152,11 @@ def test_what_is_not_prepared_is_refused(data):
             ask(x, y)
     with pytest.raises(ValueError, match=message + "x of type generator"):
         distiller.fit((pair for pair in [(x, y)]), steps_per_epoch=1)
+    for cardinality, steps in ((-1, None), (-1, 2), (-2, 2)):
+        with pytest.raises(ValueError, match=message + "x of type Stream, which may have no end"):
+            distiller.fit(Stream(cardinality), steps_per_epoch=steps)
+    stream = Stream(-2)
+    assert preparation.finite_batches(stream, None, None) is stream
     with pytest.raises(ValueError, match="needs examples with labels"):
         distiller.prepare(x, np.full(len(x), -1))
 
