@@ -23,7 +23,8 @@ def ensemble(teachers, weights=None, average="probabilities", temperature=4.0):
       weights: a number >= 0 for each, which need not sum to 1; None: equal.
       average: "probabilities": the logits z are such that softmax(z / T) is the weighted mean of the
         teachers' softmax(z_i / T), for classes that exclude each other; "logits": the weighted mean of z_i.
-      temperature: T, that of the Distiller.
+      temperature: T, that of the Distiller. Softened by another one, as terms with a temperature of their own
+        do, z is no mean of probabilities; the mean of logits is the same at any.
 
     Returns:
       A `keras.Model`, from inputs to logits `[batch, classes]`.

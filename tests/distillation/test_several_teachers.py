@@ -37,6 +37,16 @@ def test_the_mean_of_logits(teachers, data):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_mean_of_probabilities_is_that_at_one_temperature():
+    """As told: at another one a loss reads something else, here 0.770 where the mean at 1 is 0.509."""
+    answers = [np.array([[8.0, 0.0]]), np.array([[0.0, 4.0]])]
+    found = np.asarray(distillation.several_teachers.AveragedLogits([0.5, 0.5], temperature=4.0)(answers))
+    for temperature, own, mean in ((4, 0.575, 0.575), (1, 0.770, 0.509)):
+        assert softmax(found / temperature)[0, 0] == pytest.approx(own, abs=5e-4)
+        of_each = [softmax(each / temperature)[0, 0] for each in answers]
+        assert np.mean(of_each) == pytest.approx(mean, abs=5e-4)
+
+
 def test_extreme_logits_and_masked_classes():
     average = distillation.several_teachers.AveragedLogits([0.5, 0.5], temperature=1.0)
     answers = [np.array([[60.0, -60.0, -np.inf]]), np.array([[-60.0, 60.0, -np.inf]])]
