@@ -19,8 +19,9 @@ def dist(teacher_logits, student_logits, temperature=1.0, inter_weight=1.0, intr
     (to 1e-6 of its largest): in batches of one example that is each column.
 
     Args:
-      teacher_logits: float `[batch, classes]`, unnormalised.
-      student_logits: float `[batch, classes]`, unnormalised.
+      teacher_logits: float `[batch, classes]`, unnormalised; -inf where a class is masked.
+      student_logits: float `[batch, classes]`, unnormalised and finite: where both mask a class the gradient
+        is NaN.
       temperature: softening factor T, > 0, dimensionless.
       inter_weight: of the rows; the paper's beta.
       intra_weight: of the columns; the paper's gamma.

@@ -16,8 +16,8 @@ def normalized_kd(labels, teacher_logits, student_logits, nontarget_weight=1.5, 
 
     Args:
       labels: int `[batch]`, or one-hot `[batch, classes]` (smoothed or mixed: the largest counts).
-      teacher_logits: float `[batch, classes]`, unnormalised.
-      student_logits: float `[batch, classes]`, unnormalised.
+      teacher_logits: float `[batch, classes]`, unnormalised; -inf where a class is masked.
+      student_logits: float `[batch, classes]`, unnormalised and finite: where both mask a class it is NaN.
       nontarget_weight: of the classes other than y; the paper's gamma.
       temperature: softening factor T of q, > 0, dimensionless; the paper's lambda.
 

@@ -16,8 +16,9 @@ def standardized_kl(teacher_logits, student_logits, temperature):
     equal logits has no pattern: it stands for equal probabilities, and has no gradient.
 
     Args:
-      teacher_logits: float `[batch, classes]`, unnormalised.
-      student_logits: float `[batch, classes]`, unnormalised.
+      teacher_logits: float `[batch, classes]`, unnormalised and finite: masked classes (-inf) leave a row no
+        mean and size, and give NaN.
+      student_logits: as `teacher_logits`.
       temperature: softening factor of the standardised logits, > 0, dimensionless.
 
     Returns:
