@@ -24,7 +24,7 @@ def with_branches(model, pointwise=False):
 
     Raises:
       ValueError: for a network without such blocks, or whose convolutions have no BatchNorm behind them, into
-        whose bias a branch could fold (pre-activation blocks).
+        whose bias a branch could fold (pre-activation blocks); with `pointwise` for one of open sizes.
 
     Source: Ding et al. 2021, arXiv:2101.03697, section 3.2.
     """
@@ -38,19 +38,20 @@ def with_branches(model, pointwise=False):
         if layer.name not in norms:
             return found
         conv = norms[layer.name]
-        return layers.Add(name=f"{conv}_sum")([found, *_branches(inputs[conv], found, conv, pointwise)])
+        beside = _branches(inputs[conv], model.get_layer(conv), pointwise)
+        return layers.Add(name=f"{conv}_sum")([found, *beside])
 
     return rebuilding.rebuild(model, call)
 
 
-def _branches(x, main, conv, pointwise):
-    stride = -(-x.shape[1] // main.shape[1])
+def _branches(x, conv, pointwise):
     found = []
-    if x.shape[1:] == main.shape[1:]:
-        found.append(resnet.batch_norm(x, f"{conv}_identity_bn"))
+    if conv.strides == (1, 1) and x.shape[-1] == conv.filters:
+        found.append(resnet.batch_norm(x, f"{conv.name}_identity_bn"))
     if pointwise:
-        beside = resnet.convolution(x, main.shape[-1], 1, stride, f"{conv}_pointwise")
-        found.append(resnet.batch_norm(beside, f"{conv}_pointwise_bn"))
+        _tap(conv)  # says what is wrong before anything is trained
+        beside = resnet.convolution(x, conv.filters, 1, conv.strides, f"{conv.name}_pointwise")
+        found.append(resnet.batch_norm(beside, f"{conv.name}_pointwise_bn"))
     return found
 
 
@@ -116,9 +117,14 @@ def _tap(layer):
 
     "same" pads by one before the image, but by none where a stride of 2 meets an even size.
     """
+    sizes = layer.input.shape[1:3]
+    if max(layer.strides) > 1 and None in sizes:
+        raise ValueError(
+            f"a 1x1 convolution beside {layer.name!r}, which halves images, is merged by their size: build "
+            f"the network for one, or leave merge_pointwise off. Received: shape {layer.input.shape}"
+        )
     return tuple(
-        0 if stride > 1 and size % 2 == 0 else 1
-        for stride, size in zip(layer.strides, layer.input.shape[1:3], strict=True)
+        0 if stride > 1 and size % 2 == 0 else 1 for stride, size in zip(layer.strides, sizes, strict=True)
     )
 
 

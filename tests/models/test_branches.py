@@ -15,8 +15,8 @@ def bottleneck(size):
     return keras_kd.imagenet_resnet(50, (size, size, 3), 4, width=2, shortcuts=False, stem="cifar")
 
 
-def answers(network, size):
-    images = np.random.default_rng(0).normal(size=(4, size, size, 3)).astype("float32")
+def answers(network, *sizes):
+    images = np.random.default_rng(0).normal(size=(4, sizes[0], sizes[-1], 3)).astype("float32")
     return ops.convert_to_numpy(network(images, training=False))
 
 
@@ -67,6 +67,27 @@ def test_one_branched_convolution_is_the_sum_of_its_parts(rng):
     merged = ops.convert_to_numpy(plain.get_layer(taps[0])(x.astype("float32")))
     found = ops.convert_to_numpy(plain.get_layer("stage1_block1_bn1")(merged, training=False))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def imagenet(height, width):
+    return keras_kd.imagenet_resnet(18, (height, width, 3), 4, width=4, shortcuts=False)
+
+
+@pytest.mark.parametrize(("build", "pointwise"), [(imagenet, True), (lambda *_: cifar(None), False)])
+def test_images_may_be_oblong_and_of_open_size(build, pointwise):
+    """Down to one row of two pixels, of which a stride of 2 makes one."""
+    plain = build(8, 16)
+    branched = shaken(branches.with_branches(plain, pointwise))
+    beside = [layer.name for layer in branched.layers if layer.name.endswith("_identity_bn")]
+    assert "stage2_block1_conv2_identity_bn" in beside
+    assert "stage2_block1_conv1_identity_bn" not in beside
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, 8, 16), answers(branched, 8, 16), rtol=1e-4, atol=1e-4)
+
+
+def test_a_tap_that_hangs_on_an_open_size_is_refused():
+    with pytest.raises(ValueError, match="'stage2_block1_conv1', which halves .* leave merge_pointwise off"):
+        branches.with_branches(cifar(None), pointwise=True)
 
 
 def test_preactivation_blocks_are_refused():
