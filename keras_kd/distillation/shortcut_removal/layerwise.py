@@ -50,30 +50,39 @@ class Layerwise(Fade):
 def _check_same_start(student, teacher):
     """Raises a ValueError if it is another function than the student's weights with open gates."""
     paths = [{weight.path for weight in model.weights} for model in (student, teacher)]
-    cut = [block.name for block in blocks.blocks_of(teacher) if block.add is None]
-    if paths[0] != paths[1] or cut:
-        what = sorted(paths[0] ^ paths[1])[:1] or cut
+    if paths[0] != paths[1]:
         raise ValueError(
             f"shortcut_removal='layerwise' starts from the student's residual twin, with projection='pad'. "
-            f"Received: {teacher.name!r}, which differs from it in {what[0]!r}"
+            f"Received: {teacher.name!r}, which differs from it in {min(paths[0] ^ paths[1])!r}"
         )
 
 
 def check_twin(student, teacher, name):
-    """Raises a ValueError if it does not have the student's blocks, with weights of equal shapes."""
+    """Raises a ValueError for a teacher of other blocks or widths than the student, or without shortcuts."""
     if teacher is None:
         raise ValueError(f"shortcut_removal={name!r} starts from a residual teacher. Received: teacher=None")
-    given = {weight.path: weight.shape for weight in teacher.weights}
-    names = {block.name for block in blocks.blocks_of(teacher)}
-    wrong = [block.name for block in fading.plain_blocks(student) if block.name not in names]
-    wrong += [
-        weight.path
-        for weight in student.weights
-        if given.get(weight.path, weight.shape) != tuple(weight.shape)
-    ]
+    fading.plain_blocks(student)  # says where there is nothing to lose
+    what = "a network to start from" if name == Layerwise.name else "a teacher"
+    wrong = _differences(student, teacher)
     if wrong:
-        what = "a network to start from" if name == Layerwise.name else "a teacher"
         raise ValueError(
             f"shortcut_removal={name!r} needs {what} with the student's blocks and widths. Received: "
             f"{teacher.name!r} and {student.name!r}, which differ in {wrong[0]!r} ({len(wrong)} such in all)"
         )
+    cut = [block.name for block in blocks.blocks_of(teacher) if block.add is None]
+    if cut:
+        raise ValueError(
+            f"shortcut_removal={name!r} needs {what} with shortcuts, the student's residual twin. Received: "
+            f"{teacher.name!r}, whose {cut[0]!r} has none ({len(cut)} such in all)"
+        )
+
+
+def _differences(student, teacher):
+    """The blocks that one of two networks has alone, and the weights of other shapes."""
+    names = [{block.name for block in blocks.blocks_of(model)} for model in (student, teacher)]
+    given = {weight.path: weight.shape for weight in teacher.weights}
+    return sorted(names[0] ^ names[1]) + [
+        weight.path
+        for weight in student.weights
+        if given.get(weight.path, weight.shape) != tuple(weight.shape)
+    ]
