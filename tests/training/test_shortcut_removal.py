@@ -249,7 +249,7 @@ def test_a_start_that_is_no_twin_is_refused(tmp_path):
         removal.check(student)
     with pytest.raises(FileNotFoundError, match="there is no file 'none.keras'"):
         shortcut_removal.parse_spec("layerwise:start_from=none.keras").check(student)
-    with pytest.raises(ValueError, match="starts from the student's residual twin.*'stage1_block1'"):
+    with pytest.raises(ValueError, match="needs a network to start from with shortcuts.*'stage1_block1'"):
         shortcut_removal.make("layerwise", start_from=network(1, False)).check(student)
 
 
@@ -402,11 +402,8 @@ def test_blocks_fade_one_after_the_other_from_the_input():
             lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4),
             "needs a network to start from with the student's",
         ),
-        (lambda: network(1, False), "starts from the student's residual twin.*'stage1_block1'"),
-        (
-            lambda: keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=4),
-            "starts from the student's residual twin",
-        ),
+        (lambda: network(1, False), "with shortcuts, the student's residual twin.*'stage1_block1' has none"),
+        (lambda: keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=4), "differ in 'stage1_block2' .3 such"),
         (
             lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, projection="conv"),
             "residual twin.*shortcut_bn",
@@ -416,3 +413,31 @@ def test_blocks_fade_one_after_the_other_from_the_input():
 def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):
     with pytest.raises(ValueError, match=message):
         shortcut_removal.make("layerwise").start(network(2, False), 9, teacher())
+
+
+@pytest.mark.parametrize("name", ["blockwise", "tails", "fade+blockwise"])
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda twin: keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=4), "differ in 'stage1_block2' .3 such"),
+        (
+            lambda twin: network(1, False),
+            "needs a teacher with shortcuts, .*'stage1_block1' has none",
+        ),
+        (lambda twin: fading.with_fading_shortcuts(twin, [(0, 9)] * 3), "needs a teacher with shortcuts"),
+    ],
+)
+def test_a_teacher_that_is_no_residual_twin_is_refused(name, build, message):
+    student = network(2, False)
+    with pytest.raises(ValueError, match=message):
+        shortcut_removal.make(name).check(student, build(student))
+
+
+@pytest.mark.parametrize("name", ["fade", "merge", "blockwise", "tails", "layerwise"])
+def test_a_student_with_fading_shortcuts_of_its_own_is_refused(dataset, name):
+    student = fading.with_fading_shortcuts(network(2, False), [(0, 9)] * 3)
+    removal = shortcut_removal.make(name)
+    with pytest.raises(ValueError, match="has fading shortcuts already: take .*remove_shortcuts of it"):
+        removal.check(student, network(1, True))
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
+        trainer.train(student, dataset, SETTINGS, shortcut_removal=removal)

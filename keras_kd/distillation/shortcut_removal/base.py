@@ -30,12 +30,17 @@ class ShortcutRemoval(abc.ABC):
         self.terms(network, teacher, 1)
 
     def check_student(self, student, *, independent=False):
-        """Raises a ValueError for labels that this way cannot learn from.
+        """Raises a ValueError for a student that fades already, and labels that this way cannot learn from.
 
         Args:
           student: as for `start`.
           independent: whether labels say yes or no of each class.
         """
+        if fading.fading_shortcuts(student):
+            raise ValueError(
+                f"the student {student.name!r} has fading shortcuts already: take "
+                f"keras_kd.models.remove_shortcuts of it, or train it without another way to lose them"
+            )
         if independent and self.compares_classes:
             raise ValueError(
                 f"shortcut_removal={self.name!r} compares classes that exclude each other, and these labels "

@@ -2,12 +2,12 @@
 
 import dataclasses
 
+from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
 from keras_kd.distillation.shortcut_removal.layerwise import check_twin
-from keras_kd.distillation.shortcut_removal.plain import NoRemoval
 
 
 @dataclasses.dataclass(frozen=True)
-class ByTerms(NoRemoval):
+class ByTerms(ShortcutRemoval):
     """The student is trained as it is, with the `terms` of a subclass; the teacher has its blocks."""
 
     needs_teacher = True
@@ -15,3 +15,6 @@ class ByTerms(NoRemoval):
     def start(self, student, steps, teacher=None):
         check_twin(student, teacher, self.name)
         return student
+
+    def finish(self, network, student):
+        """Nothing is left to do: the student was trained itself."""
