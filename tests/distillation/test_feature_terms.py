@@ -113,21 +113,26 @@ def test_own_weights_are_trained_with_the_student_and_saved(colours, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_compiled_by_xla_computes_the_same(data):
-    histories = [
-        fitted(with_all_terms(maps(4, 4), maps(4, 3), jit_compile=jit), *data) for jit in (True, False)
-    ]
-    for name, values in histories[0].items():
-        assert values == pytest.approx(histories[1][name], rel=1e-3), name
+def test_what_is_compiled_by_xla_or_many_steps_at_a_time_computes_the_same(data):
+    jit, plain, many_steps = (
+        fitted(with_all_terms(maps(4, 4), maps(4, 3), **options), *data)
+        for options in ({"jit_compile": True}, {"jit_compile": False}, {"steps_per_execution": 3})
+    )
+    for name, values in plain.items():
+        assert jit[name] == pytest.approx(values, rel=1e-3), name
+        assert many_steps[name] == pytest.approx(values, rel=1e-3), name
 
 
 @pytest.mark.slow
-def test_own_weights_are_float32_beside_a_student_in_float16(data):
+@pytest.mark.parametrize("half", ["mixed_float16", "mixed_bfloat16"])
+def test_own_weights_are_float32_beside_a_student_in_half_precision(data, half):
     exact = evaluated(with_all_terms(maps(4, 4), maps(4, 3)), *data)
-    with policy("mixed_float16"):
+    with policy(half):
         distiller = with_all_terms(maps(4, 4), maps(4, 3))
     assert {weight.dtype for part in distiller.adaptors.values() for weight in part.weights} == {"float32"}
-    assert evaluated(distiller, *data) == pytest.approx(exact, rel=0.05, abs=1e-3)
+    found = evaluated(distiller, *data)
+    assert found.pop("agreement") == pytest.approx(exact.pop("agreement"), abs=1.5 / len(data[0]))
+    assert found == pytest.approx(exact, rel=0.05, abs=1e-3)
     assert np.isfinite(list(fitted(distiller, *data).values())).all()
 
 

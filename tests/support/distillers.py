@@ -19,7 +19,9 @@ def hard_losses(logits, y):
 
 def compiled(teacher, student, loss=None, optimizer=None, **kwargs):
     compile_arguments = {
-        key: kwargs.pop(key) for key in ("metrics", "jit_compile", "run_eagerly") if key in kwargs
+        key: kwargs.pop(key)
+        for key in ("metrics", "jit_compile", "run_eagerly", "steps_per_execution")
+        if key in kwargs
     }
     distiller = Distiller(teacher, student, **kwargs)
     distiller.compile(optimizer or keras.optimizers.SGD(0.1), loss or sparse_ce(), **compile_arguments)
