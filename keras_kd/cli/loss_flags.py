@@ -52,8 +52,10 @@ def _check_others(values, text, recipe):
             f"--loss={text} looks at the teacher's layers, which are asked at each step: leave out "
             f"--teacher_views. Received: --teacher_views={values.teacher_views}"
         )
-    if recipe.compares_examples and values.batch_size < 2:
+    replicas = max(values.replicas, 1) if values.strategy == "mirrored" else 1
+    if recipe.compares_examples and values.batch_size < 2 * replicas:
+        of_each = f", of which each of --replicas={replicas} has its share" if replicas > 1 else ""
         raise ValueError(
             f"--loss={text} compares the examples of a batch: take a larger --batch_size. "
-            f"Received: --batch_size={values.batch_size}"
+            f"Received: --batch_size={values.batch_size}{of_each}"
         )

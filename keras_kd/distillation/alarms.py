@@ -106,6 +106,25 @@ class DistillationAlarms(keras.callbacks.Callback):
             progress.note(line)
 
 
+class FirstBatch(keras.callbacks.Callback):
+    """Ends a training after its first step where a term compares examples and batches have but one.
+
+    For data of which only its batches say how large they are. On JAX the metrics do not tell within an epoch.
+    """
+
+    def on_train_begin(self, logs=None):
+        self._is_first = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._is_first:
+            return
+        self._is_first = False
+        counted = next(each for each in self.model.metrics if each.name == "agreement").count
+        seen = float(keras.ops.convert_to_numpy(counted))  # by all replicas
+        if seen:
+            self.model.check_batch(seen / (batch + 1))  # several steps may have been taken
+
+
 def chance_beside(accuracy, classes, independent):
     """The share that is right by chance, where an accuracy is no better; else None.
 

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_kd.distillation import compatibility
-from keras_kd.distillation.alarms import DistillationAlarms
+from keras_kd.distillation.alarms import DistillationAlarms, FirstBatch
 from keras_kd.distillation.arrays import check_labels_given
 from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
 from keras_kd.distillation.loss_weights import LossWeights
@@ -156,7 +156,8 @@ class Distiller(TrainsStudent):
         return [self.student, *self.adaptors.values()]
 
     def _own_callbacks(self):
-        return [DistillationAlarms()]
+        compares = any(term.compares_examples for term in self.terms.values())
+        return [DistillationAlarms(), FirstBatch()] if compares else [DistillationAlarms()]
 
     def _models(self):
         return [self.student] if self.teacher is None else [self.teacher, self.student]

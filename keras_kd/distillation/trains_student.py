@@ -1,11 +1,15 @@
 """What a `keras.Model` around a student hands on to it: training, predictions, weights."""
 
+import inspect
+
 import keras
 
 from keras_kd.distillation import preparation
 from keras_kd.distillation.arrays import check_arrays
 
 USUAL_BATCH = 32  # Keras's
+
+_FIT = inspect.signature(keras.Model.fit)
 
 
 class TrainsStudent(keras.Model):
@@ -31,15 +35,31 @@ class TrainsStudent(keras.Model):
         preparation.prepare(self.terms.values(), self._ask_teacher, preparation.batches_of(x, y, batch_size))
 
     def check_batch(self, size):
-        """Raises a ValueError where a term compares the examples of a batch, and a batch has but one."""
+        """Raises a ValueError where a term compares the examples of a batch, and there is but one.
+
+        Args:
+          size: of a batch, of which each replica has its share.
+        """
         comparing = [
             name.removesuffix("_loss") for name, term in self.terms.items() if term.compares_examples
         ]
-        if size < 2 and comparing:
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        replicas = self.distribute_strategy.num_replicas_in_sync if on_tensorflow else 1
+        if size <= replicas and comparing:
+            at_least = "two or more" if replicas == 1 else f"{2 * replicas} or more for {replicas} replicas"
             raise ValueError(
-                f"{comparing[0]} compares the examples of a batch: take batches of two or more. "
-                f"Received: batches of {size}"
+                f"{comparing[0]} compares the examples of a batch: take batches of {at_least}. "
+                f"Received: batches of {size:g}"
             )
+
+    def _check_batches(self, x, batch_size):
+        """As `check_batch`, of what `fit` is given, as far as that says how large batches are."""
+        if hasattr(x, "shape"):
+            self.check_batch(min(len(x), batch_size or USUAL_BATCH))
+        for spec in keras.tree.flatten(getattr(x, "element_spec", ())):
+            shape = getattr(spec, "shape", None)
+            if shape and len(shape) and shape[0] is not None:  # of a known rank, and no scalar
+                self.check_batch(shape[0])
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -67,20 +87,21 @@ class TrainsStudent(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the student: see `keras.Model.fit`."""
-        for given in ((x, y), kwargs.get("validation_data")):
-            if isinstance(given, (tuple, list)) and self.compiled:
-                check_arrays(self.student, self._label_loss, *given[:2])
-        if hasattr(x, "shape"):
-            self.check_batch(min(len(x), kwargs.get("batch_size") or USUAL_BATCH))
+        given = _FIT.bind(self, x, y, *args, **kwargs).arguments
+        del given["self"]
+        for data in ((x, y), given.get("validation_data")):
+            if isinstance(data, (tuple, list)) and self.compiled:
+                check_arrays(self.student, self._label_loss, *data[:2])
+        self._check_batches(x, given.get("batch_size"))
         if not self.is_prepared:
-            self.prepare(preparation.finite_batches(x, y, kwargs.get("steps_per_epoch")))
-        given = kwargs.get("callbacks") or []
-        if not isinstance(given, keras.callbacks.CallbackList):
-            given = given if isinstance(given, (list, tuple)) else [given]
-            own = [each for each in self._own_callbacks() if type(each) not in map(type, given)]
-            kwargs["callbacks"] = [*given, *own]
+            self.prepare(preparation.finite_batches(x, y, given.get("steps_per_epoch")))
+        callbacks = given.get("callbacks") or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+            own = [each for each in self._own_callbacks() if type(each) not in map(type, callbacks)]
+            given["callbacks"] = [*callbacks, *own]
         try:
-            return super().fit(x, y, *args, **kwargs)
+            return super().fit(**given)
         except ValueError as error:
             if "`class_weight` is only supported" not in str(error):
                 raise

@@ -351,6 +351,10 @@ BAD_FLAGS = {
     "alpha without kd": (["--loss=at", "--alpha=0.5"], r"--alpha belongs to kd: write --loss=kd\+at"),
     "layers of cached logits": (["--loss=at", "--teacher_views=1"], "leave out --teacher_views"),
     "one example": (["--loss=rkd", "--batch_size=1"], "compares the examples of a batch"),
+    "one example a replica": (
+        ["--loss=sp", "--batch_size=4", "--strategy=mirrored", "--replicas=4"],
+        "each of --replicas=4 has its share",
+    ),
     "no layer": (["--loss=at", "--layers=stage9_out"], "has no layer 'stage9_out'"),
     "layers of no image": (
         ["--loss=at", "--layers=stage1_block1_out=logits"],

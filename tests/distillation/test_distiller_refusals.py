@@ -74,6 +74,54 @@ def test_compile_names_what_is_wrong(arguments, message):
         Distiller(mlp(), mlp()).compile("sgd", **arguments)
 
 
+class Counted(keras.callbacks.Callback):
+    batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+
+def comparing():
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[losses.RelationalKnowledge()])
+    distiller.compile("sgd", sparse_ce())
+    return distiller
+
+
+REFUSED = r"relational.* compares the examples.*Received: batches of 1$"
+
+
+def test_fit_takes_its_arguments_by_position_as_keras_does(data):
+    distiller, counted = comparing(), Counted()
+    with pytest.raises(ValueError, match=REFUSED):
+        distiller.fit(*data, 1)
+    distiller.fit(*data, len(data[0]) // 2, 1, 0, [counted])
+    assert counted.batches == 2
+
+
+def test_a_dataset_of_batches_of_one_is_refused_at_once_or_after_a_step(data):
+    """Not every dataset says how large its batches are."""
+    examples = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices(tuple(x[:6] for x in data))
+    distiller = comparing()
+    for batches, steps in ((examples.batch(1, drop_remainder=True), 0), (examples.batch(1), 1)):
+        counted = Counted()
+        with pytest.raises(ValueError, match=REFUSED):
+            distiller.fit(batches, callbacks=[counted], shuffle=False, verbose=0)
+        assert counted.batches == steps
+    distiller.fit(examples.batch(5), shuffle=False, verbose=0)  # its last one may be alone
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="replicas are TensorFlow's")
+def test_each_replica_has_a_share_of_a_batch(monkeypatch):
+    class Four:
+        num_replicas_in_sync = 4
+
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[losses.Dist()])
+    monkeypatch.setattr(Distiller, "distribute_strategy", Four(), raising=False)
+    distiller.check_batch(8)
+    with pytest.raises(ValueError, match=r"batches of 8 or more for 4 replicas. Received: batches of 4$"):
+        distiller.check_batch(4)
+
+
 def test_a_loss_that_compares_examples_refuses_batches_of_one(data):
     x, y = data
     distiller = Distiller(mlp(), mlp(seed=1), terms=[losses.Dist()])
