@@ -162,12 +162,18 @@ def remove_shortcuts(model, name=None):
       rounding, which is checked; else it is another function of the same weights.
 
     Raises:
-      ValueError: for a model without blocks.
+      ValueError: for a model without blocks, or with other sums, as branches end in.
     """
     found = blocks.blocks_of(model)
     if not found:
         raise ValueError(f"model {model.name!r} has no blocks of keras_kd.models: there is nothing to remove")
     sums = {block.add for block in found if block.add} | {each.name for each in fading_shortcuts(model)}
+    others = [each.name for each in model.layers if isinstance(each, layers.Add) and each.name not in sums]
+    if others:
+        raise ValueError(
+            f"model {model.name!r} has sums that are no shortcuts, such as {others[0]!r}: "
+            f"keras_kd.models.branches.merge_branches folds branches into the plain network"
+        )
 
     def call(layer, *args, **kwargs):
         return args[0][1] if layer.name in sums else layer(*args, **kwargs)

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 import keras_kd
-from keras_kd.models import fading, weights
+from keras_kd.models import branches, fading, weights
 from tests.support.networks import shaken
 
 SHAPE = (8, 8, 3)
@@ -105,5 +105,8 @@ def test_what_has_no_blocks_is_refused():
     flat = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
     with pytest.raises(ValueError, match="no blocks of keras_kd.models"):
         fading.remove_shortcuts(flat)
+    branched = branches.with_branches(cifar(False))
+    with pytest.raises(ValueError, match="such as 'stage1_block1_conv1_sum': .*merge_branches"):
+        fading.remove_shortcuts(branched)
     with pytest.raises(ValueError, match="before it closes. Received: first=3, last=2"):
         fading.FadingShortcut(3, 2)
