@@ -95,6 +95,7 @@ SNAPSHOTS = whole(0, 10_000)
 TEMPERATURE = Range(0.001, 10_000)
 ALPHA = Range(0, 1, about="the weight of the teacher's term")
 TERM_WEIGHT = Range(-1e9, 1e9)
+BLOCKWISE_WEIGHT = Range(0, TERM_WEIGHT.high)  # of squared errors, which have no upper bound
 WEIGHT_FACTOR = Range(1e-6, 1e6)
 ALPHA_EPOCHS = whole(0, EPOCHS.high)
 VIEWS = whole(0, 10_000)
