@@ -141,12 +141,9 @@ def _in_words(label):
 
 
 def _trainings_of_run(folder, result, names, networks, dataset):
-    teacher = networks.get(labels.TEACHER)
     with files.interpreting(folder / run_dir.RESULT):
         found = {
-            _in_words(label): trainings.of_run(
-                folder, label, networks[_in_words(label)], result, dataset, teacher
-            )
+            _in_words(label): trainings.of_run(folder, label, networks[_in_words(label)], result, dataset)
             for label in names
         }
     return {label: training for label, training in found.items() if training}

@@ -1,6 +1,6 @@
 """What a network was at the snapshots of its training: the network itself, or one with fading shortcuts.
 
-training = trainings.of_run(folder, "student_fade", student, result, dataset, teacher)
+training = trainings.of_run(folder, "student_fade", student, result, dataset)
 point = training.point(10)  # of training.network: its gates are where they were after ten epochs
 """
 
@@ -48,7 +48,7 @@ class Training:
         return self.snapshots[epochs] | {gate.step.path: epochs * self.steps for gate in gates}
 
 
-def of_run(folder, label, network, result, dataset, teacher=None):
+def of_run(folder, label, network, result, dataset):
     """The `Training` of one network of a run; None without snapshots.
 
     Args:
@@ -57,7 +57,6 @@ def of_run(folder, label, network, result, dataset, teacher=None):
       network: as the run left it.
       result: the run's `result.json`.
       dataset: the `Dataset` that the run saw.
-      teacher: the network that taught it, or None.
     """
     points = snapshots.read_snapshots(pathlib.Path(folder) / run_dir.TRAJECTORY / label)
     if not points:
@@ -69,6 +68,7 @@ def of_run(folder, label, network, result, dataset, teacher=None):
         return Training(points, network, history=history)
     settings = result["settings"]
     steps = sampling.batch_schedule(dataset, settings["batch_size"]).steps
-    removal = shortcut_removal.parse_spec(result["shortcut_removal"])
-    trained = removal.start(network, settings["epochs"] * steps, teacher)
-    return Training(points, fading.with_fading_shortcuts_of(network, trained), steps, history)
+    gates = shortcut_removal.gates_of(result["shortcut_removal"])
+    spans = gates.spans(len(fading.plain_blocks(network)), settings["epochs"] * steps)
+    trained = fading.with_fading_shortcuts(network, spans, gates.fade_curve)
+    return Training(points, trained, steps, history)

@@ -110,7 +110,7 @@ def _recipe(source):
     settings, result = source.result["settings"], source.result
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
     removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
-    removed = network_file(removal_label(shortcut_removal.parse_spec(removal)))
+    removed = network_file(removal_label(shortcut_removal.parse_spec(removal.partition(":")[0])))
     if source.path.name in (network_file(DISTILLED), removed):
         loss = result.get("loss", recipes.KD)
         of_kd = (

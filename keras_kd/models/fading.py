@@ -118,12 +118,6 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
     return rebuilding.rebuild(model, call)
 
 
-def with_fading_shortcuts_of(model, network):
-    """A network without shortcuts, with the `FadingShortcut`s that another of the same blocks has."""
-    gates = fading_shortcuts(network)
-    return with_fading_shortcuts(model, [(gate.first, gate.last) for gate in gates], gates[0].curve)
-
-
 def plain_blocks(model):
     """The `blocks.BlockLayers` of a model's blocks without shortcut.
 

@@ -36,6 +36,7 @@ __all__ = [
     "ShortcutRemoval",
     "Tails",
     "format_spec",
+    "gates_of",
     "make",
     "parse_spec",
 ]
@@ -91,6 +92,22 @@ def parse_spec(text, **options):
     """
     name, options = specs.parse("shortcut_removal", text, **options)
     return make(name, **options)
+
+
+def gates_of(text):
+    """The `Fade` or `Layerwise` in the spec of a training: its `spans` and curve say when gates closed.
+
+    What else the spec says is left aside: a file to start from, which may be gone, and what is refused today.
+
+    Raises:
+      ValueError: for a spec of ways without gates.
+    """
+    name, options = specs.parse("shortcut_removal", text)
+    kinds = [specs.find("shortcut_removal", each, REMOVALS) for each in name.split("+")]
+    kind = next((each for each in kinds if issubclass(each, Fade)), None)
+    if kind is None:
+        raise ValueError(f"no shortcut has a gate there. Received: shortcut_removal={text!r}")
+    return kind(**{option: value for option, value in options.items() if option in kind.gate_options})
 
 
 def _as_text(option, value):

@@ -16,6 +16,7 @@ class Fade(ShortcutRemoval):
     """A gate on each shortcut; the network that is left is the plain one, weight for weight.
 
     Attributes:
+      gate_options: those that say when gates close.
       fade_start, fade_end: shares of the training in which the gates go from 1 to 0.
       fade_curve: "cosine" or "linear".
       fade_order: "together", or "input_first": one block after the other, from the input on.
@@ -30,6 +31,7 @@ class Fade(ShortcutRemoval):
     fade_order: str = "together"
 
     name = "fade"
+    gate_options = ("fade_start", "fade_end", "fade_curve", "fade_order")
     changes_function = True
 
     def __post_init__(self):

@@ -25,6 +25,7 @@ class Layerwise(Fade):
     start_from: keras.Model | str | None = None
 
     name = "layerwise"
+    gate_options = ("fade_start", "fade_end")
 
     @property
     def needs_teacher(self):
