@@ -333,6 +333,11 @@ def test_it_goes_on_bit_for_bit_where_it_was_stopped(dataset, tmp_path, spec):
         ("fade:fade_end=1.5", r"fade_end must lie in \[0, 1\]"),
         ("fade:fade_curve=sine", "fade_curve must be one of"),
         ("fade:fade_order=last_first", "fade_order must be one of"),
+        ("layerwise:fade_curve=linear", "cuts each shortcut at once.* leave fade_curve out"),
+        (
+            "layerwise+tails:fade_order=input_first",
+            "leave fade_order out. Received: fade_order='input_first'",
+        ),
         ("blockwise:blockwise_weight=-1", r"blockwise_weight must lie in \[0, 1000000000\]"),
         ("merge:merge_pointwise=0", "merge_pointwise must be True or False"),
         ("fade:merge_pointwise=True", "has no option 'merge_pointwise': it has fade_start"),

@@ -17,6 +17,10 @@ class Layerwise(Fade):
       fade_start, fade_end: shares of the training at which the first and the last shortcut are cut.
       start_from: another trained residual twin to begin with, a `keras.Model` or the path of its `.keras`
         file; None begins with the teacher. Whoever teaches need not be a twin then.
+      fade_curve, fade_order: as they are; a shortcut is cut at once, one after the other from the input on.
+
+    Raises:
+      ValueError: as `Fade`, and for another curve or order.
 
     Source: Weng et al. 2023 (Tailor), arXiv:2301.07247, algorithm 1; the loss is the Distiller's.
     """
@@ -26,6 +30,15 @@ class Layerwise(Fade):
 
     name = "layerwise"
     gate_options = ("fade_start", "fade_end")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for option in ("fade_curve", "fade_order"):
+            if getattr(self, option) != getattr(Fade, option):
+                raise ValueError(
+                    f"layerwise cuts each shortcut at once, one after the other from the input on: leave "
+                    f"{option} out. Received: {option}={getattr(self, option)!r}"
+                )
 
     @property
     def needs_teacher(self):
