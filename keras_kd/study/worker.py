@@ -10,7 +10,7 @@ import functools
 import keras
 
 from keras_kd.data import datasets
-from keras_kd.data.dataset import check_one_class
+from keras_kd.data.dataset import check_one_class, is_multi_label
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.distillation.alarms import OF_TEACHER
 from keras_kd.models import registry, serialization, weights
@@ -67,8 +67,8 @@ class RunTrainer:
 
         Raises:
           ValueError: if a batch is larger than the training examples of some run, a class has none, a
-            network that a spec names cannot be built for the images, a teacher in a file knows nothing, or a
-            loss cannot compare the networks of some run.
+            network that a spec names cannot be built for the images, a teacher in a file knows nothing, or
+            a run's loss cannot compare its networks, or its shortcuts cannot be removed as it says.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
@@ -84,6 +84,7 @@ class RunTrainer:
             accuracy = teacher_check.check_teacher(teacher, self.load())
             progress.say(f"teacher {path}: {accuracy:.1%} on validation")
         _check_losses(runs, networks)
+        _check_removals(runs, networks, independent=is_multi_label(self.load()))
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -196,6 +197,17 @@ def _check_losses(runs, networks):
             recipes.parse_spec(run.loss).check(networks.teacher_of(run), networks.student_of(run))
         except ValueError as error:
             raise ValueError(f"loss={run.loss!r} of {run.condition!r}: {error}") from error
+
+
+def _check_removals(runs, networks, independent):
+    """Raises a ValueError for a student whose shortcuts cannot be removed so, or not by its teacher."""
+    for run in {run.condition: run for run in runs if run.loses_shortcuts}.values():
+        teacher = networks.teacher_of(run) if run.is_taught else None
+        removal = shortcut_removal.parse_spec(run.shortcut_removal)
+        try:
+            removal.check(networks.student_of(run), teacher, independent=independent)
+        except ValueError as error:
+            raise ValueError(f"{run.condition!r}: {error}") from error
 
 
 @functools.lru_cache(maxsize=2)

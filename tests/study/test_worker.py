@@ -223,6 +223,37 @@ def test_a_loss_that_cannot_compare_the_networks_of_a_run_is_refused_before_its_
     trainer.check([dataclasses.replace(of_taught, loss="rkd")])
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"shortcut_removal": "blockwise", "teacher": Teacher(dataclasses.replace(TWIN, width=2))},
+            "which differ in",
+        ),
+        (
+            {"shortcut_removal": "layerwise", "teacher": Teacher(dataclasses.replace(TWIN, depth=14))},
+            "which differ in",
+        ),
+        (
+            {
+                "shortcut_removal": "merge",
+                "variant": "network + KD",
+                "student": "wide_resnet:10:1:shortcuts=none",
+            },
+            "BatchNorm",
+        ),
+        ({"shortcut_removal": "fade", "variant": "network + KD", "student": "cifar_resnet:8"}, "shortcuts"),
+    ],
+    ids=lambda value: value["shortcut_removal"] if isinstance(value, dict) else "",
+)
+def test_shortcuts_that_cannot_be_removed_so_are_told_before_the_teacher_is_trained(
+    trainer, changes, message
+):
+    run = dataclasses.replace(TAUGHT, **changes)
+    with pytest.raises(ValueError, match=f"(?s)^'.*{changes['shortcut_removal']}.*': .*{message}"):
+        trainer.check([run])
+
+
 def test_a_teacher_in_a_file_is_adapted_and_measured(tmp_path, capsys):
     splits = {
         "train": coloured(72, (8, 8, 3)),
