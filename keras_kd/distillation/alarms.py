@@ -109,7 +109,7 @@ class DistillationAlarms(keras.callbacks.Callback):
 class FirstBatch(keras.callbacks.Callback):
     """Ends a training after its first step where a term compares examples and batches have but one.
 
-    For data of which only its batches say how large they are. On JAX the metrics do not tell within an epoch.
+    For data of which only its batches say how large they are.
     """
 
     def on_train_begin(self, logs=None):
@@ -121,7 +121,7 @@ class FirstBatch(keras.callbacks.Callback):
         self._is_first = False
         counted = next(each for each in self.model.metrics if each.name == "agreement").count
         seen = float(keras.ops.convert_to_numpy(counted))  # by all replicas
-        if seen:
+        if seen:  # a backend may tell metrics only when an epoch ends
             self.model.check_batch(seen / (batch + 1))  # several steps may have been taken
 
 

@@ -9,6 +9,7 @@ from absl import flags as absl_flags
 
 from keras_kd.cli import distill, distill_seeds
 from keras_kd.export import sources
+from keras_kd.utils import files
 from tests.support.commands import call
 from tests.support.runs import DISTILL, SEED, finished_run
 
@@ -54,14 +55,23 @@ def test_what_are_no_seeds_is_refused(arguments, message):
 
 @pytest.mark.slow
 def test_a_seed_is_trained_as_a_run_of_its_own(tmp_path_factory, monkeypatch):
-    """The second seed is a copy of the first, as its training takes time."""
+    """The second seed is a copy of the first, as its training takes time, and has a note.
+
+    The first is as earlier versions left it, which kept none.
+    """
     cwd, _ = finished_run(tmp_path_factory)
     folder, train_seed = cwd / "runs" / "seeds", distill_seeds.train_seed
 
     def train_first(arguments, is_first, **options):
         if is_first:
-            return train_seed(arguments, is_first, **options)
-        return shutil.copytree(folder / f"seed-{SEED}", folder / "seed-7", dirs_exist_ok=True)
+            train_seed(arguments, is_first, **options)
+        else:
+            shutil.copytree(folder / f"seed-{SEED}", folder / "seed-7", dirs_exist_ok=True)
+        path = folder / (f"seed-{SEED}" if is_first else "seed-7") / "result.json"
+        result = files.read_json(path)
+        result.pop("notes", None)
+        notes = {} if is_first else {"notes": {"student_distilled": ["at_loss was 0"]}}
+        files.write_json(result | notes, path)
 
     monkeypatch.setattr(distill_seeds, "train_seed", train_first)
     arguments = [*SEEDED, f"--seeds={SEED},7", "--out=runs/seeds"]
@@ -78,6 +88,7 @@ def test_a_seed_is_trained_as_a_run_of_its_own(tmp_path_factory, monkeypatch):
     assert f"to {accuracy:.1%}" in output[output.index("\nKD ") : output.index("means over")]
     assert "over 2 seeds)" in output
     assert output.index("\nKD ") < output.index("means over 2 seeds")
+    assert "\nnote: seed 7, student distilled: at_loss was 0\n" in output
 
     status, again, errors = call("distill", *arguments, cwd=cwd)
     assert status == 0, errors
@@ -93,7 +104,7 @@ def measured(run):
     result = json.loads((run / "result.json").read_text())
     for row in result["networks"].values():
         del row["seconds"]
-    return {name: value for name, value in result.items() if name not in ("checksum", "export")}
+    return {name: value for name, value in result.items() if name not in ("checksum", "export", "notes")}
 
 
 class Inline:
