@@ -71,13 +71,14 @@ def _distances(maps):
 def _cosines(maps):
     """`[j, i, k]`: the cosine of the angle at example j between examples i and k."""
     directions = features.unit(_differences(maps))
-    return ops.einsum("ijd,kjd->jik", directions, directions)
+    return ops.matmul(directions, ops.transpose(directions, (0, 2, 1)))
 
 
 def _huber(x):
     """Huber's loss with delta 1."""
     size = ops.abs(x)
-    return ops.where(size < 1.0, 0.5 * ops.square(x), size - 0.5)
+    quadratic = ops.minimum(size, 1.0)
+    return quadratic * (size - 0.5 * quadratic)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
