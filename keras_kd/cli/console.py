@@ -3,7 +3,6 @@
 import errno
 import functools
 import os
-import re
 import shlex
 import sys
 import warnings
@@ -129,22 +128,9 @@ def print_table(title, rows, columns):
 
 
 def print_notes(noted):
-    """Prints what is likely wrong in some of many trainings, each sentence once, whatever numbers are in it.
-
-    Args:
-      noted: `[(name of the training, its sentences)]`.
-    """
-    found = {}
-    for name, notes in noted:
-        for note in notes:
-            found.setdefault(_NUMBER.sub("", note), {}).setdefault(name, note)
-    for (name, note), *others in (list(each.items()) for each in found.values()):
-        more = f"; likewise {len(others)} more" if others else ""
-        print(f"note: {name}: {note}{more}")
-
-
-# In a sentence of which others differ by their numbers alone.
-_NUMBER = re.compile(r"\d[\d.]*(?:e[+-]?\d+)?")
+    """Prints what is likely wrong in trainings, as `notes.grouped` returns it."""
+    for name, sentence in noted:
+        print(f"note: {name}: {sentence}")
 
 
 def print_paths(**paths):

@@ -11,6 +11,7 @@ import keras
 from absl import flags as absl_flags
 
 from keras_kd.cli import console, distill, distill_runs, flags, runs, terminal
+from keras_kd.reporting import notes
 from keras_kd.training import comparison
 from keras_kd.training.labels import network_file
 from keras_kd.training.networks_line import NetworksLine
@@ -148,11 +149,12 @@ def _print(run, result, found, first_values, first_run):
         terminal.print_comparison(found[first], **about)
     else:
         terminal.print_over_seeds(list(found.values()), **about)
-        console.print_notes(
-            (f"seed {seed}, {label.replace('_', ' ')}", notes)
+        noted = [
+            (f"seed {seed}, {label.replace('_', ' ')}", sentences)
             for seed, each in found.items()
-            for label, notes in each.notes.items()
-        )
+            for label, sentences in each.notes.items()
+        ]
+        console.print_notes(notes.grouped(noted))
     print(f"Each seed's folder is a run of its own; the student of seed {first}, the first, is exported.")
     console.print_paths(
         run=run.path,

@@ -131,7 +131,7 @@ def print_findings(found, most=10):
         }
     )
     console.print_table("On test, touched once a seed", rows, list(rows[0]))
-    console.print_notes((f"trial {trial.trial}", trial.notes) for trial in found.trials)
+    console.print_notes(found.notes)
 
 
 def points(share):

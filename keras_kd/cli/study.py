@@ -123,7 +123,7 @@ def _train(values, study, first):
             progress=display.show,
         )
     study_display.print_findings(result)
-    study_display.print_notes(records)
+    console.print_notes(result.notes)
     study_display.print_paths(run.path, runs.tensorboard_of(run))
     study_display.print_next(run.path, result)
     study_display.check_failures(run.path, records)

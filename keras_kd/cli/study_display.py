@@ -138,12 +138,6 @@ def print_findings(result, planned=None):
     console.print_table("Verdicts, p corrected", rows, list(rows[0]))
 
 
-def print_notes(records):
-    """What is likely wrong in runs of a study, `{run: RunRecord}`."""
-    done = [(run, record.result) for run, record in records.items() if record.result]
-    console.print_notes((naming.title_with_seed(run), result.notes) for run, result in done)
-
-
 def print_paths(folder, tensorboard):
     """Where a study's files are."""
     console.print_paths(

@@ -2,7 +2,7 @@
 
 from keras_kd.cli import answers, console
 from keras_kd.export import cost_report, file_table
-from keras_kd.reporting import formatting
+from keras_kd.reporting import formatting, notes
 from keras_kd.training import over_seeds
 from keras_kd.training.labels import ALONE, DISTILLED
 
@@ -46,8 +46,8 @@ def print_networks(comparison):
     if comparison.effects.gain_interval:
         images = comparison.effects.test_images
         print(f"Intervals: 95 %, over {images:,} test images; what another seed would change is not in them.")
-    noted = [(label.replace("_", " "), notes) for label, notes in comparison.notes.items()]
-    console.print_notes(noted)
+    noted = [(label.replace("_", " "), sentences) for label, sentences in comparison.notes.items()]
+    console.print_notes(notes.grouped(noted))
 
 
 def print_over_seeds(comparisons, *, loss="kd", epochs=None):

@@ -114,6 +114,17 @@ def section(name, title, words, figure=None, table=None, titles=(), columns=1, s
     }
 
 
+def notes_sections(found):
+    """The part of a page that shows what is likely wrong, in a list that is empty where nothing is.
+
+    Args:
+      found: as `notes.grouped` returns it.
+    """
+    words = "Noted while they trained: read what they found with care, or mend it and train again."
+    table = (("training", "what was noted"), found)
+    return [section("notes", "What is likely wrong", words, table=table)] if found else []
+
+
 def _described(figure):
     """What a page is told of a figure: its JSON, without a legend and a look, which are the page's."""
     described = figure.to_plotly_json()

@@ -25,6 +25,7 @@ def sections(found):
         _progress(found, done),
         _importance(found, done),
         _table(found),
+        *html.notes_sections(found.notes),
     ]
 
 

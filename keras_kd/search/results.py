@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_kd.reporting import notes
 from keras_kd.utils import files, records
 from keras_kd.utils.statistics import Estimate
 
@@ -108,6 +109,11 @@ class SearchResult:
     def scored(self):
         """Trials with a score."""
         return [trial for trial in self.trials if trial.score is not None]
+
+    @property
+    def notes(self):
+        """What is likely wrong in its trials, as `reporting.notes.grouped` returns it."""
+        return notes.grouped((f"trial {trial.trial}", trial.notes) for trial in self.trials)
 
     @property
     def failed(self):

@@ -6,9 +6,9 @@ import importlib.resources
 import pathlib
 
 from keras_kd.data import datasets
-from keras_kd.reporting import figures, tensorboard
+from keras_kd.reporting import figures, notes, tensorboard
 from keras_kd.study import config, design, runner, taken_runs, worker
-from keras_kd.study.findings import analyses, charts, replication, summary
+from keras_kd.study.findings import analyses, charts, naming, replication, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
@@ -151,12 +151,17 @@ class StudySession:
             margin=self.study.margin,
             test_examples=len(self._dataset.test.labels),
         )
-        result = replication.with_first(self._result(command, grew, judged), self._first)
+        result = replication.with_first(self._result(command, grew, judged, records), self._first)
         write(self._runner.folder, result)
         return result, records
 
-    def _result(self, command, grew, judged):
+    def _result(self, command, grew, judged, records):
         packages = {name: importlib.metadata.version(name) for name in ("scipy", "plotly", "rich")}
+        noted = [
+            (naming.title_with_seed(run), record.result.notes)
+            for run, record in records.items()
+            if record.result
+        ]
         return StudyResult(
             study=self.study.name,
             question=self.study.question,
@@ -167,6 +172,7 @@ class StudySession:
             description=self._described | {"versions": self._described["versions"] | packages},
             summary=judged,
             grew=grew,
+            notes=notes.grouped(noted),
         )
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_kd.cli import console, terminal
+from keras_kd.cli import terminal
 from keras_kd.training import comparison
 from tests.support import files
 
@@ -50,17 +50,6 @@ def test_notes_are_told_once_below_the_table(capsys):
     assert capsys.readouterr().out.endswith(
         "\nnote: student distilled: at_loss was 0 in the whole of epoch 1\n"
     )
-
-
-def test_a_note_of_many_trainings_names_the_first(capsys):
-    notes = [
-        ("one", ["at is 1.5e-05", "other"]),
-        ("two", ["at is 3"]),
-        ("three", ()),
-        ("four", ["at is 0.1"]),
-    ]
-    console.print_notes(notes)
-    assert capsys.readouterr().out == "note: one: at is 1.5e-05; likewise 2 more\nnote: one: other\n"
 
 
 def test_numbers_come_back_from_json():

@@ -60,6 +60,15 @@ def test_the_page_has_its_parts_and_names_failures(rng):
     assert rows[-1][0] == "3"
 
 
+def test_what_trials_noted_stands_on_the_page(rng):
+    noted = [
+        dataclasses.replace(trial, notes=(f"at_loss was 0 in epoch {place}",))
+        for place, trial in enumerate(trials(3, lambda values: values["alpha"], rng))
+    ]
+    sections = {section["id"]: section for section in search_report.sections(result_of(noted))}
+    assert sections["notes"]["table"]["rows"] == (("trial 0", "at_loss was 0 in epoch 0; likewise 2 more"),)
+
+
 def test_a_result_comes_back_from_json(rng):
     measured = SeedMeasures(0.5, 1.25, 0, 0.75)
     one_seed = records.finite(statistics.estimate([0.5]))

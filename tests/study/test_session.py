@@ -11,6 +11,12 @@ from tests.support.arrays import tiny_arrays
 from tests.support.studies import STUDY_FILE, STUDY_RUNS, run_result
 
 
+def ended(result):
+    future = concurrent.futures.Future()
+    future.set_result(result)
+    return future
+
+
 class Interrupted:
     """Does so many runs, in no time, and then is stopped."""
 
@@ -29,9 +35,7 @@ class Interrupted:
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1
-        future = concurrent.futures.Future()
-        future.set_result(run_result((12 + self._left) / 24))  # of the test images of tiny.npz
-        return future
+        return ended(run_result((12 + self._left) / 24))  # of the test images of tiny.npz
 
 
 @pytest.fixture
@@ -50,6 +54,24 @@ def test_the_table_grows_with_each_run(folder):
         rows = list(csv.DictReader(file))
     assert [float(row["accuracy"]) for row in rows] == pytest.approx([13 / 24, 12 / 24])
     assert not (folder / "study" / "result.json").exists()
+
+
+class Noted(Interrupted):
+    """Does all runs; each notes something."""
+
+    def submit(self, *given):
+        result = super().submit(*given).result()
+        return ended(dataclasses.replace(result, notes=("at_loss was 0 in <epoch> 1",)))
+
+
+def test_what_runs_noted_is_kept_and_stands_on_the_page(folder):
+    own = session.StudySession(session.read("mine.yaml"), folder / "study")
+    result, _ = own.run(Noted(STUDY_RUNS), command="")
+    ((name, sentence),) = result.notes
+    assert name == "residual-8, width 4, seed 0"
+    assert sentence == f"at_loss was 0 in <epoch> 1; likewise {STUDY_RUNS - 1} more"
+    assert session.read_result(folder / "study") == result
+    assert "at_loss was 0 in &lt;epoch&gt; 1" in (folder / "study" / session.PAGE).read_text(encoding="utf-8")
 
 
 def test_a_study_repeats_a_folder_or_a_table_and_is_refused_before_it_trains(folder):

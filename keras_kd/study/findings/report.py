@@ -40,7 +40,7 @@ def write(result, path, sections=(), planned=None):
         scope=scope(result, planned),
         failed=failed,
         picture=picture,
-        sections=[*drawn, *sections],
+        sections=[*drawn, *sections, *html.notes_sections(result.notes)],
         limits=limits(result),
         facts=facts(result),
         sentence=sentence,

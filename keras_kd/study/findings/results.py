@@ -289,6 +289,7 @@ class StudyResult:
       description: of data, settings, versions and machine; see `training.description.describe`.
       summary: the `StudySummary`.
       replications: `Replication`s, where it repeats a study with other seeds.
+      notes: what is likely wrong in its runs, see `reporting.notes.grouped`.
     """
 
     study: str
@@ -301,11 +302,13 @@ class StudyResult:
     summary: StudySummary
     grew: bool = False
     replications: tuple[Replication, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
     def to_json(self):
         values = records.json_values(self)
-        if not values["replications"]:
-            del values["replications"]  # as in results of earlier versions
+        for name in ("replications", "notes"):
+            if not values[name]:
+                del values[name]  # as in results of earlier versions
         description, summary = values.pop("description"), values.pop("summary")
         return files.plain_values({"grew": values.pop("grew")} | values | description) | summary.to_json()
 
