@@ -115,6 +115,7 @@ def test_the_result_says_every_number_of_the_summary(finished):
     assert (result["temperature"], result["seed"]) == (4.0, SEED)
 
 
+@pytest.mark.slow
 def test_the_flagfile_repeats_the_run(finished, repeated):
     cwd, _ = finished
     first, again = (
@@ -126,6 +127,7 @@ def test_the_flagfile_repeats_the_run(finished, repeated):
         assert again["networks"][label]["loss"] == pytest.approx(row["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_runs_of_one_name_in_two_folders_do_not_meet(finished, repeated):
     cwd, _ = finished
     output, before = repeated

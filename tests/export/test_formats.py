@@ -183,7 +183,7 @@ def test_parity_is_measured_and_checked():
         parity.check(parity.compare(np.full((1, 2), np.nan), expected[:1]), "a.onnx", tolerance=1.0)
 
 
-@pytest.mark.parametrize("batch", [None, 48])
+@pytest.mark.parametrize("batch", [None, pytest.param(48, marks=pytest.mark.slow)])
 def test_tensorflow_alone_serves_a_saved_model(batch, model, digits, images, tmp_path):
     signature.write_graph(model, tmp_path / "a", digits, batch=batch)
     logits = parity.saved_model_session(tmp_path / "a", batch)(images)
@@ -191,6 +191,7 @@ def test_tensorflow_alone_serves_a_saved_model(batch, model, digits, images, tmp
     assert parity.compare(logits, expected).max_logit_difference <= 1e-5
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_served_is_named(images, tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(parity.ParityError, match="a cannot be served by TensorFlow: "):

@@ -178,8 +178,9 @@ def sums_of_feature_maps(folder):
     return sums
 
 
-@pytest.mark.parametrize("fold", [True, False])
-@pytest.mark.parametrize("way", [None, "fade", "merge", "fade+merge"])
+@pytest.mark.parametrize(
+    ("way", "fold"), [(None, True), (None, False), ("fade", False), ("merge", True), ("fade+merge", True)]
+)
 def test_what_is_left_of_a_network_is_exported_without_a_sum(way, fold, tmp_path):
     network = left_of(way) if way else shaken(resnet8())
     network = folding.fold_batch_norm(network) if fold else network

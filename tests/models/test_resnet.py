@@ -19,10 +19,11 @@ def trainable(model):
     ("depth", "count", "published"),
     [
         (20, 269_722, 0.27),
-        (32, 464_154, 0.46),
-        (44, 658_586, 0.66),
         (56, 853_018, 0.85),
-        (110, 1_727_962, 1.7),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in ((32, 464_154, 0.46), (44, 658_586, 0.66), (110, 1_727_962, 1.7))
+        ),
     ],
 )
 def test_cifar_parameters(depth, count, published):

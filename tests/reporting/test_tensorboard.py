@@ -61,6 +61,7 @@ def tags(folder, kind):
     return set(events.Tags()[kind])
 
 
+@pytest.mark.slow
 def test_the_files_hold_curves_images_and_hyperparameters(tmp_path, npz):
     run_folder(tmp_path / "run", npz)
     logs = tmp_path / "run"

@@ -28,12 +28,9 @@ def network(seed, shortcuts):
 
 
 REMOVALS = [
-    "none",
     "fade:fade_end=0.7",
     "layerwise",
-    "merge",
     "merge:merge_pointwise=True",
-    "blockwise",
     "tails",
     "fade+merge:fade_end=0.7",
     "fade+blockwise:fade_end=0.7",
