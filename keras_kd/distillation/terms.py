@@ -36,7 +36,7 @@ class Term:
         )
         self.loss = loss
         self._unreduced = without_reduction(loss)
-        self.teacher_layers, self.student_layers = self._find_layers(teacher, student)
+        self.teacher_layers, self.student_layers = _layers_of(loss, teacher, student)
         self.adaptor = None
         if teacher is not None:
             self.adaptor = self._bridge(teacher, student)
@@ -74,23 +74,6 @@ class Term:
     def is_prepared(self):
         """Whether that was done, where it asks for it."""
         return not self.asks_examples or self.loss.is_prepared(self.adaptor)
-
-    def _find_layers(self, teacher, student):
-        if isinstance(self.loss, FeatureTerm):
-            if teacher is None:
-                raise self._needs_teacher(self.loss.teacher_layers)
-            return tuple(map(list, self.loss.layers_of(teacher, student)))
-        layers = [
-            [getattr(self.loss, name, None) or "logits"]
-            for name in ("teacher_layer_name", "student_layer_name")
-        ]
-        if teacher is None and layers[0] != ["logits"]:
-            raise self._needs_teacher(layers[0])
-        return layers
-
-    def _needs_teacher(self, layers):
-        of = f"a term on the teacher's layer {layers[0]!r}" if layers else type(self.loss).__name__
-        return ValueError(f"{of} needs the teacher itself. Received: teacher=None")
 
     def _bridge(self, teacher, student):
         """Checks that the layers can be compared; returns the loss's adaptor, if it has one."""
@@ -267,3 +250,28 @@ def ask_layers(terms):
     """Whether some of the terms, given as to `named_terms`, look at layers of the teacher."""
     losses = [_weighted(term)[1] for term in terms]
     return any(isinstance(loss, FeatureTerm) or getattr(loss, "teacher_layer_name", None) for loss in losses)
+
+
+def teacher_layers(terms, teacher, student):
+    """Names of the teacher's layers that terms, given as to `named_terms`, look at; "logits" of its end."""
+    losses = [_weighted(term)[1] for term in terms]
+    return {name for loss in losses for name in _layers_of(loss, teacher, student)[0]}
+
+
+def _layers_of(loss, teacher, student):
+    """`(names in the teacher, names in the student)`, lists; "logits" stands for what a network returns."""
+    if isinstance(loss, FeatureTerm):
+        if teacher is None:
+            raise _needs_teacher(loss, loss.teacher_layers)
+        return tuple(map(list, loss.layers_of(teacher, student)))
+    layers = tuple(
+        [getattr(loss, name, None) or "logits"] for name in ("teacher_layer_name", "student_layer_name")
+    )
+    if teacher is None and layers[0] != ["logits"]:
+        raise _needs_teacher(loss, layers[0])
+    return layers
+
+
+def _needs_teacher(loss, layers):
+    of = f"a term on the teacher's layer {layers[0]!r}" if layers else type(loss).__name__
+    return ValueError(f"{of} needs the teacher itself. Received: teacher=None")

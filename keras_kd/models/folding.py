@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_kd.models.graph import UNKNOWN_SIZE, deep_graphs, inputs_of, source_names
+from keras_kd.models.graph import UNKNOWN_SIZE, check_layers, deep_graphs, inputs_of, source_names
 
 TOLERANCE = 1e-2  # of the largest output: what rounding may do in bfloat16
 
@@ -18,7 +18,7 @@ _LINEAR = (
 )
 
 
-def fold_batch_norm(model):
+def fold_batch_norm(model, keep=()):
     """A copy of a network in which a BatchNorm right behind a convolution or dense layer is part of it.
 
     In inference BatchNorm multiplies each channel by a number and adds another one, which the kernel and
@@ -28,6 +28,8 @@ def fold_batch_norm(model):
     Args:
       model: a `keras.Model`; one without a graph, with several outputs, or of layers that cannot be made
         again is returned as it is.
+      keep: names of layers whose outputs are asked for: no BatchNorm is folded into these. Then no layer is
+        shared, for a shared one says what it computes in the first network.
 
     Returns:
       A `keras.Model` that in inference mode computes the same but for rounding, which is checked. It
@@ -40,15 +42,16 @@ def fold_batch_norm(model):
     try:
         with deep_graphs():
             graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
-            folded = _fold(graph)
+            check_layers(graph, keep)
+            folded = _fold(graph, keep)
     except (NotImplementedError, ValueError, TypeError):  # a layer that cannot say how it was made
         return model
     return folded if _agree(model, folded) else model
 
 
-def _fold(graph):
+def _fold(graph, keep):
     """The graph once more, on the same layers but for those that are folded."""
-    pairs = _pairs(graph)
+    pairs = {norm: source for norm, source in _pairs(graph).items() if source not in keep}
     norms = {source: norm for norm, source in pairs.items()}
 
     def replace(layer):
@@ -56,13 +59,22 @@ def _fold(graph):
             return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
         if layer.name in norms:
             return type(layer).from_config({**layer.get_config(), "use_bias": True})
-        return layer
+        return type(layer).from_config(layer.get_config()) if keep else layer
 
     folded = keras.models.clone_model(graph, clone_function=replace, call_function=_call)
     for source, norm in norms.items():
         weights = _folded(graph.get_layer(source), graph.get_layer(norm))
         folded.get_layer(source).set_weights(weights)
+    if keep:
+        _copy_weights(graph, folded, {*pairs, *norms})
     return folded
+
+
+def _copy_weights(graph, copy, but):
+    """Weights of all layers but those of some names."""
+    for layer in graph.layers:
+        if layer.name not in but and layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 def _agree(model, folded):

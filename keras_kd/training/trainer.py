@@ -17,7 +17,7 @@ from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.terms import ask_layers, check_independent
+from keras_kd.distillation.terms import ask_layers, check_independent, teacher_layers
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
 from keras_kd.training.callbacks import (
@@ -174,7 +174,7 @@ def distill(
 def _distiller(teacher, network, data, settings, teacher_logits, loss):
     """The Distiller of a training, ready for it; `loss` are arguments of its own."""
     with beside(settings):
-        asked = _asked(teacher, teacher_logits, loss["terms"], is_multi_label(data.dataset))
+        asked = _asked(teacher, network, teacher_logits, loss["terms"], is_multi_label(data.dataset))
     with scope(settings), seeding.initial_weights(settings.seed):
         scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
         distiller = Distiller(asked, scores, images=inputs.device_images_of(data), **loss)
@@ -197,10 +197,10 @@ def _identity(distiller, teacher, teacher_logits):
     }
 
 
-def _asked(teacher, teacher_logits, terms, independent):
+def _asked(teacher, network, teacher_logits, terms, independent):
     """The network that is asked at each step in the teacher's place: the fastest, or none."""
     if ask_layers(terms):
-        return teacher
+        return folding.fold_batch_norm(teacher, keep=teacher_layers(terms, teacher, network) - {"logits"})
     if teacher_logits is not None:
         return None
     return folding.fold_batch_norm(outputs.with_logits(teacher, independent=independent))

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 import keras_kd
-from keras_kd.models import folding, serialization
+from keras_kd.models import folding, graph, serialization
 from tests.support.networks import same, weights_of
 
 
@@ -96,6 +96,26 @@ def test_what_others_see_too_stays(rng):
     twice = layers.Add()([layers.BatchNormalization(name="c")(shared(image)), shared(image)])
     model = keras.Model(image, layers.GlobalAveragePooling2D()(layers.Add()([x, y, active, twice])))
     assert {layer.name for layer in norms(check(model, rng))} == {"a", "b", "c"}
+
+
+def test_layers_that_are_asked_for_stay_what_they_are(rng):
+    model = unsettled(keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4), rng)
+    keep = ["stage2_block1_conv1", "stage1_block1_bn2", "stage3_block1_out"]
+    folded = folding.fold_batch_norm(model, keep=keep)
+    assert [norm.name for norm in norms(folded)] == ["stage2_block1_bn1"]
+    x = rng.normal(size=(6, 8, 8, 3)).astype("float32")
+    expected, found = (graph.feature_extractor(each, keep)(x) for each in (model, folded))
+    for name in keep:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5 * np.abs(expected[name]).max())
+
+
+def test_a_network_whose_asked_layer_is_not_on_the_way_to_its_output_is_returned(rng):
+    image = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
+    layers.Dense(2, name="aside")(x)
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(x))
+    assert norms(folding.fold_batch_norm(model)) == []
+    assert folding.fold_batch_norm(model, keep=["aside"]) is model
 
 
 def test_what_a_layer_learnt_elsewhere_stays(rng):

@@ -360,6 +360,29 @@ def test_terms_on_layers_see_images_wherever_they_lie(dataset):
         np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("term", "left"),
+    [
+        (losses.AttentionTransfer(), []),
+        (losses.RelationalKnowledge(), []),
+        (losses.Hint("stage2_block1_conv1", "stage2_block1_conv1"), ["stage2_block1_bn1"]),
+        (keras.distillation.FeatureDistillation("mse", *2 * ["stem_conv"]), ["stem_bn"]),
+    ],
+    ids=["ends of stages", "the penultimate layer", "a convolution", "Keras's own"],
+)
+def test_a_teacher_is_folded_but_for_the_layers_that_are_asked(dataset, term, left):
+    asked = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            asked.append(self.model.teacher)
+
+    teacher = resnet8(1)
+    trainer.distill(teacher, resnet8(2), dataset, FAST, terms=[term], trust_teacher=True, callbacks=[Watch()])
+    kinds = [layer.name for layer in asked[0].layers if type(layer) is keras.layers.BatchNormalization]
+    assert kinds == left
+
+
 def test_bytes_are_not_shared_between_hosts(dataset):
     settings = config.Settings(images="device", strategy="multiworker")
     with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
