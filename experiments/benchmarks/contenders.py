@@ -24,7 +24,7 @@ from keras_kd.distillation import recipes, shortcut_removal, teacher_cache
 from keras_kd.models import fading, folding, inference, registry
 from keras_kd.training import config, inputs, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import backend
+from keras_kd.utils import backend, progress
 
 CLASSES = 10
 BATCHES = 20  # of training images; what they show does not matter
@@ -223,10 +223,13 @@ class Contender:
 
     def _distil(self, teacher_logits, removal=None, loss=recipes.KD):
         recipe = recipes.parse_spec(loss)
+        teacher = self._network("teacher")
+        with strategy.scope(self.settings):
+            student = recipe.student_of(teacher, self._network("student"))
         try:
             trainer.distill(
-                self._network("teacher"),
-                self._network("student"),
+                teacher,
+                student,
                 self.dataset,
                 self.settings,
                 **recipe.arguments(FOREVER, temperature=TEMPERATURE, alpha=ALPHA),
@@ -330,7 +333,8 @@ def main(name, size, options):
     size = SIZES[size].of(options.pop("teacher", None), options.pop("student", None))
     contender = Contender(size, options, Turns())
     try:
-        contender.taught_by(name) if name in losses.NAMES else getattr(contender, name)()
+        with progress.silence():  # no training here comes to an end
+            contender.taught_by(name) if name in losses.NAMES else getattr(contender, name)()
     except DoneError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         answer(contender.measured | {"peak_bytes": peak})
