@@ -1,7 +1,7 @@
 """A study's findings as charts, for its page and as pictures; each takes a `results.StudySummary`."""
 
 from keras_kd.reporting import charts
-from keras_kd.reporting.formatting import percent, plain, points
+from keras_kd.reporting.formatting import percent, plain, points, shared
 
 
 def accuracy(found):
@@ -67,11 +67,12 @@ def _as_percents(estimates):
 
 def _intervals(conditions, values, axis, levels=()):
     """A panel with an interval for each condition, one below the other: `[middle, low, high]` each."""
-    names = [each.title for each in conditions]
+    begin, names, end = shared([each.title for each in conditions])
     middles, lows, highs = map(list, zip(*values, strict=True))
     labels = [each.label for each in conditions]
     curve = charts.Curve(None, 0, list(range(len(names))), middles, labels, "none", low=lows, high=highs)
-    return charts.Panel(None, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
+    in_common = f"{begin}...{end}" if begin or end else None
+    return charts.Panel(in_common, axis, [curve], categories=names, levels=list(levels), is_horizontal=True)
 
 
 def recovery(found):
@@ -81,10 +82,14 @@ def recovery(found):
         return None
     defined = [each for each in entries if each.recovery.ratio is not None]
     words = (
-        f"The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
-        f"interval over seeds. In {len(entries) - len(defined)} of {len(entries)} it is not defined: there "
-        f"the 95 % interval of the drop does not lie above zero, and a ratio would be noise."
+        "The share of the drop (residual minus plain) that the teacher brought back, with Fieller's 95 % "
+        "interval over seeds."
     )
+    if undefined := len(entries) - len(defined):
+        words += (
+            f" In {undefined} of {len(entries)} it is not defined: there the 95 % interval of the drop does "
+            f"not lie above zero, and a ratio would be noise."
+        )
     table = (
         ["taught network", "drop, points", "gain, points", "recovery", "95 % interval"],
         [_recovery_row(each.condition.title, each.recovery) for each in entries],
