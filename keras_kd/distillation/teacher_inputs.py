@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.models import graph, logits, network_checks, outputs, rebuilding
+from keras_kd.models import graph, logits, network_checks, outputs, rebuilding, weights
 from keras_kd.models.logits import ClassLogits
 from keras_kd.utils import limits
 
@@ -199,8 +199,5 @@ def _copied_behind(prepare, teacher, image_shape):
 
     as_graph = keras.Model(graph.inputs_of(teacher), teacher.outputs[0], name=teacher.name)
     copied = keras.models.clone_model(as_graph, input_tensors=inputs, call_function=call)
-    copied.set_weights(as_graph.get_weights())
-    for layer in graph.all_layers(copied):
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # what it computes with is no weight
+    weights.copy_by_layer(as_graph, copied)
     return copied

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_kd.data import augmentation
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.models import graph, network_checks, outputs
+from keras_kd.models import graph, network_checks, outputs, weights
 
 
 def serving(network, dataset=None):
@@ -85,7 +85,7 @@ def serving_network(model):
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     copy = keras.models.clone_model(model, clone_function=in_float32, recursive=True)
-    copy.set_weights(model.get_weights())
+    weights.copy_by_layer(model, copy)
     return copy
 
 

@@ -104,6 +104,7 @@ def copy_weights(source, target):
     check_same_weights(given, wanted, (source.name, target.name))
     for key, weight in wanted.items():
         weight.assign(ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
+    _settle(target)
 
 
 def copy_common(source, target):
@@ -112,6 +113,28 @@ def copy_common(source, target):
     for weight in target.weights:
         if weight.path in given and given[weight.path].shape == weight.shape:
             weight.assign(ops.convert_to_numpy(given[weight.path]))  # a copy: JAX would share the buffer
+    _settle(target)
+
+
+def copy_by_layer(source, target, but=()):
+    """Copies the weights of each layer of `source` to the layer of that name in `target`, in their order.
+
+    Args:
+      source: a built functional or sequential `keras.Model`.
+      target: another, which has these layers, and may have more.
+      but: names of layers that are left as they are.
+    """
+    for layer in source.layers:
+        if layer.weights and layer.name not in but:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
+    _settle(target)
+
+
+def _settle(model):
+    """Has layers take over what their weights say now, where they compute with something made of them."""
+    for part in graph.all_parts(model):
+        if isinstance(part, keras.layers.Normalization):
+            part.finalize_state()
 
 
 def weights_of(model):

@@ -5,7 +5,7 @@ from keras import layers
 
 import keras_kd
 from keras_kd.models import folding, graph, serialization
-from tests.support.networks import same, weights_of
+from tests.support.networks import adapted, same, weights_of
 
 
 def unsettled(model, rng):
@@ -109,6 +109,21 @@ def test_layers_that_are_asked_for_stay_what_they_are(rng):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5 * np.abs(expected[name]).max())
 
 
+@pytest.mark.parametrize("steep", [False, True])
+def test_a_network_that_normalises_by_itself_folds_around_the_layers_that_are_asked(rng, steep):
+    """Behind a steep softmax all answers look alike: what the layers compute says whether they are."""
+    model = adapted()
+    if steep:
+        model = keras.Model(model.input, layers.Softmax()(layers.Rescaling(100.0)(model.output)))
+    keep = ["stage1_block1_out", "stem_conv"]
+    folded = folding.fold_batch_norm(model, keep=keep)
+    assert [norm.name for norm in norms(folded)] == ["stem_bn"]
+    x = rng.normal(5, 3, (6, 8, 8, 3)).astype("float32")
+    expected, found = (graph.feature_extractor(each, keep)(x) for each in (model, folded))
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5 * np.abs(expected[name]).max())
+
+
 def test_a_network_whose_asked_layer_is_not_on_the_way_to_its_output_is_returned(rng):
     image = keras.Input((8, 8, 3))
     x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
@@ -144,6 +159,37 @@ class Unnamed(layers.Layer):
 
     def call(self, inputs):
         return self.factor * inputs
+
+
+class Remembering(layers.Layer):
+    """Computes with what no weight and no setting says."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+class Forgetful(layers.Layer):
+    """Does not find in its settings what it is made of."""
+
+    def call(self, inputs):
+        return inputs
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(config["factor"])
+
+
+@pytest.mark.parametrize("layer", [Remembering, Forgetful])
+def test_a_network_of_layers_that_cannot_be_made_again_is_returned_where_layers_are_asked(layer):
+    last, image = layer(), keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
+    x = layers.ReLU(name="asked")(last(x))
+    steep = layers.Rescaling(1e4)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, layers.Softmax()(steep))
+    last.factor = 3.0
+    assert folding.fold_batch_norm(model, keep=["asked"]) is model
 
 
 def test_what_cannot_be_folded_is_returned_or_stays(rng):

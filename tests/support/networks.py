@@ -81,12 +81,12 @@ def left_of(way):
     return plain
 
 
-def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3):
+def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3, before=lambda images: images):
     """As `resnet8`, with one block in place of three: the quickest to train with all kinds of weights."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((8, 8, channels))
     conv = functools.partial(keras.layers.Conv2D, 4, 3, padding="same", use_bias=False)
-    stem = keras.layers.BatchNormalization(name="stem_bn")(conv(strides=2, name="stem_conv")(images))
+    stem = keras.layers.BatchNormalization(name="stem_bn")(conv(strides=2, name="stem_conv")(before(images)))
     x = keras.layers.ReLU(name="stem_relu")(stem)
     x = keras.layers.BatchNormalization(name="stage1_block1_bn1")(conv(name="stage1_block1_conv1")(x))
     x = keras.layers.Add(name="stage1_block1_add")([x, stem]) if shortcuts else x
@@ -94,3 +94,11 @@ def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3):
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x) if dropout else x
     return keras.Model(images, keras.layers.Dense(4, name="logits")(x))
+
+
+def adapted(**options):
+    """`one_block` with random weights, behind a Normalization that has adapted to images of mean 5."""
+    scale = keras.layers.Normalization(name="scale")
+    network = shaken(one_block(before=scale, **options))
+    scale.adapt(np.random.default_rng(0).normal(5, 3, (50, 8, 8, 3)).astype("float32"))
+    return network

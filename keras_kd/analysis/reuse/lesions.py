@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.analysis.reuse import features
-from keras_kd.models import outputs
+from keras_kd.models import outputs, weights
 from keras_kd.models.blocks import blocks_of
 from keras_kd.models.graph import deep_graphs, inputs_of
 from keras_kd.utils import backend
@@ -57,8 +57,7 @@ def switchable(model):
     with deep_graphs():
         graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
         copy = keras.models.clone_model(graph, call_function=_Switching(graph))
-    for layer in graph.layers:
-        copy.get_layer(layer.name).set_weights(layer.get_weights())
+    weights.copy_by_layer(graph, copy)
     return copy
 
 
