@@ -211,11 +211,22 @@ def _weighted(term):
     return pair
 
 
+_OURS = (*NAMES.values(), TailLoss)
+_KERAS = (keras.distillation.LogitsDistillation, keras.distillation.FeatureDistillation)
+
+
+def are_known(terms):
+    """Whether the losses of terms, given as to `named_terms`, are all of this package or of Keras.
+
+    They see of the teacher what its layers compute. Another one may look at the weights of its BatchNorm.
+    """
+    return all(type(_weighted(term)[1]) in (*_OURS, *_KERAS) for term in terms)
+
+
 def check_independent(terms):
     """Raises a ValueError for a loss that compares classes, where labels say yes or no of each."""
     for loss in (_weighted(term)[1] for term in terms):
-        is_ours = type(loss) in (*NAMES.values(), TailLoss)
-        if is_ours and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
+        if type(loss) in _OURS and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
             raise ValueError(
                 f"{type(loss).__name__} compares classes that exclude each other, and these labels say yes "
                 f"or no of each class: take kd, or a loss of layers that asks for no labels"

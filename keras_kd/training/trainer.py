@@ -17,7 +17,7 @@ from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.terms import ask_layers, check_independent, teacher_layers
+from keras_kd.distillation.terms import are_known, ask_layers, check_independent, teacher_layers
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
 from keras_kd.training.callbacks import (
@@ -199,10 +199,12 @@ def _identity(distiller, teacher, teacher_logits):
 
 def _asked(teacher, network, teacher_logits, terms, independent):
     """The network that is asked at each step in the teacher's place: the fastest, or none."""
+    if teacher_logits is not None and not ask_layers(terms):
+        return None
+    if not are_known(terms):
+        return teacher
     if ask_layers(terms):
         return folding.fold_batch_norm(teacher, keep=teacher_layers(terms, teacher, network) - {"logits"})
-    if teacher_logits is not None:
-        return None
     return folding.fold_batch_norm(outputs.with_logits(teacher, independent=independent))
 
 

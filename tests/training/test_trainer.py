@@ -10,10 +10,11 @@ import keras_kd
 from keras_kd import losses
 from keras_kd.data import datasets
 from keras_kd.distillation import teacher_cache
+from keras_kd.models import graph
 from keras_kd.training import callbacks, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
+from tests.support.networks import adapted, resnet8, same, shaken, weights_of
 from tests.support.networks import one_block as network
-from tests.support.networks import resnet8, same, weights_of
 
 FAST = config.Settings(
     epochs=2, batch_size=24, learning_rate=0.1, strategy="none", weight_decay=1e-3, warmup_fraction=0.1
@@ -360,6 +361,34 @@ def test_terms_on_layers_see_images_wherever_they_lie(dataset):
         np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-4, err_msg=name)
 
 
+def distilled(teacher, dataset, term):
+    """The Distiller of a training, as its callbacks see it."""
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(self.model)
+
+    settings = dataclasses.replace(FAST, epochs=1)
+    watch = {"trust_teacher": True, "callbacks": [Watch()]}
+    trainer.distill(teacher, resnet8(2), dataset, settings, terms=[term], **watch)
+    return seen[0]
+
+
+def check_folded_teacher(rng, teacher, distiller, left):
+    """It computes the same at the layers that are asked, and but for some BatchNorms all are folded."""
+    (term,) = distiller.terms.values()
+    kinds = [each.name for each in distiller.teacher.layers if type(each) is keras.layers.BatchNormalization]
+    assert kinds == left
+    images = rng.normal(5, 3, (6, 8, 8, 3)).astype("float32")
+    found, expected = (
+        graph.feature_extractor(each, term.teacher_layers)(images, training=False)
+        for each in (distiller.teacher, teacher)
+    )
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5 * np.abs(value).max(), err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("term", "left"),
     [
@@ -370,17 +399,40 @@ def test_terms_on_layers_see_images_wherever_they_lie(dataset):
     ],
     ids=["ends of stages", "the penultimate layer", "a convolution", "Keras's own"],
 )
-def test_a_teacher_is_folded_but_for_the_layers_that_are_asked(dataset, term, left):
-    asked = []
+def test_a_teacher_is_folded_but_for_the_layers_that_are_asked(rng, dataset, term, left):
+    teacher = shaken(resnet8(1))
+    check_folded_teacher(rng, teacher, distilled(teacher, dataset, term), left)
 
-    class Watch(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            asked.append(self.model.teacher)
 
-    teacher = resnet8(1)
-    trainer.distill(teacher, resnet8(2), dataset, FAST, terms=[term], trust_teacher=True, callbacks=[Watch()])
-    kinds = [layer.name for layer in asked[0].layers if type(layer) is keras.layers.BatchNormalization]
-    assert kinds == left
+def test_so_is_one_that_normalises_by_itself_and_ends_in_softmax(rng, dataset):
+    scores = adapted()
+    teacher = keras.Model(scores.input, keras.layers.Softmax(name="probabilities")(scores.output))
+    term = losses.Hint("stage1_block1_out", "stage2_block1_out")
+    check_folded_teacher(rng, teacher, distilled(teacher, dataset, term), [])
+
+
+class OfScales(losses.FeatureTerm):
+    """Looks at what is no output of a layer: the scales of the teacher's BatchNorm."""
+
+    looks_at = "penultimate"
+
+    def begin(self, teacher, student):
+        self.scales = teacher.get_layer("stem_bn").gamma
+
+    def compare(self, teacher, student):
+        return keras.ops.mean(keras.ops.square(teacher - student), axis=-1)
+
+
+class KerasOfScales(keras.distillation.LogitsDistillation):
+    def validate_model_compatibility(self, teacher, student):
+        self.scales = teacher.get_layer("stem_bn").gamma
+
+
+@pytest.mark.parametrize("make", [OfScales, KerasOfScales])
+def test_a_loss_of_ones_own_sees_the_teacher_itself(dataset, make):
+    teacher, term = shaken(resnet8(1)), make()
+    distilled(teacher, dataset, term)
+    assert term.scales is teacher.get_layer("stem_bn").gamma
 
 
 def test_bytes_are_not_shared_between_hosts(dataset):
