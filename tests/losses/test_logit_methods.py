@@ -279,7 +279,8 @@ HALVES = [slice(0, 24), slice(24, 48)]
 
 # By method: the term, its definition, the name of its loss, whether labels are one-hot.
 TRAINED = {
-    "decoupled": (losses.DecoupledTargets, definitions.decoupled, "decoupled_targets_loss", True),
+    "decoupled": (losses.DecoupledTargets, definitions.decoupled, "decoupled_targets_loss", False),
+    "decoupled, one-hot": (losses.DecoupledTargets, definitions.decoupled, "decoupled_targets_loss", True),
     "dist": (losses.Dist, definitions.dist, "dist_loss", False),
 }
 

@@ -39,7 +39,8 @@ FLAGS = (
     "--teacher_depth=8",
     "--teacher_width=4",
     "--student_depth=8",
-    "--student_width=4",
+    "--student_width=3",
+    "--loss=kd+fitnets+kdpp",  # with weights of its own, and with class centres
 )
 
 
