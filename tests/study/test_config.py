@@ -113,6 +113,7 @@ def test_the_studies_that_come_along(path):
         "int8_digits": 3,
         "routes_cifar10": 3,
         "methods_cifar10": 3,
+        "methods_residual": 3,
         "methods_digits": 10,
         "routes_digits": 10,
     }
