@@ -57,21 +57,31 @@ _SHARED = 12
 def shared(names):
     """What names have in common, cut between words: `(beginning, [the rest of each], end)`.
 
-    Nothing is by fewer than three, where the beginning is short, or where a name would be left empty.
+    Nothing is by fewer than three, where the beginning is short, or where a name would be left empty. A rest
+    has both of its brackets or none.
     """
-    begin = _common([re.findall(r"[^ (]*[ (]", name) for name in names])
-    rests = [name.removeprefix(begin) for name in names]
-    end = _common([re.findall(r"[ ,)]?[^ ,)]*", rest)[::-1] for rest in rests], reverse=True)
-    rests = [rest.removesuffix(end) for rest in rests]
+    begins = _common([re.findall(r"[^ (]*[ (]", name) for name in names])
+    rests = [name.removeprefix(begins[0]) for name in names]
+    ends = _common([re.findall(r"[ ,)]?[^ ,)]*", rest)[::-1] for rest in rests], reverse=True)
+    for begin, end in itertools.product(begins, ends):
+        rests = [name.removeprefix(begin).removesuffix(end) for name in names]
+        if all(map(_is_closed, rests)):
+            break
     is_worth_it = len(names) > 2 and len(begin) >= _SHARED and all(rests)
     return (begin, rests, end) if is_worth_it else ("", list(names), "")
 
 
 def _common(parts, reverse=False):
-    """The first parts as long as they are equal in all lists, as one text."""
+    """The first parts as long as they are equal in all lists, as texts: all of them, one less, ..., ""."""
     equal = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
     found = [column[0] for column in equal]
-    return "".join(found[::-1] if reverse else found)
+    texts = [found[:count] for count in range(len(found), -1, -1)]
+    return ["".join(text[::-1] if reverse else text) for text in texts]
+
+
+def _is_closed(text):
+    depths = list(itertools.accumulate((letter == "(") - (letter == ")") for letter in text))
+    return not text or (min(depths) >= 0 and depths[-1] == 0)
 
 
 # Of counts, the largest first.

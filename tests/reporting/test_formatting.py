@@ -24,6 +24,22 @@ TAUGHT = ["plain-20, taught by r (dkd), minus KD", "plain-20, taught by r (nkd),
             ("plain-20, taught by r (", ["dkd", "nkd", "kd+at, T 4"], "), minus KD"),
         ),
         (TAUGHT, ("", TAUGHT, "")),
+        (
+            [
+                "plain-20, taught by r (T 4)",
+                "plain-20, taught by r (T 4, 3 epochs)",
+                "plain-20, taught by s (T 4)",
+            ],
+            ("plain-20, taught by ", ["r (T 4)", "r (T 4, 3 epochs)", "s (T 4)"], ""),
+        ),
+        (
+            [
+                "plain-20, taught by r (T 4)",
+                "plain-20, taught by r (T 4), again",
+                "plain-20, taught by r (T 5)",
+            ],
+            ("plain-20, taught by r ", ["(T 4)", "(T 4), again", "(T 5)"], ""),
+        ),
         (["drop at depth 5", "gain at depth 5", "left at depth 5"], None),
         (["the same in all"] * 3, None),
         ([], None),
