@@ -124,7 +124,8 @@ def print_table(title, rows, columns):
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*(row.get(column, "") for column in columns))
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    # A name may hold brackets, or colons: "[plain-20 taught by plain-20]" is no style.
+    Console(width=None if sys.stdout.isatty() else 110, markup=False, emoji=False).print(table)
 
 
 def print_notes(noted):

@@ -25,7 +25,7 @@ def define_flags(values):
     flags.define_run(values, "runs/study-STUDY")
     study = flags.Group(values, "study")
     words = "How many, or which, as 5..9; as the study says if not given."
-    study.text("seeds", None, words, lambda name, value: value == "0" or seeding.numbers(name, value))
+    study.text("seeds", None, words, seeding.numbers)
     study.texts("depths", [], "Networks of these depths alone; the study may grow by others.")
     words = "In place of the study's `network: {width: ...}`; 0: as it says."
     study.integer("student_width", 0, words, limits.whole(0, limits.WIDTH.high))

@@ -17,7 +17,8 @@ def print_plan(study):
     """Says what a `config.StudyConfig` trains, and how many seeds its verdicts need."""
     conditions = {run.condition for run in study.runs}
     print(f"{study.name}: {study.question}")
-    counts = f"{len(study.runs)} runs: {len(conditions)} conditions with {len(study.seeds)} seeds"
+    seeds = formatting.counted(len(study.seeds), "seed")
+    counts = f"{len(study.runs)} runs: {formatting.counted(len(conditions), 'condition')} with {seeds}"
     print(f"{counts}, on {study.dataset}")
     level = cases.LEVEL / len(study.claims)
     rows = [

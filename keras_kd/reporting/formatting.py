@@ -94,6 +94,11 @@ def unit_of(counts):
     return next(((size, name) for size, name in _UNITS if smallest >= size), (1, ""))
 
 
+def counted(count, unit):
+    """A count with its unit: "1 seed", "3 seeds"."""
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
 def in_words(count):
     """A count in its unit, in three digits: "1.53 million"."""
     size, name = unit_of([count])

@@ -29,7 +29,7 @@ def bar(unit, *columns):
       A `rich.progress.Progress`.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn(f"{unit}, left"),
@@ -173,7 +173,7 @@ class WorkLine:
         self._printed = now()
         self._bar = Progress(
             BarColumn(bar_width=20),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             redirect_stdout=sys.stdout.isatty(),
             disable=not (self._is_shown and sys.stderr.isatty()),

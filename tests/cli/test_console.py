@@ -107,6 +107,13 @@ def test_the_next_command_can_be_copied_into_a_shell(capsys):
     assert capsys.readouterr().out == "next: keras-kd export '--model=runs/my run/student.keras' --cost\n"
 
 
+def test_names_in_tables_are_shown_as_they_are(capsys):
+    names = ["[plain-20 taught by plain-20]", "[red]", ":warning:", "[/]"]
+    console.print_table("[title]", [{"network": name} for name in names], ["network"])
+    output = capsys.readouterr().out
+    assert all(name in output for name in [*names, "[title]"])
+
+
 def test_shares_are_percentages(capsys):
     assert (console.percent(0.1234), console.percent(None)) == ("12.3%", "n/a")
     console.print_paths(run="a", tensorboard="b")

@@ -202,6 +202,7 @@ def test_a_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path_fact
         (["--study=none.yaml"], "there is no study file 'none.yaml'"),
         (["--weight_decay=0.1"], "weight_decay belongs to each run: give it as an axis in the study file"),
         (["--seed=3"], "seed belongs to each run"),
+        (["--seeds=0"], "--seeds=0: seeds must be a whole number from 1"),
         (["--epochs=0"], "epochs must be a whole number"),
         (["--epochs=4"], "was begun with other flags: --epochs was not given and is 4"),
         (["--threads=2"], "was begun with other flags: --threads was not given and is 2"),

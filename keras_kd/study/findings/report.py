@@ -8,7 +8,7 @@ import math
 import jinja2
 
 from keras_kd.reporting import charts, html
-from keras_kd.reporting.formatting import accuracies_between, percent, plain, points, shared
+from keras_kd.reporting.formatting import accuracies_between, counted, percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, sentences, verdicts
 from keras_kd.training import failures
@@ -85,8 +85,8 @@ def scope(result, planned=None):
     ]
     parts = [
         f"{done} of {max(planned or 0, len(rows))} runs",
-        _counted(len(result.seeds), "seed"),
-        f"{_counted(described['settings']['epochs'], 'epoch')} each",
+        counted(len(result.seeds), "seed"),
+        f"{counted(described['settings']['epochs'], 'epoch')} each",
         *([" and ".join(sizes)] if sizes else []),
     ]
     text = f"Study {result.study} on {dataset['name']}: {', '.join(parts)}."
@@ -107,7 +107,7 @@ def limits(result):
     return [
         f"One dataset, {name}.{worth or ' '}{' all' if worth else 'All'} seeds share the test images: "
         "intervals are over seeds (initial weights, batches), not over test images.",
-        f"{_counted(len(result.seeds), 'seed')}{few}; {_counted(settings['epochs'], 'epoch')}{images}; one "
+        f"{counted(len(result.seeds), 'seed')}{few}; {counted(settings['epochs'], 'epoch')}{images}; one "
         f"recipe for all networks (learning rate {settings['learning_rate']}{batch}), which need not suit "
         "each of them.",
         "No epoch is selected: the last one counts, and test is touched once a run.",
@@ -139,10 +139,6 @@ def facts(result):
 
 def _cores(machine):
     return f"{machine['cores']} cores" if "cores" in machine else ""
-
-
-def _counted(count, unit):
-    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def duration(seconds):
