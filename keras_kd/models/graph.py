@@ -77,15 +77,29 @@ def all_layers(model):
 
 
 def all_parts(model):
-    """The layers of a model as `all_layers`, and those that they wrap, such as the two of `Bidirectional`."""
-    return [part for layer in all_layers(model) for part in _with_wrapped(layer)]
+    """The layers of a model as `all_layers`, and those that they hold, as `Bidirectional` does; each once."""
+    found = {}
+    for layer in model.layers:
+        _add_parts(layer, found)
+    return list(found.values())
 
 
-def _with_wrapped(layer):
-    yield layer
-    for name in ("layer", "forward_layer", "backward_layer"):
-        if isinstance(getattr(layer, name, None), keras.Layer):
-            yield from _with_wrapped(getattr(layer, name))
+def _add_parts(layer, found):
+    """Adds a layer, and what it holds in its attributes, to `{id: layer}`."""
+    if id(layer) in found:
+        return
+    found[id(layer)] = layer
+    held = layer.layers if isinstance(layer, keras.Model) else _layers_in(vars(layer))
+    for each in held:
+        _add_parts(each, found)
+
+
+def _layers_in(value):
+    """The layers in a value and in the lists and dicts that it is made of."""
+    if isinstance(value, keras.Layer):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [layer for each in values for layer in _layers_in(each)]
 
 
 def source_names(node):

@@ -1,5 +1,7 @@
 """A network made again from its layers, with something put in or left out on the way."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -27,7 +29,7 @@ def rebuild(model, call, name=None):
     with graph.deep_graphs():
         copy = keras.models.clone_model(model, call_function=call)
         found = keras.Model(graph.inputs_of(copy), copy.outputs[0], name=name or model.name)
-    weights.copy_common(model, found)
+    weights.copy_by_layer(model, found)
     return found
 
 
@@ -42,25 +44,56 @@ def in_float32(model):
 
     with graph.deep_graphs():
         copy = keras.models.clone_model(model, clone_function=copied)
-    weights.copy_common(model, copy)
+    weights.copy_by_layer(model, copy)
     return copy
 
 
 def check_equal(found, expected):
     """Raises a RuntimeError if two networks answer differently to noise: a transformation proves itself."""
-    inputs = outputs.example(expected, rows=4, seed=0)
-    with backend.full_float32():
-        answers = [
-            ops.convert_to_numpy(ops.cast(network(inputs, training=False), "float32"))
-            for network in (found, expected)
-        ]
-    scale = max(1.0, float(np.abs(answers[1]).max()))
-    difference = float(np.abs(answers[0] - answers[1]).max()) / scale
-    if not difference <= (TOLERANCE if _is_float32(expected) else LOW_PRECISION_TOLERANCE):
+    difference = largest_difference(found, expected, least=1.0)
+    if difference > tolerance(expected):
         raise RuntimeError(
             f"{found.name!r} does not compute what {expected.name!r} does: its logits differ by "
             f"{difference:.2g} of the largest"
         )
+
+
+def tolerance(model):
+    """What rounding may do to a network's outputs, as a share of the largest."""
+    return TOLERANCE if _is_float32(model) else LOW_PRECISION_TOLERANCE
+
+
+def largest_difference(found, expected, least=0.0):
+    """How far what two networks compute for noise lies apart.
+
+    Args:
+      found, expected: built `keras.Model`s with the same outputs.
+      least: the smallest value that differences are a share of.
+
+    Returns:
+      The largest difference in an output, as a share of its largest finite value; infinite where only one of
+      both is infinite, and where one is not a number.
+    """
+    inputs = outputs.example(expected, rows=4, seed=0)
+    with backend.full_float32():
+        pairs = zip(
+            *(keras.tree.flatten(network(inputs, training=False)) for network in (found, expected)),
+            strict=True,
+        )
+        return max(_difference(*map(_as_array, pair), least) for pair in pairs)
+
+
+def _as_array(value):
+    return ops.convert_to_numpy(ops.cast(value, "float32"))
+
+
+def _difference(found, expected, least):
+    is_finite = np.isfinite(expected)
+    values, others = expected[is_finite], expected[~is_finite]
+    if not np.array_equal(found[~is_finite], others) or not np.isfinite(found[is_finite]).all():
+        return math.inf  # also for NaN, which equals nothing
+    largest = max(least, np.abs(values).max(initial=0.0)) or 1.0
+    return float(np.abs(found[is_finite] - values).max(initial=0.0) / largest)
 
 
 def _is_float32(model):

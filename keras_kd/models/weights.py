@@ -117,16 +117,19 @@ def copy_common(source, target):
 
 
 def copy_by_layer(source, target, but=()):
-    """Copies the weights of each layer of `source` to the layer of that name in `target`, in their order.
+    """Copies the weights of each layer of `source` to the layer of that name in `target`, if it has one.
+
+    They are told by their order in the layer: what it holds may be named otherwise in a copy.
 
     Args:
       source: a built functional or sequential `keras.Model`.
-      target: another, which has these layers, and may have more.
+      target: another, whose layers of the same names have the same weights.
       but: names of layers that are left as they are.
     """
+    targets = {layer.name: layer for layer in target.layers if layer.name not in but}
     for layer in source.layers:
-        if layer.weights and layer.name not in but:
-            target.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights and layer.name in targets:
+            targets[layer.name].set_weights(layer.get_weights())
     _settle(target)
 
 

@@ -16,6 +16,67 @@ def assigned(model):
     return found
 
 
+@keras.saving.register_keras_serializable(package="test")
+class Holding(keras.layers.Layer):
+    """Holds layers in an attribute, a list and a dict, as no layer of Keras does."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.one = keras.layers.Normalization()
+        self.some = [keras.layers.ReLU(), {"another": keras.layers.Normalization()}]
+
+    def get_config(self):
+        return {"name": self.name}
+
+    def build(self, shape):
+        for layer in self.normalisations():
+            layer.build(shape)
+
+    def normalisations(self):
+        return self.one, self.some[1]["another"]
+
+    def call(self, inputs):
+        first, second = self.normalisations()
+        return second(first(inputs))
+
+
+def test_what_layers_of_ones_own_hold_is_taken_along(rng):
+    image = keras.Input((4, 4, 3))
+    holding = Holding()
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(holding(image)))
+    x = rng.normal(5, 3, (6, 4, 4, 3)).astype("float32")
+    for layer in holding.normalisations():
+        layer.adapt(x + 7)
+    assert not np.allclose(model(x), x.mean(axis=(1, 2)), atol=1)
+    again = rebuilding.rebuild(model, lambda layer, *args, **kwargs: layer(*args, **kwargs))
+    np.testing.assert_allclose(again(x), model(x), rtol=1e-5)
+
+
+def constant(*values):
+    image = keras.Input((2, 2, 1))
+    dense = keras.layers.Dense(len(values), kernel_initializer="zeros")
+    model = keras.Model(image, dense(keras.layers.GlobalAveragePooling2D()(image)))
+    dense.bias.assign(values)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "share"),
+    [
+        ((1.0, -4.0), (2.0, -4.0), 0.25),
+        ((0.0, 0.0), (0.0, 0.0), 0.0),
+        ((0.5, 0.0), (0.0, 0.0), 0.5),
+        ((1.0, -np.inf), (2.0, -np.inf), 0.5),
+        ((2.0, np.inf), (2.0, -np.inf), np.inf),
+        ((2.0, 1.0), (2.0, -np.inf), np.inf),
+        ((np.inf, 1.0), (2.0, 1.0), np.inf),
+        ((np.nan, 1.0), (np.nan, 1.0), np.inf),
+    ],
+)
+def test_differences_are_shares_of_the_largest_value(found, expected, share):
+    assert rebuilding.largest_difference(constant(*found), constant(*expected)) == pytest.approx(share)
+
+
 @pytest.mark.parametrize(
     "again",
     [
