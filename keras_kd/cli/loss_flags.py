@@ -9,7 +9,7 @@ def define(values):
     loss = Group(values, TEACHER)
     loss.text("loss", None, "kd if not given; dkd, kd+at, ...: see docs/methods.md.")
     loss.number(
-        "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.TERM_WEIGHT
+        "loss_weight", None, "Of the one loss beside kd; its source's if not given.", limits.LOSS_WEIGHT
     )
     words = "That losses compare: names, or TEACHER=STUDENT; ends of stages if not given."
     loss.texts("layers", None, words)

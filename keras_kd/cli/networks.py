@@ -6,6 +6,7 @@ import keras
 
 from keras_kd.cli import teacher_flags
 from keras_kd.data import provenance
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility
 from keras_kd.export import sources
 from keras_kd.models import heads, network_checks, registry, serialization
@@ -131,7 +132,7 @@ def new_networks(values, dataset, settings, recipe, removal):
     with strategy.scope(settings), seeding.initial_weights(settings.seed):
         distilled = recipe.student_of(teacher, distilled)
         removed = removed and recipe.student_of(teacher, removed)
-    recipe.check(teacher, distilled)
+    recipe.check(teacher, distilled, independent=is_multi_label(dataset))
     if removed is not None:
         removal.check(removed, teacher)
     return teacher, alone, distilled, removed, baseline

@@ -11,7 +11,7 @@ import re
 import keras
 
 from keras_kd import losses
-from keras_kd.distillation import terms
+from keras_kd.distillation import compatibility, terms
 from keras_kd.utils import limits, specs
 
 KD = "kd"
@@ -44,7 +44,7 @@ class Part:
         usual = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
         usual |= {name: getattr(kind, name) for name in _WEIGHING}
         specs.check_options("loss", self.name, self.options, list(usual))
-        limits.TERM_WEIGHT.check("weight", self.weight)
+        limits.LOSS_WEIGHT.check("weight", self.weight)
         limits.SHARE.check("warmup", self.warmup)
         kept = {name: value for name, value in self.options.items() if value != usual[name]}
         object.__setattr__(self, "options", kept)
@@ -123,9 +123,18 @@ class Recipe:
             student = part.term(1)[1].student_of(teacher, student)
         return student
 
-    def check(self, teacher, student):
-        """Raises a ValueError for networks that some loss cannot compare."""
-        terms.named_terms(self.arguments(1)["terms"], teacher, student)
+    def check(self, teacher, student, *, independent=False):
+        """Raises a ValueError for networks or labels that some loss cannot do with.
+
+        Args:
+          teacher, student: the networks.
+          independent: whether labels say yes or no of each class.
+        """
+        found = self.arguments(1)["terms"]
+        if independent:
+            terms.check_independent(found)
+        for term in terms.named_terms(found, teacher, student).values():
+            term.check_outputs(compatibility.output_count(student))
 
     def arguments(self, steps, *, temperature=4.0, alpha=0.9):
         """What `keras_kd.Distiller` takes of it.

@@ -70,8 +70,8 @@ class DecoupledTargets(DistillationTerm):
 
     def __init__(self, temperature=4.0, target_weight=1.0, nontarget_weight=8.0):
         self.temperature = check_temperature(temperature)
-        self.target_weight = float(limits.TERM_WEIGHT.check("target_weight", target_weight))
-        self.nontarget_weight = float(limits.TERM_WEIGHT.check("nontarget_weight", nontarget_weight))
+        weights = limits.check_weights(target_weight=target_weight, nontarget_weight=nontarget_weight)
+        self.target_weight, self.nontarget_weight = weights
 
     def call(self, teacher, student, labels):
         """float32 `[batch]`: see `decoupled_kl`."""

@@ -80,8 +80,8 @@ class Dist(DistillationTerm):
 
     def __init__(self, temperature=4.0, inter_weight=2.0, intra_weight=2.0):
         self.temperature = check_temperature(temperature)
-        self.inter_weight = float(limits.TERM_WEIGHT.check("inter_weight", inter_weight))
-        self.intra_weight = float(limits.TERM_WEIGHT.check("intra_weight", intra_weight))
+        weights = limits.check_weights(inter_weight=inter_weight, intra_weight=intra_weight)
+        self.inter_weight, self.intra_weight = weights
 
     def call(self, teacher, student):
         """float32 scalar: see `dist`."""

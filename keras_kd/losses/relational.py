@@ -89,10 +89,10 @@ class RelationalKnowledge(FeatureTerm):
 
     Args:
       teacher_layers, student_layers: names of layers, as many of each; None: the penultimate ones.
-      distance_weight, angle_weight: finite numbers.
+      distance_weight, angle_weight: numbers >= 0, not both 0.
 
     Raises:
-      ValueError: for a weight that is no such number.
+      ValueError: for weights that are no such numbers.
 
     Source: Park et al. 2019 (RKD), arXiv:1904.05068.
     """
@@ -102,8 +102,8 @@ class RelationalKnowledge(FeatureTerm):
 
     def __init__(self, teacher_layers=None, student_layers=None, distance_weight=25.0, angle_weight=50.0):
         super().__init__(teacher_layers, student_layers)
-        self.distance_weight = float(limits.TERM_WEIGHT.check("distance_weight", distance_weight))
-        self.angle_weight = float(limits.TERM_WEIGHT.check("angle_weight", angle_weight))
+        weights = limits.check_weights(distance_weight=distance_weight, angle_weight=angle_weight)
+        self.distance_weight, self.angle_weight = weights
 
     def mismatch(self, teacher_shape, student_shape):
         """Why two layers cannot be compared; any features can."""

@@ -189,7 +189,7 @@ def compare(
     check_jobs(jobs, folder, settings)
     compatibility.check_pair(teacher, student_distilled, independent=is_multi_label(dataset))
     recipe = recipes.as_recipe(loss)
-    recipe.check(teacher, student_distilled)
+    recipe.check(teacher, student_distilled, independent=is_multi_label(dataset))
     removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher, dataset)
     models = {TEACHER: teacher} | ({BASELINE: baseline} if isinstance(baseline, keras.Model) else {})
     models |= {ALONE: student_alone, DISTILLED: student_distilled}

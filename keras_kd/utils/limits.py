@@ -94,8 +94,8 @@ SNAPSHOTS = whole(0, 10_000)
 # Of distillation. Beyond these temperatures float32 resolves neither the softened classes nor T^2 times them.
 TEMPERATURE = Range(0.001, 10_000)
 ALPHA = Range(0, 1, about="the weight of the teacher's term")
-TERM_WEIGHT = Range(-1e9, 1e9)
-BLOCKWISE_WEIGHT = Range(0, TERM_WEIGHT.high)  # of squared errors, which have no upper bound
+TERM_WEIGHT = Range(0, 1e9)  # a negative one would push away from the teacher
+LOSS_WEIGHT = Range(0, TERM_WEIGHT.high, above=True)  # of a loss that was asked for
 WEIGHT_FACTOR = Range(1e-6, 1e6)
 ALPHA_EPOCHS = whole(0, EPOCHS.high)
 VIEWS = whole(0, 10_000)
@@ -149,6 +149,18 @@ def check_each_once(name, values):
     twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
     if twice is not None:
         raise ValueError(f"{name} must hold each value once. Received: {shown(twice)} twice")
+
+
+def check_weights(**weights):
+    """The weights of a loss's summands as floats, in order.
+
+    Raises:
+      ValueError: for one that is not in `TERM_WEIGHT`, or if all are 0.
+    """
+    found = [float(TERM_WEIGHT.check(name, weight)) for name, weight in weights.items()]
+    if not any(found):
+        raise ValueError(f"{' or '.join(weights)} must be above 0: the loss is 0 else. Received: {found}")
+    return found
 
 
 def check_parameters(what, count):

@@ -350,6 +350,8 @@ BAD_FLAGS = {
         "needs a teacher with the student",
     ),
     "unknown loss": (["--loss=kd+fitnet"], "unknown loss 'fitnet': did you mean 'fitnets'"),
+    "a loss of no weight": (["--loss=simkd", "--loss_weight=0"], r"--loss_weight=0.* must lie in \(0, "),
+    "a loss that pushes away": (["--loss=dkd:weight=-5"], r"weight must lie in \(0, .*weight=-5"),
     "alpha without kd": (["--loss=at", "--alpha=0.5"], r"--alpha belongs to kd: write --loss=kd\+at"),
     "layers of cached logits": (["--loss=at", "--teacher_views=1"], "leave out --teacher_views"),
     "one example": (["--loss=rkd", "--batch_size=1"], "compares the examples of a batch"),

@@ -162,6 +162,14 @@ def test_terms_that_all_weigh_nothing_are_refused():
         Distiller(mlp(), mlp(seed=1), **nothing).compile("sgd", sparse_ce())
 
 
+@pytest.mark.parametrize(
+    "options", [{"terms": [(-1.0, losses.Dist())]}, {"label_weight": -1.0}], ids=["term", "labels"]
+)
+def test_a_weight_that_pushes_away_is_refused(options):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1000000000\]. Received: .*=-1.0"):
+        Distiller(mlp(), mlp(seed=1), **options)
+
+
 @pytest.mark.parametrize("terms", [[], [losses.DecoupledTargets()]], ids=["kd", "dkd"])
 def test_batches_without_labels_are_named(data, terms):
     with pytest.raises(ValueError, match="the labels are missing, and compile has a loss for them"):

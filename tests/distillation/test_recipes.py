@@ -96,6 +96,14 @@ def test_layers_and_one_weight_may_be_given_apart():
         ("dkd:temperature", {}, "a loss is NAME:OPTION=VALUE:... Received: 'dkd:temperature'"),
         ("dkd:weight=nan", {}, "weight must lie in"),
         ("dkd:warmup=2", {}, "warmup must lie in"),
+        ("dkd:weight=0", {}, "weight must lie in (0, 1000000000]. Received: weight=0.0"),
+        ("kd+at:weight=-5", {}, "weight must lie in (0, 1000000000]. Received: weight=-5.0"),
+        ("simkd", {"weight": 0.0}, "weight must lie in (0, 1000000000]. Received: weight=0.0"),
+        ("dist:inter_weight=-1", {}, "inter_weight must lie in [0, 1000000000]"),
+        ("nkd:nontarget_weight=-1", {}, "nontarget_weight must lie in [0, 1000000000]"),
+        ("dist:inter_weight=0:intra_weight=0", {}, "inter_weight or intra_weight must be above 0"),
+        ("dkd:target_weight=0:nontarget_weight=0", {}, "target_weight or nontarget_weight must be above 0"),
+        ("rkd:distance_weight=0:angle_weight=0", {}, "distance_weight or angle_weight must be above 0"),
         ("kd", {"weight": 2.0}, "one weight is for one loss beside kd"),
         ("dkd+at", {"weight": 2.0}, "one weight is for one loss beside kd"),
         ("dkd", {"layers": (["a"], ["a"])}, "no loss of 'dkd' looks at layers"),
@@ -107,6 +115,14 @@ def test_what_cannot_be_is_said_in_a_line(text, options, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         recipes.parse_spec(text, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_one_summand_of_a_loss_may_weigh_nothing_and_a_factor_may_be_small():
+    ((_, loss),) = recipes.parse_spec("dkd:target_weight=0:warmup=0").arguments(1)["terms"]
+    assert (loss.target_weight, loss.nontarget_weight) == (0.0, 8.0)
+    setting = {"loss": "kd+at", "loss_weight_factor": 1e-6}
+    ((weight, _),) = recipes.of_setting(setting).arguments(1)["terms"]
+    assert weight == pytest.approx(1e-3)
 
 
 def test_a_distiller_takes_a_recipe(rng):

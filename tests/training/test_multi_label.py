@@ -139,8 +139,11 @@ def test_a_teacher_of_decisions_is_adapted_and_measured(dataset):
 )
 def test_what_is_about_one_class_is_refused(dataset, loss, augmentation, message):
     settings = Settings(**{**vars(SETTINGS), "augmentation": augmentation})
+    teacher = linear()
+    before = weights_of(teacher)
     with pytest.raises(ValueError, match=message):
-        compare(linear(), linear(), linear(), dataset, settings, loss=loss)
+        compare(teacher, linear(), linear(), dataset, settings, loss=loss)
+    assert same(weights_of(teacher), before)  # nothing was trained
 
 
 def test_tails_are_refused_before_anything_is_trained(dataset):

@@ -24,7 +24,7 @@ class Blockwise(ByTerms):
     name = "blockwise"
 
     def __post_init__(self):
-        limits.BLOCKWISE_WEIGHT.check("blockwise_weight", self.blockwise_weight)
+        limits.TERM_WEIGHT.check("blockwise_weight", self.blockwise_weight)
         limits.TRAINING_SHARE.check("blockwise_end", self.blockwise_end)
 
     def terms(self, network, teacher, steps):
