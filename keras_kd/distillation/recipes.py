@@ -19,6 +19,8 @@ KD = "kd"
 # Of every loss but KD, whose weight is alpha.
 _WEIGHING = ("weight", "warmup")
 
+_LAYERS = ("teacher_layers", "student_layers")
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
@@ -172,7 +174,7 @@ def parse_spec(text, *, weight=None, layers=None):
     Raises:
       ValueError: for what `Part` and `Recipe` refuse, and a weight or layers that no loss takes.
     """
-    named = [specs.parse("loss", part) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
+    named = [specs.parse("loss", part, texts=_LAYERS) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
     weighed = [options for name, options in named if name != KD]
     if weight is not None:
         if len(weighed) != 1 or "weight" in weighed[0]:
@@ -182,19 +184,29 @@ def parse_spec(text, *, weight=None, layers=None):
             )
         weighed[0]["weight"] = weight
     if layers is not None:
-        looking = [
-            options
-            for name, options in named
-            if issubclass(specs.find("loss", name, losses.NAMES), losses.FeatureTerm)
-        ]
-        if not looking:
-            raise ValueError(f"no loss of {str(text)!r} looks at layers. Received: layers {layers}")
-        for options in looking:
-            options |= dict(zip(("teacher_layers", "student_layers"), map(tuple, layers), strict=True))
+        _name_layers(text, named, layers)
     parts = tuple(Part(name, options) for name, options in named)
     if any(part.kind.beside_kd for part in parts) and KD not in [part.name for part in parts]:
         parts = (Part(KD, {}), *parts)
     return Recipe(parts)
+
+
+def _name_layers(text, named, layers):
+    """Gives layers to those of the `(name, options)` of a text whose losses look at some."""
+    looking = [
+        options
+        for name, options in named
+        if issubclass(specs.find("loss", name, losses.NAMES), losses.FeatureTerm)
+    ]
+    if not looking:
+        raise ValueError(f"no loss of {str(text)!r} looks at layers. Received: layers {layers}")
+    if any(option in options for options in looking for option in _LAYERS):
+        raise ValueError(
+            f"layers are given in the text of a loss or apart from it, not both. "
+            f"Received: {str(text)!r} and layers {layers}"
+        )
+    for options in looking:
+        options |= dict(zip(_LAYERS, map(tuple, layers), strict=True))
 
 
 def as_recipe(loss):

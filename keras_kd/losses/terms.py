@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_kd.losses.reduction import BatchMean
 from keras_kd.models import stages
+from keras_kd.utils import limits
 
 
 class DistillationTerm(keras.distillation.DistillationLoss):
@@ -90,6 +91,9 @@ class FeatureTerm(DistillationTerm):
     Args:
       teacher_layers, student_layers: a name, or names of layers, as many of each; None: what `looks_at` says.
 
+    Raises:
+      ValueError: for what is no name, or not as many of each.
+
     Attributes:
       looks_at: "stages" (the last layer of each, paired by height and width), "last_stage" or "penultimate"
         (what the last dense layer takes).
@@ -105,10 +109,8 @@ class FeatureTerm(DistillationTerm):
                 "layers are named in both networks or in none. "
                 f"Received: teacher_layers={teacher_layers!r}, student_layers={student_layers!r}"
             )
-        self.teacher_layers, self.student_layers = (
-            [layers] if isinstance(layers, str) else None if layers is None else list(layers)
-            for layers in (teacher_layers, student_layers)
-        )
+        self.teacher_layers = _names_of("teacher_layers", teacher_layers)
+        self.student_layers = _names_of("student_layers", student_layers)
         if self.teacher_layers == []:
             raise ValueError(
                 "name one layer or more, or give None for those that the loss looks at by itself. "
@@ -173,3 +175,16 @@ class FeatureTerm(DistillationTerm):
 
     def get_config(self):
         return {"teacher_layers": self.teacher_layers, "student_layers": self.student_layers}
+
+
+def _names_of(argument, layers):
+    """Layers as a list of names, or None."""
+    names = [layers] if isinstance(layers, str) else layers
+    if names is None:
+        return None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"layers are given by name: take one name, or a list of such. "
+            f"Received: {argument}={limits.shown(layers)}"
+        )
+    return list(names)

@@ -29,12 +29,13 @@ def check_options(kind, name, options, known):
         raise ValueError(f"{kind}={name!r} has no option {unknown[0]!r}: {has}")
 
 
-def parse(kind, text, **options):
+def parse(kind, text, texts=(), **options):
     """The name and the options of a spec.
 
     Args:
       kind: what is named, for messages.
       text: `NAME:OPTION=VALUE:...`; a value is True, False, a number, text, or several with commas between.
+      texts: options that are text, or several, also where they look like a number.
       **options: further ones.
 
     Returns:
@@ -50,7 +51,7 @@ def parse(kind, text, **options):
             raise ValueError(f"a {kind} is NAME:OPTION=VALUE:... Received: {str(text)!r}")
         if option in options:
             raise ValueError(f"{option} is given twice. Received: {str(text)!r}")
-        options[option] = _value(value)
+        options[option] = _value(value, str if option in texts else _plain)
     return name, options
 
 
@@ -63,9 +64,11 @@ def _text(value):
     return ",".join(map(_text, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _value(text):
-    if "," in text:
-        return tuple(map(_value, text.split(",")))
+def _value(text, of_one):
+    return tuple(map(of_one, text.split(","))) if "," in text else of_one(text)
+
+
+def _plain(text):
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -360,6 +360,10 @@ BAD_FLAGS = {
         "each of --replicas=4 has its share",
     ),
     "no layer": (["--loss=at", "--layers=stage9_out"], "has no layer 'stage9_out'"),
+    "layers twice": (
+        ["--loss=at:teacher_layers=a:student_layers=b", "--layers=c"],
+        "layers are given in the text of a loss or apart from it, not both",
+    ),
     "layers of no image": (
         ["--loss=at", "--layers=stage1_block1_out=logits"],
         "AttentionTransfer cannot compare",

@@ -192,6 +192,14 @@ def test_no_layers_are_no_choice():
         losses.Hint([], [])
 
 
+@pytest.mark.parametrize("layers", [1, True, ["a", 2], keras.layers.ReLU()], ids=str)
+def test_what_names_no_layer_is_refused(layers):
+    for given in ((layers, layers), (["a"], layers)):
+        with pytest.raises(ValueError, match="layers are given by name: .* Received: .*_layers=") as said:
+            losses.Hint(*given)
+        assert "\n" not in str(said.value)
+
+
 def test_features_need_the_teacher_itself():
     with pytest.raises(ValueError, match="Hint needs the teacher itself. Received: teacher=None"):
         Distiller(None, mlp(), terms=[losses.Hint()])

@@ -83,6 +83,14 @@ def test_layers_and_one_weight_may_be_given_apart():
     assert loss.teacher_layers == ["ab"]
 
 
+@pytest.mark.parametrize("names", ["1", "true", "1,2e3", "1,x"])
+def test_a_layers_name_is_text_also_where_it_looks_like_a_number(names):
+    recipe = recipes.parse_spec(f"at:teacher_layers={names}:student_layers={names}")
+    ((_, loss),) = recipe.arguments(1)["terms"]
+    assert (loss.teacher_layers, loss.student_layers) == (names.split(","),) * 2
+    assert recipes.parse_spec(recipe.text) == recipe
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
@@ -107,6 +115,13 @@ def test_layers_and_one_weight_may_be_given_apart():
         ("kd", {"weight": 2.0}, "one weight is for one loss beside kd"),
         ("dkd+at", {"weight": 2.0}, "one weight is for one loss beside kd"),
         ("dkd", {"layers": (["a"], ["a"])}, "no loss of 'dkd' looks at layers"),
+        (
+            "at:teacher_layers=a:student_layers=b",
+            {"layers": (["c"], ["c"])},
+            "layers are given in the text of a loss or apart from it, not both. "
+            "Received: 'at:teacher_layers=a:student_layers=b' and layers (['c'], ['c'])",
+        ),
+        ("kd+at:student_layers=b", {"layers": (["c"], ["c"])}, "not both"),
         ("at:teacher_layers=a", {}, "layers are named in both networks or in none"),
         ("at", {"layers": (["a", "b"], ["a"])}, "as many layers of the teacher as of the student"),
     ],
