@@ -115,13 +115,26 @@ class AveragedTargets:
 
 def check_average(teacher, independent):
     """Raises a ValueError for an `ensemble` that averages softmax where each output is a yes or no."""
-    layers = getattr(teacher, "layers", ()) if independent else ()
-    if any(isinstance(each, AveragedLogits) and each.average == "probabilities" for each in layers):
+    if independent and any(each.average == "probabilities" for each in _averages_in(teacher)):
         raise ValueError(
             "probabilities of several teachers are averaged over classes that exclude each other, and with "
             'BinaryCrossentropy each output is a yes or no: take teacher_average="logits". '
             "Received: teacher_average='probabilities'"
         )
+
+
+def check_one(teacher, loss):
+    """Raises a ValueError for an `ensemble`, told in the name of a loss of layers: its own cannot be tapped."""
+    averages = _averages_in(teacher)
+    if averages:
+        raise ValueError(
+            f"{type(loss).__name__} looks at layers of the teacher, which needs one teacher: give a network "
+            f"in place of several. Received: the mean of {len(averages[0].shares)} teachers"
+        )
+
+
+def _averages_in(teacher):
+    return [each for each in graph.all_layers(teacher) if isinstance(each, AveragedLogits)]
 
 
 def _shares(weights, count):

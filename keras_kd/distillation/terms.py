@@ -6,6 +6,7 @@ import re
 import keras
 from keras import ops
 
+from keras_kd.distillation import several_teachers
 from keras_kd.losses import NAMES, DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.losses.tails import TailLoss
 from keras_kd.models import graph, outputs
@@ -259,8 +260,11 @@ def check_labels(terms, label_loss, independent):
 
 def ask_layers(terms):
     """Whether some of the terms, given as to `named_terms`, look at layers of the teacher."""
-    losses = [_weighted(term)[1] for term in terms]
-    return any(isinstance(loss, FeatureTerm) or getattr(loss, "teacher_layer_name", None) for loss in losses)
+    return any(_asks_layers(_weighted(term)[1]) for term in terms)
+
+
+def _asks_layers(loss):
+    return isinstance(loss, FeatureTerm) or bool(getattr(loss, "teacher_layer_name", None))
 
 
 def teacher_layers(terms, teacher, student):
@@ -271,6 +275,8 @@ def teacher_layers(terms, teacher, student):
 
 def _layers_of(loss, teacher, student):
     """`(names in the teacher, names in the student)`, lists; "logits" stands for what a network returns."""
+    if _asks_layers(loss):
+        several_teachers.check_one(teacher, loss)
     if isinstance(loss, FeatureTerm):
         if teacher is None:
             raise _needs_teacher(loss, loss.teacher_layers)

@@ -1,5 +1,7 @@
 """ReviewKD: the student's stages, fused from deep to shallow, are to be the teacher's at several scales."""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -84,8 +86,8 @@ class KnowledgeReview(FeatureTerm):
     student; only the Distiller has its weights. The authors fuse the pooled features as well.
 
     Args:
-      teacher_layers, student_layers: names of layers with feature maps, from shallow to deep; None: the ends
-        of the stages.
+      teacher_layers, student_layers: names of layers with feature maps, each once, from shallow to deep, so
+        that height and width do not grow; None: the ends of the stages.
 
     Source: Chen et al. 2021 (ReviewKD), arXiv:2104.09044.
     """
@@ -100,6 +102,12 @@ class KnowledgeReview(FeatureTerm):
                 return "take layers with feature maps of a known height, width and number of channels"
         return features.why_not_in_one_size(teacher_shape, student_shape)
 
+    def begin(self, teacher, student):
+        """Raises a ValueError for layers that are named twice, or whose maps grow from one to the next."""
+        names = self.layers_of(teacher, student)
+        _check_order(teacher, names[0], "teacher")
+        _check_order(student, names[1], "student")
+
     def make_adaptor(self, teacher_shapes, student_shapes):
         """A `StageFusion`."""
         channels = [shape[-1] for shape in teacher_shapes]
@@ -111,6 +119,19 @@ class KnowledgeReview(FeatureTerm):
         """float32 `[batch]`: the sum of `hierarchical_context` over the stages."""
         pairs = zip(teacher, adaptor(student, training=training), strict=True)
         return sum(hierarchical_context(*pair) for pair in pairs)
+
+
+def _check_order(model, names, role):
+    sizes = [tuple(model.get_layer(name).output.shape[1:3]) for name in names]
+    grows = any(
+        deeper > size for pair in itertools.pairwise(sizes) for size, deeper in zip(*pair, strict=True)
+    )
+    if grows or len(set(names)) < len(names):
+        found = ", ".join(f"{name!r} {size}" for name, size in zip(names, sizes, strict=True))
+        raise ValueError(
+            f"KnowledgeReview fuses stages: name layers each once, from shallow to deep, so that height and "
+            f"width do not grow. Received: {found} of {model.name!r} ({role})"
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

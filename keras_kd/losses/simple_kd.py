@@ -122,8 +122,8 @@ class SimpleKD(FeatureTerm):
     It trains alone, with neither labels nor soft targets, a student that `with_teacher_classifier` made.
 
     Args:
-      teacher_layers, student_layers: names of one layer each; None: the maps that the teacher pools, and the
-        end of the student's projector.
+      teacher_layers, student_layers: None, for the maps that the teacher pools and the end of the student's
+        projector, or the names of these two.
 
     Source: Chen et al. 2022 (SimKD), arXiv:2203.14001.
     """
@@ -142,13 +142,11 @@ class SimpleKD(FeatureTerm):
             student.get_layer(CLASSIFIER).set_weights(dense.get_weights())
 
     def layers_of(self, teacher, student):
-        """As `FeatureTerm`; by default the projector's output.
+        """`([layer that the teacher pools], [the projector's output])`.
 
         Raises:
-          ValueError: for a student without one.
+          ValueError: for a student without a projector, or other layers, which would not train it.
         """
-        if self.teacher_layers is not None:
-            return super().layers_of(teacher, student)
         maps, _ = _last_maps(teacher)
         names = [layer.name for layer in student.layers]
         if maps is None or PROJECTED not in names:
@@ -157,7 +155,14 @@ class SimpleKD(FeatureTerm):
                 "keras_kd.losses.with_teacher_classifier(teacher, student). "
                 f"Received: {student.name!r}, layers {names[-3:]} at its end"
             )
-        return [maps.name], [PROJECTED]
+        found = [maps.name], [PROJECTED]
+        if self.teacher_layers is not None and (self.teacher_layers, self.student_layers) != found:
+            raise ValueError(
+                f"SimpleKD compares {maps.name!r}, which the teacher pools, with the student's {PROJECTED!r}: "
+                f"leave out the layers. Received: teacher_layers={self.teacher_layers!r}, "
+                f"student_layers={self.student_layers!r}"
+            )
+        return found
 
     def mismatch(self, teacher_shape, student_shape):
         """Why two layers cannot be compared: sizes without common windows, or other channels."""

@@ -360,6 +360,7 @@ BAD_FLAGS = {
         "each of --replicas=4 has its share",
     ),
     "no layer": (["--loss=at", "--layers=stage9_out"], "has no layer 'stage9_out'"),
+    "layers of simkd": (["--loss=simkd", "--layers=stage3_block1_out"], "leave out the layers"),
     "layers twice": (
         ["--loss=at:teacher_layers=a:student_layers=b", "--layers=c"],
         "layers are given in the text of a loss or apart from it, not both",

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd import Distiller, distillation
+from keras_kd import Distiller, distillation, losses
 from tests.support.distillers import compiled, evaluated, image_classifier, softmax, spied
-from tests.support.networks import mlp, same, shaken, weights_of
+from tests.support.networks import mlp, one_block, same, shaken, weights_of
 from tests.support.reference import reference_kl
 
 TEMPERATURE = 3.0
@@ -172,3 +172,22 @@ def test_teachers_that_do_not_fit_are_refused(teachers):
         Distiller(teachers[0], student, teacher_weights=[1.0])
     with pytest.raises(ValueError, match=r"teacher 2 must be a keras\.Model"):
         Distiller([teachers[0], "b.keras"], student)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        losses.Hint(),
+        losses.RelationalKnowledge("head_pool", "head_pool"),
+        losses.ClassCentres(),
+        keras.distillation.FeatureDistillation("mse", "head_pool", "head_pool"),
+    ],
+    ids=lambda term: type(term).__name__,
+)
+def test_losses_of_layers_need_one_teacher(term):
+    several, student = [one_block(seed=1), one_block(seed=2)], one_block(seed=3)
+    message = rf"{type(term).__name__} looks at layers.* one teacher: .*Received: the mean of 2 teachers"
+    for teacher in (several, distillation.ensemble(several)):
+        with pytest.raises(ValueError, match=message) as said:
+            Distiller(teacher, student, terms=[term])
+        assert "\n" not in str(said.value)

@@ -174,3 +174,28 @@ def test_layers_that_it_cannot_compare_are_refused():
         Distiller(make(), make(), terms=[losses.KnowledgeReview(["head_pool"], ["head_pool"])])
     with pytest.raises(ValueError, match="KnowledgeReview needs the teacher itself"):
         Distiller(None, make(), terms=[losses.KnowledgeReview()])
+
+
+FIRST, SECOND, LAST = (f"stage{i}_block1_out" for i in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("of_teacher", "of_student", "message"),
+    [
+        ([SECOND, FIRST], [SECOND, FIRST], rf"'{SECOND}' \(4, 4\), '{FIRST}' \(8, 8\) of .* \(teacher\)"),
+        ([FIRST, SECOND], [LAST, SECOND], rf"'{LAST}' \(2, 2\), '{SECOND}' \(4, 4\) of .* \(student\)"),
+        ([FIRST, SECOND], [FIRST, FIRST], rf"'{FIRST}' \(8, 8\), '{FIRST}' \(8, 8\) of .* \(student\)"),
+        ([FIRST, FIRST], [FIRST, SECOND], rf"'{FIRST}' \(8, 8\), '{FIRST}' \(8, 8\) of .* \(teacher\)"),
+    ],
+    ids=["both reversed", "student reversed", "student's twice", "teacher's twice"],
+)
+def test_layers_that_do_not_go_from_shallow_to_deep_are_refused(of_teacher, of_student, message):
+    with pytest.raises(ValueError, match=f"each once, from shallow to deep.*Received: {message}") as said:
+        Distiller(*networks(), terms=[losses.KnowledgeReview(of_teacher, of_student)])
+    assert "\n" not in str(said.value)
+
+
+def test_layers_of_one_size_may_follow_each_other():
+    layers = ["stage1_block1_conv1", FIRST, LAST]
+    (term,) = Distiller(*networks(), terms=[losses.KnowledgeReview(layers, layers)]).terms.values()
+    assert term.student_layers == layers

@@ -54,6 +54,20 @@ def test_the_term_is_the_mean_squared_error_and_only_the_projector_and_the_stude
     assert same(weights_of(student.get_layer("teacher_classifier")), weights_of(teacher.get_layer("logits")))
 
 
+@pytest.mark.parametrize(
+    "layers", [(MAPS, MAPS), ("stem_relu", "projector_out"), ([MAPS, MAPS], ["projector_out", "projector_out"])]
+)
+def test_layers_that_would_not_train_the_projector_are_refused(pair, layers):
+    with pytest.raises(ValueError, match=rf"'{MAPS}'.* 'projector_out'.*leave out the layers") as said:
+        Distiller(*pair[:2], terms=[losses.SimpleKD(*layers)])
+    assert "\n" not in str(said.value)
+
+
+def test_layers_that_it_compares_anyway_may_be_named(pair):
+    (term,) = Distiller(*pair[:2], terms=[losses.SimpleKD(MAPS, "projector_out")]).terms.values()
+    assert (term.teacher_layers, term.student_layers) == ([MAPS], ["projector_out"])
+
+
 def test_it_is_saved_like_any_student(pair, colour, tmp_path):
     _, student, _ = pair
     serialization.save_model(student, tmp_path / "student.keras")
