@@ -124,7 +124,7 @@ def check_average(teacher, independent):
 
 
 def check_one(teacher, loss):
-    """Raises a ValueError for an `ensemble`, told in the name of a loss of layers: its own cannot be tapped."""
+    """Raises a ValueError for an `ensemble`, told in the name of a loss that asks it for layers."""
     averages = _averages_in(teacher)
     if averages:
         raise ValueError(

@@ -158,8 +158,8 @@ class SimpleKD(FeatureTerm):
         found = [maps.name], [PROJECTED]
         if self.teacher_layers is not None and (self.teacher_layers, self.student_layers) != found:
             raise ValueError(
-                f"SimpleKD compares {maps.name!r}, which the teacher pools, with the student's {PROJECTED!r}: "
-                f"leave out the layers. Received: teacher_layers={self.teacher_layers!r}, "
+                f"SimpleKD compares the teacher's {maps.name!r}, which it pools, with the student's "
+                f"{PROJECTED!r}: leave out the layers. Received: teacher_layers={self.teacher_layers!r}, "
                 f"student_layers={self.student_layers!r}"
             )
         return found

@@ -55,7 +55,7 @@ def test_the_term_is_the_mean_squared_error_and_only_the_projector_and_the_stude
 
 
 @pytest.mark.parametrize(
-    "layers", [(MAPS, MAPS), ("stem_relu", "projector_out"), ([MAPS, MAPS], ["projector_out", "projector_out"])]
+    "layers", [(MAPS, MAPS), ("stem_relu", "projector_out"), (2 * [MAPS], 2 * ["projector_out"])]
 )
 def test_layers_that_would_not_train_the_projector_are_refused(pair, layers):
     with pytest.raises(ValueError, match=rf"'{MAPS}'.* 'projector_out'.*leave out the layers") as said:
