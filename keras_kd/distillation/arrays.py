@@ -1,4 +1,4 @@
-"""Arrays that `fit` and `evaluate` are given, checked before a step fails with words of the backend."""
+"""Arrays that `fit`, `evaluate` and `prepare` are given, checked before the backend fails in its words."""
 
 import keras
 import numpy as np
@@ -6,7 +6,9 @@ from keras import ops
 
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.forward import split_labels
+from keras_kd.losses import labels as label_forms
 from keras_kd.losses.binary_targets import BINARY_LOSSES
+from keras_kd.losses.soft_targets import CLASS_LOSSES
 from keras_kd.models import network_checks, outputs
 from keras_kd.utils import limits
 
@@ -23,25 +25,69 @@ def check_arrays(student, loss, x, y):
     """
     for name, given in (("x", x), ("y", y)):
         if isinstance(given, (list, tuple)) and not any(hasattr(each, "shape") for each in given):
-            raise ValueError(
-                f"{name} must be an array, as numpy.asarray makes of a list. Received: {limits.shown(given)}"
-            )
+            raise _no_array(name, given)
     if not hasattr(x, "shape"):
         return
-    _check_inputs(student, x)
+    check_inputs(student, x)
     labels, _ = split_labels(y)
     check_labels_given(labels, loss)
     if loss is None or not hasattr(labels, "shape"):
         return
-    labels = ops.convert_to_numpy(labels) if ops.is_tensor(labels) else np.asarray(labels)
-    if len(labels) != len(x):
-        raise ValueError(f"each input needs a label. Received: {len(x)} inputs and {len(labels)} labels")
+    labels = _as_numpy(labels)
+    check_lengths(x, labels)
     if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
         _check_class_numbers(labels, compatibility.output_count(student), loss)
     elif isinstance(loss, keras.losses.CategoricalCrossentropy):
         _check_columns(labels, compatibility.output_count(student))
     elif isinstance(loss, BINARY_LOSSES):
         _check_decisions(labels, compatibility.output_count(student))
+
+
+def check_examples(x, y):
+    """Raises a ValueError for what are no arrays, or no arrays of one length.
+
+    Args:
+      x, y: arrays, or structures of such; labels may bring the teacher's logits along.
+    """
+    for name, given in (("x", x), ("y", y)):
+        if not all(hasattr(each, "shape") for each in keras.tree.flatten(given)):
+            raise _no_array(name, given)
+    check_lengths(x, y)
+
+
+def check_classes(labels, classes, loss):
+    """Raises a ValueError for labels that do not say the class of each example.
+
+    Args:
+      labels: of a batch; numbers `[batch]` or `[batch, 1]`, or shares of the classes `[batch, classes]`.
+      classes: how many.
+      loss: of the labels, which may ignore a number that is no class; without one, and with one of one's own,
+        -1 is such a number.
+    """
+    labels = _as_numpy(labels)
+    _check_kind(labels)
+    label_forms.check_columns(labels, classes)
+    if labels.ndim > 1 and labels.shape[1] > 1:
+        _check_shares(labels)
+    else:
+        _check_range(labels, classes, _ignored(loss) if isinstance(loss, CLASS_LOSSES) else -1)
+
+
+def check_inputs(network, x):
+    """Raises a ValueError for an array that a network does not take."""
+    shapes, given = outputs.input_shapes(network), tuple(x.shape)
+    if getattr(x.dtype, "kind", "f") in _NO_NUMBERS:
+        raise ValueError(f"inputs must be numbers. Received: an array of dtype {x.dtype}")
+    if shapes and len(shapes) == 1 and not network_checks.takes(shapes[0], given):
+        raise ValueError(f"the networks take inputs of shape {shapes[0]}. Received: inputs of shape {given}")
+
+
+def check_lengths(x, labels):
+    """Raises a ValueError where inputs and labels, structures of arrays or None, are not equally many."""
+    inputs = len(keras.tree.flatten(x)[0])
+    for each in keras.tree.flatten(labels):
+        if each is not None and len(each) != inputs:
+            raise ValueError(f"each input needs a label. Received: {inputs} inputs and {len(each)} labels")
 
 
 def check_labels_given(labels, loss):
@@ -53,24 +99,38 @@ def check_labels_given(labels, loss):
 _NO_NUMBERS = "OSUcmM"  # objects, text, complex numbers, times: kinds of dtypes
 
 
-def _check_inputs(student, x):
-    shapes, given = outputs.input_shapes(student), tuple(x.shape)
-    if getattr(x.dtype, "kind", "f") in _NO_NUMBERS:
-        raise ValueError(f"inputs must be numbers. Received: an array of dtype {x.dtype}")
-    if shapes and len(shapes) == 1 and not network_checks.takes(shapes[0], given):
-        raise ValueError(f"the networks take inputs of shape {shapes[0]}. Received: inputs of shape {given}")
+def _no_array(name, given):
+    return ValueError(
+        f"{name} must be an array, as numpy.asarray makes of a list. Received: {limits.shown(given)}"
+    )
+
+
+def _as_numpy(labels):
+    return ops.convert_to_numpy(labels) if ops.is_tensor(labels) else np.asarray(labels)
 
 
 def _check_class_numbers(labels, classes, loss):
-    if labels.dtype.kind in _NO_NUMBERS:
-        raise ValueError(f"labels must be class numbers. Received: an array of dtype {labels.dtype}")
+    _check_kind(labels)
     if labels.ndim != 1 and labels.shape[1:] != (1,):
         raise ValueError(
             f"SparseCategoricalCrossentropy takes a class number for each example: give columns their "
             f"argmax(axis=-1), or compile with CategoricalCrossentropy(from_logits=True). "
             f"Received: labels of shape {labels.shape}"
         )
-    ignored = loss.get_config().get("ignore_class")
+    _check_range(labels, classes, _ignored(loss))
+
+
+def _check_kind(labels):
+    if labels.dtype.kind in _NO_NUMBERS:
+        raise ValueError(f"labels must be class numbers. Received: an array of dtype {labels.dtype}")
+
+
+def _ignored(loss):
+    """The number that a loss of Keras takes for no class, or None."""
+    return loss.get_config().get("ignore_class")
+
+
+def _check_range(labels, classes, ignored):
     labels = labels[labels != ignored] if ignored is not None else labels
     if labels.size and labels.dtype.kind == "f" and np.any(labels != np.round(labels)):
         raise ValueError(f"labels must be class numbers. Received: {labels[labels != np.round(labels)][0]}")

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.distillation import arrays
 from keras_kd.distillation.forward import as_outputs, split_labels
 from keras_kd.models import inference
+from keras_kd.utils import limits
 
 # What `tf.data.Dataset.cardinality` says of one that is repeated for ever, and of one from a generator.
 ENDLESS, UNKNOWN = -1, -2
@@ -15,15 +17,24 @@ def batches_of(x, y=None, batch_size=256):
     """An iterable of batches `(x, y)`, to be gone through again and again.
 
     Args:
-      x, y: arrays, or structures of such; without `y`, `x` is the iterable.
+      x, y: arrays, or structures of such; without `y`, `x` is an array or the iterable.
       batch_size: examples at a time, of arrays.
+
+    Raises:
+      ValueError: for what is neither, and for arrays of several lengths.
     """
-    if y is None:
+    if y is None and not hasattr(x, "shape"):
+        if not hasattr(x, "__iter__") and not isinstance(x, keras.utils.PyDataset):
+            raise ValueError(
+                f"x must be an array, or an iterable of batches (images, labels). Received: {limits.shown(x)}"
+            )
         return x
-    count = len(keras.tree.flatten(x)[0])
+    given = (x,) if y is None else (x, y)
+    if y is not None:
+        arrays.check_examples(x, y)
     return [
-        keras.tree.map_structure(lambda each, start=start: each[start : start + batch_size], (x, y))
-        for start in range(0, count, batch_size)
+        keras.tree.map_structure(lambda each, start=start: each[start : start + batch_size], given)
+        for start in range(0, len(keras.tree.flatten(x)[0]), batch_size)
     ]
 
 
@@ -45,32 +56,64 @@ def finite_batches(x, y, steps_per_epoch=None):
     raise _not_prepared(f"x of type {type(x).__name__}, which may have no end")
 
 
-def prepare(terms, ask_teacher, batches):
+def prepare(terms, ask_teacher, batches, label_loss=None):
     """Prepares the terms that ask for it.
 
     Args:
       terms: `distillation.terms.Term`s.
       ask_teacher: a `Forward` of the teacher.
       batches: an iterable of batches `(x, y)`.
+      label_loss: of the labels, a `keras.losses.Loss`, or None.
+
+    Raises:
+      ValueError: for inputs that the teacher does not take, labels that do not say the class of each example
+        where a term asks for it, and features of the teacher that are not finite.
     """
     asking = [term for term in terms if term.asks_examples]
     if not asking:
         return
     forward = inference.compiled(ask_teacher.model)
     for term in asking:
-        term.loss.prepare(term.adaptor, _answers(forward, term.teacher_layers, batches))
+        answers = _answers(term, forward, _checked(term, ask_teacher.model, batches), label_loss)
+        term.loss.prepare(term.adaptor, answers)
 
 
-def _answers(forward, layers, batches):
-    """`(what the layers compute, labels)` of each batch."""
+def _checked(term, network, batches):
+    """`(inputs, labels)` of each batch, which fit the network and each other."""
     is_py_dataset = isinstance(batches, keras.utils.PyDataset)
     for batch in map(batches.__getitem__, range(len(batches))) if is_py_dataset else batches:
-        computed = as_outputs(forward(batch[0]))
-        labels, _ = split_labels(batch[1])
-        yield (
-            [np.asarray(ops.convert_to_numpy(ops.cast(computed[name], "float32"))) for name in layers],
-            labels,
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        labels, _ = split_labels(y)
+        if hasattr(x, "shape"):
+            arrays.check_inputs(network, x)
+        if term.asks_labels and labels is None:
+            raise ValueError(
+                f"{type(term.loss).__name__} asks for the class of each example: call "
+                f"distiller.prepare(images, labels). Received: no labels"
+            )
+        arrays.check_lengths(x, labels)
+        yield x, labels
+
+
+def _answers(term, forward, examples, label_loss):
+    """`(what the layers compute, labels)` of each batch."""
+    for x, labels in examples:
+        computed = as_outputs(forward(x))
+        if term.asks_labels:
+            arrays.check_classes(labels, computed["logits"].shape[-1], label_loss)
+        yield [_finite(name, computed[name]) for name in term.teacher_layers], labels
+
+
+def _finite(layer, computed):
+    """What a layer computes, as an array; logits alone may be infinite, where a class is ruled out."""
+    computed = np.asarray(ops.convert_to_numpy(ops.cast(computed, "float32")))
+    wrong = computed[~np.isfinite(computed)]
+    if wrong.size and layer != "logits":
+        raise ValueError(
+            f"the teacher's features at {layer!r} are {wrong[0]:g} for some example: check its weights and "
+            f"the images"
         )
+    return computed
 
 
 def check(distiller):

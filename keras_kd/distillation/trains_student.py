@@ -26,13 +26,26 @@ class TrainsStudent(keras.Model):
         The teacher is asked once for each such term, in inference mode. `fit` does it by itself where it was
         not done and is given arrays, a finite `tf.data.Dataset` or a `PyDataset`.
 
+        Examples whose label is no class are left out of centres of classes: those of the `ignore_class` of
+        the loss that this was compiled with, or of -1 where there is none of Keras yet. Other labels that are
+        no class are refused.
+
         Args:
           x: training examples as the networks take them, not augmented; or, without `y`, an iterable of
             batches `(x, y)`.
           y: their labels, integers `[n]` or one-hot `[n, classes]`.
           batch_size: examples at a time, of arrays.
+
+        Raises:
+          ValueError: for examples that the teacher does not take, labels that are missing, too few or no
+            classes, and features of the teacher that are not finite.
         """
-        preparation.prepare(self.terms.values(), self._ask_teacher, preparation.batches_of(x, y, batch_size))
+        preparation.prepare(
+            self.terms.values(),
+            self._ask_teacher,
+            preparation.batches_of(x, y, batch_size),
+            self._label_loss if self.compiled else None,
+        )
 
     def check_batch(self, size):
         """Raises a ValueError where a term compares the examples of a batch, and there is but one.

@@ -29,13 +29,23 @@ def is_target(labels, classes):
     Raises:
       ValueError: for columns of another number.
     """
-    columns = labels.shape[-1] if len(labels.shape) > 1 else None
-    if columns not in (None, 1) and isinstance(classes, int) and columns != classes:
+    check_columns(labels, classes)
+    return ops.one_hot(class_numbers(labels), classes, dtype="float32")
+
+
+def check_columns(labels, classes):
+    """Raises a ValueError for labels that are neither class numbers nor have a column for each class.
+
+    Args:
+      labels: as for `class_numbers`.
+      classes: how many; what is no int is not known yet.
+    """
+    taken = [(), (1,), (None,), (classes,)]
+    if isinstance(classes, int) and tuple(labels.shape[1:]) not in taken:
         raise ValueError(
             f"labels must be class numbers, or have a column for each of {classes} classes. "
             f"Received: labels of shape {tuple(labels.shape)}"
         )
-    return ops.one_hot(class_numbers(labels), classes, dtype="float32")
 
 
 def of_labelled(is_labelled, values):

@@ -30,6 +30,7 @@ CORE_TESTS = [
     "distillation/test_distiller_weights.py",
     "distillation/test_feature_terms.py",
     "distillation/test_given_logits.py",
+    "distillation/test_preparation.py",
     "distillation/test_recipes.py",
     "distillation/test_several_teachers.py",
     "distillation/test_teacher_cache.py",
