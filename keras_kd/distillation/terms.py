@@ -183,18 +183,26 @@ def _zeros(shapes):
 
 def named_terms(terms, teacher, student):
     """`{name: Term}`, named after the class of the loss, numbered where that is not unique."""
-    if not isinstance(terms, (list, tuple)):
-        raise ValueError(
-            f"terms must be a list, of losses or pairs (weight, loss). Received: terms={terms!r}"
-        )
     named, used = {}, collections.Counter(("hard", "soft"))
-    for term in terms:
-        weight, loss = _weighted(term)
+    for weight, loss in weighted(terms):
         name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower()
         used[name] += 1
         number = f"_{used[name]}" if used[name] > 1 else ""
         named[f"{name}{number}_loss"] = Term(weight, loss, teacher, student)
     return named
+
+
+def weighted(terms):
+    """`[(weight, loss)]` of terms, given as to a `Distiller`.
+
+    Raises:
+      ValueError: for what is no list of losses or such pairs.
+    """
+    if not isinstance(terms, (list, tuple)):
+        raise ValueError(
+            f"terms must be a list, of losses or pairs (weight, loss). Received: terms={terms!r}"
+        )
+    return [_weighted(term) for term in terms]
 
 
 def _weighted(term):
@@ -221,12 +229,12 @@ def are_known(terms):
 
     They see of the teacher what its layers compute. Another one may look at the weights of its BatchNorm.
     """
-    return all(type(_weighted(term)[1]) in (*_OURS, *_KERAS) for term in terms)
+    return all(type(loss) in (*_OURS, *_KERAS) for _, loss in weighted(terms))
 
 
 def check_independent(terms):
     """Raises a ValueError for a loss that compares classes, where labels say yes or no of each."""
-    for loss in (_weighted(term)[1] for term in terms):
+    for _, loss in weighted(terms):
         if type(loss) in _OURS and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
             raise ValueError(
                 f"{type(loss).__name__} compares classes that exclude each other, and these labels say yes "
@@ -247,7 +255,7 @@ def check_labels(terms, label_loss, independent):
     if independent:
         check_independent(terms)
         return
-    asking = [loss for loss in (_weighted(term)[1] for term in terms) if getattr(loss, "asks_labels", False)]
+    asking = [loss for _, loss in weighted(terms) if getattr(loss, "asks_labels", False)]
     found = keras.losses.get(label_loss)
     is_keras = any(each in (found, type(found)) for each in vars(keras.losses).values())
     if asking and is_keras and "categorical" not in _name(found).lower():
@@ -260,7 +268,7 @@ def check_labels(terms, label_loss, independent):
 
 def ask_layers(terms):
     """Whether some of the terms, given as to `named_terms`, look at layers of the teacher."""
-    return any(_asks_layers(_weighted(term)[1]) for term in terms)
+    return any(_asks_layers(loss) for _, loss in weighted(terms))
 
 
 def _asks_layers(loss):
@@ -269,7 +277,7 @@ def _asks_layers(loss):
 
 def teacher_layers(terms, teacher, student):
     """Names of the teacher's layers that terms, given as to `named_terms`, look at; "logits" of its end."""
-    losses = [_weighted(term)[1] for term in terms]
+    losses = [loss for _, loss in weighted(terms)]
     return {name for loss in losses for name in _layers_of(loss, teacher, student)[0]}
 
 

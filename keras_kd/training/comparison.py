@@ -13,6 +13,7 @@ import numpy as np
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, recipes, schedules
 from keras_kd.distillation.shortcut_removal import NoRemoval
+from keras_kd.distillation.terms import weighted
 from keras_kd.models import inference, serialization, weights
 from keras_kd.reporting import charts, figures, tensorboard, training_curves
 from keras_kd.training import evaluation, inputs, teacher_check
@@ -190,6 +191,7 @@ def compare(
     compatibility.check_pair(teacher, student_distilled, independent=is_multi_label(dataset))
     recipe = recipes.as_recipe(loss)
     recipe.check(teacher, student_distilled, independent=is_multi_label(dataset))
+    terms = weighted(terms)
     removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher, dataset)
     models = {TEACHER: teacher} | ({BASELINE: baseline} if isinstance(baseline, keras.Model) else {})
     models |= {ALONE: student_alone, DISTILLED: student_distilled}

@@ -17,7 +17,7 @@ from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.terms import are_known, ask_layers, check_independent, teacher_layers
+from keras_kd.distillation.terms import are_known, ask_layers, check_independent, teacher_layers, weighted
 from keras_kd.models import batch_norm, folding, outputs, weights
 from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
 from keras_kd.training.callbacks import (
@@ -138,6 +138,7 @@ def distill(
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
     """
     of_several = {"weights": teacher_weights, "average": teacher_average, "temperature": temperature}
+    terms = weighted(terms)
     teachers, teacher = teacher, several_teachers.one_teacher(teacher, **of_several)
     compatibility.check_pair(teacher, student, independent=is_multi_label(dataset))
     inputs.check_given(student, dataset, settings, shortcut_removal, "student")

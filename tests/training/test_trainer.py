@@ -11,7 +11,7 @@ from keras_kd import losses
 from keras_kd.data import datasets
 from keras_kd.distillation import teacher_cache
 from keras_kd.models import graph
-from keras_kd.training import callbacks, config, evaluation, inputs, trainer
+from keras_kd.training import callbacks, comparison, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
 from tests.support.networks import adapted, resnet8, same, shaken, weights_of
 from tests.support.networks import one_block as network
@@ -409,6 +409,25 @@ def test_so_is_one_that_normalises_by_itself_and_ends_in_softmax(rng, dataset):
     teacher = keras.Model(scores.input, keras.layers.Softmax(name="probabilities")(scores.output))
     term = losses.Hint("stage1_block1_out", "stage2_block1_out")
     check_folded_teacher(rng, teacher, distilled(teacher, dataset, term), [])
+
+
+def test_terms_that_are_no_list_of_losses_are_refused_before_anything_is_trained(dataset, monkeypatch):
+    def asked(*args, **options):
+        raise AssertionError("something was measured or trained")
+
+    for module, name in ((trainer.teacher_check, "check_teacher"), (trainer, "in_place_of")):
+        monkeypatch.setattr(module, name, asked)
+    for terms, message in (
+        (losses.Dist(), r"^terms must be a list, of losses or pairs \(weight, loss\). Received: terms=<"),
+        ([(1.0, "dist")], r"^each of the terms must be a keras.distillation.DistillationLoss or a pair "),
+    ):
+        with pytest.raises(ValueError, match=message):
+            trainer.distill(network(seed=1), network(seed=2), dataset, FAST, terms=terms)
+        with pytest.raises(ValueError, match=message):
+            keras_kd.Distiller(network(seed=1), network(seed=2), terms=terms)
+        networks = [network(seed=1), network(seed=2), network(seed=2)]
+        with pytest.raises(ValueError, match=message):
+            comparison.compare(*networks, dataset, FAST, terms=terms)
 
 
 class OfScales(losses.FeatureTerm):
