@@ -26,7 +26,7 @@ _SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 class DistillationAlarms(keras.callbacks.Callback):
-    """Says when a term is 0 or NaN for an epoch, or drowns the rest, and when the teacher knows nothing.
+    """Says when a term is 0 or not finite, or drowns the rest, and when the teacher knows nothing.
 
     `keras_kd.Distiller.fit` has one by itself.
 
@@ -72,8 +72,16 @@ class DistillationAlarms(keras.callbacks.Callback):
     def _watch_values(self, epoch, logs, weighed):
         for name, weight in weighed.items():
             value = logs.get(name, 1.0)
-            if weight and name != "hard_loss" and (value == 0 or math.isnan(value)):
-                self._say(name, f"{name} was {value:g} in the whole of epoch {epoch + 1}: it distils nothing")
+            if not weight or name == "hard_loss":
+                continue
+            if value == 0:
+                self._say(name, f"{name} was 0 in the whole of epoch {epoch + 1}: it distils nothing")
+            elif not math.isfinite(value):
+                self._say(
+                    name,
+                    f"{name} was not finite in at least one batch of epoch {epoch + 1} "
+                    f"(its mean is {value:g}): look for such values in the teacher and the images",
+                )
 
     def _watch_weights(self, logs, weighed):
         worth = {name: abs(weight * logs[name]) for name, weight in weighed.items() if name in logs}

@@ -48,6 +48,34 @@ def test_a_term_of_zero_is_told_once(capsys, data):
     assert line == "note: constant_loss was 0 in the whole of epoch 1: it distils nothing"
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class OfSureTeacher(keras_kd.losses.DistillationTerm):
+    """A value for the examples of which the teacher is sure, 1 for the others; nothing is learnt from it."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def call(self, teacher, student):
+        return keras.ops.where(teacher[:, 0] > 1e3, self.value, 1.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("bad_batches", [1, 4])
+def test_a_term_that_is_not_finite_is_told_once_and_of_as_much_as_was_seen(capsys, data, value, bad_batches):
+    """One batch is enough for the mean over the epoch."""
+    logits = np.zeros((32, 4), "float32")
+    logits[: 8 * bad_batches, 0] = 1e4
+    labels = {"labels": data[1], "teacher_logits": logits}
+    distiller = keras_kd.Distiller(None, mlp(), alpha=0.0, terms=[OfSureTeacher(value)])
+    distiller.compile(keras.optimizers.SGD(0.01), sparse_ce())
+    distiller.fit(data[0], labels, epochs=2, batch_size=8, shuffle=False, verbose=0)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert lines == [
+        "note: of_sure_teacher_loss was not finite in at least one batch of epoch 1 "
+        f"(its mean is {value:g}): look for such values in the teacher and the images"
+    ]
+
+
 def test_a_term_that_drowns_the_rest_is_told_once(capsys, data):
     (line,) = notes(capsys, taught(data), mlp(seed=1), data, terms=[(1e6, Constant(1.0))])
     assert line.startswith("note: constant_loss times its weight is 1e+06, ")
