@@ -9,7 +9,7 @@ from keras import ops
 from keras_kd.distillation import several_teachers
 from keras_kd.losses import NAMES, DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.losses.tails import TailLoss
-from keras_kd.models import graph, outputs
+from keras_kd.models import data_format, graph, outputs
 from keras_kd.utils import limits
 
 
@@ -81,7 +81,10 @@ class Term:
         of_networks = ((teacher, self.teacher_layers), (student, self.student_layers))
         for model, names in of_networks:
             if names != ["logits"]:
-                graph.check_layers(model, set(names) - {"logits"})
+                layers = [name for name in names if name != "logits"]
+                graph.check_layers(model, layers)
+                if getattr(self.loss, "channels_last", False):
+                    data_format.check_channels_last(model, layers)
         self.loss.validate_model_compatibility(teacher, student)
         shapes = [[_shape(model, name) for name in names] for model, names in of_networks]
         if not isinstance(self.loss, FeatureTerm):

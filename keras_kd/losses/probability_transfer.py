@@ -49,6 +49,7 @@ class ProbabilityTransfer(FeatureTerm):
     """
 
     looks_at = "penultimate"
+    channels_last = False
     compares_examples = True
     weight = 30000.0
 

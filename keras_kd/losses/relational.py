@@ -98,6 +98,7 @@ class RelationalKnowledge(FeatureTerm):
     """
 
     looks_at = "penultimate"
+    channels_last = False
     compares_examples = True
 
     def __init__(self, teacher_layers=None, student_layers=None, distance_weight=25.0, angle_weight=50.0):

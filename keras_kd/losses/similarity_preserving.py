@@ -43,6 +43,7 @@ class SimilarityPreserving(FeatureTerm):
     """
 
     looks_at = "last_stage"
+    channels_last = False
     compares_examples = True
     weight = 3000.0
 

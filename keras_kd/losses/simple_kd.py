@@ -9,7 +9,7 @@ import keras
 from keras_kd.losses import features
 from keras_kd.losses.hint import hint
 from keras_kd.losses.terms import FeatureTerm
-from keras_kd.models import graph, outputs, rebuilding, resnet, stages
+from keras_kd.models import data_format, graph, outputs, rebuilding, resnet, stages
 
 PROJECTED = "projector_out"  # the layer that is to compute the teacher's last feature maps
 
@@ -33,15 +33,19 @@ def with_teacher_classifier(teacher, student):
       A `keras.Model` from images to logits `[batch, classes]`.
 
     Raises:
-      ValueError: for a teacher that ends otherwise, or a student whose maps are of no size that fits.
+      ValueError: for a teacher that ends otherwise, a student whose maps are of no size that fits, or maps of
+        channels first.
 
     Source: Chen et al. 2022, arXiv:2203.14001, section 3.
     """
     of_teacher, dense = _last_maps(teacher)
+    if of_teacher is not None:
+        data_format.check_channels_last(teacher, [of_teacher.name])
     _check_end(teacher, of_teacher, dense)
     of_student, _ = _last_maps(student)
     if of_student is None:
         of_student = student.get_layer(stages.PAIRS["last_stage"](teacher, student)[1][0])
+    data_format.check_channels_last(student, [of_student.name])
     teacher_shape, maps = tuple(of_teacher.output.shape), of_student.output
     if reason := features.why_not_in_one_size(teacher_shape, tuple(maps.shape)):
         raise ValueError(

@@ -97,10 +97,12 @@ class FeatureTerm(DistillationTerm):
     Attributes:
       looks_at: "stages" (the last layer of each, paired by height and width), "last_stage" or "penultimate"
         (what the last dense layer takes).
+      channels_last: whether it knows height and width from channels, and takes maps of channels last alone.
       asks_examples: whether there is something to `prepare` before training.
     """
 
     looks_at = "stages"
+    channels_last = True
     asks_examples = False
 
     def __init__(self, teacher_layers=None, student_layers=None):

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kd.models import blocks, graph
+from keras_kd.models import blocks, data_format, graph
 
 DEPTH = 4  # axes of feature maps: batch, height, width, channels
 
@@ -18,7 +18,8 @@ def stage_ends(model):
       the last layer with feature maps of each size.
 
     Raises:
-      ValueError: for a model without a graph, or where only a model inside it has feature maps of a size.
+      ValueError: for a model without a graph, where only a model inside it has feature maps of a size, or for
+        maps whose channels come first.
     """
     graph.check_layers(model)
     names = [block.last for block in blocks.blocks_of(model)]
@@ -27,6 +28,7 @@ def stage_ends(model):
     sizes = {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
     inside = [name for name in sizes if isinstance(model.get_layer(name), keras.Model)]
     ends = {size: name for name, size in sizes.items() if name not in inside}
+    data_format.check_channels_last(model, [name for name in sizes if name not in inside])
     hidden = [name for name in inside if sizes[name] not in ends]
     if hidden:
         raise ValueError(

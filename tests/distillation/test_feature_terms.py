@@ -219,3 +219,45 @@ def test_the_weights_of_relations_are_numbers():
     assert losses.RelationalKnowledge.from_config(term.get_config()).angle_weight == 2.0
     with pytest.raises(ValueError, match="angle_weight .*Received: angle_weight='2'"):
         losses.RelationalKnowledge(angle_weight="2")
+
+
+def turned(seed):
+    """A classifier whose maps have their channels first at "first", and last at "last"."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Permute((3, 1, 2))(image)
+    x = keras.layers.Conv2D(4, 3, data_format="channels_first", name="first")(x)
+    x = keras.layers.Permute((2, 3, 1), name="last")(x)
+    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+OF_MAPS = (losses.Hint, losses.AttentionTransfer, losses.VariationalInformation, losses.KnowledgeReview)
+
+
+@pytest.mark.parametrize("loss", OF_MAPS)
+def test_maps_whose_channels_come_first_are_refused_by_what_reads_height_and_width(loss):
+    for names in (("first", "maps"), ("maps", "first")):
+        networks = [turned(1) if name == "first" else maps(2, 4) for name in names]
+        with pytest.raises(ValueError, match="layer 'first' .* channels first: .*Permute") as said:
+            Distiller(*networks, terms=[loss(*names)])
+        assert "\n" not in str(said.value)
+
+
+def test_maps_whose_channels_were_brought_last_are_compared(data):
+    teacher, student = turned(1), turned(2)
+    measured = evaluated(compiled(teacher, student, terms=[losses.AttentionTransfer("last", "last")]), *data)
+    t, s = (
+        np.moveaxis(graph.feature_extractor(model, ["first"]).predict(data[0], verbose=0)["first"], 1, 3)
+        for model in (teacher, student)
+    )
+    expected = definitions.attention_transfer(t, s).mean()
+    assert measured["attention_transfer_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", [kind for kind in CLASSES if kind not in OF_MAPS])
+def test_relations_of_examples_take_maps_of_any_order(data, loss):
+    first, last = (
+        evaluated(compiled(turned(1), turned(2), terms=[loss(name, name)]), *data)["loss"]
+        for name in ("first", "last")
+    )
+    assert first == pytest.approx(last, rel=1e-4)

@@ -120,3 +120,13 @@ def test_teachers_that_end_otherwise_and_other_students_are_refused():
     odd = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 4)(image))))
     with pytest.raises(ValueError, match="do not fit: .*a whole multiple"):
         losses.with_teacher_classifier(odd, student)
+
+
+def test_maps_whose_channels_come_first_are_refused():
+    keras.utils.set_random_seed(0)
+    image, first = keras.Input((8, 8, 3)), {"data_format": "channels_first"}
+    maps = layers.Conv2D(4, 3, **first, name="conv")(layers.Permute((3, 1, 2))(image))
+    turned = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D(**first)(maps)))
+    for pair in ((turned, one_block()), (one_block(), turned)):
+        with pytest.raises(ValueError, match=r"layer 'conv' .* has .* channels first"):
+            losses.with_teacher_classifier(*pair)
