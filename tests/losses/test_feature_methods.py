@@ -143,6 +143,34 @@ def test_the_gradient_is_central_differences_of_the_definition(method, scale):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("raw", [-2.0, 0.5, 5.0])
+def test_the_gradient_of_the_variance_is_central_differences_of_the_definition(raw):
+    """Of the weight behind it: variance = softplus(weight) + 1e-5, one a channel."""
+    teacher, student = drawn([(2, 2, 3), (4, 4, 2)], 3)
+    loss = losses.VariationalInformation("a", "b")
+    adaptor = loss.make_adaptor([(None, 2, 2, 3)], [(None, 4, 4, 2)])
+    weights = raw + np.array([-0.5, 0.0, 1.0])
+    (variable,) = [each for each in adaptor.trainable_variables if each.name == "raw_variance"]
+    variable.assign(weights)
+    mean = ops.convert_to_numpy(adaptor([student])[0][0]).astype(np.float64)
+
+    def definition(at):
+        variance = np.log1p(np.exp(at)) + 1e-5
+        return np.sum(definitions.gaussian_nll(teacher.astype(np.float64), mean, variance))
+
+    def value(at):
+        values = [at[0] if each is variable else each.value for each in adaptor.trainable_variables]
+        predicted, _ = adaptor.stateless_call(values, [], [student])
+        return ops.sum(loss.call([teacher], [student], adaptor=lambda _: predicted))
+
+    points = [ops.convert_to_tensor(weights, "float32")]
+    found, (gradient,) = backend.value_and_gradient(value)(points)
+    assert float(found) == pytest.approx(definition(weights), rel=1e-5)
+    expected = definitions.central_differences(definition, weights, 1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(gradient), expected, rtol=1e-4, atol=1e-5)
+    assert (np.abs(expected) > 0.01).all()
+
+
 @every_method
 def test_value_and_gradient_are_finite_whatever_the_features(method):
     for pair in PAIRS:
