@@ -67,11 +67,12 @@ def print_over_seeds(comparisons, *, loss="kd", epochs=None):
             "network": label.replace("_", " "),
             "test accuracy": console.percent(each.mean),
             "± sd": formatting.percent(each.deviation),
+            "agreement": console.percent(found.agreements[label]),
             "seconds": _mean_seconds([one.networks[label].seconds for one in comparisons]),
         }
         for label, each in found.accuracies.items()
     ]
-    columns = ("network", "test accuracy", "± sd", "drop", "gain", "recovery", "seconds")
+    columns = ("network", "test accuracy", "± sd", "drop", "gain", "recovery", "agreement", "seconds")
     print_table(rows, list(accuracies), found.effects, columns, f"On test, means over {count} seeds")
     print(f"Intervals: 95 %, over {count} seeds (Student's; Fieller's of the recovery).")
 

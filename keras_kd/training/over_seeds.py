@@ -15,12 +15,14 @@ class SeedsComparison:
     Attributes:
       seeds: how many.
       accuracies: `{label: Estimate}` of the accuracy on test.
+      agreements: `{label: mean agreement with the teacher of the same seed}`; None without a teacher.
       effects: `{label: Effects}` of the students that were taught, the one that the runs are about last;
         their intervals are over seeds.
     """
 
     seeds: int
     accuracies: dict[str, Estimate]
+    agreements: dict[str, float | None]
     effects: dict[str, Effects]
 
 
@@ -48,4 +50,11 @@ def summarize(comparisons):
     accuracies = {
         label: statistics.estimate(values, resolution=resolution) for label, values in networks.items()
     }
-    return SeedsComparison(len(comparisons), accuracies, effects)
+    agreements = {
+        label: _mean([each.networks[label].agreement for each in comparisons]) for label in networks
+    }
+    return SeedsComparison(len(comparisons), accuracies, agreements, effects)
+
+
+def _mean(shares):
+    return None if None in shares else sum(shares) / len(shares)

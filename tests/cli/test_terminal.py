@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 import numpy as np
 
@@ -41,6 +42,33 @@ def test_the_recovery_of_an_earlier_version_had_no_interval_and_is_not_shown(cap
     printed = capsys.readouterr().out
     assert "0.73" not in printed
     assert "not defined" in printed
+
+
+def cells(capsys):
+    """The rows of the table that was printed, `{first cell: the others}`."""
+    printed = capsys.readouterr().out.splitlines()
+    rows = [re.split("[│┃]", line)[1:-1] for line in printed if line.startswith(("│", "┃"))]
+    return {first.strip(): [text.strip() for text in others] for first, *others in rows}
+
+
+def test_the_table_over_seeds_has_the_columns_of_one_seed_with_means(capsys):
+    seeds = []
+    for agreement in (0.5, 0.6, 0.9):
+        taught = dataclasses.replace(row(0.505), agreement=agreement, seconds=2.0)
+        alone = dataclasses.replace(row(0.5), agreement=None)
+        networks = {"teacher": row(0.9), "student_alone": alone, "student_distilled": taught}
+        seeds.append(comparison.Comparison({}, networks, effects(360, 200, 202), {}))
+    terminal.print_comparison(seeds[0])
+    one = cells(capsys)
+    terminal.print_over_seeds(seeds)
+    table = cells(capsys)
+    assert set(table["network"]) == {*one["network"], "± sd"} - {"parameters"}
+    of = {name: dict(zip(table["network"], others, strict=True)) for name, others in table.items()}
+    assert of["student distilled"]["agreement"] == "66.7%"
+    assert of["teacher"]["agreement"] == one["teacher"][one["network"].index("agreement")] == "100.0%"
+    assert of["teacher"]["test accuracy"] == "90.0%"
+    assert of["student alone"]["agreement"] == "n/a"
+    assert of["student distilled"]["seconds"] == "2"
 
 
 def test_notes_are_told_once_below_the_table(capsys):

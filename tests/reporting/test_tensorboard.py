@@ -17,8 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, tensorboard
-from keras_kd.training import config, trainer
+from keras_kd.training import config, evaluation, trainer
 from tests.support.browser import CHROMIUM
+from tests.support.networks import one_block
 from tests.support.networks import resnet8 as network
 from tests.support.processes import ROOT
 
@@ -78,13 +79,31 @@ def test_the_files_hold_curves_images_and_hyperparameters(tmp_path, npz):
 def test_epochs_are_whole_and_their_numbers_are_those_of_training(tmp_path, npz):
     settings = config.Settings(epochs=2, batch_size=24, strategy="none")
     trained = trainer.train(network(), datasets.load(npz), settings, folder=tmp_path, label="teacher")
-    events = EventAccumulator(str(tmp_path / "teacher"))
-    events.Reload()
     for tag, name in (("loss/train", "loss"), ("accuracy/validation", "val_accuracy")):
-        found = events.Tensors(f"epoch_{tag}")
-        assert [event.step for event in found] == [1, 2]
-        values = [float(tf.make_ndarray(event.tensor_proto)) for event in found]
+        epochs, values = curve(tmp_path / "teacher", tag)
+        assert epochs == [1, 2]
         assert values == pytest.approx(trained.history[name], rel=1e-6)
+
+
+def test_what_the_teacher_knows_and_whom_the_student_agrees_with_are_among_the_curves(tmp_path, npz):
+    dataset, settings = datasets.load(npz), config.Settings(epochs=1, batch_size=24, strategy="none")
+    teacher, student = one_block(seed=1), one_block(seed=2)
+    trained = trainer.distill(
+        teacher, student, dataset, settings, trust_teacher=True, folder=tmp_path, label="student"
+    )
+    known = evaluation.evaluate(teacher, dataset, "validation")["accuracy"]
+    alike = evaluation.evaluate(student, dataset, "validation", teacher=teacher)["agreement"]
+    for name, measured in (("teacher_accuracy", known), ("agreement", alike)):
+        assert curve(tmp_path / "student", f"{name}/validation")[1] == pytest.approx([measured])
+        assert curve(tmp_path / "student", f"{name}/train")[1] == pytest.approx(trained.history[name])
+
+
+def curve(folder, tag):
+    """`(epochs, values)`, lists."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    points = events.Tensors(f"epoch_{tag}")
+    return [each.step for each in points], [float(tf.make_ndarray(each.tensor_proto)) for each in points]
 
 
 @contextlib.contextmanager
