@@ -6,8 +6,9 @@ import re
 import keras
 from keras import ops
 
+from keras_kd import losses
 from keras_kd.distillation import several_teachers
-from keras_kd.losses import NAMES, DistillationTerm, FeatureTerm, per_example, without_reduction
+from keras_kd.losses import DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.losses.tails import TailLoss
 from keras_kd.models import data_format, graph, outputs
 from keras_kd.utils import limits
@@ -223,22 +224,32 @@ def _weighted(term):
     return pair
 
 
-_OURS = (*NAMES.values(), TailLoss)
 _KERAS = (keras.distillation.LogitsDistillation, keras.distillation.FeatureDistillation)
 
 
 def are_known(terms):
     """Whether the losses of terms, given as to `named_terms`, are all of this package or of Keras.
 
-    They see of the teacher what its layers compute. Another one may look at the weights of its BatchNorm.
+    They see of the teacher what its layers compute. Another one, named in `losses.NAMES` or not, may look at
+    the weights of its BatchNorm.
     """
-    return all(type(loss) in (*_OURS, *_KERAS) for _, loss in weighted(terms))
+    kinds = [type(loss) for _, loss in weighted(terms)]
+    return all(kind in _KERAS or _package(kind) == _package(Term) for kind in kinds)
+
+
+def _package(kind):
+    return kind.__module__.partition(".")[0]
 
 
 def check_independent(terms):
-    """Raises a ValueError for a loss that compares classes, where labels say yes or no of each."""
+    """Raises a ValueError for a loss that compares classes, where labels say yes or no of each.
+
+    Of those that have a name, in `losses.NAMES` as it is now, whoever gave it; others may know such labels.
+    """
+    named = (*losses.NAMES.values(), TailLoss)
     for _, loss in weighted(terms):
-        if type(loss) in _OURS and (loss.asks_labels or not isinstance(loss, FeatureTerm)):
+        asks_labels = getattr(loss, "asks_labels", False)
+        if type(loss) in named and (asks_labels or not isinstance(loss, FeatureTerm)):
             raise ValueError(
                 f"{type(loss).__name__} compares classes that exclude each other, and these labels say yes "
                 f"or no of each class: take kd, or a loss of layers that asks for no labels"
@@ -280,8 +291,7 @@ def _asks_layers(loss):
 
 def teacher_layers(terms, teacher, student):
     """Names of the teacher's layers that terms, given as to `named_terms`, look at; "logits" of its end."""
-    losses = [loss for _, loss in weighted(terms)]
-    return {name for loss in losses for name in _layers_of(loss, teacher, student)[0]}
+    return {name for _, loss in weighted(terms) for name in _layers_of(loss, teacher, student)[0]}
 
 
 def _layers_of(loss, teacher, student):

@@ -199,7 +199,11 @@ def _identity(distiller, teacher, teacher_logits):
 
 
 def _asked(teacher, network, teacher_logits, terms, independent):
-    """The network that is asked at each step in the teacher's place: the fastest, or none."""
+    """The network that is asked at each step in the teacher's place.
+
+    None where cached logits are all that is asked for; the teacher itself for losses of one's own, which may
+    look at its weights; else the fastest: the teacher with its BatchNorms folded.
+    """
     if teacher_logits is not None and not ask_layers(terms):
         return None
     if not are_known(terms):

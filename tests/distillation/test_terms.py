@@ -1,12 +1,14 @@
 """Further losses beside the labels' and the teacher's."""
 
 import functools
+import importlib.util
 
 import keras
 import numpy as np
 import pytest
 
 from keras_kd import Distiller, losses
+from keras_kd.distillation import terms as terms_module
 from keras_kd.distillation.terms import ask_layers, check_independent
 from keras_kd.models import graph
 from tests.support.distillers import compiled, evaluated, fitted
@@ -78,3 +80,28 @@ def test_what_is_no_term_is_refused(term):
 def test_a_network_that_was_never_called_has_terms_too(layer):
     networks = [keras.Sequential([layer, keras.layers.Flatten(), keras.layers.Dense(4)]) for _ in "ab"]
     assert list(Distiller(*networks, terms=[losses.SoftTargets(2.0)]).terms) == ["soft_targets_loss"]
+
+
+class OfOnesOwn(losses.DistillationTerm):
+    def call(self, teacher, student):
+        return keras.ops.mean(keras.ops.square(teacher - student), axis=-1)
+
+
+def test_a_loss_of_ones_own_compares_classes_once_it_has_a_name(monkeypatch):
+    check_independent([OfOnesOwn()])
+    monkeypatch.setitem(losses.NAMES, "own", OfOnesOwn)
+    with pytest.raises(ValueError, match="OfOnesOwn compares classes that exclude each other"):
+        check_independent([OfOnesOwn()])
+
+
+def test_a_name_makes_no_loss_one_of_the_package(monkeypatch):
+    """Whose losses see of the teacher what its layers compute; also if the name was there first."""
+    monkeypatch.setitem(losses.NAMES, "own", OfOnesOwn)
+    spec = importlib.util.find_spec(terms_module.__name__)
+    imported_after = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(imported_after)
+    for module in (terms_module, imported_after):
+        assert module.are_known([losses.Hint(), (2.0, losses.Dist()), losses.BinarySoftTargets()])
+        assert module.are_known([keras.distillation.FeatureDistillation("mse", "a", "a")])
+        assert not module.are_known([losses.Hint(), OfOnesOwn()])
+        assert not module.are_known([Hard()])

@@ -448,7 +448,8 @@ class KerasOfScales(keras.distillation.LogitsDistillation):
 
 
 @pytest.mark.parametrize("make", [OfScales, KerasOfScales])
-def test_a_loss_of_ones_own_sees_the_teacher_itself(dataset, make):
+def test_a_loss_of_ones_own_sees_the_teacher_itself(dataset, make, monkeypatch):
+    monkeypatch.setitem(losses.NAMES, "of_scales", make)
     teacher, term = shaken(resnet8(1)), make()
     distilled(teacher, dataset, term)
     assert term.scales is teacher.get_layer("stem_bn").gamma
