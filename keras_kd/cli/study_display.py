@@ -122,6 +122,7 @@ def print_findings(result, planned=None):
             "network": each.condition.title,
             "accuracy": console.percent(each.accuracy.mean),
             "± sd, points": formatting.percent(each.accuracy.deviation),
+            "agreement": console.percent(each.agreement),
             "seeds": str(each.accuracy.count),
         }
         for each in found.conditions

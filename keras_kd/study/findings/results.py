@@ -57,19 +57,21 @@ class _OfCondition:
 
 @dataclasses.dataclass(frozen=True)
 class ConditionAccuracy(_OfCondition):
-    """The accuracy on test over the seeds of a condition, and whether training had flattened.
+    """The accuracy on test over the seeds of a condition, how often it is the teacher's, and its end.
 
     Attributes:
       condition: which.
       accuracy: on test.
       training_accuracy, training_change: means over seeds, see `RunResult`; None in results of earlier
         versions.
+      agreement: with the teacher, mean over seeds, see `RunResult`; None without one.
     """
 
     condition: Condition
     accuracy: Estimate
     training_accuracy: float | None = None
     training_change: float | None = None
+    agreement: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

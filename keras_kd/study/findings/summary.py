@@ -123,13 +123,13 @@ def condition_accuracies(study_records, resolution=0.0):
         results.ConditionAccuracy(
             condition_of(pairs[0][0]),
             _estimate([result.accuracy for _, result in pairs], resolution),
-            *(_mean(getattr(result, name) for _, result in pairs) for name in _TRAINING),
+            **{name: _mean(getattr(result, name) for _, result in pairs) for name in _MEANS},
         )
         for pairs in found.values()
     ]
 
 
-_TRAINING = ("training_accuracy", "training_change")
+_MEANS = ("training_accuracy", "training_change", "agreement")
 
 
 def _mean(values):

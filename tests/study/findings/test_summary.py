@@ -53,7 +53,7 @@ def test_files_have_the_names_of_earlier_versions(result):
         "shortcut_removal",
     ]
     assert list(values["cells"][0]) == [
-        *("cell", *columns, "title", "label", "accuracy", "training_accuracy", "training_change")
+        *("cell", *columns, "title", "label", "accuracy", "training_accuracy", "training_change", "agreement")
     ]
     assert list(values["gains"][0]) == ["cell", *columns, "title", "label", "gain"]
     assert list(values["recoveries"][0]) == [
@@ -130,6 +130,20 @@ def test_the_table_has_a_row_a_run(found, tmp_path):
         "no <luck>",
     )
     assert rows["r32w8-s0"]["temperature"] == ""
+
+
+def test_the_agreement_with_the_teacher_is_the_mean_over_seeds():
+    plain = Run(20, "plain", width=8)
+    taught = Run(20, "plain + KD", width=8, teacher=Teacher(Run(20, "residual", width=8)))
+    kept = {}
+    for seed, share in enumerate((0.7, 0.8)):
+        for run, agreement in ((plain, None), (taught, share)):
+            kept[dataclasses.replace(run, seed=seed)] = RunRecord(
+                run, dataclasses.replace(run_result(0.8), agreement=agreement)
+            )
+    alone, with_teacher = found_of(kept, ("C1",)).summary.conditions
+    assert alone.agreement is None
+    assert with_teacher.agreement == pytest.approx(0.75)
 
 
 def test_whether_training_had_flattened_is_told():
