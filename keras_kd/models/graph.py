@@ -1,6 +1,7 @@
 """One forward pass with many outputs, and weights copied by name."""
 
 import contextlib
+import difflib
 import sys
 
 import keras
@@ -55,7 +56,11 @@ def check_layers(model, layer_names=()):
     known = {layer.name for layer in model.layers}
     unknown = [name for name in layer_names if name not in known]
     if unknown:
-        raise ValueError(f"model {model.name!r} has no layer {unknown[0]!r}; it has {sorted(known)}")
+        near = difflib.get_close_matches(str(unknown[0]), known, 3, cutoff=0)
+        raise ValueError(
+            f"model {model.name!r} has no layer {unknown[0]!r}; the nearest of its {len(known)} are "
+            f"{', '.join(map(repr, near))}"
+        )
     inside = [name for name in layer_names if isinstance(model.get_layer(name), keras.Model)]
     if inside:  # its output is that of its own graph
         raise ValueError(

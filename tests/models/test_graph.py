@@ -4,7 +4,7 @@ import pytest
 
 import keras_kd
 from keras_kd.models import graph, weights
-from tests.support.networks import mlp, same, weights_of
+from tests.support.networks import same, weights_of
 
 
 def test_taps_are_the_layers_outputs_in_one_pass(rng):
@@ -22,9 +22,12 @@ def test_taps_share_the_models_weights():
     assert {id(weight) for weight in tapped.weights} == {id(weight) for weight in model.weights}
 
 
-def test_an_unknown_layer_is_named():
-    with pytest.raises(ValueError, match="no layer 'nowhere'"):
-        graph.feature_extractor(mlp(), ["nowhere"])
+def test_an_unknown_layer_is_named_with_the_nearest_ones():
+    model = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
+    nearest = "has no layer 'stage9_block1_out'; the nearest of its .* are 'stage._block1_out', .*, 'stage"
+    with pytest.raises(ValueError, match=nearest) as refused:
+        graph.feature_extractor(model, ["stage9_block1_out"])
+    assert len(str(refused.value)) < 200
 
 
 def test_copy_weights_goes_by_name():
