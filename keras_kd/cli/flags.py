@@ -322,7 +322,10 @@ def define_search(values):
     search.texts("students", [], "Networks to choose from, as for --student.")
     words = f"Ways to choose from; {','.join(search_config.SHORTCUT_REMOVALS)} if not given."
     search.texts("shortcut_removals", [], words)
-    words = f"Losses to choose from; {','.join(search_config.LOSSES)} if not given."
+    words = (
+        f"Losses to choose from; {','.join(search_config.LOSSES)} if not given. LOW..HIGH as the value of an "
+        f"option is searched: dkd:temperature=1..8."
+    )
     search.texts("losses", [], words)
     words = "Of its rounds: one of so many goes on."
     search.integer("hyperband_factor", usual.hyperband_factor, words, ranges["hyperband_factor"])

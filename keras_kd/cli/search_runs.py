@@ -7,7 +7,7 @@ from keras_kd.cli import console, main, network_flags, networks, runs, search_di
 from keras_kd.data import datasets
 from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import recipes
-from keras_kd.search import oracles, session, workers
+from keras_kd.search import loss_choices, oracles, session, workers
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import files, specs
 
@@ -111,7 +111,7 @@ def write_best(values, run, own, settings, result):
 def flags_of_setting(setting):
     """`{flag of distill: value, or None: as by default}` of `{hyperparameter: value}`."""
     recipe = recipes.of_setting(setting)
-    found = {"shortcut_removal": "none"} | setting  # of `distill` it is another
+    found = {"shortcut_removal": "none"} | loss_choices.without_options(setting)  # of `distill` it is another
     if found.pop("loss_weight_factor", 1.0) != 1.0:
         found["loss"] = recipe.text
     if not recipe.has_kd:

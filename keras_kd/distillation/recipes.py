@@ -38,14 +38,18 @@ class Part:
     options: dict
 
     def __post_init__(self):
-        kind = specs.find("loss", self.name, losses.NAMES)
+        usual = usual_options(self.name)
         if self.name == KD and self.options:
             raise ValueError(
                 f"temperature and alpha of kd are settings of their own. Received: options {self.options}"
             )
-        usual = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
-        usual |= {name: getattr(kind, name) for name in _WEIGHING}
         specs.check_options("loss", self.name, self.options, list(usual))
+        for name, value in self.options.items():
+            if specs.is_range(value):
+                raise ValueError(
+                    f"{name} of {self.name} is one value here: ranges belong to the losses of a search, "
+                    f"`keras-kd search --losses`. Received: {name}={value}"
+                )
         limits.LOSS_WEIGHT.check("weight", self.weight)
         limits.SHARE.check("warmup", self.warmup)
         kept = {name: value for name, value in self.options.items() if value != usual[name]}
@@ -162,6 +166,22 @@ def of_setting(values):
     return recipe.weighed(values.get("loss_weight_factor", 1.0))
 
 
+def usual_options(name):
+    """`{option: value}` of a loss as its source has it: of the class, then `weight` and `warmup`.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+    kind = specs.find("loss", name, losses.NAMES)
+    usual = {option: each.default for option, each in inspect.signature(kind).parameters.items()}
+    return usual | {option: getattr(kind, option) for option in _WEIGHING}
+
+
+def named_options(text):
+    """`[(name, {option: value})]` of the losses of a spec, as they are written."""
+    return [specs.parse("loss", part, texts=_LAYERS) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
+
+
 def parse_spec(text, *, weight=None, layers=None):
     """The `Recipe` of a spec.
 
@@ -174,7 +194,7 @@ def parse_spec(text, *, weight=None, layers=None):
     Raises:
       ValueError: for what `Part` and `Recipe` refuse, and a weight or layers that no loss takes.
     """
-    named = [specs.parse("loss", part, texts=_LAYERS) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
+    named = named_options(text)
     weighed = [options for name, options in named if name != KD]
     if weight is not None:
         if len(weighed) != 1 or "weight" in weighed[0]:

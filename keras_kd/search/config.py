@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_kd.utils import limits
+from keras_kd.utils import limits, specs
 
 # What may be searched beside temperature and alpha.
 CHOICES = (
@@ -55,8 +55,9 @@ class SearchConfig:
       students: networks to choose from, as `models.registry.build_for` takes them.
       shortcut_removals: ways to lose shortcuts to choose from, as `shortcut_removal.parse_spec` reads them;
         empty means `SHORTCUT_REMOVALS` where they are searched.
-      losses: to choose from, as `distillation.recipes.parse_spec` reads them; empty means `LOSSES` where they
-        are searched. Temperature and alpha say something of those with kd alone.
+      losses: to choose from, as `distillation.recipes.parse_spec` reads them, or with ranges as values of
+        options, as in "dkd:temperature=1..8", which are searched where that loss is chosen; empty means
+        `LOSSES` where they are searched. Temperature and alpha say something of those with kd alone.
       hyperband_factor: of Hyperband's rounds one of so many settings goes on.
       usual: `{hyperparameter: value}` of the default setting, which the best is compared with.
 
@@ -117,11 +118,15 @@ class SearchConfig:
     def _check_chosen(self, name, plural):
         given = getattr(self, plural)
         limits.check_each_once(plural, given)
-        if (given and name not in self.searched) or len(given) == 1:
+        if (given and name not in self.searched) or (len(given) == 1 and not self._has_range(name)):
             raise ValueError(
                 f"{plural} are two or more, to choose from where {name} is searched. "
                 f"Received: {', '.join(given)}"
             )
+
+    def _has_range(self, name):
+        """Whether an option of a loss is searched, so that one loss leaves a choice."""
+        return name == "loss" and any(map(specs.is_range, self.losses))
 
     def seeds(self, first):
         """Of the students of a trial; the data and the teacher have the first."""

@@ -31,7 +31,7 @@ def judge(folder, result, hypermodel, dataset, stop, best_folder, config, train_
     packages = {name: importlib.metadata.version(name) for name in ("keras-tuner", "plotly", "scikit-learn")}
     versions = {"versions": result.description["versions"] | packages}
     chosen = [name for name in space.CHOSEN if name in result.space]
-    usual = config.usual | {name: hypermodel.space.values_of(name)[0] for name in chosen}
+    usual = config.usual | {name: hypermodel.space.usual(name) for name in chosen}
     settings = {"best": (result.best.values, best_folder), "default": (usual, folder / "default")}
     result = dataclasses.replace(
         result,

@@ -1,12 +1,14 @@
 """Which hyperparameters the trials' scores depend on."""
 
 import dataclasses
+import itertools
+import statistics
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from keras_kd.search import space
+from keras_kd.search import loss_choices, space
 
 # With fewer trials a forest has nothing to say.
 FEWEST_TRIALS = 10
@@ -61,13 +63,21 @@ def importance(trials):
 
 
 def _columns(trials):
-    """`{name: [number per trial]}` of what varied; what was chosen by its place in the order of names."""
+    """`{name: [number per trial]}` of what varied; what was chosen by its place in the order of names.
+
+    The searched options of a loss have columns of their own; trials of other losses have their median there.
+    """
+    settings = [trial.values | {"epochs": trial.epochs} for trial in trials]
+    settings = [each | {"loss": loss_choices.kind_of(each)} if "loss" in each else each for each in settings]
     found = {}
-    for name in space.TITLES:
-        column = [trial.epochs if name == "epochs" else trial.values.get(name) for trial in trials]
-        if len(set(column)) < 2:
+    for name in dict.fromkeys([*space.TITLES, *itertools.chain(*settings)]):
+        column = [setting.get(name) for setting in settings]
+        if len(set(column) - {None}) < 2:
             continue
         if name in space.CHOSEN:
             column = [sorted(set(column)).index(value) for value in column]
+        elif None in column:
+            median = statistics.median(value for value in column if value is not None)
+            column = [median if value is None else value for value in column]
         found[name] = np.log(column) if name in space.LOGARITHMIC else np.array(column, float)
     return found

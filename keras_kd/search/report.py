@@ -13,6 +13,9 @@ from keras_kd.training import failures
 OBJECTIVES = {"val_accuracy": "validation accuracy", "val_hard_loss": "validation cross-entropy, nats"}
 
 
+_OPTIONS = " An option of one loss stands at its median in the trials of the others."
+
+
 def sections(found):
     """The parts of the page.
 
@@ -107,7 +110,7 @@ def _importance(found, done):
     figure = html.figure("R² lost by shuffling the values", "")
     figure.add_trace(
         go.Bar(
-            y=[space.TITLES[name] for name in told.names],
+            y=[space.TITLES.get(name, name) for name in told.names],
             x=told.means,
             error_x={"array": told.deviations, "color": "#000000"},
             orientation="h",
@@ -119,6 +122,7 @@ def _importance(found, done):
         f"on {len(done)} trials, with the spread over {importance.REPEATS} shufflings. On trials that "
         f"a tree has not seen the forest explains R² = {told.r2:.2f} of the score"
         + (": it predicts nothing, so these bars mean nothing." if told.r2 <= 0 else ".")
+        + (_OPTIONS if any(name not in space.TITLES for name in told.names) else "")
     )
     return html.section("importance", title, words, figure)
 

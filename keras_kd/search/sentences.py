@@ -4,7 +4,7 @@ T = 3.61, alpha = 0.571: +1.2 points over the default (T = 4, alpha = 0.9) on va
 """
 
 from keras_kd.reporting import formatting
-from keras_kd.search import selection, space
+from keras_kd.search import loss_choices, selection, space
 
 _SHORT = {"temperature": "T"}
 
@@ -23,7 +23,8 @@ def answer(found):
 def setting(values):
     """The values of a setting: "T = 3.61, alpha = 0.571"."""
     return ", ".join(
-        f"{_SHORT.get(name, space.TITLES[name])} = {value(each)}" for name, each in values.items()
+        f"{_SHORT.get(name, space.TITLES[name])} = {value(each)}"
+        for name, each in loss_choices.without_options(values).items()
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import keras
 
-from keras_kd.distillation import compatibility, recipes, shortcut_removal
+from keras_kd.distillation import compatibility, shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
 from keras_kd.search.config import LOSSES, SHORTCUT_REMOVALS, SearchConfig
@@ -154,9 +154,8 @@ class SearchSession:
             compatibility.check_pair(teacher, student)
             for removal in removals:
                 removal.check(student, teacher)
-            for text in self.space.losses:
-                recipe = recipes.parse_spec(text)
-                recipe.check(teacher, recipe.student_of(teacher, student))
+            for choice in self.space.loss_choices:
+                choice.usual.check(teacher, choice.usual.student_of(teacher, student))
         for teacher in teachers:
             accuracy = teacher_check.check_teacher(teacher, self._dataset, trust=self._networks.trust_teacher)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")

@@ -6,13 +6,12 @@ space.grid(12)  # twelve settings, spread evenly
 """
 
 import dataclasses
-import itertools
+import functools
 import math
 
-import numpy as np
-
-from keras_kd.distillation import recipes, shortcut_removal
+from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import check_alpha, check_temperature
+from keras_kd.search import grids, loss_choices
 from keras_kd.utils import limits
 
 
@@ -28,7 +27,8 @@ class SearchSpace:
       teachers: paths of `.keras` files to choose from; fewer than two leave no choice.
       shortcut_removals: specs of ways to lose shortcuts, likewise; kept as `shortcut_removal.format_spec`
         writes them.
-      losses: specs of losses, likewise.
+      losses: specs of losses, likewise, kept as `loss_choices.parse` writes them. An option that is a range,
+        "dkd:temperature=1..8", is searched where that loss is chosen, and makes one loss a choice.
       students: specs of networks, likewise.
       loss_weight_factor: of what the weights of the losses beside kd are multiplied by, on a logarithmic
         scale; None leaves them as they are. It says nothing of kd alone.
@@ -66,7 +66,7 @@ class SearchSpace:
             raise ValueError(f"a teacher stays for at least one epoch. Received: {self.alpha_epochs[0]}")
         specs = [shortcut_removal.parse_spec(text) for text in self.shortcut_removals]
         object.__setattr__(self, "shortcut_removals", tuple(map(shortcut_removal.format_spec, specs)))
-        object.__setattr__(self, "losses", tuple(recipes.parse_spec(text).text for text in self.losses))
+        object.__setattr__(self, "losses", tuple(loss_choices.parse(text).text for text in self.losses))
         for name in CHOSEN.values():
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"the {name} must differ. Received: {', '.join(getattr(self, name))}")
@@ -78,14 +78,43 @@ class SearchSpace:
     @property
     def names(self):
         """Of what is searched, in order."""
-        return [*self._ranges(), *(name for name in CHOSEN if len(self.values_of(name)) > 1)]
+        return [*self._ranges(), *self.chosen]
+
+    @property
+    def chosen(self):
+        """Of what is chosen from a list."""
+        return [
+            name
+            for name in CHOSEN
+            if len(self.values_of(name)) > 1 or (name == "loss" and self.searches_options)
+        ]
+
+    @functools.cached_property
+    def loss_choices(self):
+        """A `loss_choices.LossChoice` for each of the losses."""
+        return tuple(map(loss_choices.parse, self.losses))
+
+    @property
+    def searches_options(self):
+        """Whether an option of some loss is searched."""
+        return any(choice.ranges for choice in self.loss_choices)
 
     def values_of(self, name):
         """`(low, high)` of a name, or all that it is chosen from."""
         return getattr(self, CHOSEN.get(name, name))
 
+    def usual(self, name):
+        """What the default setting has of a name that is chosen from a list: the first.
+
+        The searched options of a loss are as its source has them.
+        """
+        return self.loss_choices[0].usual.text if name == "loss" else self.values_of(name)[0]
+
     def declare(self, hyperparameters):
-        """Tells a `keras_tuner.HyperParameters` of this space; returns the values that it holds, by name."""
+        """Tells a `keras_tuner.HyperParameters` of this space; returns the values that it holds, by name.
+
+        A loss whose options are searched is told with their values, which stand beside it too.
+        """
         values = {}
         for name in self.names:
             if name in CHOSEN:
@@ -99,44 +128,37 @@ class SearchSpace:
             else:
                 sampling = "log" if name in LOGARITHMIC else "linear"
                 values[name] = hyperparameters.Float(name, low, high, sampling=sampling)
-        return values
+        return values | self._declare_options(hyperparameters, values.get("loss"))
+
+    def _declare_options(self, hyperparameters, chosen):
+        """The searched options of the chosen loss, and the loss with them; those of others are not active."""
+        found = {}
+        for choice in self.loss_choices:
+            if not choice.ranges:
+                continue
+            with hyperparameters.conditional_scope("loss", [choice.text]):
+                values = {
+                    each.name: hyperparameters.Float(
+                        each.name, each.low, each.high, sampling="log" if each.is_logarithmic else "linear"
+                    )
+                    for each in choice.ranges
+                }
+            if choice.text == chosen:
+                options = {each.name: each.rounded(values[each.name]) for each in choice.ranges}
+                found = {"loss": choice.at(options), **options}
+        return found
 
     def grid(self, most):
-        """Settings spread evenly, as many as fit a full grid of at most `most`: a list of dicts.
+        """Settings spread evenly, as many as fit a full grid of at most `most`: see `grids.settings`."""
+        return grids.settings(self, most)
 
-        The axis with the fewest points gets the next one, so that 12 trials of two are 4 x 3.
-        """
-        counts = dict.fromkeys(self.names, 1)
-        chosen = [name for name in self.names if name in CHOSEN]
-        counts |= {name: len(self.values_of(name)) for name in chosen}  # each, or it would not be a choice
-        needed = math.prod(counts.values())
-        if needed > most:
-            raise ValueError(
-                f"a grid needs a trial for each {' and '.join(chosen)}, {needed}. Received: {most}"
-            )
-        growing = [name for name in self._ranges() if len(self._points(name, 2)) > 1]
-        while growing:
-            name = min(growing, key=lambda name: (counts[name], growing.index(name)))
-            more = counts | {name: counts[name] + 1}
-            if math.prod(more.values()) > most or len(self._points(name, more[name])) < more[name]:
-                growing.remove(name)
-            else:
-                counts = more
-        axes = [self._points(name, count) for name, count in counts.items()]
-        return [dict(zip(counts, values, strict=True)) for values in itertools.product(*axes)]
-
-    def _points(self, name, count):
+    def points(self, name, count):
         """So many values of one axis, or as many as there are; one lies in the middle."""
         if name in CHOSEN:
             return list(self.values_of(name))
         low, high = getattr(self, name)
-        if low == high:
-            return [low]
-        shares = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
-        if name in LOGARITHMIC:
-            return (low * (high / low) ** shares).tolist()
-        values = low + (high - low) * shares
-        return sorted({round(value) for value in values}) if name == "alpha_epochs" else values.tolist()
+        values = grids.spread(low, high, count, name in LOGARITHMIC)
+        return sorted({round(value) for value in values}) if name == "alpha_epochs" else values
 
 
 # What each hyperparameter is called on pages.

@@ -19,7 +19,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
 
-from keras_kd.search import hypermodel, oracles
+from keras_kd.search import hypermodel, loss_choices, oracles
 from keras_kd.search.results import TrialRecord
 from keras_kd.training import callbacks
 from keras_kd.utils import files, progress, run_dir
@@ -167,7 +167,7 @@ class Tuner(keras_tuner.Tuner):
 
         A worker that was given up may still be alive in it: the trial then begins again beside it.
         """
-        flags = {name: str(value) for name, value in values.items()}
+        flags = {name: str(value) for name, value in loss_choices.without_options(values).items()}
         with contextlib.ExitStack() as stack:
             for path in (self.trial_folder(root), self.trial_folder(f"{root}-{self.tuner_id}")):
                 try:

@@ -1,6 +1,10 @@
 """Specs: a name and its options as one text, `NAME:OPTION=VALUE:...`, for flags, study files and results."""
 
 import difflib
+import math
+
+# Between the ends of a range, LOW..HIGH, from which a search chooses an option's value.
+RANGE = ".."
 
 
 def is_file(text):
@@ -58,6 +62,30 @@ def parse(kind, text, texts=(), **options):
 def as_text(name, options):
     """The text of which `parse` makes the same again."""
     return ":".join([name, *(f"{option}={_text(value)}" for option, value in options.items())])
+
+
+def is_range(value):
+    """Whether an option's value, as `parse` reads it, is written as a range."""
+    return isinstance(value, str) and RANGE in value
+
+
+def parse_range(text):
+    """`(low, high)` of a range.
+
+    Raises:
+      ValueError: if its ends are no finite numbers, or reversed.
+    """
+    low, high = map(_plain, text.split(RANGE, 1))
+    if not all(isinstance(end, float) and math.isfinite(end) for end in (low, high)):
+        raise ValueError(f"a range is LOW{RANGE}HIGH, two finite numbers. Received: {text!r}")
+    if low > high:
+        raise ValueError(f"a range's ends are reversed: write the lower one first. Received: {text!r}")
+    return low, high
+
+
+def as_range(low, high):
+    """The text of which `parse_range` makes the same again."""
+    return f"{low:.15g}{RANGE}{high:.15g}"
 
 
 def _text(value):

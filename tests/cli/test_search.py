@@ -168,6 +168,11 @@ def test_a_finished_search_shows_its_tables_again(finished):
         ),
         (["--search=loss", "--losses=kd,dkb"], "unknown loss 'dkb': did you mean 'dkd'"),
         (["--search=loss", "--losses=kd,at:teacher_layers=x:student_layers=x"], "has no layer 'x'"),
+        (
+            ["--search=loss", "--losses=kd,dkd:temperature=8..1"],
+            "dkd:temperature=8..1: a range's ends are reversed",
+        ),
+        (["--search=loss", "--losses=kd,dkd:temperature=0..8"], "temperature must lie in [0.001, 10000]"),
         (["--losses=kd,dkd"], "to choose from where loss is searched"),
         (["--search=loss_weight_factor"], "weighs the losses to choose from: search loss with it"),
         (["--search=learning_rate", "--learning_rate_low=0"], "learning_rate_low must lie in"),
@@ -290,11 +295,40 @@ def test_how_shortcuts_are_lost_can_be_searched(tmp_path_factory):
     assert f"--shortcut_removal={best}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
 
 
+@pytest.mark.slow
+def test_options_of_a_loss_can_be_searched(tmp_path_factory):
+    cwd = search_folder(tmp_path_factory, "options")
+    fixed = ("--temperature_high=1", "--alpha_low=0.5", "--alpha_high=0.5", "--seeds_per_trial=1")
+    flags = ("--search=loss", "--losses=dkd:temperature=1..8,kd", "--tuner=grid", "--trials=3", *fixed)
+    status, output, errors = script(*flags, cwd=cwd)
+    assert status == 0, errors[-3000:]
+    assert "loss dkd:temperature=1..8, kd" in output
+    found = result(cwd)
+    values = [trial["values"] for trial in found["trials"]]
+    losses = ["dkd:temperature=1.0", "kd", "dkd:temperature=8.0"]
+    assert [each["loss"] for each in values] == losses
+    assert [each.get("dkd temperature") for each in values] == [1.0, None, 8.0]
+    assert found["test"]["default"]["values"] == {"temperature": 4.0, "alpha": 0.9, "loss": "dkd"}
+    page = (cwd / "runs" / "mine" / "search.html").read_text(encoding="utf-8")
+    for loss in losses:
+        assert re.search(rf"trial \d: T = 1, alpha = 0.5, loss = {loss}, 2 epochs", errors), errors
+        assert loss in page
+    best = found["best"]["values"]["loss"]
+    assert f"loss = {best}: " in output.replace("\n", " ")
+    assert f"--loss={best}\n" in (cwd / "runs" / "mine" / "best.cfg").read_text()
+    status, _, errors = call("distill", "--flagfile=runs/mine/best.cfg", "--jobs=1", cwd=cwd)
+    assert status == 0, errors[-3000:]
+    first = found["test"]["best"]["per_seed"][0]
+    assert result(cwd, "mine-best")["networks"]["student_distilled"]["accuracy"] == first["accuracy"]
+
+
 def test_flags_of_a_setting_are_those_that_its_loss_has_a_use_for():
     setting = {"temperature": 3.0, "alpha": 0.5, "alpha_epochs": 2, "loss": "kd+at"}
     usual = {"shortcut_removal": "none"}
     assert search_runs.flags_of_setting(setting) == usual | setting | {"teacher_views": None}
     gone = dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
     assert search_runs.flags_of_setting(setting | {"loss": "dkd"}) == usual | {"loss": "dkd"} | gone
+    options = search_runs.flags_of_setting({"loss": "dkd:temperature=2.5", "dkd temperature": 2.5})
+    assert options == usual | {"loss": "dkd:temperature=2.5"} | gone
     weighed = search_runs.flags_of_setting({"loss": "kd+at:weight=500.0", "loss_weight_factor": 0.5})
     assert weighed == usual | {"loss": "kd+at:weight=250.0", "teacher_views": None}

@@ -16,6 +16,13 @@ def test_ways_to_lose_shortcuts_are_the_usual_ones_if_none_are_given():
     assert session.space_of(given, Settings()).shortcut_removals == ("fade", "merge")
 
 
+def test_one_loss_with_a_range_is_choice_enough():
+    given = config.SearchConfig(searched=("loss",), losses=("dkd:temperature=1..8",))
+    assert session.space_of(given, Settings()).names == ["temperature", "alpha", "loss"]
+    with pytest.raises(ValueError, match="are two or more"):
+        config.SearchConfig(searched=("loss",), losses=("dkd:temperature=1",))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

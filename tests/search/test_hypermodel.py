@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_kd.data import datasets
-from keras_kd.distillation import shortcut_removal
+from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.search import hypermodel
 from keras_kd.search.space import SearchSpace
 from keras_kd.search.tuner import Tuner
@@ -88,6 +88,21 @@ class EndsOnce(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+OPTIONS = SearchSpace((2.0, 2.0), (0.5, 0.5), losses=("dkd:temperature=1..8",))
+
+
+@pytest.mark.slow
+def test_hyperband_promotes_a_loss_with_its_options(dataset, tmp_path):
+    oracle = oracle_of("hyperband", tmp_path, trials=0, space=OPTIONS, epochs=3)
+    tuner = Tuner(oracle, distillation(dataset, epochs=3, space=OPTIONS), tmp_path, [0])
+    tuner.search()
+    found = {record.trial: record for record in tuner.records()}
+    assert len({record.values["loss"] for record in found.values()}) > 1
+    (promoted,) = [record for record in found.values() if record.folder != record.trial]
+    assert promoted.values == found[promoted.folder].values
+    assert promoted.values["loss"] == f"dkd:temperature={promoted.values['dkd temperature']}"
+
+
 @pytest.mark.slow
 def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_path):
     found = {}
@@ -159,6 +174,25 @@ def test_the_chosen_loss_teaches_the_student(dataset):
     assert (name, term.weight, distiller.alpha) == ("probability_transfer_loss", 7.0, 0.0)
 
 
+def test_the_searched_options_reach_the_loss(dataset):
+    text = "pkt:weight=2..50+dkd:temperature=1..8:nontarget_weight=2..16"
+    space = SearchSpace((2.0, 2.0), (0.5, 0.5), losses=("kd", text), loss_weight_factor=(3.0, 3.0))
+    hyperparameters = keras_tuner.HyperParameters()
+    space.declare(hyperparameters)
+    hyperparameters.values |= {
+        **{"loss": text, "pkt weight": 7.0},
+        **{"dkd temperature": 2.00049, "dkd nontarget_weight": 5.3},
+    }
+    distiller = distillation(dataset, epochs=2, space=space).build(hyperparameters)
+    transfer, decoupled = distiller.terms.values()
+    assert transfer.weight == 21.0
+    assert (decoupled.loss.temperature, decoupled.loss.nontarget_weight) == (2.0, 5.3)
+    again = recipes.parse_spec(space.declare(hyperparameters)["loss"]).arguments(1)["terms"]
+    assert again[1][1].get_config() == decoupled.loss.get_config()
+    hyperparameters.values["loss"] = "kd"
+    assert not distillation(dataset, epochs=2, space=space).build(hyperparameters).terms
+
+
 def test_the_chosen_student_is_taught(dataset):
     space = SearchSpace((2.0, 2.0), (0.5, 0.5), students=("narrow", "wide"))
     assert space.grid(2) == [
@@ -198,9 +232,10 @@ def test_build_gives_the_distiller_of_the_setting(dataset):
     assert same(weights_of(distiller.student), weights_of(mlp(seed=0)))
 
 
-def test_plain_keras_tuner_takes_the_hypermodel(dataset, tmp_path):
+@pytest.mark.parametrize("space", [SPACE, OPTIONS])
+def test_plain_keras_tuner_takes_the_hypermodel(dataset, tmp_path, space):
     tuner = keras_tuner.RandomSearch(
-        distillation(dataset, epochs=1),
+        distillation(dataset, epochs=1, space=space),
         objective=keras_tuner.Objective("val_accuracy", "max"),
         max_trials=1,
         directory=str(tmp_path),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_kd.search import oracles
+from keras_kd.search.space import SearchSpace
 from tests.support.searches import SPACE, oracle_of
 
 
@@ -31,18 +32,18 @@ def finish(oracle, trial, value=None):
     oracle.end_trial(trial)
 
 
-def tried(tuner, path, resume, trials=9):
+def tried(tuner, path, resume, trials=9, space=SPACE):
     """The settings that a search hands out; with `resume` a new process goes on after each step."""
     path.mkdir()
 
     def again(oracle):
         if not resume:
             return oracle
-        new = oracle_of(tuner, path, trials)
+        new = oracle_of(tuner, path, trials, space)
         new.reload()
         return new
 
-    oracle = oracle_of(tuner, path, trials)
+    oracle = oracle_of(tuner, path, trials, space)
     found = []
     while True:
         trial = oracle.create_trial("one")
@@ -67,6 +68,31 @@ def test_a_search_that_is_killed_after_each_step_tries_the_same(tuner, tmp_path)
     whole = tried(tuner, tmp_path / "whole", resume=False, trials=trials)
     assert len(whole) == {"hyperband": 6, "bayesian": 8}.get(tuner, 9)
     assert tried(tuner, tmp_path / "killed", resume=True, trials=trials) == whole
+
+
+OPTIONS = SearchSpace((4.0, 4.0), (0.5, 0.5), losses=("kd", "dkd:temperature=1..8"))
+
+
+@pytest.mark.parametrize(
+    ("tuner", "trials"),
+    [("random", 9), pytest.param("bayesian", 14, marks=pytest.mark.slow), ("hyperband", 0), ("grid", 9)],
+)
+def test_options_of_a_loss_are_tried_with_it_alone_and_again_after_a_kill(tuner, trials, tmp_path):
+    whole = tried(tuner, tmp_path / "whole", resume=False, trials=trials, space=OPTIONS)
+    dkd = [values for values in whole if values["loss"] != "kd"]
+    # Without options kd is one setting, and no oracle tries it twice.
+    assert len({values["dkd temperature"] for values in dkd}) >= len(dkd) / 2 > 1
+    assert all(1 <= values["dkd temperature"] <= 8 for values in dkd)
+    assert all("dkd temperature" not in values for values in whole if values["loss"] == "kd")
+    assert tried(tuner, tmp_path / "killed", resume=True, trials=trials, space=OPTIONS) == whole
+
+
+def test_options_of_a_loss_are_sampled_on_their_scale(tmp_path):
+    oracle = oracle_of("random", tmp_path, trials=100, space=OPTIONS)
+    values = [oracle.create_trial(f"{i}").hyperparameters.values for i in range(100)]
+    temperatures = np.array([each["dkd temperature"] for each in values if "dkd temperature" in each])
+    assert len(temperatures) >= len(values) - 1
+    assert np.mean(temperatures < math.sqrt(8)) == pytest.approx(0.5, abs=0.1)
 
 
 def test_seed_zero_is_a_seed(tmp_path):

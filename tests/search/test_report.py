@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from keras_kd.search import importance
+from keras_kd.search import importance, sentences
 from keras_kd.search import report as search_report
 from keras_kd.search.results import (
     SearchResult,
@@ -40,6 +40,29 @@ def test_importance_is_drawn_of_numbers_and_choices(rng):
     (section,) = [each for each in search_report.sections(result_of(found)) if each["id"] == "importance"]
     assert "shortcut removal" in section["plots"][0]["json"]
     assert "mean nothing" not in section["words"]
+
+
+def test_options_of_one_loss_have_an_importance_and_no_column_of_the_table(rng):
+    found = []
+    for place, trial in enumerate(trials(40, lambda values: 0.0, rng)):
+        temperature = float(np.round(rng.uniform(1, 8), 3))
+        own = {"loss": f"dkd:temperature={temperature}", "dkd temperature": temperature}
+        values = trial.values | (own if place % 2 else {"loss": "kd"})
+        score = 0.5 + 0.05 * temperature * (place % 2)
+        found.append(dataclasses.replace(trial, values=values, score=score))
+    told = importance.importance(found)
+    assert told.names == ["temperature", "alpha", "loss", "dkd temperature"]
+    assert min(told.means[2:]) > 0.1 > max(told.means[:2])
+    space = result_of(found).space | {"loss": ["kd", "dkd:temperature=1..8"]}
+    result = dataclasses.replace(result_of(found), space=space)
+    sections = {section["id"]: section for section in search_report.sections(result)}
+    assert "dkd temperature" in sections["importance"]["plots"][0]["json"]
+    assert "stands at its median in the trials of the others" in sections["importance"]["words"]
+    columns, rows = search_report.table(result)
+    assert columns[1:4] == ["temperature", "alpha", "loss"]
+    assert {row[3] for row in rows} == {trial.values["loss"] for trial in found}
+    assert ", loss = dkd:temperature=" in sentences.setting(found[1].values)
+    assert "dkd temperature" not in sentences.setting(found[1].values)
 
 
 def test_the_page_has_its_parts_and_names_failures(rng):
