@@ -121,7 +121,7 @@ def print_table(title, rows, columns):
     """Prints rows of `{column: text}` as a table."""
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column == columns[0] else "right")
+        table.add_column(column, justify="left" if column == columns[0] else "right", overflow="fold")
     for row in rows:
         table.add_row(*(row.get(column, "") for column in columns))
     # A name may hold brackets, or colons: "[plain-20 taught by plain-20]" is no style.

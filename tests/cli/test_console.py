@@ -114,6 +114,13 @@ def test_names_in_tables_are_shown_as_they_are(capsys):
     assert all(name in output for name in [*names, "[title]"])
 
 
+def test_names_longer_than_the_table_go_on_in_the_next_line(capsys):
+    names = [f"{letter}:temperature=2.134:nontarget_weight=5.312:" * 3 for letter in "abc"]
+    console.print_table("title", [dict(zip("xyz", names, strict=True))], ["x", "y", "z"])
+    lines = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert ["".join(cells).replace(" ", "") for cells in zip(*lines, strict=True)] == names
+
+
 def test_shares_are_percentages(capsys):
     assert (console.percent(0.1234), console.percent(None)) == ("12.3%", "n/a")
     console.print_paths(run="a", tensorboard="b")
