@@ -64,8 +64,8 @@ class _Kept:
         """As `keras_tuner.Oracle.create_trial`; nobody is sent home while others may still be lost."""
         self.heard[tuner_id] = time.monotonic()
         if not self.ready:
-            return Trial(self.get_space(), "", TrialStatus.IDLE)
-        trial = super().create_trial(tuner_id)
+            return Trial(keras_tuner.HyperParameters(), "", TrialStatus.IDLE)
+        trial = _without_space(super().create_trial(tuner_id))
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)
@@ -107,7 +107,9 @@ class _Kept:
         """
         try:
             kept = files.read_json(self.path)
-            self.trials = {name: Trial.from_state(state) for name, state in kept["trials"].items()}
+            self.trials = {
+                name: _without_space(Trial.from_state(state)) for name, state in kept["trials"].items()
+            }
             state = kept["state"]
             running = [
                 trial_id
@@ -141,6 +143,14 @@ class _Kept:
         """Trials as they were before anything was measured: a second measure would not replace the first."""
         for name in names:
             self.trials[name] = Trial(self.trials[name].hyperparameters, name)
+
+
+def _without_space(trial):
+    """A trial with its values alone: tuners know the space; keras-tuner prints conditions that it sends."""
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = trial.hyperparameters.values
+    trial.hyperparameters = hyperparameters
+    return trial
 
 
 class RandomSearch(_Kept, keras_tuner.oracles.RandomSearchOracle):

@@ -108,7 +108,7 @@ class Tuner(keras_tuner.Tuner):
 
     def run_trial(self, trial):
         """Trains a trial's students; `{objective: mean over the seeds}`."""
-        hp = trial.hyperparameters
+        hp = trial.hyperparameters.copy()  # the trial's own goes to the chief without a space
         values = self.hypermodel.space.declare(hp)
         epochs = hp.values.get("tuner/epochs", self.hypermodel.settings.epochs)
         about = {"trial": trial.trial_id, "values": values, "epochs": epochs}
@@ -206,13 +206,14 @@ class Tuner(keras_tuner.Tuner):
     def load_model(self, trial):
         """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""
         seed = self._seeds[0]
-        distiller = self.hypermodel.build(trial.hyperparameters, seed)
+        hp = trial.hyperparameters.copy()
+        distiller = self.hypermodel.build(hp, seed)
         self.hypermodel.fit(
-            trial.hyperparameters,
+            hp,
             distiller,
             seed=seed,
             folder=self.folder_of(trial.trial_id) / f"seed-{seed}",
-            epochs=trial.hyperparameters.values.get("tuner/epochs"),
+            epochs=hp.values.get("tuner/epochs"),
             callbacks=self._callbacks,
         )
         return distiller
@@ -220,7 +221,7 @@ class Tuner(keras_tuner.Tuner):
     def record(self, trial):
         """The `TrialRecord` of a trial."""
         found = self._found(trial.trial_id)
-        values = self.hypermodel.space.declare(trial.hyperparameters)
+        values = self.hypermodel.space.declare(trial.hyperparameters.copy())
         epochs = trial.hyperparameters.values.get("tuner/epochs", self.hypermodel.settings.epochs)
         return TrialRecord(
             trial.trial_id,

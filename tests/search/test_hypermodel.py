@@ -101,6 +101,7 @@ def test_hyperband_promotes_a_loss_with_its_options(dataset, tmp_path):
     (promoted,) = [record for record in found.values() if record.folder != record.trial]
     assert promoted.values == found[promoted.folder].values
     assert promoted.values["loss"] == f"dkd:temperature={promoted.values['dkd temperature']}"
+    assert not any(trial.hyperparameters.space for trial in oracle.trials.values())  # as workers send them
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from keras_tuner.engine.trial import Trial
 
 from keras_kd.search import oracles
 from keras_kd.search.space import SearchSpace
@@ -93,6 +94,21 @@ def test_options_of_a_loss_are_sampled_on_their_scale(tmp_path):
     temperatures = np.array([each["dkd temperature"] for each in values if "dkd temperature" in each])
     assert len(temperatures) >= len(values) - 1
     assert np.mean(temperatures < math.sqrt(8)) == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_goes_to_a_worker_prints_nothing(tmp_path, capsys):
+    oracle = oracle_of("grid", tmp_path, space=OPTIONS)
+    oracle.ready = False
+    oracle.create_trial("one").to_proto()
+    oracle.ready = True
+    sent = [oracle.create_trial("one"), oracle.create_trial("two")]
+    assert "dkd temperature" in sent[1].hyperparameters.values
+    again = oracle_of("grid", tmp_path, space=OPTIONS)
+    again.reload()
+    for trial in (*sent, *again.trials.values()):
+        received = Trial.from_proto(trial.to_proto())
+        assert received.hyperparameters.values == trial.hyperparameters.values
+    assert capsys.readouterr().out == ""
 
 
 def test_seed_zero_is_a_seed(tmp_path):
