@@ -79,15 +79,25 @@ def replacing_folder(path):
 def check_writable(path):
     """Raises a ValueError if a folder cannot be made, or written to, at `path`; leaves nothing behind."""
     path = pathlib.Path(path).absolute()
-    made = []
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            _write_once(path)
+            break
+        except OSError as error:
+            # Another process may try the same place, and take away what it made.
+            if not (isinstance(error, (FileNotFoundError, FileExistsError)) and tries_left):
+                raise ValueError(f"cannot write to {error.filename or path} ({error.strerror})") from error
+
+
+_TRIES = 100
+
+
+def _write_once(path):
+    made = [each for each in (path, *path.parents) if not each.exists()]
     try:
-        made = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
-    except OSError as error:
-        place = error.filename or path
-        raise ValueError(f"cannot write to {place} ({error.strerror})") from error
     finally:
         for folder in made:
             with contextlib.suppress(OSError):  # it was not made, or another process writes there now

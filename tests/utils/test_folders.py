@@ -1,3 +1,4 @@
+import concurrent.futures
 import os
 import threading
 
@@ -87,3 +88,10 @@ def test_a_place_is_tried_and_left_as_it_was(tmp_path):
         with pytest.raises(ValueError, match="cannot write to "):
             folders.check_writable(place)
     assert names(tmp_path) == ["file"]
+
+
+def test_processes_that_try_a_place_at_once_do_not_see_each_other(tmp_path):
+    """Each may take away the folder that another one is about to write to."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: folders.check_writable(tmp_path / "a" / "b"), range(400)))
+    folders.check_writable(tmp_path)
