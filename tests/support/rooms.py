@@ -1,6 +1,7 @@
 """The tests of the core that compute on a backend: they also pass on JAX in a process without TensorFlow.
 
-What counts shapes, reads files or does statistics in NumPy is the same on both, and is tested once.
+What counts shapes, reads texts or files, refuses, or does statistics in NumPy is the same on both, and is
+tested once.
 """
 
 CORE_TESTS = [
@@ -21,17 +22,14 @@ CORE_TESTS = [
     "data/test_random_erasing.py",
     "data/test_resized_crop.py",
     "distillation/test_alarms.py",
-    "distillation/test_arrays.py",
     "distillation/test_compatibility.py",
     "distillation/test_distiller.py",
     "distillation/test_distiller_as_model.py",
     "distillation/test_distiller_networks.py",
-    "distillation/test_distiller_refusals.py",
     "distillation/test_distiller_weights.py",
     "distillation/test_feature_terms.py",
     "distillation/test_given_logits.py",
     "distillation/test_preparation.py",
-    "distillation/test_recipes.py",
     "distillation/test_several_teachers.py",
     "distillation/test_teacher_cache.py",
     "distillation/test_teacher_inputs.py",
@@ -48,8 +46,6 @@ CORE_TESTS = [
     "models/test_inference.py",
     "models/test_logits.py",
     "models/test_outputs.py",
-    "models/test_network_checks.py",
-    "models/test_registry.py",
     "models/test_resnet.py",
     "models/test_stages.py",
     "models/test_weights.py",
