@@ -53,6 +53,7 @@ def test_a_file_computes_what_the_model_computes_from_raw_images(
     assert found.same_class == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "share", "size"),
     [("float16", 0.99, 0.8), ("dynamic_range", 0.9, 0.8), ("full_integer", 0.8, 0.8)],
@@ -183,6 +184,7 @@ def test_parity_is_measured_and_checked():
         parity.check(parity.compare(np.full((1, 2), np.nan), expected[:1]), "a.onnx", tolerance=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, pytest.param(48, marks=pytest.mark.slow)])
 def test_tensorflow_alone_serves_a_saved_model(batch, model, digits, images, tmp_path):
     signature.write_graph(model, tmp_path / "a", digits, batch=batch)

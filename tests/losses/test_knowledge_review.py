@@ -138,6 +138,7 @@ def test_the_term_is_the_definition_of_fused_stages(colour):
     assert evaluated(distiller, x, y)[NAME] == pytest.approx(values.mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_its_weights_are_trained_and_saved_and_in_no_student(colour, tmp_path):
     x, y = colour
     teacher, student = networks()

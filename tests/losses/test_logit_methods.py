@@ -296,7 +296,9 @@ def trained_twice(student, term, x, y, weights, epochs=1, **options):
     return {name: values[0] for name, values in logs.items()}, logits
 
 
-@pytest.mark.parametrize("case", TRAINED)
+@pytest.mark.parametrize(
+    "case", ["decoupled", pytest.param("decoupled, one-hot", marks=pytest.mark.slow), "dist"]
+)
 def test_a_distiller_trains_on_it_compiled_and_two_steps_at_a_time(rng, data, case):
     """Weights of examples count for a loss of each example, and not for one of the whole batch."""
     x, labels = data

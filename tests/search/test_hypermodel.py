@@ -128,6 +128,7 @@ def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_pa
         assert one.measures["val_hard_loss"] == pytest.approx(other.measures["val_hard_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
     model = distillation(dataset, epochs=2)
     tuner = Tuner(oracle_of("random", tmp_path, trials=1), model, tmp_path, [0, 1])
@@ -142,6 +143,7 @@ def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
         assert record.measures["val_hard_loss"][place] == pytest.approx(measured["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_student_is_what_the_chosen_way_leaves(dataset):
     """As `distill` gives it, whose ways have tests of their own."""
     space = SearchSpace((2.0, 2.0), (0.5, 0.5), shortcut_removals=("fade:fade_end=0.5", "none"))
@@ -233,7 +235,7 @@ def test_build_gives_the_distiller_of_the_setting(dataset):
     assert same(weights_of(distiller.student), weights_of(mlp(seed=0)))
 
 
-@pytest.mark.parametrize("space", [SPACE, OPTIONS])
+@pytest.mark.parametrize("space", [SPACE, pytest.param(OPTIONS, marks=pytest.mark.slow)])
 def test_plain_keras_tuner_takes_the_hypermodel(dataset, tmp_path, space):
     tuner = keras_tuner.RandomSearch(
         distillation(dataset, epochs=1, space=space),

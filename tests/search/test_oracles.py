@@ -63,7 +63,10 @@ def tried(tuner, path, resume, trials=9, space=SPACE):
         oracle = again(oracle)
 
 
-@pytest.mark.parametrize("tuner", oracles.TUNERS)
+@pytest.mark.parametrize(
+    "tuner",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "bayesian")) for name in oracles.TUNERS],
+)
 def test_a_search_that_is_killed_after_each_step_tries_the_same(tuner, tmp_path):
     trials = {"hyperband": 0, "bayesian": 8}.get(tuner, 9)
     whole = tried(tuner, tmp_path / "whole", resume=False, trials=trials)

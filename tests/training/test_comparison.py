@@ -21,6 +21,7 @@ def dataset(npz):
     return datasets.load(npz)
 
 
+@pytest.mark.slow
 def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
     found = training.compare(
         one_block(seed=1),

@@ -93,6 +93,7 @@ def test_a_killed_training_ends_bit_for_bit_the_same(dataset, tmp_path):
     assert logs[0] == logs[1]
 
 
+@pytest.mark.slow
 def test_a_killed_distillation_ends_bit_for_bit_the_same(dataset, tmp_path, monkeypatch, capsys):
     """With random layers, an alpha that follows the step, weights of terms, class centres, mixed images."""
     monkeypatch.setattr(alarms, "TOO_HEAVY", 0.0)  # so that there is something to note

@@ -71,6 +71,7 @@ def test_what_is_likely_wrong_is_watched_however_a_training_is_done(dataset, mon
         trainer.train(network(), dataset, FAST)
 
 
+@pytest.mark.slow
 def test_weights_of_a_losss_own_depend_on_the_seed_alone(dataset):
     histories = []
     for drawn_before in (0, 5):
@@ -276,6 +277,7 @@ def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, ke
         np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_teachers_are_cached_each_by_itself(dataset, keep):
     teachers = [network(seed=seed) for seed in (1, 5)]
     kept = [keep(each, dtype="float32") for each in teachers]
@@ -323,6 +325,7 @@ def test_logits_of_another_teacher_or_training_are_refused(dataset, keep):
         trainer.distill(network(seed=1), network(), dataset, settings, teacher_logits=kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"images": "device"}, {"steps_per_execution": 3}, {"jit_compile": "on"}], ids=str
 )

@@ -149,6 +149,7 @@ def twin(seed):
     return shaken(keras.Sequential([keras.Input((8, 8, 1)), *layers], name="twin"), seed)
 
 
+@pytest.mark.slow
 def test_networks_that_span_no_plane_are_told(data, tmp_path):
     x, y = data
     networks = {"residual": twin(0), "plain": twin(1)}
@@ -168,6 +169,7 @@ def test_networks_that_span_no_plane_are_told(data, tmp_path):
     assert found.lines[-1].barrier["keep"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_of_four_twins_the_plane_holds_the_last_three(data, tmp_path):
     x, y = data
     networks = {label: twin(seed) for seed, label in enumerate("abcd")}
@@ -202,6 +204,7 @@ def test_holes_of_lines_are_counted(data, tmp_path):
     assert line.barrier["keep"] is None
 
 
+@pytest.mark.slow
 def test_twins_among_others_have_their_line(data, tmp_path):
     x, y = data
     networks = {"teacher": mlp(units=5), "alone": twin(0), "distilled": twin(1)}

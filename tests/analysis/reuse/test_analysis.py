@@ -90,6 +90,7 @@ def test_means_over_blocks_are_over_those_that_all_networks_have(looked):
             assert getattr(row, f"branch_{name}") == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 def test_a_block_without_a_direction_in_one_network_is_left_out_for_all(dataset, examples):
     networks = {label: network for label, network in trio(depth=14).items() if label != "plain + KD"}
     silent = networks["residual"].get_layer("stage1_block2_bn2")
@@ -102,6 +103,7 @@ def test_a_block_without_a_direction_in_one_network_is_left_out_for_all(dataset,
         assert row.branch_cosine == pytest.approx(np.mean(cosines))
 
 
+@pytest.mark.slow
 def test_a_network_without_blocks_has_layers_all_the_same(dataset, examples):
     networks = {"mlp": mlp(), **trio()}
     options = reuse.ReuseConfig(probe_examples=0, batch_size=16, draws=1, most=1)
@@ -221,6 +223,7 @@ def test_stopped_anywhere_it_goes_on_and_measures_nothing_twice(
     assert counted == []
 
 
+@pytest.mark.slow
 def test_progress_is_told_with_its_end(dataset, examples, looked):
     on_progress = stopping(after=10**6)
     reuse.analyze(looked[0], dataset, *examples, OPTIONS, on_progress=on_progress)
@@ -247,6 +250,7 @@ def test_pieces_of_something_else_are_refused(dataset, examples, looked, folder,
     assert (folder / reuse.ARRAYS).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_grams_are_computed_once_for_all_pairs(dataset, examples, monkeypatch):
     calls, centred_gram = [], similarity._centred_gram
     monkeypatch.setattr(similarity, "_centred_gram", lambda values: calls.append(1) or centred_gram(values))
