@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,6 +41,22 @@ def pytest_collection_modifyitems(items):
     )
     system = TESTS / "system"  # processes that are killed, waited for and given again
     items.sort(key=lambda item: (item.path in last, item.path not in slow, system not in item.path.parents))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Refuses deterministic operations, which stay and rule out XLA, to what is not marked to come last."""
+    if item.get_closest_marker("last") or "tensorflow" not in sys.modules:
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tensorflow.config.experimental.enable_op_determinism", _refused)
+        return (yield)
+
+
+def _refused():
+    raise AssertionError(
+        "operations stay deterministic in this process: mark the test with `pytest.mark.last`"
+    )
 
 
 def pytest_collection_finish():

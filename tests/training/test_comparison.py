@@ -84,6 +84,7 @@ def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
 
 
 @pytest.mark.slow
+@pytest.mark.last  # operations stay deterministic
 def test_a_second_process_changes_no_number(dataset, tmp_path):
     removal = shortcut_removal.make("fade", fade_end=0.5)
     settings = dataclasses.replace(SETTINGS, deterministic=True)
