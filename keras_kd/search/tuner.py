@@ -228,13 +228,19 @@ class Tuner(keras_tuner.Tuner):
             values,
             trial.status,
             epochs,
-            score=trial.score if trial.status == "COMPLETED" else None,
+            score=self._score(trial, found) if trial.status == "COMPLETED" else None,
             measures=found.get("measures", {}),
             seconds=found.get("seconds"),
             error=found.get("error") or trial.message or _NO_REASON if trial.status == "FAILED" else None,
             folder=found.get("folder"),
             notes=tuple(found.get("notes", ())),
         )
+
+    def _score(self, trial, found):
+        """The chief's score, or what it will be: workers' copies of a trial have none."""
+        if trial.score is not None:
+            return trial.score
+        return statistics.fmean(found["measures"][self.oracle.objective.name])
 
     def records(self):
         """The `TrialRecord` of each trial, in the order in which they began."""

@@ -156,6 +156,13 @@ def test_the_score_is_the_oracles_where_the_workers_file_is_missing(tmp_path):
     assert tuner.folder_of(best.trial) == tmp_path / "trials" / best.trial
 
 
+def test_a_workers_copy_of_a_trial_has_no_score_its_file_has(tmp_path):
+    tuner = searched(tmp_path, lambda values, seed: 0.25 + seed / 2, trials=1, seeds=(0, 1))
+    (trial,) = tuner.oracle.trials.values()
+    trial.score = None  # the chief alone sets it
+    assert tuner.record(trial).score == 0.5
+
+
 def test_a_trial_whose_folder_another_process_has_begins_again_beside_it(tmp_path):
     tuner = Tuner(oracle_of("grid", tmp_path, trials=1), Scripted(lambda *_: 0.5), tmp_path, [0])
     values = SPACE.grid(1)[0]

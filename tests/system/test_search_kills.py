@@ -81,6 +81,8 @@ def test_a_chief_and_two_workers_of_which_one_is_killed_with_its_trial(finished,
     assert re.search(r"worker a has been silent for 4 s: trial [01] goes to another", said["chief"])
     assert f"[{TRIALS}/{TRIALS}" in said["chief"]
     assert "worker b is done" in said["b"]
+    assert " on validation" in said["b"]
+    assert "n/a on validation" not in said["b"]
     assert outcome(cwd) == outcome(finished)
 
 
