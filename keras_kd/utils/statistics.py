@@ -16,6 +16,9 @@ EXACT_PATTERNS = 2**16
 
 MOST_SEEDS = 10_000
 
+# A standard deviation of accuracies below this is rounding: .3 - .2 is not .2 - .1.
+ROUNDING = 1e-12
+
 # The share of the epochs over which `late_change` tells what changed.
 LAST_EPOCHS = 0.2
 
@@ -95,7 +98,8 @@ class Comparison:
 
     Attributes:
       difference: their `Estimate`.
-      effect_size: mean over standard deviation of the differences (Cohen's d_z); NaN without spread.
+      effect_size: mean over standard deviation of the differences (Cohen's d_z); NaN without
+        spread, or with less than the resolution.
       p_value: two-sided, of the sign-flip test.
       smallest_p: the smallest that this test can give for so many pairs.
     """
@@ -119,7 +123,8 @@ def compare(differences, confidence=0.95, resolution=0.0):
     """
     difference = estimate(differences, confidence, resolution)
     p_value, smallest = sign_flip_test(differences)
-    effect = difference.mean / difference.deviation if difference.deviation > 0 else math.nan
+    has_spread = difference.deviation >= max(resolution, ROUNDING)
+    effect = difference.mean / difference.deviation if has_spread else math.nan
     return Comparison(difference, effect, p_value, smallest)
 
 
@@ -159,15 +164,15 @@ def p_greater(differences, bound=0.0, resolution=0.0):
       resolution: as for `estimate`.
 
     Returns:
-      The p-value; 1 for fewer than two differences, which decide nothing.
+      The p-value; 1 for what decides nothing: fewer than two differences, or equal ones of unknown resolution.
     """
     values = _checked(differences)
     if len(values) < 2:
         return 1.0
     deviation = max(float(values.std(ddof=1)), resolution)
+    if deviation < ROUNDING:
+        return 1.0
     surplus = float(values.mean()) - bound
-    if deviation == 0:
-        return 0.0 if surplus > 0 else 1.0
     return float(stats.t.sf(surplus / deviation * math.sqrt(len(values)), len(values) - 1))
 
 

@@ -75,7 +75,18 @@ def test_a_comparison_has_an_effect_size(rng):
     found = statistics.compare(differences)
     assert found.effect_size == pytest.approx(differences.mean() / differences.std(ddof=1))
     assert found.p_value == statistics.sign_flip_test(differences)[0]
-    assert math.isnan(statistics.compare([1.0, 1.0]).effect_size)
+
+
+@pytest.mark.parametrize("differences", [[1.0, 1.0], [0.3 - 0.2, 0.2 - 0.1, 0.4 - 0.3]])
+def test_differences_without_spread_have_no_effect_size(differences):
+    assert math.isnan(statistics.compare(differences).effect_size)
+
+
+def test_an_effect_size_does_not_believe_in_less_spread_than_one_image():
+    image = 1 / 360
+    differences = [0.0, image / 2, image]
+    assert math.isnan(statistics.compare(differences, resolution=image).effect_size)
+    assert statistics.compare(differences).effect_size == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("effect", "power"), [(1.0, 0.8), (0.5, 0.8), (2.0, 0.9)])
@@ -130,8 +141,8 @@ def test_the_one_sided_test_is_scipys(rng):
 
 def test_the_one_sided_test_does_not_believe_in_no_deviation():
     assert statistics.p_greater([0.01]) == 1.0
-    assert statistics.p_greater([0.01] * 3) == 0.0
-    assert statistics.p_greater([0.0] * 3) == 1.0
+    for equal in ([0.01] * 3, [0.0] * 3, [0.3 - 0.2, 0.2 - 0.1, 0.4 - 0.3]):
+        assert statistics.p_greater(equal) == 1.0
     resolution = 0.01
     expected = stats.t.sf(0.01 / (resolution / np.sqrt(3)), 2)
     assert statistics.p_greater([0.01] * 3, resolution=resolution) == pytest.approx(expected)

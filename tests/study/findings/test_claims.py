@@ -450,7 +450,8 @@ def test_the_shortcut_removal_is_chosen_on_validation():
     runs = [at(run, seed) for seed in SEEDS for run in (twin, *ways)]
     accuracies = {run: {"none": 0.95, "fade": 0.99, "merge": 0.90}[run.shortcut_removal] for run in runs}
     validation = {run: 0.9 + (run.shortcut_removal == "merge") * 0.01 for run in runs}
-    (verdict,) = verdicts.judge(["R1"], PairedResults(accuracies, validation=validation))
+    results = PairedResults(accuracies, validation=validation, resolution=1 / 360)
+    (verdict,) = verdicts.judge(["R1"], results)
     assert verdict.verdict == verdicts.NOT_SUPPORTED
     assert list(verdict.evidence.differences) == ["depth 20, merge, minus its residual baseline"]
 
