@@ -96,7 +96,7 @@ def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, re
         raise FileNotFoundError(f"there is no study file {str(path)!r}")
     document = _Document(path)
     top = document.mapping(document.root, _TOP)
-    for needed in ("question", "claims", "seeds", "runs"):
+    for needed in _NEEDED:
         if needed not in top:
             raise document.error(document.root, f"{needed!r} is missing")
     settings = document.settings(top.get("recipe"), recipe or {})
@@ -160,6 +160,9 @@ _TOP = {
     "margin",
     "effect",
 }
+
+
+_NEEDED = ("question", "claims", "seeds", "runs")
 
 
 class _Document:
@@ -227,7 +230,8 @@ class _Document:
         if not isinstance(node, yaml.SequenceNode):
             return [node]
         if not node.value:
-            raise self.error(node, f"{name} is empty: give it a value, or leave it out")
+            leave_out = "" if name in _NEEDED else ", or leave it out"
+            raise self.error(node, f"{name} is empty: give it a value{leave_out}")
         return node.value
 
     def number(self, node):

@@ -240,6 +240,13 @@ def test_more_runs_than_a_study_has_are_counted_before_one_is_made(tmp_path):
         read(tmp_path, many)
 
 
+@pytest.mark.parametrize("name", ["claims", "seeds", "runs"])
+def test_what_a_study_cannot_do_without_is_not_to_be_left_out(tmp_path, name):
+    text = re.sub(rf"^{name}:(.*\n)(  .*\n)*", f"{name}: []\n", GOOD, flags=re.M)
+    with pytest.raises(ValueError, match=rf"mine\.yaml:\d+: {name} is empty: give it a value$"):
+        read(tmp_path, text)
+
+
 def test_an_empty_or_absent_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"mine\.yaml:1: is empty"):
         read(tmp_path, "# nothing\n")
