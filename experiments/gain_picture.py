@@ -6,10 +6,10 @@ Test accuracy at depth 32, mean and Student's 95 % interval over seeds: digits (
 part in choosing the defaults) and CIFAR-10 (12,000 training images, seeds 0 to 2).
 """
 
-import csv
 import pathlib
 import sys
 
+from keras_kd.study import table
 from keras_kd.utils import files, statistics
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -36,9 +36,8 @@ def accuracies(path, condition, seeds):
       condition: its name, column `cell`.
       seeds: those that are taken.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["cell"] == condition and row["status"] == "done"]
-    return [100 * float(row["accuracy"]) for row in rows if int(row["seed"]) in seeds]
+    rows = [row for row in table.read_rows(path) if row["cell"] == condition and row["status"] == table.DONE]
+    return [100 * row["accuracy"] for row in rows if row["seed"] in seeds]
 
 
 def intervals(path, seeds):

@@ -6,10 +6,9 @@ prints the paired difference of test accuracy of the first condition minus the s
 how much it varies between seeds, and how many seeds find one point in four of five studies.
 """
 
-import csv
-import pathlib
 import sys
 
+from keras_kd.study import table
 from keras_kd.utils import statistics
 
 POINT = 0.01
@@ -23,15 +22,15 @@ def differences(path, condition, other):
       condition, other: names of conditions, column `cell`.
 
     Raises:
-      ValueError: if they have fewer than two seeds in common.
+      ValueError: if they are one, or have fewer than two seeds in common, or the table cannot be read.
     """
-    with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "done"]
+    if condition == other:
+        raise ValueError(f"two conditions are compared. Received: {condition} twice")
+    rows = [row for row in table.read_rows(path) if row["status"] == table.DONE]
     one, two = (
-        {row["seed"]: float(row["accuracy"]) for row in rows if row["cell"] == name}
-        for name in (condition, other)
+        {row["seed"]: row["accuracy"] for row in rows if row["cell"] == name} for name in (condition, other)
     )
-    common = sorted(one.keys() & two.keys(), key=int)
+    common = sorted(one.keys() & two.keys())
     if len(common) < 2:
         names = ", ".join(dict.fromkeys(row["cell"] for row in rows))
         raise ValueError(
@@ -44,6 +43,11 @@ def differences(path, condition, other):
 def main(path, condition, other):
     """Prints the line of one comparison."""
     found = statistics.estimate(differences(path, condition, other))
+    if found.deviation < statistics.ROUNDING:
+        raise ValueError(
+            f"{condition} minus {other} is {100 * found.mean:+.1f} points with each of {found.count} seeds: "
+            f"how many are needed follows from how much it varies"
+        )
     needed = statistics.seeds_needed(POINT, found.deviation)
     interval = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}) points"
     print(
@@ -57,5 +61,5 @@ if __name__ == "__main__":
         sys.exit("give a results.csv and the names of two conditions in it")
     try:
         main(*sys.argv[1:])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")

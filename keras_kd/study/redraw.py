@@ -4,16 +4,15 @@ result = redraw(session.read("routes_cifar10"), "experiments/results/routes_cifa
 """
 
 import contextlib
-import csv
 import dataclasses
 import fractions
 import math
 import pathlib
 
-from keras_kd.study import design
+from keras_kd.study import design, table
 from keras_kd.study.findings import summary
 from keras_kd.study.findings.results import StudyResult
-from keras_kd.study.run_result import RunResult
+from keras_kd.study.run_result import MEASURED, RunResult
 from keras_kd.study.runner import STUDY, RunRecord
 from keras_kd.utils import files, run_dir
 
@@ -36,7 +35,7 @@ def redraw(study, path, *, command):
       ValueError: if the table cannot be read, or has no run of the study.
     """
     path = pathlib.Path(path)
-    rows = _read_rows(path)
+    rows = {row["run"]: row for row in table.read_rows(path, ("validation_accuracy",))}
     known = {run.key: run for run in study.runs}
     strange = [name for name in rows if name not in known]
     records = {run: _record(run, rows[key], path) for key, run in known.items() if key in rows}
@@ -68,40 +67,32 @@ def redraw(study, path, *, command):
 
 def seeds_of(path):
     """The seeds that a `results.csv` has runs of, rising."""
-    path = pathlib.Path(path)
-    rows = _read_rows(path)
-    with files.interpreting(path):
-        return sorted({int(row["seed"]) for row in rows.values()})
-
-
-def _read_rows(path):
-    """`{run: {column: text}}`."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no table {str(path)!r}")
-    with path.open(newline="", encoding="utf-8") as file, files.interpreting(path):
-        reader = csv.DictReader(file)
-        missing = {"run", "status", "accuracy", "validation_accuracy"} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-        return {row["run"]: row for row in reader}
+    return sorted({row["seed"] for row in table.read_rows(path)})
 
 
 def _record(run, row, path):
-    if row["status"] != "done":
+    with table.naming(path, run.key):
+        _check_axes(run, row)
+    if row["status"] == table.FAILED:
         return RunRecord(run, error=row.get("error") or "the table does not say why")
-    with files.interpreting(path):
-        numbers = {name: kind(row[name]) if row.get(name) else None for name, kind in _NUMBERS.items()}
-        result = RunResult(**numbers, start="", history=_history(path.parent, run, row))
-        for name in ("accuracy", "validation_accuracy"):
-            if getattr(result, name) is None:
-                raise ValueError(f"the run {run.key} has no {name}")
-    return RunRecord(run, result)
+    measured = {name: row.get(name) for name in MEASURED}
+    return RunRecord(run, RunResult(**measured, start="", history=_history(path.parent, run, row)))
 
 
-_NUMBERS = {
-    **dict.fromkeys(("accuracy", "loss", "agreement", "validation_accuracy", "seconds"), float),
-    "parameters": int,
-}
+def _check_axes(run, row):
+    """Raises a ValueError if a row's columns are of another run than its name; earlier tables lack some."""
+    for name, value in (dict.fromkeys(design.LATER) | run.describe()).items():
+        if name in row and not _says(row[name], value):
+            wanted = "blank" if value is None else repr(value)
+            raise ValueError(f"{name} must be {wanted}, by the run's name. Received: {row[name]!r}")
+
+
+def _says(text, value):
+    """Whether a cell has this value; spreadsheets write numbers in their own way."""
+    if isinstance(value, (int, float)):
+        with contextlib.suppress(ValueError, TypeError):
+            return float(text) == value
+    return text == ("" if value is None else str(value))
 
 
 def _history(folder, run, row):
@@ -109,7 +100,7 @@ def _history(folder, run, row):
     with contextlib.suppress(OSError, ValueError, KeyError):
         return files.read_json(folder / "runs" / run.key / run_dir.RESULT)["history"]
     last, rise = row.get("training_accuracy"), row.get("training_change")
-    return {"accuracy": [float(last) - float(rise), float(last)]} if last and rise else {}
+    return {} if None in (last, rise) else {"accuracy": [last - rise, last]}
 
 
 def _kept(folder):

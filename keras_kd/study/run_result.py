@@ -2,7 +2,15 @@
 
 import dataclasses
 
-from keras_kd.utils import records, statistics
+from keras_kd.utils import limits, records, statistics
+
+# What a run's numbers may be.
+MEASURED = {
+    **dict.fromkeys(("accuracy", "agreement", "validation_accuracy"), limits.SHARE),
+    "loss": limits.Range(0, 1e39),  # float32 holds no more
+    "parameters": limits.whole(0, limits.PARAMETERS),
+    "seconds": limits.Range(0, 1e12),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +58,9 @@ class RunResult:
         """Raises a ValueError or TypeError for what is no result."""
         result = records.from_json(cls, values)
         for name in ("accuracy", "loss", "validation_accuracy", "seconds"):
-            float(getattr(result, name))
+            MEASURED[name].check(name, getattr(result, name))
+        if result.agreement is not None:
+            MEASURED["agreement"].check("agreement", result.agreement)
         if not isinstance(result.history, dict) or "val_accuracy" not in result.history:
             raise ValueError(f"a run's history needs val_accuracy. Received: history={result.history!r:.80}")
         return result

@@ -164,7 +164,7 @@ def p_greater(differences, bound=0.0, resolution=0.0):
       resolution: as for `estimate`.
 
     Returns:
-      The p-value; 1 for what decides nothing: fewer than two differences, or equal ones of unknown resolution.
+      The p-value; 1 for what decides nothing: fewer than two differences, or equal ones of no resolution.
     """
     values = _checked(differences)
     if len(values) < 2:

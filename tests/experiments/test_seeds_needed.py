@@ -5,15 +5,15 @@ from scipy import stats
 
 from experiments import seeds_needed
 
-ROWS = """cell,seed,status,accuracy
-taught,0,done,0.90
-alone,0,done,0.88
-alone,1,done,0.87
-taught,1,done,0.88
-taught,10,done,0.91
-alone,10,done,0.87
-taught,3,failed,
-alone,3,done,0.1
+ROWS = """run,cell,seed,status,accuracy
+taught-s0,taught,0,done,0.90
+alone-s0,alone,0,done,0.88
+alone-s1,alone,1,done,0.87
+taught-s1,taught,1,done,0.88
+taught-s10,taught,10,done,0.91
+alone-s10,alone,10,done,0.87
+taught-s3,taught,3,failed,
+alone-s3,alone,3,done,0.1
 """
 
 
@@ -45,3 +45,20 @@ def test_the_line_says_how_many_seeds_find_a_point(table, capsys):
 def test_conditions_that_are_not_there_are_named(table):
     with pytest.raises(ValueError, match="which has taught, alone. Received: 0"):
         seeds_needed.differences(table, "taught", "other")
+
+
+def test_what_cannot_be_compared_is_said(table):
+    with pytest.raises(ValueError, match="two conditions are compared. Received: taught twice"):
+        seeds_needed.main(table, "taught", "taught")
+    table.write_text(ROWS.replace("0.90", "0.89").replace("0.91", "0.88"))
+    with pytest.raises(ValueError, match=r"taught minus alone is \+1.0 points with each of 3 seeds"):
+        seeds_needed.main(table, "taught", "alone")
+
+
+def test_a_row_that_is_there_twice_and_another_separator_are_refused(table):
+    table.write_text(ROWS + "taught-s1,taught,1,done,0.1\n")
+    with pytest.raises(ValueError, match=r"results.csv: run taught-s1 stands there 2 times"):
+        seeds_needed.differences(table, "taught", "alone")
+    table.write_text(ROWS.replace(",", ";"))
+    with pytest.raises(ValueError, match=r"has no column accuracy, .*with commas between.*'run;cell;"):
+        seeds_needed.differences(table, "taught", "alone")

@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -20,6 +22,13 @@ def planned(runs, claims):
     return config.StudyConfig(
         "tried", "Is <this> so?", claims, "digits", Settings(epochs=2), (0, 1, 2), (*runs,)
     )
+
+
+def write_rows(rows, path):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(itertools.chain(*rows))))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @pytest.fixture(scope="module")
@@ -75,26 +84,50 @@ def test_failed_runs_runs_of_others_and_no_table(told, tmp_path):
     kept, ended = told
     rows = [row.to_json() for row in ended.summary.rows]
     rows[0] |= {"status": "failed", "accuracy": None, "error": "why"}
-    rows[1] |= {"run": "another"}
-    with (tmp_path / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    rows[1] |= {"run": "another-s0", "cell": "another", "seed": 0}
+    write_rows(rows, tmp_path / "results.csv")
     again, strange = redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
-    assert strange == ["another"]
+    assert strange == ["another-s0"]
     assert len(again.summary.rows) == len(kept) - 1
     assert {verdict.verdict for verdict in again.summary.verdicts} == {"undecided"}
     rows[2]["validation_accuracy"] = None
     summary.write_csv([results.RunRow.from_json(row) for row in rows], tmp_path / "results.csv")
-    with pytest.raises(
-        ValueError, match=rf"results.csv .*the run {rows[2]['run']} has no validation_accuracy"
-    ):
+    with pytest.raises(ValueError, match=f"csv: run {rows[2]['run']}, validation_accuracy is missing"):
         redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
     with pytest.raises(FileNotFoundError, match="there is no table"):
         redraw.redraw(planned(kept, ended.claims), tmp_path / "none.csv", command="typed")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="has no column accuracy, run"):
+    with pytest.raises(ValueError, match="has no column accuracy, cell, run"):
         redraw.redraw(planned(kept, ended.claims), tmp_path / "other.csv", command="typed")
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"variant": "plain"}, "variant must be 'residual', by the run's name. Received: 'plain'"),
+        ({"depth": 32}, "depth must be 8, by the run's name. Received: '32'"),
+        ({"teacher": "r20w8"}, "teacher must be blank, by the run's name. Received: 'r20w8'"),
+        ({"initial_weights": "own"}, "initial_weights must be blank, by the run's name. Received: 'own'"),
+    ],
+)
+def test_a_row_that_says_another_run_than_its_name_is_refused(told, tmp_path, axes, message):
+    kept, ended = told
+    rows = [row.to_json() for row in ended.summary.rows]
+    assert rows[0]["run"] == "r8w4-s0"
+    rows[0] |= axes
+    write_rows(rows, tmp_path / "results.csv")
+    with pytest.raises(ValueError, match=re.escape(f"results.csv: run r8w4-s0, {message}")):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+
+
+def test_numbers_that_a_spreadsheet_wrote_are_the_same_numbers(told, tmp_path):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv")
+    text = (tmp_path / "results.csv").read_text()
+    text = text.replace(",0.0,0.0001,auto,1.0,", ",0,1E-04,auto,1,")
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8-sig")
+    again, _ = redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+    assert again.summary.verdicts == ended.summary.verdicts
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)

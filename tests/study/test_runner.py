@@ -169,7 +169,11 @@ def test_a_process_that_dies_is_replaced_a_few_times(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "{", "[]", '{"loss": 1}', '{"accuracy": "high"}', _result(loss=None), _result(history=[])]
+    "damage",
+    [
+        *("", "{", "[]", '{"loss": 1}', '{"accuracy": "high"}'),
+        *(_result(loss=None), _result(history=[]), _result(accuracy=97.5), _result(agreement=-0.5)),
+    ],
 )
 def test_a_damaged_result_is_done_again_and_the_rest_kept(tmp_path, damage):
     run_all(tmp_path, [TWIN, ALONE], Work())
