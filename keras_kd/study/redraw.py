@@ -50,6 +50,7 @@ def redraw(study, path, *, command):
         study.claims,
         margin=study.margin,
         test_examples=described["dataset"]["examples"]["test"],
+        planned=study.runs,
     )
     result = StudyResult(
         study=study.name,

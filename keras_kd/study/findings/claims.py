@@ -14,16 +14,19 @@ import numpy as np
 from keras_kd.study.design import Teacher
 from keras_kd.study.findings import naming
 from keras_kd.study.findings.cases import judge_cases
-from keras_kd.study.findings.evidence import Evidence
+from keras_kd.study.findings.evidence import Evidence, not_there
 from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
     PairedResults,
+    alone,
+    baseline,
     best_removals,
     combine,
     instrumented_gain,
     instrumented_slope,
     mean_over,
     teacher_minus_baseline,
+    teachers_network,
 )
 from keras_kd.study.findings.starts import more_by_the_same_start
 from keras_kd.utils import statistics
@@ -37,14 +40,8 @@ MOST = 0.5
 
 
 def _as_well(results):
-    conditions = results.conditions(variant="plain + KD")
-    groups = {
-        f"{naming.title(runs[0])}, minus its residual baseline": results.differences(
-            runs, lambda run: run.baseline
-        )
-        for runs in conditions.values()
-    }
-    groups = {title: group for title, group in groups.items() if group}
+    compared = results.compared(results.conditions(variant="plain + KD"), baseline)
+    groups = {f"{title}, minus its residual baseline": group for title, group in compared.items()}
     if not groups:
         return Evidence(missing="no plain network with a teacher beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
@@ -55,43 +52,49 @@ def _as_well(results):
         statistics.p_at_least(worse, len(groups) - half),
         groups,
         cases=judge_cases(results, groups),
+        missing=not_there(groups.values()),
     )
 
 
 def _inferior_teacher(results):
-    for_cases, against_cases, groups, leads = [], [], {}, []
+    for_cases, against_cases, pairs, leads = [], [], {}, []
     for runs in results.conditions(variant="plain + KD").values():
-        title = naming.title(runs[0])
-        ahead = results.differences(runs, lambda run: run.baseline)
-        behind = teacher_minus_baseline(results, runs)
-        if not ahead or not behind:
+        if not (results.are_planned(runs, baseline) and results.are_planned(runs, teachers_network)):
             continue
-        leads.append(np.mean(list(behind.values())))
+        ahead = results.differences(runs, baseline)
+        behind = teacher_minus_baseline(results, runs)
+        pairs[naming.title(runs[0])] = ahead and behind and (ahead, behind)
+        leads += [np.mean(list(behind.values()))] if behind else []
         for_cases.append(max(results.below(behind), results.above(ahead)))
         against_cases.append(min(1.0, 2 * min(results.above(behind), results.below(ahead))))
-        groups |= {
-            f"{title}, minus its residual baseline": ahead,
-            f"{title}: the teacher, minus that baseline": behind,
-        }
     if not for_cases:
         return Evidence(missing="no teacher beside the baseline of its student")
-    if min(leads) >= 0:  # a twin is its own baseline
-        return Evidence(differences=groups, missing="no teacher that is inferior to its student's baseline")
-    return Evidence(statistics.p_at_least(for_cases, 1), max(against_cases), groups)
+    groups = {}
+    for title, pair in pairs.items():
+        labels = (f"{title}, minus its residual baseline", f"{title}: the teacher, minus that baseline")
+        groups |= dict(zip(labels, pair, strict=True)) if pair else {}
+    missing = not_there(pairs.values())
+    if min(leads, default=0) >= 0:  # a twin is its own baseline
+        none = "no teacher that is inferior to its student's baseline"
+        return Evidence(differences=groups, missing=missing or none)
+    return Evidence(statistics.p_at_least(for_cases, 1), max(against_cases), groups, missing)
 
 
 def _deep_drop(results):
-    conditions = results.conditions(variant="plain + KD").values()
-    whole = []  # of each condition: its runs, gain, and what is still missing
-    for runs in conditions:
-        gained = results.gains(runs)
-        left = {s: -d for s, d in results.differences(runs, lambda run: run.baseline).items()}
-        if gained and left:
-            whole.append((runs[0].depth, gained, left))
-    if not whole:
+    conditions = [
+        runs
+        for runs in results.conditions(variant="plain + KD").values()
+        if results.are_planned(runs, alone) and results.are_planned(runs, baseline)
+    ]
+    if not conditions:
         return Evidence(missing="no plain network with and without a teacher beside its residual baseline")
-    deepest = max(depth for depth, _, _ in whole)
-    gained, left = (mean_over([case[i] for case in whole if case[0] == deepest]) for i in (1, 2))
+    deepest = max(runs[0].depth for runs in conditions)
+    pairs = [  # gain, and what is still missing
+        (results.gains(runs), {s: -d for s, d in results.differences(runs, baseline).items()})
+        for runs in conditions
+        if runs[0].depth == deepest
+    ]
+    gained, left = (mean_over(groups) for groups in zip(*pairs, strict=True))
     lost = combine(gained, left)
     is_substantial = results.above(lost, results.margin)
     return Evidence(
@@ -102,6 +105,7 @@ def _deep_drop(results):
             f"gain at depth {deepest}": gained,
             f"still missing at depth {deepest}": left,
         },
+        not_there(gain and left for gain, left in pairs),
     )
 
 
@@ -117,41 +121,52 @@ def _not_explained(results):
 
 
 def _removed_as_well(results):
-    groups = {}
-    for depth, runs in best_removals(results).items():
-        if group := results.differences(runs, lambda run: run.baseline):
-            ways = collections.Counter(naming.spec(run.shortcut_removal) for run in runs)
-            told = [f"{way} in {n} seed{'' if n == 1 else 's'}" for way, n in ways.most_common()]
-            way = ", ".join(told if len(ways) > 1 else ways)
-            groups[f"depth {depth}, {way}, minus its residual baseline"] = group
+    best = {case: runs for case, runs in best_removals(results).items() if case.baseline in results.planned}
+    groups = {
+        f"{_case(case, best)}{_ways(runs)}, minus its residual baseline": results.differences(runs, baseline)
+        for case, runs in best.items()
+    }
     if not groups:
         return Evidence(missing="no student that loses its shortcuts beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
     worse = [results.below(group, -results.margin) for group in groups.values()]
-    whole = {"mean over depths": mean_over(groups.values())} if len(groups) > 1 else {}
+    whole = {"mean over cases": mean_over(groups.values())} if len(groups) > 1 else {}
     return Evidence(
         statistics.p_at_least(well, len(well)),
         statistics.p_at_least(worse, 1),
         groups | whole,
         cases=judge_cases(results, groups),
+        missing=not_there(groups.values()),
     )
+
+
+def _case(case, best):
+    """A student whose removal is chosen: by its depth, if no other has that."""
+    if sum(other.depth == case.depth for other in best) == 1:
+        return f"depth {case.depth}"
+    return naming.title(case)
+
+
+def _ways(runs):
+    """Which removals were chosen, and in how many seeds each: ", fade in 2 seeds, merge in 1 seed"."""
+    ways = collections.Counter(naming.spec(run.shortcut_removal) for run in runs)
+    told = [f"{way} in {n} seed{'' if n == 1 else 's'}" for way, n in ways.most_common()]
+    return "".join(f", {way}" for way in (told if len(ways) > 1 else ways))
 
 
 def _early_guidance(results):
     stays = results.conditions()
-    leaves = {}
+    pairs = {}  # by the epochs of the stay
     for runs in results.conditions(leaving=True).values():
-        whole = dataclasses.replace(runs[0], alpha_epochs=0).condition
-        early, full = results.gains(runs), results.gains(stays.get(whole, []))
-        if early and full:
-            leaves.setdefault(whole, {})[runs[0].alpha_epochs] = (early, full)
-    shortest = {whole: min(by_epochs) for whole, by_epochs in leaves.items()}
-    if not shortest:
+        whole = stays.get(dataclasses.replace(runs[0], alpha_epochs=0).condition, [])
+        if results.are_planned(runs, alone) and whole:
+            pairs.setdefault(runs[0].alpha_epochs, []).append((results.gains(runs), results.gains(whole)))
+    if not pairs:
         return Evidence(missing="no teacher that leaves early beside the same one that stays")
-    early, full = (mean_over([leaves[w][epochs][i] for w, epochs in shortest.items()]) for i in range(2))
+    epochs = min(pairs)
+    early, full = (mean_over(groups) for groups in zip(*pairs[epochs], strict=True))
     surplus = combine(early, full, -MOST)
     is_there = results.above(full)
-    epochs = ", ".join(map(str, sorted(set(shortest.values()))))
     return Evidence(
         max(is_there, results.above(surplus)),
         max(is_there, results.below(surplus)),
@@ -160,6 +175,7 @@ def _early_guidance(results):
             f"gain when the teacher leaves after epoch {epochs}": early,
             "the latter, minus half of the former": surplus,
         },
+        not_there(early and full for early, full in pairs[epochs]),
     )
 
 
@@ -180,10 +196,12 @@ def _weak_and_strong(strengths):
 
 def _corners(results):
     """`[[{seed: gain}]]`: of weak students with weak and strong teachers, then of strong students likewise,
-    for each student and teacher that the study has in all four combinations, all else being equal.
+    for each student and teacher that the study plans in all four combinations, all else being equal.
     """
     pairs = {}
     for runs in results.conditions().values():
+        if not results.are_planned(runs, alone):
+            continue
         student, teacher = runs[0], runs[0].teacher.network
         alike = dataclasses.replace(
             student, teacher=Teacher(dataclasses.replace(teacher, **_UNREGULARISED)), **_UNREGULARISED
@@ -192,7 +210,7 @@ def _corners(results):
     found = []
     for gains in pairs.values():
         ends = [_weak_and_strong([place[i] for place in gains]) for i in range(2)]
-        if all(ends) and all(gains.get(corner) for corner in itertools.product(*ends)):
+        if all(ends) and set(itertools.product(*ends)) <= gains.keys():
             found.append([gains[corner] for corner in itertools.product(*ends)])
     return found
 
@@ -214,23 +232,28 @@ def _regularised_student(results):
             f"{surplus} strongly regularised teacher": more_by_strong,
             "the former minus the latter": interaction,
         },
+        not_there(itertools.chain(*corners)),
     )
 
 
 def _capable_student(results):
-    conditions = list(results.conditions().values())
+    conditions = [runs for runs in results.conditions().values() if results.are_planned(runs, alone)]
     ends = conditions and _weak_and_strong([strength(runs[0].teacher.network) for runs in conditions])
     widths = {}
     for runs in conditions:
         if ends and strength(runs[0].teacher.network) == ends[1]:
             alike = dataclasses.replace(runs[0], width=1).condition  # names the teacher too
             widths.setdefault(alike, {})[runs[0].width] = results.gains(runs)
-    several = [by_width for by_width in widths.values() if len(by_width) > 1]
-    more = mean_over([combine(by_width[max(by_width)], by_width[min(by_width)], -1) for by_width in several])
-    if not more:
+    surpluses = [
+        combine(by_width[max(by_width)], by_width[min(by_width)], -1)
+        for by_width in widths.values()
+        if len(by_width) > 1
+    ]
+    if not surpluses:
         return Evidence(missing="no student of several widths with a strongly regularised teacher")
+    more = mean_over(surpluses)
     label = "gain of the widest minus gain of the narrowest student, strongly regularised teacher"
-    return Evidence(results.above(more), results.below(more), {label: more})
+    return Evidence(results.above(more), results.below(more), {label: more}, not_there(surpluses))
 
 
 def _more_than_regularisation(results):
@@ -240,21 +263,28 @@ def _more_than_regularisation(results):
         own = dataclasses.replace(
             runs[0], teacher=dataclasses.replace(runs[0].teacher, control=None)
         ).condition
-        if own in taught:
-            control = results.gains(runs)
-            groups.setdefault(runs[0].teacher.control, []).append(
-                combine(results.gains(taught[own]), control, -1)
-            )
-    pooled = {control: mean_over(found) for control, found in groups.items()}
-    if not any(pooled.values()):
+        if own in taught and results.are_planned(runs, alone):
+            more = combine(results.gains(taught[own]), results.gains(runs), -1)
+            groups.setdefault(runs[0].teacher.control, []).append(more)
+    if not groups:
         return Evidence(missing="no control beside the teacher that it is made of")
+    pooled = {control: mean_over(found) for control, found in groups.items()}
     ahead = [results.above(group) for group in pooled.values()]
     behind = [results.below(group) for group in pooled.values()]
+    lacking = " and no ".join(_NEEDED[control] for control in _NEEDED if control not in groups)
     return Evidence(
-        statistics.p_at_least(ahead, len(ahead)),
+        1.0 if lacking else statistics.p_at_least(ahead, len(ahead)),
         statistics.p_at_least(behind, 1),
         {f"gain by the teacher minus gain by {name!r}": group for name, group in pooled.items()},
+        f"no {lacking}" if lacking else not_there(itertools.chain(*groups.values())),
     )
+
+
+# Controls without which "more than regularisation" is not shown: another network's noise is easily beaten.
+_NEEDED = {
+    "smoothing": "student that smoothed labels teach",
+    "shuffled": "student that shuffled logits teach",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -315,16 +345,17 @@ CLAIMS = {
     "R1": Claim(
         "With the best shortcut removal and KD, the plain student is as good as the residual network of its "
         "depth, but for the margin.",
-        "At each depth, and for each seed, the removal is taken that has the best mean accuracy on "
-        "validation over the other seeds, of those with the most seeds. Supported: at every depth the "
-        "student's test accuracy lies less than {margin} points below that of the residual network "
-        "(one-sided paired t tests over seeds, all of them). Not supported: at some depth it lies further "
-        "below (Bonferroni).",
+        "For each student (each depth, where they differ in that alone) and each seed the removal is taken "
+        "that has the best mean accuracy on validation over the other seeds, of those with the most seeds. "
+        "Supported: every student's test accuracy lies less than {margin} points below that of the residual "
+        "network of its depth (one-sided paired t tests over seeds, all of them). Not supported: some "
+        "student's lies further below (Bonferroni).",
         _removed_as_well,
     ),
     "M1": Claim(
         "Some method teaches the student better than KD does.",
-        "Each student with another loss is compared with that of KD by the same teacher. Supported: at least "
+        "Each student with another loss is compared with that of KD by the same teacher, of the same "
+        "temperature and alpha where there are several. Supported: at least "
         "one is more accurate on test (one-sided paired t tests over seeds, Bonferroni). Not supported: that "
         "is not shown, and each lies less than {margin} points above KD (all of these tests).",
         better_than_kd,
@@ -332,9 +363,9 @@ CLAIMS = {
     ),
     "H1": Claim(
         "Guidance in the first epochs alone keeps most of the gain.",
-        "For the shortest stay of the study, mean over students. Supported: there is a gain when the teacher "
-        "stays, and more than half of it remains when it leaves early (one-sided paired t tests, both). Not "
-        "supported: there is one, and less than half remains.",
+        "For the shortest stay of the study, mean over the students that have it. Supported: there is a gain "
+        "when the teacher stays, and more than half of it remains when it leaves early (one-sided paired t "
+        "tests, both). Not supported: there is one, and less than half remains.",
         _early_guidance,
     ),
     "H2": Claim(
@@ -352,8 +383,9 @@ CLAIMS = {
     ),
     "control": Claim(
         "What a teacher gives is more than regularisation.",
-        "Supported: the teacher's student gains more than that of every control (one-sided paired t tests, "
-        "all of them, mean over students). Not supported: some control gives more (Bonferroni).",
+        "Supported: the teacher's student gains more than that of every control, smoothed labels and "
+        "shuffled logits among them (one-sided paired t tests, all of them, mean over students). Not "
+        "supported: some control gives more (Bonferroni).",
         _more_than_regularisation,
     ),
     "S1": Claim(

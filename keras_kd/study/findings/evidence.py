@@ -12,7 +12,7 @@ class Evidence:
       differences: `{label: {seed: difference in accuracy}}` behind them.
       estimates: `{label: statistics.Estimate}` of what is no mean over seeds: the slope of C4.
       cases: `cases.Case`s, where the claim is about each of several comparisons.
-      missing: what the study lacks to test the claim, in plain words; None if nothing.
+      missing: what the study lacks to decide the claim, in plain words; None if nothing.
     """
 
     p_for: float = 1.0
@@ -21,3 +21,13 @@ class Evidence:
     missing: str | None = None
     cases: tuple = ()
     estimates: dict = dataclasses.field(default_factory=dict)
+
+
+def not_there(groups):
+    """How many of some `{seed: difference}` have no seed yet, in words; None where all have one."""
+    groups = list(groups)
+    absent = sum(not group for group in groups)
+    if not absent:
+        return None
+    of_all = f"{absent} of its {len(groups)} comparisons" if len(groups) > 1 else "the comparison"
+    return f"the runs of {of_all}"

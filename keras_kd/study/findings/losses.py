@@ -4,23 +4,39 @@ import dataclasses
 
 from keras_kd.distillation import recipes
 from keras_kd.study.findings import naming
-from keras_kd.study.findings.evidence import Evidence
+from keras_kd.study.findings.evidence import Evidence, not_there
 from keras_kd.utils import statistics
+
+# What is said of KD alone, which other losses cannot be told.
+_USUAL = {"temperature": 4.0, "alpha": 0.9, "alpha_epochs": 0}
 
 
 def against_kd(results):
     """`{title: {seed: accuracy minus that with KD}}` of taught runs with another loss.
 
+    Of several students with KD the one of the same temperature and alpha is the other side, if there is one.
+
     Args:
       results: a `pairing.PairedResults`.
     """
-    found = {
-        naming.title(runs[0]): results.differences(
-            runs, lambda run: dataclasses.replace(run, loss=recipes.KD)
-        )
-        for runs in results.conditions(other_losses=True).values()
-    }
-    return {title: group for title, group in found.items() if group}
+    by_student = {}  # student and teacher: the settings of KD that there are
+    for runs in results.conditions().values():
+        settings = {name: getattr(runs[0], name) for name in _USUAL}
+        by_student.setdefault(_of_kd(runs[0], _USUAL).condition, []).append(settings)
+    found = {}
+    for runs in results.conditions(other_losses=True).values():
+        settings = by_student.get(_of_kd(runs[0], _USUAL).condition)
+        own = {name: getattr(runs[0], name) for name in _USUAL}
+        if settings:
+            chosen = settings[0] if len(settings) == 1 else own
+            found[naming.title(runs[0])] = results.differences(
+                runs, lambda run, chosen=chosen: _of_kd(run, chosen)
+            )
+    return found
+
+
+def _of_kd(run, settings):
+    return dataclasses.replace(run, loss=recipes.KD, **settings)
 
 
 def better_than_kd(results):
@@ -34,4 +50,5 @@ def better_than_kd(results):
         statistics.p_at_least(better, 1),
         statistics.p_at_least(not_better, len(not_better)),
         {f"{title}, minus KD": group for title, group in groups.items()},
+        not_there(groups.values()),
     )

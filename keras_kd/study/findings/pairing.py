@@ -1,31 +1,50 @@
 """The accuracies of a study, paired by seed: a twin also shares its start and its batches."""
 
+import dataclasses
 import math
 
 import numpy as np
 
 from keras_kd.distillation import recipes
+from keras_kd.study.findings import naming
 from keras_kd.utils import recovery, statistics
+
+
+def alone(run):
+    """The same network without a teacher."""
+    return run.alone
+
+
+def baseline(run):
+    """The residual network that a run is compared with."""
+    return run.baseline
+
+
+def teachers_network(run):
+    """The network that teaches a run."""
+    return run.teacher.network
 
 
 class PairedResults:
     """The accuracies of a study's runs, paired.
 
     Args:
-      accuracies: `{study.Run: accuracy on test}`, of the runs that did not fail.
+      accuracies: `{study.Run: accuracy on test}`, of the runs that are there and did not fail.
       margin: a difference in accuracy that counts as none.
       resolution: the accuracy that one test image is worth; see `statistics.p_greater`.
       validation: `{study.Run: accuracy on validation}`, for what is chosen.
+      planned: the study's runs, as a rule speaks of all its cases; those that are there if None.
     """
 
-    def __init__(self, accuracies, *, margin=0.01, resolution=0.0, validation=None):
+    def __init__(self, accuracies, *, margin=0.01, resolution=0.0, validation=None, planned=None):
         self.accuracies = accuracies
+        self.planned = dict.fromkeys(accuracies if planned is None else planned)
         self.validation = validation or {}
         self.margin = margin
         self.resolution = resolution
 
     def conditions(self, *, variant=None, controls=False, leaving=False, removal=False, other_losses=False):
-        """Taught runs as `{condition: [runs, one per seed]}`, in order.
+        """Taught runs as `{condition: [runs, one per seed]}`, in order, whether they are there or not yet.
 
         Args:
           variant: "residual + KD", "plain + KD", or None: both.
@@ -36,7 +55,7 @@ class PairedResults:
           other_losses: whether to give those that are taught by other losses than KD alone, or those by it.
         """
         found = {}
-        for run in self.accuracies:
+        for run in self.planned:
             if (
                 run.is_taught
                 and variant in (None, run.variant)
@@ -57,9 +76,21 @@ class PairedResults:
                 found[run.seed] = self.accuracies[run] - self.accuracies[other]
         return found
 
+    def are_planned(self, runs, minus):
+        """Whether the study has what such differences take, be it there or not yet."""
+        return any(minus(run) in self.planned for run in runs)
+
+    def compared(self, conditions, minus):
+        """`{title: {seed: difference}}` of conditions, where that is planned; empty where it is not there."""
+        return {
+            naming.title(runs[0]): self.differences(runs, minus)
+            for runs in conditions.values()
+            if self.are_planned(runs, minus)
+        }
+
     def gains(self, runs):
         """`{seed: gain}` of taught runs."""
-        return self.differences(runs, lambda run: run.alone)
+        return self.differences(runs, alone)
 
     def above(self, differences, bound=0.0):
         """p-value that the mean of `{seed: difference}` is above a bound."""
@@ -75,24 +106,26 @@ class PairedResults:
 
 
 def best_removals(results):
-    """`{depth: runs}`: for each seed the shortcut removal that is best on validation over the other seeds.
+    """`{case: runs}`: for each seed the shortcut removal that is best on validation over the other seeds.
 
-    A seed that is lucky on validation is lucky on test too, so that of equal ways the one that is best over
-    all seeds would seem better than it is. Of the ways with the most seeds: in a study that is not whole, one
-    lucky seed would win. A seed that the best way lacks has no run; one seed alone is judged by its own
-    validation, and decides nothing.
+    Cases are the students that differ in more than their removal. A seed that is lucky on validation is lucky
+    on test too, so that of equal ways the one that is best over all seeds would seem better than it is. Of
+    the ways with the most seeds: in a study that is not whole, one lucky seed would win. A seed that the best
+    way lacks has no run; one seed alone is judged by its own validation, and decides nothing.
 
     Source: Stone 1974, Journal of the Royal Statistical Society B 36, 111-147 (cross-validatory choice).
     """
-    by_depth = {}
+    cases = {}
     for runs in results.conditions(variant="plain + KD", removal=True).values():
-        by_depth.setdefault(runs[0].depth, []).append({run.seed: run for run in runs})
+        case = dataclasses.replace(runs[0], shortcut_removal="none")
+        there = {run.seed: run for run in runs if run in results.accuracies}
+        cases.setdefault(case, []).append(there)
     best = {}
-    for depth, ways in sorted(by_depth.items()):
+    for case, ways in sorted(cases.items(), key=lambda pair: pair[0].depth):
         most = max(map(len, ways))
         rivals = [way for way in ways if len(way) == most]
         chosen = {seed: _best_without(seed, rivals, results) for seed in sorted(set().union(*rivals))}
-        best[depth] = [way[seed] for seed, way in chosen.items() if seed in way]
+        best[case] = [way[seed] for seed, way in chosen.items() if seed in way]
     return best
 
 
@@ -108,10 +141,8 @@ def _best_without(seed, ways, results):
 
 def mean_over(groups):
     """`{seed: mean}` of several `{seed: number}`, for the seeds that all of them have."""
-    groups = [group for group in groups if group]
-    if not groups:
-        return {}
-    seeds = set.intersection(*(set(group) for group in groups))
+    groups = list(groups)
+    seeds = set.intersection(*map(set, groups)) if groups else ()
     return {seed: float(np.mean([group[seed] for group in groups])) for seed in sorted(seeds)}
 
 
@@ -139,7 +170,7 @@ def advantages(results):
         )
         for runs in results.conditions().values()
         for run in runs
-        if run.teacher.network in results.accuracies and run.alone in results.accuracies
+        if {run, run.teacher.network, run.alone} <= results.accuracies.keys()
     ]
 
 

@@ -91,7 +91,9 @@ def scope(result, planned=None):
     ]
     text = f"Study {result.study} on {dataset['name']}: {', '.join(parts)}."
     if planned and planned > len(rows):
-        text += f" {planned - len(rows)} runs are not there yet: the verdicts are on those that are."
+        text += (
+            f" {planned - len(rows)} runs are not there yet: a comparison without any speaks for no verdict."
+        )
     return text
 
 

@@ -2,15 +2,15 @@
 
 import dataclasses
 
-from keras_kd.study.findings.evidence import Evidence
-from keras_kd.study.findings.pairing import combine, mean_over
+from keras_kd.study.findings.evidence import Evidence, not_there
+from keras_kd.study.findings.pairing import alone, combine, mean_over
 from keras_kd.utils import seeding
 
 
 def shared_minus_own(results):
-    """`{seed: number}`: gain by a teacher of the same initial weights minus gain by one with its own.
+    """`[{seed: number}]`: gain by a teacher of the same initial weights minus gain by one with its own.
 
-    The mean over students and teachers of which both are there.
+    One for each student and teacher that the study plans with both.
 
     Args:
       results: a `pairing.PairedResults`.
@@ -25,14 +25,18 @@ def shared_minus_own(results):
             runs[0].teacher, network=dataclasses.replace(network, initial_weights=seeding.SHARED)
         )
         same = taught.get(dataclasses.replace(runs[0], teacher=teacher).condition, [])
-        groups.append(combine(results.gains(same), results.gains(runs), -1))
-    return mean_over(groups)
+        if same and results.are_planned(runs, alone):
+            groups.append(combine(results.gains(same), results.gains(runs), -1))
+    return groups
 
 
 def more_by_the_same_start(results):
     """The `Evidence` of claim S1."""
-    more = shared_minus_own(results)
-    if not more:
+    groups = shared_minus_own(results)
+    if not groups:
         return Evidence(missing="no teacher with own initial weights beside the same one with shared ones")
+    more = mean_over(groups)
     label = "gain by the teacher of the same initial weights, minus gain by the one with its own"
-    return Evidence(results.above(more), results.below(more, results.margin), {label: more})
+    return Evidence(
+        results.above(more), results.below(more, results.margin), {label: more}, not_there(groups)
+    )

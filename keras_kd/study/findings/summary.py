@@ -21,7 +21,7 @@ _MEASURED = (
 )
 
 
-def summarize(study_records, claims, *, margin, test_examples):
+def summarize(study_records, claims, *, margin, test_examples, planned=None):
     """All that a study found.
 
     Args:
@@ -29,6 +29,7 @@ def summarize(study_records, claims, *, margin, test_examples):
       claims: names of `claims.CLAIMS`.
       margin: a difference in accuracy that counts as none.
       test_examples: how many there are; 0: not known.
+      planned: all `study.Run`s of the study; those of the records if None.
 
     Returns:
       A `results.StudySummary`.
@@ -41,6 +42,7 @@ def summarize(study_records, claims, *, margin, test_examples):
         validation={
             run: record.result.validation_accuracy for run, record in study_records.items() if record.result
         },
+        planned=study_records if planned is None else planned,
     )
     resolution = paired.resolution
     judged = judge(claims, paired, failed=len(study_records) - len(accuracies))

@@ -49,19 +49,19 @@ def judge(claims, results, failed=0):
     corrected_against = statistics.holm([each.p_against for each in evidence])
     margin = f"{100 * results.margin:g}"
     return [
-        Verdict(
-            name,
-            CLAIMS[name].statement,
-            CLAIMS[name].rule.format(margin=margin),
-            _decide(p_for, p_against, CLAIMS[name].is_exclusive),
-            p_for,
-            p_against,
-            found,
-        )
+        _verdict(name, margin, p_for, p_against, found)
         for name, p_for, p_against, found in zip(
             claims, corrected_for, corrected_against, evidence, strict=True
         )
     ]
+
+
+def _verdict(name, margin, p_for, p_against, evidence):
+    claim = CLAIMS[name]
+    word = _decide(p_for, p_against, claim.is_exclusive)
+    if word != UNDECIDED:  # whatever is not there yet
+        evidence = dataclasses.replace(evidence, missing=None)
+    return Verdict(name, claim.statement, claim.rule.format(margin=margin), word, p_for, p_against, evidence)
 
 
 def _decide(p_for, p_against, is_exclusive):
