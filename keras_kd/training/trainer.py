@@ -10,16 +10,22 @@ import contextlib
 import dataclasses
 import pathlib
 
-import keras
-
 from keras_kd.data import device_images
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.distillation import compatibility, several_teachers, teacher_inputs
+from keras_kd.distillation import compatibility, several_teachers
 from keras_kd.distillation.alarms import DistillationAlarms
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.distillation.terms import are_known, ask_layers, check_independent, teacher_layers, weighted
-from keras_kd.models import batch_norm, folding, outputs, weights
-from keras_kd.training import checkpointing, config, inputs, optimizers, teacher_check, weights_at_end
+from keras_kd.distillation.terms import check_independent, weighted
+from keras_kd.models import batch_norm, outputs, weights
+from keras_kd.training import (
+    checkpointing,
+    config,
+    inputs,
+    optimizers,
+    ready_distiller,
+    teacher_check,
+    weights_at_end,
+)
 from keras_kd.training.callbacks import (
     Checkpoint,
     EpochLog,
@@ -28,10 +34,10 @@ from keras_kd.training.callbacks import (
     StopOnDivergence,
     TensorBoardCurves,
 )
-from keras_kd.training.distributed.strategy import beside, check_made_here, is_chief, prepare, scope
+from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
 from keras_kd.training.without_shortcuts import in_place_of
-from keras_kd.utils import backend, progress, seeding
+from keras_kd.utils import backend, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +163,7 @@ def distill(
     loss["terms"] = [*terms, *of_removal]
     if is_multi_label(dataset):
         check_independent(loss["terms"])
-    distiller = _distiller(teacher, network, data, settings, teacher_logits, loss)
+    distiller = ready_distiller.ready_distiller(teacher, network, data, settings, teacher_logits, loss)
     training = _Training(
         distiller,
         network,
@@ -167,50 +173,9 @@ def distill(
         label=label or student.name,
         callbacks=callbacks,
         watchers=watchers,
-        identity=_identity(distiller, teacher, teacher_logits),
+        identity=ready_distiller.identity(distiller, teacher, teacher_logits),
     )
     return training.run()
-
-
-def _distiller(teacher, network, data, settings, teacher_logits, loss):
-    """The Distiller of a training, ready for it; `loss` are arguments of its own."""
-    with beside(settings):
-        asked = _asked(teacher, network, teacher_logits, loss["terms"], is_multi_label(data.dataset))
-    with scope(settings), seeding.initial_weights(settings.seed):
-        scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
-        distiller = Distiller(asked, scores, images=inputs.device_images_of(data), **loss)
-        distiller.check_batch(settings.batch_size)
-        distiller.prepare(inputs.TrainingExamples(data.dataset))
-    return distiller
-
-
-def _identity(distiller, teacher, teacher_logits):
-    """`{name: JSON value}`: what a checkpoint must have in common with the training that goes on from it."""
-    serialize = keras.saving.serialize_keras_object
-    return {
-        "temperature": distiller.temperature,
-        "alpha": serialize(distiller.alpha),
-        "label_weight": distiller.label_weight,
-        "terms": [[serialize(term.weight), serialize(term.loss)] for term in distiller.terms.values()],
-        "teacher": weights.digest(teacher),
-        **teacher_inputs.identity(teacher),
-        "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
-    }
-
-
-def _asked(teacher, network, teacher_logits, terms, independent):
-    """The network that is asked at each step in the teacher's place.
-
-    None where cached logits are all that is asked for; the teacher itself for losses of one's own, which may
-    look at its weights; else the fastest: the teacher with its BatchNorms folded.
-    """
-    if teacher_logits is not None and not ask_layers(terms):
-        return None
-    if not are_known(terms):
-        return teacher
-    if ask_layers(terms):
-        return folding.fold_batch_norm(teacher, keep=teacher_layers(terms, teacher, network) - {"logits"})
-    return folding.fold_batch_norm(outputs.with_logits(teacher, independent=independent))
 
 
 class _Training:
