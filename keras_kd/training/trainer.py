@@ -72,7 +72,9 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       callbacks: further Keras callbacks. What they hold in public attributes (numbers, text,
         arrays) is saved and restored with the rest, as `EarlyStopping` needs it. On several
         hosts each calls them: those that write belong to the one where `strategy.is_chief(settings)`.
-        Their `model` is what is trained: with images on the device, a model around the network.
+        Their `model` is what is trained: with images on the device, a model around the network. With a
+        `shortcut_removal` it is not `model`, so `restore_best_weights` does not reach that; an end before
+        the gates are closed leaves a network that was never trained without shortcuts, and is noted.
 
     Returns:
       A `Trained`.

@@ -12,14 +12,15 @@ from keras_kd.models import inference, outputs
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
-from keras_kd.utils import backend, seeding
+from keras_kd.utils import backend, progress, seeding
 
 
 class WithoutShortcuts(keras.callbacks.Callback):
     """Writes what is left of a network into the student after each epoch, and logs how good that is.
 
     Stands before the callbacks that read logs or the student's weights. Where the network has a gate, it adds
-    to the logs `gate`, how much of the shortcuts is left, and `val_accuracy_without_shortcuts`.
+    to the logs `gate`, how much of the shortcuts is left, and `val_accuracy_without_shortcuts`. A training
+    that ends before the gates are closed is noted.
 
     Args:
       removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`.
@@ -52,16 +53,26 @@ class WithoutShortcuts(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._removal.changes_function:
             logs[GATE] = self._removal.gate(self._network)
-            logs[WITHOUT_SHORTCUTS] = self._accuracy() if logs[GATE] else logs["val_accuracy"]
+            logs[WITHOUT_SHORTCUTS] = self._averaged_accuracy() if logs[GATE] else logs["val_accuracy"]
         self._removal.finish(self._network, self._student)
 
     def on_train_end(self, logs=None):
         self._removal.conclude(self._network, self._student)  # also where every epoch was trained before
+        gate = self._removal.gate(self._network)
+        if gate:
+            progress.note(
+                f"training ended with gate {gate:.2f}: what is left was never trained without shortcuts, and its "
+                f"accuracy on validation is {self._accuracy():.1%}; train until the gates are closed"
+            )
 
-    def _accuracy(self):
-        split = self._dataset.validation
+    def _averaged_accuracy(self):
         with self.averaged or contextlib.nullcontext():
             self._removal.finish(self._network, self._student)
+        return self._accuracy()
+
+    def _accuracy(self):
+        """That of the student on validation."""
+        split = self._dataset.validation
         state = [[ops.convert_to_tensor(variable) for variable in each] for each in self._variables]
         parts = lazy_images.batches(split.images, self._batch_size)
         logits = np.concatenate([self._logits(state, part) for part in parts])

@@ -127,12 +127,29 @@ def test_none_is_a_training_without_any(dataset):
 def test_the_logs_tell_the_gate_and_what_would_be_left(dataset):
     student = network(2, False)
     fade = shortcut_removal.make("fade", fade_end=0.7, fade_curve="linear")
-    history = trainer.train(student, dataset, SETTINGS, shortcut_removal=fade).history
-    steps = 72 // 24 * 3
+    trained = trainer.train(student, dataset, SETTINGS, shortcut_removal=fade)
+    history, steps = trained.history, 72 // 24 * 3
     done = np.array([3, 6, 9]) / round(0.7 * steps)
     np.testing.assert_allclose(history["gate"], np.maximum(1 - done, 0), atol=1e-6)
     accuracies = history["val_accuracy_without_shortcuts"]
     assert accuracies[-1] == history["val_accuracy"][-1]
+    assert trained.notes == ()
+
+
+class StopAfterOne(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
+def test_an_end_before_the_gates_are_closed_is_noted(dataset, capsys):
+    """Validation chose the network with shortcuts; what is left was never trained."""
+    student, fade = one_block(2, shortcuts=False), shortcut_removal.make("fade", fade_end=0.9)
+    options = {"shortcut_removal": fade, "callbacks": [StopAfterOne()]}
+    (note,) = trainer.train(student, dataset, SETTINGS, **options).notes
+    accuracy = evaluation.evaluate(student, dataset, "validation")["accuracy"]
+    assert note.startswith("training ended with gate 0.69: what is left was never trained without shortcut")
+    assert f"its accuracy on validation is {accuracy:.1%};" in note
+    assert f"note: {note}\n" in capsys.readouterr().out
 
 
 class PlainAverage(keras.callbacks.Callback):
