@@ -86,7 +86,7 @@ def merge_branches(branched, plain):
 
     Source: Ding et al. 2021, arXiv:2101.03697, section 3.3.
     """
-    weights.copy_common(branched, plain)
+    weights.copy_by_layer(branched, plain)
     names = {layer.name for layer in branched.layers}
     for conv, norm in branched_pairs(plain).items():
         beside = [name for name in (f"{conv}_identity_bn", f"{conv}_pointwise_bn") if name in names]

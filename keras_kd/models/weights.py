@@ -107,15 +107,6 @@ def copy_weights(source, target):
     _settle(target)
 
 
-def copy_common(source, target):
-    """Copies to `target` the weights of the names and shapes that both have; the others stay."""
-    given = {weight.path: weight for weight in source.weights}
-    for weight in target.weights:
-        if weight.path in given and given[weight.path].shape == weight.shape:
-            weight.assign(ops.convert_to_numpy(given[weight.path]))  # a copy: JAX would share the buffer
-    _settle(target)
-
-
 def copy_by_layer(source, target, but=()):
     """Copies the weights of each layer of `source` to the layer of that name in `target`, if it has one.
 
@@ -131,6 +122,13 @@ def copy_by_layer(source, target, but=()):
         if layer.weights and layer.name in targets:
             targets[layer.name].set_weights(layer.get_weights())
     _settle(target)
+
+
+def by_layer(model):
+    """`{(name of a layer, place): weight}` of a model: how `copy_by_layer` tells weights apart."""
+    return {
+        (layer.name, place): weight for layer in model.layers for place, weight in enumerate(layer.weights)
+    }
 
 
 def _settle(model):

@@ -60,7 +60,7 @@ def test_the_shortcuts_of_a_residual_network_are_removed_with_their_projections(
     residual = shaken(keras_kd.imagenet_resnet(18, SHAPE, 4, width=4, stem="cifar"))
     plain = keras_kd.imagenet_resnet(18, SHAPE, 4, width=4, stem="cifar", shortcuts=False)
     left = fading.remove_shortcuts(residual, name=plain.name)
-    weights.copy_common(residual, plain)
+    weights.copy_by_layer(residual, plain)
     assert weights.structure(left) == weights.structure(plain)
     np.testing.assert_allclose(answers(left), answers(plain), atol=1e-5)
 

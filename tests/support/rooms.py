@@ -31,6 +31,7 @@ CORE_TESTS = [
     "distillation/test_given_logits.py",
     "distillation/test_preparation.py",
     "distillation/test_several_teachers.py",
+    "distillation/test_shortcut_removal.py",
     "distillation/test_teacher_cache.py",
     "distillation/test_teacher_inputs.py",
     "distillation/test_terms.py",

@@ -165,7 +165,7 @@ class PlainAverage(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
             self.plain = one_block(shortcuts=False)
-            weights.copy_common(self.model, self.plain)
+            weights.copy_by_layer(self.model, self.plain)
             for weight in self.plain.trainable_weights:
                 weight.assign(self.average[weight.path])
 

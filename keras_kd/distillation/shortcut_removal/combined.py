@@ -54,9 +54,5 @@ class Combined(ShortcutRemoval):
         for part in self.parts:
             part.finish(network, student)
 
-    def conclude(self, network, student):
-        for part in self.parts:
-            part.conclude(network, student)
-
     def terms(self, network, teacher, steps):
         return [term for part in self.parts for term in part.terms(network, teacher, steps)]

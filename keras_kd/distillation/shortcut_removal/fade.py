@@ -62,4 +62,4 @@ class Fade(ShortcutRemoval):
         return fading.with_fading_shortcuts(student, self.spans(count, steps), self.fade_curve)
 
     def finish(self, network, student):
-        weights.copy_common(network, student)
+        weights.copy_by_layer(network, student)

@@ -53,7 +53,7 @@ class Layerwise(Fade):
         check_twin(student, begun, self.name)
         _check_same_start(student, begun)
         network = super().start(student, steps)
-        weights.copy_common(begun, network)
+        weights.copy_by_layer(begun, network)
         return network
 
     def _given(self):
@@ -63,11 +63,12 @@ class Layerwise(Fade):
 
 def _check_same_start(student, teacher):
     """Raises a ValueError if it is another function than the student's weights with open gates."""
-    paths = [{weight.path for weight in model.weights} for model in (student, teacher)]
-    if paths[0] != paths[1]:
+    found = [weights.by_layer(model) for model in (student, teacher)]
+    differing = [(found[0] | found[1])[key].path for key in found[0].keys() ^ found[1].keys()]
+    if differing:
         raise ValueError(
             f"shortcut_removal='layerwise' starts from the student's residual twin, with projection='pad'. "
-            f"Received: {teacher.name!r}, which differs from it in {min(paths[0] ^ paths[1])!r}"
+            f"Received: {teacher.name!r}, which differs from it in {min(differing)!r}"
         )
 
 
@@ -94,9 +95,9 @@ def check_twin(student, teacher, name):
 def _differences(student, teacher):
     """The blocks that one of two networks has alone, and the weights of other shapes."""
     names = [{block.name for block in blocks.blocks_of(model)} for model in (student, teacher)]
-    given = {weight.path: weight.shape for weight in teacher.weights}
+    given = weights.by_layer(teacher)
     return sorted(names[0] ^ names[1]) + [
         weight.path
-        for weight in student.weights
-        if given.get(weight.path, weight.shape) != tuple(weight.shape)
+        for key, weight in weights.by_layer(student).items()
+        if given.get(key, weight).shape != weight.shape
     ]
