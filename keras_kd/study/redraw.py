@@ -9,7 +9,7 @@ import fractions
 import math
 import pathlib
 
-from keras_kd.study import design, table
+from keras_kd.study import design, origin, table
 from keras_kd.study.findings import summary
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.study.run_result import MEASURED, RunResult
@@ -32,7 +32,7 @@ def redraw(study, path, *, command):
       `(result, strange)`: the `StudyResult`, and the names of the table's runs that the study has not.
 
     Raises:
-      ValueError: if the table cannot be read, or has no run of the study.
+      ValueError: if the table cannot be read, has no run of the study, or is of other data or another recipe.
     """
     path = pathlib.Path(path)
     rows = {row["run"]: row for row in table.read_rows(path, ("validation_accuracy",))}
@@ -44,7 +44,8 @@ def redraw(study, path, *, command):
             f"{path} has no run of the study {study.name!r}; its first is {next(iter(rows), 'none')!r}"
         )
     kept = _kept(path.parent)
-    described = _description(study, kept.get("identity", {}), records)
+    own = [row for name, row in rows.items() if name in known]
+    described = _description(study, path, own, records, kept.get("identity", {}))
     judged = summary.summarize(
         records,
         study.claims,
@@ -111,14 +112,23 @@ def _kept(folder):
     return {}
 
 
-def _description(study, identity, records):
-    """Data, settings and versions as far as they are known."""
+def _description(study, path, rows, records, identity):
+    """Data, settings and versions as far as they are known, which must be those of the study."""
+    beside = origin.columns(identity) if identity else {}
+    told = origin.of_rows(path, rows) or beside
+    for place, each in ((path, told), (path.parent / STUDY, beside)):
+        origin.check(place, each, study)
+    origin.check_images(path, test_images(records), study)
     settings = {
         name: value for name, value in dataclasses.asdict(study.settings).items() if name not in design.AXES
     }
-    if study.default_batch:  # smaller than that where the dataset is small
+    if "recipe" in told:
+        settings |= origin.settings(told["recipe"])
+    elif study.default_batch:  # smaller than that where the dataset is small
         del settings["batch_size"]
-    dataset = {"name": study.dataset, "examples": {"test": test_images(records)}}
+    images = origin.TEST_IMAGES.get(study.dataset) or test_images(records)
+    dataset = {"name": study.dataset, "examples": {"test": images}}
+    dataset |= {"fingerprint": told["fingerprint"]} if "fingerprint" in told else {}
     return {
         "settings": identity.get("settings", settings),
         "dataset": identity.get("dataset", dataset),

@@ -7,7 +7,7 @@ import pathlib
 
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, notes, tensorboard
-from keras_kd.study import config, design, runner, taken_runs, worker
+from keras_kd.study import config, design, origin, runner, taken_runs, worker
 from keras_kd.study.findings import analyses, charts, naming, replication, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
@@ -140,7 +140,8 @@ class StudySession:
         def watch(state):
             if state.ended:
                 ended = {run: state.records[run] for run in self.study.runs if run in state.records}
-                summary.write_csv(summary.rows(ended), self._runner.folder / RESULTS)
+                shared = origin.columns(self._described)
+                summary.write_csv(summary.rows(ended), self._runner.folder / RESULTS, shared)
             progress(state)
 
         with executor:
@@ -196,7 +197,7 @@ def _absolute(path):
 
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
-    summary.write_csv(result.summary.rows, folder / RESULTS)
+    summary.write_csv(result.summary.rows, folder / RESULTS, origin.columns(result.description))
     for name, figure in draw(folder, result).items():
         tensorboard.write_picture(folder, name, figure)
     files.write_json(result.to_json(), folder / "result.json")

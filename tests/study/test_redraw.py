@@ -9,7 +9,8 @@ import re
 
 import pytest
 
-from keras_kd.study import config, redraw, session
+from keras_kd import data
+from keras_kd.study import config, origin, redraw, session
 from keras_kd.study.findings import report, results, summary
 from keras_kd.training import Settings
 from tests.support.studies import found_of, records
@@ -151,3 +152,81 @@ def test_the_verdict_is_that_of_the_studys_own_report():
     differences = [number.comparison.difference for number in verdict.numbers]
     assert [each.count for each in differences] == [3, 3, 3]
     assert [round(100 * each.mean, 4) for each in differences] == [-0.4417, -1.2917, -0.8667]
+
+
+def shared(**changes):
+    """The columns of data and recipe of the planned study."""
+    settings = dataclasses.asdict(Settings(epochs=2))
+    dataset = {"name": "digits", "fingerprint": "f" * 16}
+    return origin.columns({"dataset": dataset, "settings": settings}) | changes
+
+
+def test_a_table_tells_its_data_and_recipe(told, tmp_path):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv", shared(recipe="epochs=2 batch_size=16"))
+    study = dataclasses.replace(planned(kept, ()), default_batch=True)
+    again, _ = redraw.redraw(study, tmp_path / "results.csv", command="typed")
+    assert again.description["dataset"]["fingerprint"] == "f" * 16
+    assert "(learning rate 0.02, batch 16)" in " ".join(report.limits(again))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"data": "photos.npz"}, "data was 'photos.npz' and is 'digits'"),
+        ({"recipe": "epochs=15 batch_size=64"}, "epochs was 15 and is 2"),
+        ({"recipe": "epochs=2 batch_size=64 deterministic=True"}, "deterministic was True and is False"),
+        ({"recipe": "epochs=2 batch_size=32"}, "batch_size was 32 and is 64"),
+        ({"recipe": "0123abcd"}, "recipe must be settings as in .* Received: '0123abcd'"),
+    ],
+)
+def test_a_table_of_other_data_or_another_recipe_is_refused(told, tmp_path, columns, message):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv", shared(**columns))
+    with pytest.raises(ValueError, match=rf"results\.csv.*: {message}$"):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+
+
+def test_runs_of_several_datasets_are_no_table(told, tmp_path):
+    kept, ended = told
+    rows = [row.to_json() | shared() for row in ended.summary.rows]
+    rows[3]["fingerprint"] = "a" * 16
+    write_rows(rows, tmp_path / "results.csv")
+    with pytest.raises(ValueError, match=f"runs have the same fingerprint. .* for {rows[3]['run']}"):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+
+
+def test_a_table_without_these_columns_is_that_of_the_folder_it_lies_in(told, tmp_path):
+    kept, ended = told
+    summary.write_csv(ended.summary.rows, tmp_path / "results.csv")
+    other = {"dataset": ended.description["dataset"], "settings": {"epochs": 9, "batch_size": 64}}
+    (tmp_path / "study.json").write_text(json.dumps({"identity": other, "runs": [], "grew": False}))
+    with pytest.raises(ValueError, match=r"results\.csv .*: epochs was 9 and is 2"):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+
+
+def test_digits_have_their_number_of_test_images(told, tmp_path):
+    assert origin.TEST_IMAGES["digits"] == len(data.load("digits").test.labels)
+    kept, ended = told
+    rows = [
+        dataclasses.replace(row, accuracy=round(4000 * row.accuracy) / 4000) for row in ended.summary.rows
+    ]
+    summary.write_csv(rows, tmp_path / "results.csv")
+    with pytest.raises(
+        ValueError, match=r"not of digits, which has 360 test images. .*whole numbers of 4000"
+    ):
+        redraw.redraw(planned(kept, ended.claims), tmp_path / "results.csv", command="typed")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dataset": "other.npz"}, {"recipe": {"epochs": 3}}, {"recipe": {"learning_rate": 0.5}}],
+    ids=["dataset", "epochs", "learning_rate"],
+)
+def test_a_committed_table_is_not_drawn_as_that_of_other_data_or_another_recipe(changes):
+    path = pathlib.Path("experiments/results/born_again.csv")
+    with pytest.raises(ValueError, match=r"born_again\.csv is not of the study"):
+        redraw.redraw(session.read("born_again", **changes), path, command="typed")
+    path = path.with_name("paper_cifar10.csv")
+    with pytest.raises(ValueError, match="data was 'cifar10-12k.npz' and is 'digits'"):
+        redraw.redraw(session.read("depth"), path, command="typed")

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from keras_kd.study import redraw, session
+from keras_kd.study import origin, redraw, session, table
 from tests.support.arrays import tiny_arrays
 from tests.support.studies import STUDY_FILE, STUDY_RUNS, run_result
 
@@ -87,3 +87,26 @@ def test_a_study_repeats_a_folder_or_a_table_and_is_refused_before_it_trains(fol
     result, _ = own.run(Interrupted(STUDY_RUNS), command="")
     assert [each.claim for each in result.replications] == ["C1", "C3"]
     assert session.read_result(folder / "again") == result
+
+
+def test_the_table_says_its_data_and_recipe_from_the_first_run_on(folder):
+    own = session.StudySession(session.read("mine.yaml"), folder / "study")
+    with pytest.raises(KeyboardInterrupt):
+        own.run(Interrupted(runs=2), command="")
+    early = table.read_rows(folder / "study" / "results.csv")
+    result, _ = own.run(Interrupted(STUDY_RUNS), command="")
+    whole = table.read_rows(folder / "study" / "results.csv")
+    recipe = "epochs=3 batch_size=24 strategy=none deterministic=True"
+    expected = ("tiny.npz", result.description["dataset"]["fingerprint"], recipe)
+    assert {tuple(row[name] for name in origin.COLUMNS) for row in early + whole} == {expected}
+
+
+def test_a_table_of_other_images_of_that_name_is_not_repeated(folder):
+    study, other = session.read("mine.yaml"), session.read("mine.yaml", seeds="5,6")
+    session.StudySession(study, folder / "first").run(Interrupted(STUDY_RUNS), command="")
+    text = (folder / "first" / "results.csv").read_text()
+    (row, *_) = table.read_rows(folder / "first" / "results.csv")
+    (folder / "first.csv").write_text(text.replace(row["fingerprint"], "f" * 16))
+    first, _ = redraw.redraw(study, folder / "first.csv", command="")
+    with pytest.raises(ValueError, match="on the same data with the same recipe: fingerprint was"):
+        session.StudySession(other, folder / "again", first=first)

@@ -99,9 +99,15 @@ def rows(study_records):
     return found
 
 
-def write_csv(rows, path):
-    """Writes `results.RunRow`s as a CSV file, atomically; what is None stays empty."""
-    values = [row.to_json() for row in rows]
+def write_csv(rows, path, shared=None):
+    """Writes `results.RunRow`s as a CSV file, atomically; what is None stays empty.
+
+    Args:
+      rows: these.
+      path: of the file.
+      shared: `{column: text}` that all rows have beside their own, or None.
+    """
+    values = [row.to_json() | (shared or {}) for row in rows]
     text = io.StringIO()
     columns = dict.fromkeys(itertools.chain(*values))
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
