@@ -24,11 +24,11 @@ def rebuild(model, call, name=None):
       name: of the result; None: that of `model`.
 
     Returns:
-      A functional `keras.Model`; weights that `model` does not have are new.
+      A functional `keras.Model` of the same outputs; weights that `model` does not have are new.
     """
     with graph.deep_graphs():
         copy = keras.models.clone_model(model, call_function=call)
-        found = keras.Model(graph.inputs_of(copy), copy.outputs[0], name=name or model.name)
+        found = keras.Model(graph.inputs_of(copy), copy.output, name=name or model.name)
     weights.copy_by_layer(model, found)
     return found
 
