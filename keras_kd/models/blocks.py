@@ -18,7 +18,7 @@ class BlockLayers:
       name: `stage{i}_block{j}`.
       first: the layer whose input is the block's input.
       last: the layer whose output the block hands on.
-      add: the layer that adds `[skip, branch]`; None without shortcut.
+      add: the layer that adds skip and branch, see `branch_places`; None without shortcut.
       activated: whether the block ends in a ReLU, so that what it computes is the input of `last`.
     """
 
@@ -58,6 +58,50 @@ def _block(name, names):
         return BlockLayers(name, f"{name}_conv1", f"{name}_out", add, activated=True)
     last = next(each for each in (add, f"{name}_fade", f"{name}_conv2") if each in names)
     return BlockLayers(name, f"{name}_bn1", last, add, activated=False)
+
+
+def branch_places(model):
+    """Which of the two tensors that a block adds comes from its convolutions; the other one is the skip.
+
+    Args:
+      model: a functional `keras.Model`.
+
+    Returns:
+      `{name of the sum: 0 or 1}`, for each block with a shortcut.
+
+    Raises:
+      ValueError: for a sum of more or fewer than two, or one of which not exactly one comes from there.
+    """
+    with_shortcut = [block for block in blocks_of(model) if block.add]
+    sources = graph.sources_of(model) if with_shortcut else {}
+    return {block.add: _branch_place(model, block, sources) for block in with_shortcut}
+
+
+def _branch_place(model, block, sources):
+    conv, calls = f"{block.name}_conv1", sources[block.add]
+    comes_from_it = [conv in _before(name, sources) for name in calls[0]]
+    if len(calls) > 1 or sorted(comes_from_it) != [False, True]:
+        raise ValueError(
+            f"{block.add!r} of {model.name!r} must add, in one call, a skip and what comes from {conv!r}: "
+            f"which of them is the shortcut is not clear. Received: {' and then '.join(map(str, calls))}"
+        )
+    return comes_from_it.index(True)
+
+
+def tensors_in(*arguments):
+    """The symbolic tensors that a layer is called with, in the order of `branch_places`."""
+    return [each for each in keras.tree.flatten(arguments) if isinstance(each, keras.KerasTensor)]
+
+
+def _before(name, sources):
+    """Names of a layer and of all that it hangs on."""
+    found, waiting = set(), [name]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += [source for call in sources[each] for source in call]
+    return found
 
 
 def layers_of(model, which="blocks"):

@@ -5,13 +5,17 @@ plain = remove_shortcuts(faded)
 """
 
 import math
+import re
 
 import keras
 from keras import layers, ops
 
-from keras_kd.models import blocks, rebuilding
+from keras_kd.models import blocks, rebuilding, sums
 
 CURVES = ("cosine", "linear")
+
+# Those of `branches.with_branches`, which merge into a convolution.
+_SUM_OF_BRANCHES = re.compile(r"stage\d+_block\d+_conv\d+_sum")
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -122,15 +126,29 @@ def plain_blocks(model):
     """The `blocks.BlockLayers` of a model's blocks without shortcut.
 
     Raises:
-      ValueError: if there are none.
+      ValueError: if there are none, or sums besides those of other blocks: they may be shortcuts, and stay.
     """
-    found = [block for block in blocks.blocks_of(model) if block.add is None]
+    every = blocks.blocks_of(model)
+    found = [block for block in every if block.add is None]
     if not found:
         raise ValueError(
             f"there is no shortcut to lose: the model {model.name!r} has no blocks without shortcuts as "
             f"keras_kd.cifar_resnet(..., shortcuts=False) has"
         )
+    others = _sums_besides(model, {block.add for block in every})
+    others = [name for name in others if not _SUM_OF_BRANCHES.fullmatch(name)]
+    if others:
+        raise ValueError(
+            f"the model {model.name!r} has sums, such as {others[0]!r} ({len(others)} in all), which may be "
+            f"shortcuts and would stay: leave them out, or name the sum of a block as stage1_block1_add"
+        )
     return found
+
+
+def _sums_besides(model, names):
+    """Names of the sums of a network and of models inside it, but for its own layers of these names."""
+    known = [layer for layer in model.layers if layer.name in names]
+    return [each.name for each in sums.sums_of(model) if not any(each is layer for layer in known)]
 
 
 def fading_shortcuts(model):
@@ -152,25 +170,28 @@ def remove_shortcuts(model, name=None):
       name: of the result; None: that of `model`.
 
     Returns:
-      A new `keras.Model` without a sum. Where all gates of `model` are 0 it computes the same to float32
-      rounding, which is checked; else it is another function of the same weights.
+      A new `keras.Model` without a sum, of the same outputs. Where all gates of `model` are 0 it computes the
+      same to float32 rounding, which is checked; else it is another function of the same weights.
 
     Raises:
-      ValueError: for a model without blocks, or with other sums, as branches end in.
+      ValueError: for a model without blocks, with other sums, as branches end in, or with a block whose sum
+        does not tell skip and branch apart.
     """
     found = blocks.blocks_of(model)
     if not found:
         raise ValueError(f"model {model.name!r} has no blocks of keras_kd.models: there is nothing to remove")
-    sums = {block.add for block in found if block.add} | {each.name for each in fading_shortcuts(model)}
-    others = [each.name for each in model.layers if isinstance(each, layers.Add) and each.name not in sums]
+    branches = blocks.branch_places(model) | {each.name: 1 for each in fading_shortcuts(model)}
+    others = _sums_besides(model, branches)
     if others:
         raise ValueError(
-            f"model {model.name!r} has sums that are no shortcuts, such as {others[0]!r}: "
-            f"keras_kd.models.branches.merge_branches folds branches into the plain network"
+            f"model {model.name!r} has sums that are no shortcuts of blocks, such as {others[0]!r}: name "
+            f"that of a block as stage1_block1_add; keras_kd.models.branches.merge_branches folds branches"
         )
 
     def call(layer, *args, **kwargs):
-        return args[0][1] if layer.name in sums else layer(*args, **kwargs)
+        if layer.name not in branches:
+            return layer(*args, **kwargs)
+        return blocks.tensors_in(args, kwargs)[branches[layer.name]]
 
     plain = rebuilding.rebuild(model, call, name)
     if not mean_gate(model) and not any(block.add for block in found):

@@ -119,6 +119,17 @@ def source_names(node):
     return []
 
 
+def sources_of(model):
+    """`{layer or operation: [names of those whose outputs it takes, for each of its calls]}`.
+
+    Args:
+      model: a built functional or sequential `keras.Model`.
+    """
+    with deep_graphs():
+        config = keras.Model(inputs_of(model), model.outputs).get_config()
+    return {each["name"]: [source_names(node) for node in each["inbound_nodes"]] for each in config["layers"]}
+
+
 def model_inside(model, before=None):
     """The model inside a functional one that makes its output, or the input of the layer `before`; else None.
 

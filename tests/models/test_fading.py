@@ -1,11 +1,11 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 import keras_kd
 from keras_kd.models import branches, fading, weights
-from tests.support.networks import shaken
+from tests.support.networks import shaken, user_network
 
 SHAPE = (8, 8, 3)
 
@@ -102,7 +102,7 @@ def test_a_fading_network_is_saved_with_its_gates(tmp_path):
 def test_what_has_no_blocks_is_refused():
     with pytest.raises(ValueError, match="no shortcut to lose.*shortcuts=False"):
         fading.with_fading_shortcuts(cifar(True), [])
-    flat = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    flat = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(4)])
     with pytest.raises(ValueError, match="no blocks of keras_kd.models"):
         fading.remove_shortcuts(flat)
     branched = branches.with_branches(cifar(False))
@@ -110,3 +110,66 @@ def test_what_has_no_blocks_is_refused():
         fading.remove_shortcuts(branched)
     with pytest.raises(ValueError, match="before it closes. Received: first=3, last=2"):
         fading.FadingShortcut(3, 2)
+
+
+def add(*inputs, name):
+    return layers.Add(name=f"{name}_add")(list(inputs))
+
+
+@pytest.mark.parametrize(
+    "combine", [lambda skip, x, name: add(skip, x, name=name), lambda skip, x, name: add(x, skip, name=name)]
+)
+def test_the_skip_is_what_does_not_come_from_the_convolutions(combine):
+    residual, plain = shaken(user_network(combine)), user_network()
+    weights.copy_by_layer(residual, plain)
+    np.testing.assert_allclose(answers(fading.remove_shortcuts(residual)), answers(plain), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda skip, x, name: add(skip, x, layers.ReLU()(skip), name=name),
+        lambda skip, x, name: add(layers.ReLU()(x), x, name=name),
+    ],
+)
+def test_a_sum_of_unclear_parts_is_refused(combine):
+    with pytest.raises(
+        ValueError, match="'stage1_block1_add' of .* must add, in one call, .*_conv1'.* Received"
+    ):
+        fading.remove_shortcuts(user_network(combine))
+
+
+def inside(skip, x, name):
+    shapes = keras.Input(skip.shape[1:]), keras.Input(x.shape[1:])
+    return keras.Model(shapes, layers.Add(name=f"{name}_inner")(shapes), name=f"{name}_model")([skip, x])
+
+
+@pytest.mark.parametrize(
+    ("combine", "sum_name"), [(lambda skip, x, name: skip + x, "add"), (inside, "stage1_block1_inner")]
+)
+def test_sums_that_would_stay_are_refused(combine, sum_name):
+    keras.utils.clear_session()
+    model = user_network(combine)
+    with pytest.raises(
+        ValueError, match=f"sums .*such as '{sum_name}.*name that of a block as stage1_block1_add"
+    ):
+        fading.remove_shortcuts(model)
+    with pytest.raises(ValueError, match=f"sums, such as '{sum_name}.* would stay"):
+        fading.with_fading_shortcuts(model, [(0, 9)] * 2)
+    with pytest.raises(ValueError, match=f"sums, such as '{sum_name}.* would stay"):
+        branches.with_branches(model)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda model: fading.with_fading_shortcuts(model, [(0, 0)] * 2),
+        lambda model: fading.remove_shortcuts(fading.with_fading_shortcuts(model, [(0, 0)] * 2)),
+    ],
+)
+def test_all_outputs_are_kept(again):
+    model = shaken(user_network(ends=(("logits", 4), ("second", 2))))
+    found, expected = again(model)(images()), model(images())
+    assert [each.shape[-1] for each in found] == [4, 2]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

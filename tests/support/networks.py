@@ -102,3 +102,24 @@ def adapted(**options):
     network = shaken(one_block(before=scale, **options))
     scale.adapt(np.random.default_rng(0).normal(5, 3, (50, 8, 8, 3)).astype("float32"))
     return network
+
+
+def user_network(combine=None, ends=(("logits", 4),), out="out"):
+    """Two blocks in words of one's own; `combine(skip, branch, name)` makes what the last ReLU of each reads.
+
+    Args:
+      combine: None: the branch alone.
+      ends: names and units of its outputs.
+      out: what the last ReLU of a block is called behind the block's name.
+    """
+    images = keras.Input((8, 8, 3))
+    conv = functools.partial(keras.layers.Conv2D, 4, 3, padding="same")
+    x = conv(name="stem_conv")(images)
+    for name in ("stage1_block1", "stage1_block2"):
+        skip = x
+        x = keras.layers.BatchNormalization(name=f"{name}_bn1")(conv(name=f"{name}_conv1")(x))
+        x = keras.layers.ReLU(name=f"{name}_relu1")(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_bn2")(conv(name=f"{name}_conv2")(x))
+        x = keras.layers.ReLU(name=f"{name}_{out}")(combine(skip, x, name) if combine else x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, [keras.layers.Dense(units, name=name)(x) for name, units in ends])

@@ -17,7 +17,7 @@ from keras import ops
 
 from keras_kd.analysis.reuse import features
 from keras_kd.models import outputs, weights
-from keras_kd.models.blocks import blocks_of
+from keras_kd.models.blocks import blocks_of, branch_places, tensors_in
 from keras_kd.models.graph import deep_graphs, inputs_of
 from keras_kd.utils import backend
 
@@ -78,6 +78,7 @@ class _Switching:
         blocks = [block for block in blocks_of(graph) if _can_be_silenced(graph, block)]
         self.firsts = {block.first for block in blocks}
         self.ends = {block.add or block.last: block for block in blocks}
+        self.branches = branch_places(graph)
         self.entered = {}
 
     def __call__(self, layer, *args, **kwargs):
@@ -87,7 +88,9 @@ class _Switching:
         if layer.name not in self.ends:
             return output
         block = self.ends[layer.name]
-        instead = args[0][0] if block.add else self.entered[block.first]
+        instead = self.entered.get(block.first)
+        if block.add:
+            instead = tensors_in(args, kwargs)[1 - self.branches[block.add]]
         return Switch(name=f"{block.name}_switch", dtype=layer.dtype_policy.name)([output, instead])
 
 

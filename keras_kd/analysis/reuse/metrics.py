@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_kd.analysis.reuse import features
 from keras_kd.models import graph, inference
-from keras_kd.models.blocks import blocks_of
+from keras_kd.models.blocks import blocks_of, branch_places
 from keras_kd.models.graph import deep_graphs
 from keras_kd.utils import progress
 
@@ -73,12 +73,13 @@ def _skips_and_branches(model):
             f"model {model.name!r} has no blocks: none of its layers is named as stage1_block1_conv1. "
             f"Take a network of keras_kd.models, or name your layers like there"
         )
-    pairs = {}
+    branches, pairs = branch_places(model), {}
     for block in blocks:
         last = model.get_layer(block.last)
         pair = [model.get_layer(block.first).input, last.input if block.activated else last.output]
         if block.add:
             pair = list(model.get_layer(block.add).input)
+            pair = pair[::-1] if branches[block.add] == 0 else pair
         if pair[0].shape == pair[1].shape:
             pairs[block.name] = pair
     return pairs
