@@ -108,10 +108,14 @@ class Checkpoints:
         return state
 
     def _check_identity(self, found, path):
-        changes = identity.differences(found, self._identity)
+        unknown = {name: self._identity[name] for name in _LATER & self._identity.keys() - found.keys()}
+        changes = identity.differences(found | unknown, self._identity)
         if changes:
             raise ValueError(f"{path} is of another training: {changes}")
 
+
+# What earlier versions did not write down of a training: theirs may have it or not.
+_LATER = {"shortcut_removal"}
 
 _VARIABLE = "variable "  # before the names of arrays, to tell them from those of callbacks
 

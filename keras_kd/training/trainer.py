@@ -36,7 +36,7 @@ from keras_kd.training.callbacks import (
 )
 from keras_kd.training.distributed.strategy import check_made_here, is_chief, prepare, scope
 from keras_kd.training.fit import fit, steps_per_execution
-from keras_kd.training.without_shortcuts import in_place_of
+from keras_kd.training.without_shortcuts import in_place_of, removal_identity
 from keras_kd.utils import backend, progress
 
 
@@ -99,7 +99,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
         label=label or model.name,
         callbacks=callbacks,
         watchers=watchers,
-        identity={},
+        identity=removal_identity(shortcut_removal, network),
     )
     return training.run()
 
@@ -175,7 +175,8 @@ def distill(
         label=label or student.name,
         callbacks=callbacks,
         watchers=watchers,
-        identity=ready_distiller.identity(distiller, teacher, teacher_logits),
+        identity=removal_identity(shortcut_removal, network)
+        | ready_distiller.identity(distiller, teacher, teacher_logits),
     )
     return training.run()
 

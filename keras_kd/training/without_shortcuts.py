@@ -1,6 +1,7 @@
 """What a network in training would be without its shortcuts, epoch by epoch."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -8,11 +9,15 @@ from keras import ops
 
 from keras_kd.data import augmentation, lazy_images
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.models import inference, outputs
+from keras_kd.distillation import shortcut_removal
+from keras_kd.models import inference, outputs, weights
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
 from keras_kd.utils import backend, progress, seeding
+
+# The option that is a network or the path of its file.
+_START = "start_from"
 
 
 class WithoutShortcuts(keras.callbacks.Callback):
@@ -61,8 +66,8 @@ class WithoutShortcuts(keras.callbacks.Callback):
         gate = self._removal.gate(self._network)
         if gate:
             progress.note(
-                f"training ended with gate {gate:.2f}: what is left was never trained without shortcuts, and its "
-                f"accuracy on validation is {self._accuracy():.1%}; train until the gates are closed"
+                f"training ended with gate {gate:.2f}: what is left was never trained without shortcuts, and "
+                f"its accuracy on validation is {self._accuracy():.1%}; train until the gates are closed"
             )
 
     def _averaged_accuracy(self):
@@ -98,6 +103,33 @@ def in_place_of(student, removal, dataset, settings, teacher=None):
         if network is student:
             return student, terms, []
         return network, terms, [WithoutShortcuts(removal, network, student, dataset)]
+
+
+def removal_identity(removal, network):
+    """`{name: JSON value}`: what a checkpoint must have in common with the training that goes on from it.
+
+    Args:
+      removal: a `ShortcutRemoval`, or None.
+      network: what is trained in the student's place, as `in_place_of` returns it.
+    """
+    removal = removal or shortcut_removal.NoRemoval()
+    starts = _starts_of(removal)
+    text = shortcut_removal.format_spec(removal, without=starts)
+    return {"shortcut_removal": f"{text} from weights {weights.digest(network)}" if starts else text}
+
+
+def _starts_of(removal):
+    """The options that name a network to begin with: its weights count, not where they lie."""
+    options = {
+        field.name: getattr(part, field.name)
+        for part in shortcut_removal.parts_of(removal)
+        for field in dataclasses.fields(part)
+    }
+    return [
+        name
+        for name, value in options.items()
+        if value and (name == _START or isinstance(value, keras.Model))
+    ]
 
 
 def _scores(network, dataset):

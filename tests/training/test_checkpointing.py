@@ -105,6 +105,15 @@ def test_a_state_of_another_training_is_refused_by_name(saved, tmp_path):
         other.load()
 
 
+def test_a_state_of_an_earlier_version_does_not_tell_what_that_did_not_write(saved, tmp_path):
+    later = checkpointing.Checkpoints(tmp_path / "net", {"seed": 0, "shortcut_removal": "fade"})
+    assert equal(later.load(), state(3))
+    later.save(state(4))
+    other = checkpointing.Checkpoints(tmp_path / "net", {"seed": 0, "shortcut_removal": "none"})
+    with pytest.raises(ValueError, match="shortcut_removal was 'fade' and is 'none'"):
+        other.load()
+
+
 def test_a_pickle_is_never_loaded(tmp_path):
     np.savez(tmp_path / "net.1.npz", header=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ValueError, match="is damaged"):

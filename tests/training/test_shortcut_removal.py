@@ -245,6 +245,24 @@ def test_layerwise_begins_with_any_twin(dataset, tmp_path, as_file):
     assert all(np.array_equal(weights.weights_of(given)[name], value) for name, value in before.items())
 
 
+def test_a_training_from_another_start_is_not_gone_on_with(dataset, tmp_path):
+    """Where the weights lie makes no difference: a file may move."""
+    settings, given = dataclasses.replace(SETTINGS, epochs=1), [one_block(1), one_block(3)]
+    serialization.save_model(given[0], tmp_path / "moved.keras")
+
+    def trained(**options):
+        student, removal = one_block(2, shortcuts=False), shortcut_removal.make("layerwise", **options)
+        trainer.train(student, dataset, settings, shortcut_removal=removal, folder=tmp_path, label="net")
+        return weights_of(student)
+
+    first = trained(start_from=given[0])
+    assert same(trained(start_from=str(tmp_path / "moved.keras")), first)
+    with pytest.raises(ValueError, match="was 'layerwise from weights .*' and is 'layerwise from weights"):
+        trained(start_from=given[1])
+    with pytest.raises(ValueError, match="shortcut_removal was 'layerwise from .*' and is 'layerwise:fade"):
+        trained(start_from=given[0], fade_start=0.1)
+
+
 def test_a_start_is_written_as_its_path():
     spec = "layerwise:start_from=runs/first/teacher.keras"
     assert shortcut_removal.format_spec(shortcut_removal.parse_spec(spec)) == spec

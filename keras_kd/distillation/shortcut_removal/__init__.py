@@ -39,6 +39,7 @@ __all__ = [
     "gates_of",
     "make",
     "parse_spec",
+    "parts_of",
 ]
 
 
@@ -63,8 +64,17 @@ def make(name, **options):
     return parts[0] if len(parts) == 1 else Combined(tuple(parts))
 
 
-def format_spec(removal):
+def parts_of(removal):
+    """The ways that one combines; of another it alone."""
+    return getattr(removal, "parts", (removal,))
+
+
+def format_spec(removal, without=()):
     """Text `NAME:OPTION=VALUE:...` of what is not as by default; `parse_spec` of it gives the same back.
+
+    Args:
+      removal: a `ShortcutRemoval`.
+      without: options that are left out.
 
     Raises:
       ValueError: where an option is a model, which has no text.
@@ -73,9 +83,9 @@ def format_spec(removal):
         removal.name,
         {
             field.name: _as_text(field.name, getattr(part, field.name))
-            for part in getattr(removal, "parts", (removal,))
+            for part in parts_of(removal)
             for field in dataclasses.fields(part)
-            if getattr(part, field.name) != field.default
+            if field.name not in without and getattr(part, field.name) != field.default
         },
     )
 
