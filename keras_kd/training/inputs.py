@@ -7,7 +7,7 @@ import keras
 from keras_kd.data import augmentation, device_images, lazy_images, sampling
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.data.training_data import TrainingData
-from keras_kd.distillation.shortcut_removal import ShortcutRemoval
+from keras_kd.distillation.shortcut_removal import NoRemoval, ShortcutRemoval
 from keras_kd.losses import right_decisions
 from keras_kd.models import network_checks
 from keras_kd.training import config
@@ -160,5 +160,4 @@ def check_given(model, dataset, settings, removal, role="network"):
             f"shortcut_removal must be what keras_kd.distillation.shortcut_removal.make returns. "
             f"Received: {limits.shown(removal)}"
         )
-    if removal is not None:
-        removal.check_student(model, independent=is_multi_label(dataset))
+    (removal or NoRemoval()).check_student(model, independent=is_multi_label(dataset))

@@ -10,7 +10,7 @@ from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
 from keras_kd.losses import tails
 from keras_kd.models import branches, fading, graph, serialization, weights
-from keras_kd.training import Settings, evaluation, trainer, without_shortcuts
+from keras_kd.training import Settings, evaluation, inputs, trainer, without_shortcuts
 from tests.support.networks import one_block, same, shaken, weights_of
 from tests.support.reference import log_softmax, reference_kl
 
@@ -479,3 +479,15 @@ def test_a_student_with_fading_shortcuts_of_its_own_is_refused(dataset, name):
         removal.check(student, network(1, True))
     with pytest.raises(ValueError, match="has fading shortcuts already"):
         trainer.train(student, dataset, SETTINGS, shortcut_removal=removal)
+
+
+@pytest.mark.parametrize("removal", [None, shortcut_removal.NoRemoval()])
+def test_so_is_one_that_would_be_trained_in_the_middle_of_fading(dataset, removal):
+    """Nobody would be told of its gates; closed ones do no more than the plain network."""
+    student = fading.with_fading_shortcuts(one_block(2, shortcuts=False), [(0, 9)])
+    with pytest.raises(ValueError, match="has fading shortcuts already: .* Received: gates of 1.00"):
+        trainer.train(student, dataset, SETTINGS, shortcut_removal=removal)
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
+        trainer.distill(one_block(1), student, dataset, SETTINGS, shortcut_removal=removal)
+    fading.fading_shortcuts(student)[0].step.assign(9)
+    inputs.check_given(student, dataset, SETTINGS, removal)

@@ -37,10 +37,7 @@ class ShortcutRemoval(abc.ABC):
           independent: whether labels say yes or no of each class.
         """
         if fading.fading_shortcuts(student):
-            raise ValueError(
-                f"the student {student.name!r} has fading shortcuts already: take "
-                f"keras_kd.models.remove_shortcuts of it, or train it without another way to lose them"
-            )
+            refuse_fading(student)
         if independent and self.compares_classes:
             raise ValueError(
                 f"shortcut_removal={self.name!r} compares classes that exclude each other, and these labels "
@@ -78,3 +75,11 @@ class ShortcutRemoval(abc.ABC):
     def gate(self, network):
         """How much of the shortcuts is left, in [0, 1], the mean over blocks."""
         return fading.mean_gate(network)
+
+
+def refuse_fading(network):
+    """Raises the ValueError of a network that has fading shortcuts before its training."""
+    raise ValueError(
+        f"the network {network.name!r} has fading shortcuts already: take keras_kd.models.remove_shortcuts "
+        f"of it, which can be trained. Received: gates of {fading.mean_gate(network):.2f} in the mean"
+    )

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
+from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval, refuse_fading
+from keras_kd.models import fading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,9 @@ class NoRemoval(ShortcutRemoval):
         return student
 
     def check_student(self, student, *, independent=False):
-        """Any student and labels will do."""
+        """Raises a ValueError for a student whose gates, which none would tell of, are not closed yet."""
+        if fading.mean_gate(student):
+            refuse_fading(student)
 
     def finish(self, network, student):
         """Nothing is left to do: the student was trained itself."""
