@@ -10,7 +10,7 @@ from keras_kd.distillation import recipes, shortcut_removal
 from keras_kd.distillation.shortcut_removal import ShortcutRemoval
 from keras_kd.export import export_saved_model
 from keras_kd.models import weights
-from keras_kd.training import config, description
+from keras_kd.training import comparison, config, description
 from keras_kd.training.distributed import strategy
 from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER, network_file, removal_label
 from keras_kd.utils import backend
@@ -68,6 +68,7 @@ def prepare(values, run, dataset=None):
     strategy.prepare(settings)
     dataset, settings = runs.load_dataset(values, settings, dataset)
     made = networks.new_networks(values, dataset, settings, recipe, removal)
+    comparison.check_networks(*made[:4], dataset, loss=recipe, shortcut_removal=removal)
     return Prepared(made, recipe, removal, dataset, settings, target)
 
 
@@ -83,7 +84,7 @@ def distil(prepared, folder, values, exports=True):
     teacher, alone, distilled, removed, baseline = prepared.made
     dataset, settings, recipe = prepared.dataset, prepared.settings, prepared.recipe
     teacher_file = networks.teacher_file(values)
-    comparison = training.compare(
+    compared = training.compare(
         teacher,
         alone,
         distilled,
@@ -104,25 +105,26 @@ def distil(prepared, folder, values, exports=True):
         callbacks=runs.callbacks(values, folder, settings),
         jobs=runs.networks_at_a_time(values, settings, distilled),
         while_waiting=runs.check_stop,
+        checked=True,
     )
-    if comparison is None:
+    if compared is None:
         return None
     parity = None
     if exports and backend.on_tensorflow():
         parity = export_saved_model(removed or distilled, prepared.target, dataset=dataset, run=folder)
     names = {"teacher": teacher.name, "student": distilled.name}
-    return names | {"export": parity} | _result(comparison, prepared, values)
+    return names | {"export": parity} | _result(compared, prepared, values)
 
 
-def _result(comparison, prepared, values):
+def _result(compared, prepared, values):
     """What `result.json` says of a comparison and how it was made."""
     return {
         "loss": prepared.recipe.text,
         **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
         "shortcut_removal": shortcut_removal.format_spec(prepared.removal),
-        **comparison.to_json(),
+        **compared.to_json(),
         "fingerprints": {
-            network_file(label): weights.fingerprint(network) for label, network in comparison.models.items()
+            network_file(label): weights.fingerprint(network) for label, network in compared.models.items()
         },
         **description.describe(prepared.dataset, prepared.settings),
     }

@@ -127,14 +127,11 @@ def new_networks(values, dataset, settings, recipe, removal):
     teacher = new_teacher(values, dataset, settings)
     baseline = _baseline(values, dataset, settings)
     alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
-    compatibility.check_pair(teacher, distilled)
+    compatibility.check_pair(teacher, distilled, independent=is_multi_label(dataset))
     removed = None if removal.name == "none" else new_student(values, dataset, settings)
     with strategy.scope(settings), seeding.initial_weights(settings.seed):
         distilled = recipe.student_of(teacher, distilled)
         removed = removed and recipe.student_of(teacher, removed)
-    recipe.check(teacher, distilled, independent=is_multi_label(dataset))
-    if removed is not None:
-        removal.check(removed, teacher)
     return teacher, alone, distilled, removed, baseline
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import keras
 
+from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.search import evaluation, oracles, workers
@@ -148,14 +149,17 @@ class SearchSession:
         given = self._config.teachers or filter(None, [self._networks.teacher_file])
         with strategy.scope(self._settings):
             teachers = [self._networks.read_teacher(path) for path in given]
-        removals = [shortcut_removal.parse_spec(text) for text in self.space.shortcut_removals]
+        ways = self.space.shortcut_removals or (shortcut_removal.NoRemoval.name,)
+        removals = [shortcut_removal.parse_spec(text) for text in ways]
+        independent = is_multi_label(self._dataset)
         pairs = itertools.product(teachers or [self._networks.new_teacher()], students)
         for teacher, student in pairs:
-            compatibility.check_pair(teacher, student)
+            compatibility.check_pair(teacher, student, independent=independent)
             for removal in removals:
-                removal.check(student, teacher)
+                removal.check(student, teacher, independent=independent)
             for choice in self.space.loss_choices:
-                choice.usual.check(teacher, choice.usual.student_of(teacher, student))
+                taught = choice.usual.student_of(teacher, student)
+                choice.usual.check(teacher, taught, independent=independent)
         for teacher in teachers:
             accuracy = teacher_check.check_teacher(teacher, self._dataset, trust=self._networks.trust_teacher)
             progress.say(f"teacher: {teacher.name}, {accuracy:.1%} on validation")

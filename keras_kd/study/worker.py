@@ -76,7 +76,8 @@ class RunTrainer:
         teachers = [run.teacher for run in runs if run.teacher]
         made = [each.network for each in teachers if not each.is_file or each.control == "untrained"]
         for spec in dict.fromkeys(each.student for each in (*runs, *made) if each.student):
-            registry.build_for(spec, self.load())
+            network = registry.build_for(spec, self.load())
+            shortcut_removal.NoRemoval().check_student(network, independent=is_multi_label(self.load()))
         given = [each.network.student for each in teachers if each.is_file and each.control != "untrained"]
         networks = _Untrained(self.load(), self.settings)
         for path in dict.fromkeys(given):

@@ -151,6 +151,7 @@ def compare(
     callbacks=no_callbacks,
     jobs=1,
     while_waiting=lambda: None,
+    checked=False,
 ):
     """Trains a teacher, a student alone and the same student distilled; measures each on test, once.
 
@@ -179,6 +180,7 @@ def compare(
         is given, such as `callbacks`, must be able to go there. No number changes. Faster where a network is
         too small to keep two cores busy.
       while_waiting: is called now and then while the second process alone works; what it raises ends that.
+      checked: whether `check_networks` saw these networks already.
 
     Returns:
       A `Comparison`; None on each host but the chief.
@@ -188,11 +190,12 @@ def compare(
         jobs without a folder or on other than one device.
     """
     check_jobs(jobs, folder, settings)
-    compatibility.check_pair(teacher, student_distilled, independent=is_multi_label(dataset))
-    recipe = recipes.as_recipe(loss)
-    recipe.check(teacher, student_distilled, independent=is_multi_label(dataset))
-    terms = weighted(terms)
-    removals = {DISTILLED: None} | _checked_removal(shortcut_removal, student_removed, teacher, dataset)
+    recipe, students = recipes.as_recipe(loss), (student_alone, student_distilled, student_removed)
+    if not checked:
+        check_networks(teacher, *students, dataset, loss=recipe, shortcut_removal=shortcut_removal)
+    terms, removals = weighted(terms), {DISTILLED: None}
+    if student_removed is not None:
+        removals[removal_label(shortcut_removal)] = shortcut_removal
     models = {TEACHER: teacher} | ({BASELINE: baseline} if isinstance(baseline, keras.Model) else {})
     models |= {ALONE: student_alone, DISTILLED: student_distilled}
     models |= {label: student_removed for label in removals if label != DISTILLED}
@@ -220,17 +223,29 @@ def compare(
     return comparison
 
 
-def _checked_removal(removal, student, teacher, dataset):
-    """`{label: removal}` of the student that loses its shortcuts; empty if there is none."""
-    if (student is None) != (removal is None or removal.name == NoRemoval.name):
+def check_networks(
+    teacher,
+    student_alone,
+    student_distilled,
+    student_removed,
+    dataset,
+    *,
+    loss=recipes.KD,
+    shortcut_removal=None,
+):
+    """Raises the ValueErrors of `compare`, with its arguments, before anything is trained or written."""
+    independent = is_multi_label(dataset)
+    compatibility.check_pair(teacher, student_distilled, independent=independent)
+    recipes.as_recipe(loss).check(teacher, student_distilled, independent=independent)
+    removal = shortcut_removal or NoRemoval()
+    if (student_removed is None) != (removal.name == NoRemoval.name):
         raise ValueError(
             "student_removed and a shortcut_removal other than 'none' go together. Received: "
-            f"student_removed={student!r}, shortcut_removal={removal!r}"
+            f"student_removed={student_removed!r}, shortcut_removal={shortcut_removal!r}"
         )
-    if student is None:
-        return {}
-    removal.check(student, teacher, independent=is_multi_label(dataset))
-    return {removal_label(removal): removal}
+    NoRemoval().check_student(student_alone, independent=independent)
+    if student_removed is not None:
+        removal.check(student_removed, teacher, independent=independent)
 
 
 def _measured(models, trained, dataset, twin):

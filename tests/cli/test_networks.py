@@ -13,7 +13,7 @@ from absl import flags as absl_flags
 from keras_kd.cli import flags, network_flags, networks, search_runs
 from keras_kd.data import datasets
 from keras_kd.distillation import recipes
-from keras_kd.models import weights
+from keras_kd.models import fading, serialization, weights
 from keras_kd.training import Settings
 from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
@@ -183,6 +183,18 @@ def test_networks_that_cannot_be_end_in_one_line(case, npz, tmp_path):
     assert errors.count("\n") == 1
     assert re.search(message, errors), errors
     assert not (tmp_path / "run").exists()
+
+
+def test_a_student_in_the_middle_of_fading_is_refused_before_anything_is_written(npz, tmp_path):
+    faded = fading.with_fading_shortcuts(one_block(shortcuts=False), [(0, 9)])
+    serialization.save_model(faded, tmp_path / "faded.keras")
+    given = (f"--dataset={npz}", "--out=run", "--strategy=none", "--student=faded.keras")
+    for way in ("none", "fade"):
+        status, _, errors = call("distill", *given, SPECS[1], f"--shortcut_removal={way}", cwd=tmp_path)
+        assert status == 1
+        assert re.match("error: .*has fading shortcuts already: take .*remove_shortcuts of it", errors)
+        assert errors.count("\n") == 1
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_kd.data import datasets
-from keras_kd.models import serialization, weights
+from keras_kd.models import fading, serialization, weights
 from keras_kd.study import runner, worker
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import summary
@@ -15,7 +15,7 @@ from keras_kd.training import config, evaluation
 from keras_kd.training.trainer import distill
 from tests.support.arrays import tiny_arrays
 from tests.support.colours import colour_teacher, coloured
-from tests.support.networks import same, weights_of
+from tests.support.networks import resnet8, same, weights_of
 
 pytestmark = [
     pytest.mark.slow,  # whole runs
@@ -251,6 +251,14 @@ def test_shortcuts_that_cannot_be_removed_so_are_told_before_the_teacher_is_trai
 ):
     run = dataclasses.replace(TAUGHT, **changes)
     with pytest.raises(ValueError, match=f"(?s)^'.*{changes['shortcut_removal']}.*': .*{message}"):
+        trainer.check([run])
+
+
+def test_a_student_in_the_middle_of_fading_is_refused(trainer, tmp_path):
+    faded = fading.with_fading_shortcuts(resnet8(shortcuts=False), [(0, 9)] * 3)
+    serialization.save_model(faded, tmp_path / "faded.keras")
+    run = dataclasses.replace(TWIN, variant="network", student=str(tmp_path / "faded.keras"))
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
         trainer.check([run])
 
 

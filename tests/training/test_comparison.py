@@ -9,7 +9,7 @@ import pytest
 from keras_kd import training
 from keras_kd.data import datasets
 from keras_kd.distillation import shortcut_removal
-from keras_kd.models import weights
+from keras_kd.models import fading, weights
 from keras_kd.training import comparison, labels, second_process
 from tests.support.networks import one_block, same, weights_of
 
@@ -139,6 +139,25 @@ class Failing:
 def test_wrong_numbers_of_jobs_are_named(dataset, given, message):
     with pytest.raises(ValueError, match=message):
         training.compare(None, None, None, dataset, SETTINGS, **given)
+
+
+def test_networks_are_checked_once_and_before_any_is_trained(dataset, monkeypatch):
+    def stop(*args):
+        raise InterruptedError
+
+    monkeypatch.setattr(comparison.Trainings, "run", stop)
+    plain = one_block(seed=2, shortcuts=False)
+    fading_one = fading.with_fading_shortcuts(plain, [(0, 9)])
+    given = one_block(seed=1), fading_one, plain, dataset, SETTINGS
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
+        training.compare(*given)
+    with pytest.raises(InterruptedError):
+        training.compare(*given, checked=True)
+    fade = {"student_removed": fading_one, "shortcut_removal": shortcut_removal.make("fade")}
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
+        training.compare(given[0], plain, plain, dataset, SETTINGS, **fade)
+    with pytest.raises(ValueError, match="go together. Received: student_removed=None"):
+        training.compare(given[0], plain, plain, dataset, SETTINGS, shortcut_removal=fade["shortcut_removal"])
 
 
 def right(count, of=400):

@@ -278,11 +278,12 @@ def test_a_start_that_is_no_twin_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match="needs a network to start from with the student's blocks and widths"
     ):
-        removal.check(student)
+        removal.check(student, independent=False)
     with pytest.raises(FileNotFoundError, match="there is no file 'none.keras'"):
-        shortcut_removal.parse_spec("layerwise:start_from=none.keras").check(student)
+        shortcut_removal.parse_spec("layerwise:start_from=none.keras").check(student, independent=False)
+    removal = shortcut_removal.make("layerwise", start_from=network(1, False))
     with pytest.raises(ValueError, match="needs a network to start from with shortcuts.*'stage1_block1'"):
-        shortcut_removal.make("layerwise", start_from=network(1, False)).check(student)
+        removal.check(student, independent=False)
 
 
 class StopAt(keras.callbacks.Callback):
@@ -302,7 +303,7 @@ def test_the_teachers_layers_are_those_behind_its_sums(spec, rng):
     """In pre-activation blocks the convolution at the end of a plain block is within the residual one."""
     teacher, student = (keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=each) for each in (True, False))
     removal = shortcut_removal.make(spec)
-    removal.check(student, teacher)
+    removal.check(student, teacher, independent=False)
     names = [
         getattr(loss, "tail_layer", None) or loss.teacher_layer_name
         for _, loss in removal.terms(student, teacher, 9)
@@ -468,7 +469,7 @@ def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):
 def test_a_teacher_that_is_no_residual_twin_is_refused(name, build, message):
     student = network(2, False)
     with pytest.raises(ValueError, match=message):
-        shortcut_removal.make(name).check(student, build(student))
+        shortcut_removal.make(name).check(student, build(student), independent=False)
 
 
 @pytest.mark.parametrize("name", ["fade", "merge", "blockwise", "tails", "layerwise"])
@@ -476,7 +477,7 @@ def test_a_student_with_fading_shortcuts_of_its_own_is_refused(dataset, name):
     student = fading.with_fading_shortcuts(network(2, False), [(0, 9)] * 3)
     removal = shortcut_removal.make(name)
     with pytest.raises(ValueError, match="has fading shortcuts already: take .*remove_shortcuts of it"):
-        removal.check(student, network(1, True))
+        removal.check(student, network(1, True), independent=False)
     with pytest.raises(ValueError, match="has fading shortcuts already"):
         trainer.train(student, dataset, SETTINGS, shortcut_removal=removal)
 

@@ -23,13 +23,13 @@ class ShortcutRemoval(abc.ABC):
     needs_teacher: ClassVar[bool] = False
     compares_classes: ClassVar[bool] = False
 
-    def check(self, student, teacher=None, *, independent=False):
+    def check(self, student, teacher=None, *, independent):
         """Raises the ValueErrors of `check_student` and `start` before anything is trained."""
         self.check_student(student, independent=independent)
         network = self.start(student, 1, teacher)
         self.terms(network, teacher, 1)
 
-    def check_student(self, student, *, independent=False):
+    def check_student(self, student, *, independent):
         """Raises a ValueError for a student that fades already, and labels that this way cannot learn from.
 
         Args:

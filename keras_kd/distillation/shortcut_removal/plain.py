@@ -15,7 +15,7 @@ class NoRemoval(ShortcutRemoval):
     def start(self, student, steps, teacher=None):
         return student
 
-    def check_student(self, student, *, independent=False):
+    def check_student(self, student, *, independent):
         """Raises a ValueError for a student whose gates, which none would tell of, are not closed yet."""
         if fading.mean_gate(student):
             refuse_fading(student)
