@@ -9,6 +9,10 @@ from keras_kd.models import graph
 
 _FIRST_CONV = re.compile(r"stage(\d+)_block(\d+)_conv1")
 
+_ACTIVATIONS = tuple(
+    getattr(keras.layers, name) for name in ("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU")
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class BlockLayers:
@@ -35,29 +39,45 @@ class BlockLayers:
 
 
 def blocks_of(model):
-    """The blocks of a network, in order, found from the names of its layers alone.
+    """The blocks of a network, in order, found from the names and the order of its layers.
+
+    A block ends in its layer `..._out`, else in its last activation or sum; one of pre-activation, whose
+    `..._bn1` comes before its `..._conv1`, in its sum or `..._conv2`.
 
     Args:
       model: a `keras.Model`, of `resnet` or with layers named like there.
 
     Returns:
       A tuple of `BlockLayers`; empty if the model has no such layers or no graph.
+
+    Raises:
+      ValueError: for a block of which that does not say where it ends.
     """
     if not getattr(model, "inputs", None):
         return ()
-    names = {layer.name for layer in model.layers}
+    names = [layer.name for layer in model.layers]
     found = sorted(
         (int(match[1]), int(match[2])) for match in map(_FIRST_CONV.fullmatch, names) if match is not None
     )
-    return tuple(_block(f"stage{stage}_block{index}", names) for stage, index in found)
+    return tuple(_block(model, f"stage{stage}_block{index}") for stage, index in found)
 
 
-def _block(name, names):
-    add = f"{name}_add" if f"{name}_add" in names else None
-    if f"{name}_out" in names:
-        return BlockLayers(name, f"{name}_conv1", f"{name}_out", add, activated=True)
-    last = next(each for each in (add, f"{name}_fade", f"{name}_conv2") if each in names)
-    return BlockLayers(name, f"{name}_bn1", last, add, activated=False)
+def _block(model, name):
+    within = {each.name: each for each in model.layers if each.name.startswith(f"{name}_")}
+    names = list(within)  # what a layer reads comes before it
+    conv, norm, add = f"{name}_conv1", f"{name}_bn1", f"{name}_add"
+    add = add if add in within else None
+    if f"{name}_out" in within:
+        return BlockLayers(name, conv, f"{name}_out", add, activated=True)
+    ends = [each for each in (add, f"{name}_fade", f"{name}_conv2") if each in within]
+    if norm in within and names.index(norm) < names.index(conv) and ends:
+        return BlockLayers(name, norm, ends[0], add, activated=False)
+    if isinstance(within[names[-1]], _ACTIVATIONS) or names[-1] == add:
+        return BlockLayers(name, conv, names[-1], add, activated=names[-1] != add)
+    raise ValueError(
+        f"where block {name!r} of {model.name!r} ends is not clear: give its last activation the name "
+        f"{name + '_out'!r}. Received: layers {names}"
+    )
 
 
 def branch_places(model):
