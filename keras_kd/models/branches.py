@@ -4,14 +4,18 @@ branched = with_branches(plain)  # train it
 merge_branches(branched, plain)  # plain computes the same, in its own layers
 """
 
+import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_kd.models import fading, rebuilding, resnet, weights
+from keras_kd.models import fading, graph, rebuilding, resnet, weights
+
+# What a BatchNorm must be to hold what its convolution's branches add.
+_NORMS = tuple({"scale": True, "center": True, "axis": axis} for axis in (-1, 3))
 
 
 def with_branches(model, pointwise=False):
-    """A network with an identity and BatchNorm beside each 3x3 convolution that keeps the shape.
+    """A network with an identity and BatchNorm beside each 3x3 `Conv2D` that keeps the shape.
 
     They are added behind the convolution's own BatchNorm, before the ReLU.
 
@@ -24,7 +28,8 @@ def with_branches(model, pointwise=False):
 
     Raises:
       ValueError: for a network without such blocks, or whose convolutions have no BatchNorm behind them, into
-        whose bias a branch could fold (pre-activation blocks); with `pointwise` for one of open sizes.
+        whose bias a branch could fold (as in pre-activation blocks), or do more than a convolution; with
+        `pointwise` for one of open sizes.
 
     Source: Ding et al. 2021, arXiv:2101.03697, section 3.2.
     """
@@ -56,7 +61,11 @@ def _branches(x, conv, pointwise):
 
 
 def branched_pairs(model):
-    """`{3x3 convolution: the BatchNorm behind it}`, names of the layers that get branches."""
+    """`{3x3 convolution: the BatchNorm behind it}`, names of the layers that get branches.
+
+    Raises:
+      ValueError: as `with_branches`, for what could not be merged.
+    """
     blocks = fading.plain_blocks(model)
     if not all(block.activated for block in blocks):
         raise ValueError(
@@ -64,14 +73,50 @@ def branched_pairs(model):
             f"second convolution, so a plain network has no bias to merge them into. Take cifar_resnet or "
             f"imagenet_resnet, or another way to remove shortcuts"
         )
-    names = {layer.name for layer in model.layers}
-    pairs = {}
-    for block in blocks:
-        for number in (1, 2, 3):
-            conv, norm = f"{block.name}_conv{number}", f"{block.name}_bn{number}"
-            if conv in names and model.get_layer(conv).kernel.shape[:2] == (3, 3):
-                pairs[conv] = norm
+    numbered = [
+        (f"{block.name}_conv{number}", f"{block.name}_bn{number}") for block in blocks for number in (1, 2, 3)
+    ]
+    known = {layer.name: layer for layer in model.layers}
+    pairs = {conv: norm for conv, norm in numbered if _is_3x3(known.get(conv))}
+    if not pairs:
+        raise ValueError(
+            f"{model.name!r} has no 3x3 convolution that a branch could stand beside. Received: blocks "
+            f"{[block.name for block in blocks]}, with no Conv2D of that size named as stage1_block1_conv1"
+        )
+    sources = graph.sources_of(model)
+    for conv, norm in pairs.items():
+        _check_convolution(known[conv])
+        _check_norm(conv, norm, known.get(norm), sources)
     return pairs
+
+
+def _is_3x3(layer):
+    return type(layer) is layers.Conv2D and layer.kernel_size == (3, 3)
+
+
+def _check_convolution(conv):
+    wanted = {"padding": "same", "groups": 1, "data_format": "channels_last"}
+    received = {option: getattr(conv, option) for option in wanted}
+    if received != wanted or conv.activation is not keras.activations.linear:
+        activation = keras.activations.serialize(conv.activation)
+        raise ValueError(
+            f"a branch beside {conv.name!r} cannot be merged into it: it must have the options {wanted} and "
+            f"no activation. Received: {received} and activation={activation!r}"
+        )
+
+
+def _check_norm(conv, name, norm, sources):
+    """Raises a ValueError unless what a convolution computes goes into its BatchNorm, and nowhere else."""
+    readers = {reader: calls for reader, calls in sources.items() if any(conv in call for call in calls)}
+    wanted = f"a branch beside {conv!r} needs a BatchNormalization {name!r} behind it"
+    if readers != {name: [[conv]]}:
+        raise ValueError(f"{wanted}, which alone reads it, once. Received: it is read by {list(readers)}")
+    received = {option: getattr(norm, option, None) for option in ("scale", "center", "axis")}
+    if type(norm) is not layers.BatchNormalization or received not in _NORMS:
+        raise ValueError(
+            f"{wanted}, with scale and center, of the last axis. "
+            f"Received: {type(norm).__name__} of {received}"
+        )
 
 
 def merge_branches(branched, plain):
@@ -92,7 +137,7 @@ def merge_branches(branched, plain):
         beside = [name for name in (f"{conv}_identity_bn", f"{conv}_pointwise_bn") if name in names]
         if beside:
             kernel, bias = _merged(branched, conv, norm, beside)
-            plain.get_layer(conv).kernel.assign(kernel)
+            _only_multiply(plain.get_layer(conv), kernel)
             _only_add(plain.get_layer(norm), bias)
 
 
@@ -102,6 +147,8 @@ def _merged(network, conv, norm, beside):
     kernel = _values(layer.kernel)
     scale, bias = _scale_and_shift(network.get_layer(norm))
     merged = kernel * scale
+    if layer.use_bias:
+        bias = bias + _values(layer.bias) * scale
     for name in beside:
         factor, shift = _scale_and_shift(network.get_layer(name))
         if name.endswith("_identity_bn"):
@@ -133,6 +180,12 @@ def _scale_and_shift(norm):
     mean, variance = _values(norm.moving_mean), _values(norm.moving_variance)
     scale = _values(norm.gamma) / np.sqrt(variance + norm.epsilon)
     return scale, _values(norm.beta) - mean * scale
+
+
+def _only_multiply(conv, kernel):
+    conv.kernel.assign(kernel)
+    if conv.use_bias:
+        conv.bias.assign(np.zeros(conv.filters))
 
 
 def _only_add(norm, bias):

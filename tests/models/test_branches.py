@@ -1,10 +1,11 @@
+import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 import keras_kd
 from keras_kd.models import branches, weights
-from tests.support.networks import shaken
+from tests.support.networks import shaken, user_network
 
 
 def cifar(size, **options):
@@ -93,3 +94,47 @@ def test_a_tap_that_hangs_on_an_open_size_is_refused():
 def test_preactivation_blocks_are_refused():
     with pytest.raises(ValueError, match="cannot be merged in .*pre-activation.*Take cifar_resnet"):
         branches.with_branches(keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=False))
+
+
+def test_the_biases_of_convolutions_are_merged_too():
+    plain = user_network()
+    branched = shaken(branches.with_branches(plain, pointwise=True))
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, 8), answers(branched, 8), rtol=1e-4, atol=1e-4)
+
+
+def normed(**options):
+    return lambda x: layers.BatchNormalization(name="stage1_block1_bn1", **options)(x)
+
+
+def read_twice(x):
+    return layers.Concatenate()([normed()(x), x])
+
+
+@pytest.mark.parametrize(
+    ("options", "behind", "message"),
+    [
+        ({"activation": "relu"}, normed(), "cannot be merged into it: .*no activation. Received: .*'relu'"),
+        ({"padding": "valid"}, normed(), "cannot be merged into it: .*Received: {'padding': 'valid'"),
+        ({"groups": 2}, normed(), "cannot be merged into it: .*'groups': 2"),
+        ({}, lambda x: x, "needs a BatchNormalization 'stage1_block1_bn1' .*read by .'stage1_block1_out'"),
+        ({}, lambda x: normed()(layers.Dropout(0.1, name="drop")(x)), "alone reads it.* read by .'drop'"),
+        ({}, read_twice, "alone reads it, once. Received: it is read by .'stage1_block1_bn1', 'conc"),
+        ({}, normed(scale=False), "with scale and center, .* Received: .*'scale': False"),
+        ({}, normed(center=False), "with scale and center, .* Received: .*'center': False"),
+        ({}, normed(axis=1), "of the last axis. Received: BatchNormalization of .*'axis': 1"),
+        (
+            {},
+            lambda x: layers.LayerNormalization(name="stage1_block1_bn1")(x),
+            "Received: LayerNormalization",
+        ),
+        ({"kernel_size": 5}, normed(), "no 3x3 convolution.* Received: blocks .'stage1_block1'"),
+    ],
+)
+def test_what_could_not_be_merged_is_refused_before_training(options, behind, message):
+    images = keras.Input((8, 8, 4))
+    options = {"kernel_size": 3, "padding": "same", "use_bias": False, **options}
+    conv = layers.Conv2D(4, name="stage1_block1_conv1", **options)
+    x = layers.ReLU(name="stage1_block1_out")(behind(conv(images)))
+    with pytest.raises(ValueError, match=message):
+        branches.with_branches(keras.Model(images, layers.GlobalAveragePooling2D()(x)))
