@@ -68,18 +68,26 @@ def _shortcuts(label, networks, effects):
     """What the student lacks beside its residual twin, where that was trained."""
     if effects.drop is None or not effects.drop_interval:
         return []
-    within = f"({_ends(effects.drop_interval)})"
-    if effects.drop_interval[0] <= 0:
+    below = f"{_below(effects.drop)} its residual twin ({_ends(_turned(effects))})"
+    low, high = effects.drop_interval
+    if high <= 0:
         return [
-            f"No drop shows without shortcuts, so there is nothing to win back: the student alone is "
-            f"{_below(effects.drop)} its residual twin {within}."
+            f"No drop shows without shortcuts, so there is nothing to win back: the student alone is {below}."
         ]
+    if low <= 0:
+        return [f"Whether accuracy drops without shortcuts is undecided: the student alone is {below}."]
     name, left = label.replace("_", " "), effects.drop - effects.gain
     low, high = effects.recovery_interval
     return [
-        f"Without shortcuts the student alone is {_below(effects.drop)} its residual twin {within}; "
+        f"Without shortcuts the student alone is {below}; "
         f"the {name} is {_below(left)} it: a recovery of {effects.recovery:.2f} ({low:.2f} to {high:.2f})."
     ]
+
+
+def _turned(effects):
+    """The drop's interval, in the direction in which `_below` tells the drop."""
+    low, high = effects.drop_interval
+    return (low, high) if effects.drop >= 0 else (-high, -low)
 
 
 def of_training(result):

@@ -44,7 +44,35 @@ def test_what_the_interval_does_not_decide_is_undecided():
     assert gain.startswith(
         "KD changed the student's accuracy by +0.5 points, from 50.0% to 50.5%: undecided (-0."
     )
-    assert shortcuts.startswith("No drop shows without shortcuts, so there is nothing to win back")
+    assert shortcuts.startswith(
+        "Whether accuracy drops without shortcuts is undecided: the student alone is 0.8 points below its"
+    )
+
+
+def test_a_drop_is_told_in_the_direction_of_its_interval():
+    """The interval of a student above its twin is that of how far it is above."""
+    found = effects(200, 200, 200)
+    for drop, ends, told_so in (
+        (
+            0.031,
+            (-0.027, 0.087),
+            "is undecided: the student alone is 3.1 points below its residual twin (-2.7",
+        ),
+        (
+            -0.01,
+            (-0.05, 0.03),
+            "is undecided: the student alone is 1.0 points above its residual twin (-3.0 to",
+        ),
+        (
+            -0.1,
+            (-0.15, -0.05),
+            "nothing to win back: the student alone is 10.0 points above its residual twin ",
+        ),
+    ):
+        changed = dataclasses.replace(found, drop=drop, drop_interval=ends)
+        *_, shortcuts = answers.distillation(dict.fromkeys(LABELS, 0.5), {"student_distilled": changed})
+        assert told_so in shortcuts
+    assert shortcuts.endswith("(+5.0 to +15.0).")
 
 
 def test_twelve_test_images_say_nothing():

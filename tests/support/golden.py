@@ -18,7 +18,7 @@ MASKS = (
     (r"(?<![\w.])/(?:[\w.+-]+/)+", ""),  # folders above the one that a test works in
     (r"^note: .*\n", ""),  # what is likely wrong with a training of a few steps
     (r"^KD .*$", "KD: WHAT IT DID"),
-    (r"^(?:No drop shows|Without shortcuts) .*$", "WHAT SHORTCUTS ARE WORTH"),
+    (r"^(?:No drop shows|Whether accuracy drops|Without shortcuts) .*$", "WHAT SHORTCUTS ARE WORTH"),
     (r"^(?:Undecided|The surface around|A silenced block|\d\S* % of the plane) .*$", "WHAT WAS SEEN INSIDE"),
     (r"^(C\d), (?:not supported|supported|undecided): .*$", r"\1: VERDICT AND EFFECT"),
     (r"not supported|supported|undecided", "VERDICT"),
