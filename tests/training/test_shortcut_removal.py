@@ -454,6 +454,21 @@ def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):
         shortcut_removal.make("layerwise").start(network(2, False), 9, teacher())
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **options: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, **options),
+        lambda **options: keras_kd.imagenet_resnet(18, (32, 32, 3), 4, width=4, **options),
+    ],
+    ids=["wide_resnet", "imagenet_resnet"],
+)
+def test_layerwise_names_the_twins_that_it_begins_with(build):
+    """Shortcuts with weights cannot be cut to the plain network; not every builder has others."""
+    message = "have no weights: cifar_resnet or imagenet_resnet with projection='pad'; of a wide_resnet take"
+    with pytest.raises(ValueError, match=f"{message} fade.* in 'stage.*shortcut"):
+        shortcut_removal.make("layerwise").start(build(shortcuts=False), 9, build())
+
+
 @pytest.mark.parametrize("name", ["blockwise", "tails", "fade+blockwise"])
 @pytest.mark.parametrize(
     ("build", "message"),

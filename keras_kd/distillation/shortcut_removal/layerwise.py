@@ -67,8 +67,9 @@ def _check_same_start(student, teacher):
     differing = [(found[0] | found[1])[key].path for key in found[0].keys() ^ found[1].keys()]
     if differing:
         raise ValueError(
-            f"shortcut_removal='layerwise' starts from the student's residual twin, with projection='pad'. "
-            f"Received: {teacher.name!r}, which differs from it in {min(differing)!r}"
+            f"shortcut_removal='layerwise' starts from a residual twin whose shortcuts have no weights: "
+            f"cifar_resnet or imagenet_resnet with projection='pad'; of a wide_resnet take fade. "
+            f"Received: {teacher.name!r}, which differs from the student in {min(differing)!r}"
         )
 
 
