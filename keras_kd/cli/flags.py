@@ -211,7 +211,8 @@ def define_teacher(values, width=16):
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is distilled."""
     removal = Group(values, "shortcut removal")
-    words = "How one more student loses its shortcuts: fade if not given; none, merge, fade+blockwise, ..."
+    words = "How one more student loses its shortcuts: none, fade, merge+blockwise, ...; if not given, fade "
+    words += "where shortcuts are switched off, and none for a --student of a file."
     removal.text("shortcut_removal", None, words)
     removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
     removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)
@@ -221,7 +222,7 @@ def define_shortcut_removal(values):
 
 
 def shortcut_removal_of(values):
-    """The `ShortcutRemoval` that flags ask for; else the recommended one, if the student lacks a shortcut.
+    """The `ShortcutRemoval` that flags ask for; else the recommended one, if flags switch a shortcut off.
 
     Raises:
       ValueError: for an option that the way does not have, or that contradicts another.

@@ -9,7 +9,7 @@ from keras_kd.data import provenance
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility
 from keras_kd.export import sources
-from keras_kd.models import heads, network_checks, registry, serialization
+from keras_kd.models import blocks, heads, network_checks, registry, serialization
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import files, progress, run_dir, seeding, specs
 
@@ -128,11 +128,22 @@ def new_networks(values, dataset, settings, recipe, removal):
     baseline = _baseline(values, dataset, settings)
     alone, distilled = (new_student(values, dataset, settings) for _ in range(2))
     compatibility.check_pair(teacher, distilled, independent=is_multi_label(dataset))
+    _tell_of_removal(values, alone)
     removed = None if removal.name == "none" else new_student(values, dataset, settings)
     with strategy.scope(settings), seeding.initial_weights(settings.seed):
         distilled = recipe.student_of(teacher, distilled)
         removed = removed and recipe.student_of(teacher, removed)
     return teacher, alone, distilled, removed, baseline
+
+
+def _tell_of_removal(values, student):
+    """Says what a student of a file can lose: it may be trained, so nothing is put into it unasked."""
+    lacks = any(block.add is None for block in blocks.blocks_of(student))
+    if values.shortcut_removal is None and specs.is_file(values.student) and lacks:
+        progress.say(
+            f"--student={values.student} has blocks without shortcuts: --shortcut_removal=fade trains one "
+            f"more student, which loses them on the way"
+        )
 
 
 def _baseline(values, dataset, settings):

@@ -121,6 +121,23 @@ def test_a_student_may_be_a_file_of_an_own_network(dataset, tmp_path):
     assert (removed, baseline, removal.name) == (None, None, "none")
 
 
+@pytest.mark.parametrize(
+    ("shortcuts", "flags_given", "is_told"),
+    [(False, (), True), (False, ("--shortcut_removal=none",), False), (True, (), False)],
+)
+def test_a_student_of_a_file_fades_only_if_asked_which_is_told(
+    dataset, tmp_path, capsys, shortcuts, flags_given, is_told
+):
+    path = tmp_path / "own.keras"
+    one_block(seed=5, shortcuts=shortcuts).save(path)
+    made, removal = new_networks(
+        dataset, f"--student={path}", "--teacher=cifar_resnet:8:width=4", *flags_given
+    )
+    assert (made[3], removal.name) == (None, "none")
+    line = f"--student={path} has blocks without shortcuts: --shortcut_removal=fade trains one more student"
+    assert (line in capsys.readouterr().out) is is_told
+
+
 def test_a_teacher_of_a_spec_is_trained_and_one_of_a_file_is_not():
     assert networks.teacher_file(values_of("distill", "--teacher=runs/a/model.keras")) == "runs/a/model.keras"
     assert networks.teacher_file(values_of("distill", SPECS[1])) is None

@@ -39,7 +39,6 @@ __all__ = [
     "gates_of",
     "make",
     "parse_spec",
-    "parts_of",
 ]
 
 
