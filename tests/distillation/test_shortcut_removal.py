@@ -78,3 +78,10 @@ def test_a_student_that_computes_something_else_is_told(spec, monkeypatch):
     close_gates(network)
     with pytest.raises(RuntimeError, match="does not compute what"):
         removal.conclude(network, student)
+
+
+def test_tails_of_one_stage_are_refused_before_training():
+    with pytest.raises(ValueError, match="tails needs two stages, .* Received: the student '"):
+        shortcut_removal.make("tails").check(
+            squeezing(shortcuts=False), squeezing(shortcuts=True), independent=False
+        )

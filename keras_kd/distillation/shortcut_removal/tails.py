@@ -18,6 +18,8 @@ class Tails(ByTerms):
       tails_end_weight: what the weight falls to.
       tails_temperature, tails_alpha: as for `TailLoss`.
 
+    A network of one stage is refused: no tail would stand behind it.
+
     Source: Li et al. 2020 (JointRD), NeurIPS 33, section 3; the weights are its settings.
     """
 
@@ -38,6 +40,11 @@ class Tails(ByTerms):
             list({block.stage: block.last for block in blocks.blocks_of(model)}.values())[:-1]
             for model in (network, teacher)
         )
+        if not ends:
+            raise ValueError(
+                f"tails needs two stages, for one stands behind each but the last. Received: the student "
+                f"{network.name!r}, whose blocks are all of one"
+            )
         weight = keras.optimizers.schedules.CosineDecay(1 / len(ends), steps, alpha=self.tails_end_weight)
         options = {"temperature": self.tails_temperature, "alpha": self.tails_alpha}
         return [(weight, TailLoss(teacher, *pair, **options)) for pair in zip(of_teacher, ends, strict=True)]
