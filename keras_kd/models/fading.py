@@ -10,7 +10,7 @@ import re
 import keras
 from keras import layers, ops
 
-from keras_kd.models import blocks, rebuilding, sums
+from keras_kd.models import blocks, graph, rebuilding, sums
 
 CURVES = ("cosine", "linear")
 
@@ -32,6 +32,9 @@ class FadingShortcut(layers.Layer):
     Args:
       first, last: steps, whole numbers, `first <= last`. Where they are equal the gate is a step.
       curve: "cosine" or "linear".
+
+    Raises:
+      ValueError: when built for a branch of fewer channels, or of a size that no stride makes of the skip's.
     """
 
     def __init__(self, first, last, curve="cosine", **kwargs):
@@ -43,6 +46,11 @@ class FadingShortcut(layers.Layer):
             raise ValueError(f"a gate must open before it closes. Received: first={first}, last={last}")
 
     def build(self, input_shape):
+        if not _can_be_added(*input_shape):
+            raise ValueError(
+                f"{self.name!r} cannot add the skip to the branch, which may be smaller by a stride and have "
+                f"more channels, nothing else. Received: shapes {' and '.join(map(str, input_shape))}"
+            )
         self.step = self.add_weight(
             name="step",
             shape=(),
@@ -76,8 +84,20 @@ class FadingShortcut(layers.Layer):
         return {**super().get_config(), "first": self.first, "last": self.last, "curve": self.curve}
 
 
+def _can_be_added(skip, branch):
+    """Whether `_in_shape_of` brings a skip of one shape into another one; open sizes may fit."""
+    sizes = [pair for pair in zip(skip[1:3], branch[1:3], strict=True) if None not in pair]
+    return skip[-1] <= branch[-1] and all(
+        -(-size // stride) == other for (size, other), stride in zip(sizes, _strides(sizes), strict=True)
+    )
+
+
+def _strides(sizes):
+    return tuple(-(-size // other) for size, other in sizes)
+
+
 def _in_shape_of(branch, skip):
-    strides = tuple(-(-size // other) for size, other in zip(skip.shape[1:3], branch.shape[1:3], strict=True))
+    strides = _strides(zip(skip.shape[1:3], branch.shape[1:3], strict=True))
     if max(strides) > 1:  # pooling over one pixel: the gradient of a slice takes TensorFlow ten times as long
         skip = ops.average_pool(skip, 1, strides, data_format="channels_last")
     missing = branch.shape[-1] - skip.shape[-1]
@@ -97,9 +117,11 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
       these weights does (`projection="pad"`), with gates of 0 what `model` does.
 
     Raises:
-      ValueError: for a model without such blocks.
+      ValueError: for a model without such blocks, or one that is called several times, has fewer channels
+        than what it is given, or a size that no stride makes of it.
     """
     plain = plain_blocks(model)
+    _check_called_once(model, plain)
     firsts = {block.first: block.name for block in plain}
     shortcuts = {
         block.name: FadingShortcut(first, last, curve, name=f"{block.name}_fade")
@@ -120,6 +142,17 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
         return shortcut([skip, layer(*args, **kwargs)])
 
     return rebuilding.rebuild(model, call)
+
+
+def _check_called_once(model, plain):
+    """Raises a ValueError for shared blocks: their gate would count several steps in one."""
+    calls = graph.sources_of(model)
+    shared = [name for block in plain for name in (block.first, block.last) if len(calls[name]) > 1]
+    if shared:
+        raise ValueError(
+            f"a shortcut fades around a block that is called once: give each block layers of its own. "
+            f"Received: {model.name!r}, which calls {shared[0]!r} {len(calls[shared[0]])} times"
+        )
 
 
 def plain_blocks(model):

@@ -173,3 +173,25 @@ def test_all_outputs_are_kept(again):
     assert [each.shape[-1] for each in found] == [4, 2]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def called(times, channels=3, padding="same"):
+    image = x = keras.Input(SHAPE)
+    conv = layers.Conv2D(channels, 3, padding=padding, name="stage1_block1_conv1")
+    relu = layers.ReLU(name="stage1_block1_out")
+    for _ in range(times):
+        x = relu(conv(x))
+    return keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)), name="mine")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: called(2), "called once: .*Received: 'mine', which calls 'stage1_block1_conv1' 2 times"),
+        (lambda: called(1, channels=2), "cannot add the skip .* .None, 8, 8, 3. and .None, 8, 8, 2."),
+        (lambda: called(1, padding="valid"), "cannot add the skip .* .None, 8, 8, 3. and .None, 6, 6, 3."),
+    ],
+)
+def test_blocks_that_no_shortcut_can_fade_around_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        fading.with_fading_shortcuts(model(), [(0, 9)])
