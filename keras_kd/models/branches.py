@@ -46,7 +46,13 @@ def with_branches(model, pointwise=False):
         beside = _branches(inputs[conv], model.get_layer(conv), pointwise)
         return layers.Add(name=f"{conv}_sum")([found, *beside])
 
-    return rebuilding.rebuild(model, call)
+    branched = rebuilding.rebuild(model, call)
+    if len(branched.weights) == len(model.weights):
+        raise ValueError(
+            f"all convolutions of {model.name!r} change the shape, so that no identity stands beside one: "
+            f"take 1x1 convolutions. Received: pointwise=False for {list(inputs)}"
+        )
+    return branched
 
 
 def _branches(x, conv, pointwise):

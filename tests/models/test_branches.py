@@ -128,6 +128,11 @@ def read_twice(x):
             lambda x: layers.LayerNormalization(name="stage1_block1_bn1")(x),
             "Received: LayerNormalization",
         ),
+        (
+            {"strides": 2},
+            normed(),
+            "no identity stands beside one: .*pointwise=False for .'stage1_block1_conv1'",
+        ),
         ({"kernel_size": 5}, normed(), "no 3x3 convolution.* Received: blocks .'stage1_block1'"),
     ],
 )
