@@ -23,7 +23,7 @@ from keras_kd.utils import statistics
 
 SEEDS = range(5)
 NOISE = 0.01  # standard deviation of each run's accuracy
-STUDIES = 400
+STUDIES = 200
 # 5 % of the studies may err; of so many this is exceeded by chance once in two hundred.
 MOST_ERRORS = 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / STUDIES)
 
