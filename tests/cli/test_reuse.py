@@ -34,10 +34,12 @@ def output(run):
     return output
 
 
+@pytest.mark.slow
 def test_what_the_terminal_shows(output):
     golden.check("reuse", output)
 
 
+@pytest.mark.slow
 def test_one_flag_leads_to_a_page(run, output):
     paths = dict(re.findall(r"^(page|pictures|tensorboard|result) +(\S+)$", output, re.M))
     assert paths["page"] == str(run / "reuse" / "reuse.html")
@@ -46,6 +48,7 @@ def test_one_flag_leads_to_a_page(run, output):
     assert pictures == {"cka", "lesions", "many", "branches", "probes", "ranks", "spectra"}
 
 
+@pytest.mark.slow
 def test_what_was_found_comes_first_and_the_next_command_last(run, output):
     first, basis, *_, last = output.splitlines()
     compared = "student distilled or student alone more accuracy: "
@@ -66,6 +69,7 @@ def test_what_was_found_comes_first_and_the_next_command_last(run, output):
     assert again.splitlines()[-1] == f"next: keras-kd export --model={run / 'student.keras'}"
 
 
+@pytest.mark.slow
 def test_a_run_with_a_teacher_of_other_layers_needs_no_further_flag(run, output):
     remark = "teacher has no blocks, as none of its layers is named like stage1_block1_conv1: all its layers"
     assert remark in output

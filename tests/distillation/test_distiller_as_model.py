@@ -13,7 +13,12 @@ resnet = functools.partial(one_block, channels=1)
 
 
 @pytest.mark.parametrize(
-    "alpha", [0.7, keras.optimizers.schedules.PolynomialDecay(0.9, 10, 0.1)], ids=["number", "schedule"]
+    "alpha",
+    [
+        pytest.param(0.7, marks=pytest.mark.slow),
+        keras.optimizers.schedules.PolynomialDecay(0.9, 10, 0.1),
+    ],
+    ids=["number", "schedule"],
 )
 def test_the_whole_distiller_round_trips(data, tmp_path, alpha):
     x, y = data
@@ -82,7 +87,7 @@ def test_a_student_that_was_loaded_still_has_its_loss_scaled(tmp_path):
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
 def test_mixed_precision_trains_near_float32(data, policy):
     x, y = data
     keras.config.set_dtype_policy(policy)

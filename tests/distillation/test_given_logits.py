@@ -14,7 +14,7 @@ def logits_of(model, x):
     return keras.ops.convert_to_numpy(model(x, training=False))
 
 
-@pytest.mark.parametrize("with_teacher", [True, False])
+@pytest.mark.parametrize("with_teacher", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_given_logits_train_like_the_teacher(data, with_teacher):
     """The same numbers come in, so that the same weights come out, bit for bit."""
     x, y = data

@@ -118,7 +118,7 @@ def exact(method, teacher, student):
     return METHODS[method][1](teacher.astype(np.float64), student.astype(np.float64))
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch", [1, 2, 5])
 @every_method
 def test_the_value_is_the_definition_in_float64(method, batch):
     function, _, *shapes = METHODS[method]

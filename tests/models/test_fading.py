@@ -32,7 +32,7 @@ def answers(network):
     return ops.convert_to_numpy(network(images(), training=False))
 
 
-@pytest.mark.parametrize("build", [cifar, bottleneck])
+@pytest.mark.parametrize("build", [cifar, pytest.param(bottleneck, marks=pytest.mark.slow)])
 def test_open_gates_are_the_residual_network_and_closed_ones_the_plain_one(build):
     plain = shaken(build(False))
     residual = build(True)
@@ -45,7 +45,7 @@ def test_open_gates_are_the_residual_network_and_closed_ones_the_plain_one(build
     np.testing.assert_allclose(answers(faded), answers(plain), atol=1e-4)
 
 
-@pytest.mark.parametrize("build", [cifar, bottleneck, wide])
+@pytest.mark.parametrize("build", [cifar, pytest.param(bottleneck, marks=pytest.mark.slow), wide])
 def test_what_is_left_is_the_plain_network_weight_for_weight(build):
     plain = shaken(build(False))
     spans = [(0, 0)] * len(fading.plain_blocks(plain))

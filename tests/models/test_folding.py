@@ -50,7 +50,7 @@ def test_a_plain_network_becomes_convolutions_biases_and_relu(rng):
     assert all(layer.use_bias for layer in with_weights)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_a_folded_network_can_be_saved(rng, tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -117,6 +117,7 @@ def wait_for(ask, seconds=60):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_leaving_a_pool_ends_what_it_does(tmp_path):
     own = begun(tmp_path)
 

@@ -61,6 +61,7 @@ def test_it_trains_and_measures_what_single_calls_do(dataset, tmp_path):
     assert list(plain["history"]) == ["teacher", "student_alone", "student_distilled"]
 
 
+@pytest.mark.slow
 def test_a_trained_teacher_stays_as_it_is_and_a_baseline_is_trained(dataset):
     teacher = one_block(seed=1)
     before = weights_of(teacher)

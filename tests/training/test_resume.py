@@ -148,6 +148,7 @@ def test_early_stopping_comes_back_whole(dataset, tmp_path):
     assert not same(weights_of(last), weights_of(model))
 
 
+@pytest.mark.slow
 def test_the_best_so_far_is_not_forgotten(dataset, tmp_path):
     """Of the learning rate, which is the highest in the first epoch."""
 
@@ -206,6 +207,7 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_changes_nothing(dataset, tmp_pa
     assert same(weights_of(resumed), weights_of(undisturbed))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_training_is_refused(dataset, tmp_path):
     trained(dataset, tmp_path, [(2, 0)], teacher=network(seed=7))
     with pytest.raises(ValueError, match="is of another training: teacher was '.*' and is '.*'"):

@@ -37,7 +37,13 @@ REMOVALS = [
 ]
 
 
-@pytest.mark.parametrize("spec", REMOVALS)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=[] if spec.startswith(("fade:", "fade+merge")) else pytest.mark.slow)
+        for spec in REMOVALS
+    ],
+)
 def test_the_student_is_what_is_left(dataset, spec):
     """Blocks that change the shape fade with the first spec of that kind; `tails` needs two stages."""
     build = network if spec in ("fade:fade_end=0.7", "tails") else one_block

@@ -260,6 +260,7 @@ def keep(dataset, tmp_path):
     return kept
 
 
+@pytest.mark.slow
 def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep):
     teacher = network(seed=1)
     settings = dataclasses.replace(FAST, epochs=3, augmentation="resized_crop+color_jitter+cutmix")
@@ -396,8 +397,12 @@ def check_folded_teacher(rng, teacher, distiller, left):
     ("term", "left"),
     [
         (losses.AttentionTransfer(), []),
-        (losses.RelationalKnowledge(), []),
-        (losses.Hint("stage2_block1_conv1", "stage2_block1_conv1"), ["stage2_block1_bn1"]),
+        pytest.param(losses.RelationalKnowledge(), [], marks=pytest.mark.slow),
+        pytest.param(
+            losses.Hint("stage2_block1_conv1", "stage2_block1_conv1"),
+            ["stage2_block1_bn1"],
+            marks=pytest.mark.slow,
+        ),
         (keras.distillation.FeatureDistillation("mse", *2 * ["stem_conv"]), ["stem_bn"]),
     ],
     ids=["ends of stages", "the penultimate layer", "a convolution", "Keras's own"],
@@ -450,7 +455,7 @@ class KerasOfScales(keras.distillation.LogitsDistillation):
         self.scales = teacher.get_layer("stem_bn").gamma
 
 
-@pytest.mark.parametrize("make", [OfScales, KerasOfScales])
+@pytest.mark.parametrize("make", [OfScales, pytest.param(KerasOfScales, marks=pytest.mark.slow)])
 def test_a_loss_of_ones_own_sees_the_teacher_itself(dataset, make, monkeypatch):
     monkeypatch.setitem(losses.NAMES, "of_scales", make)
     teacher, term = shaken(resnet8(1)), make()

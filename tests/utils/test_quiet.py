@@ -3,10 +3,13 @@
 import os
 import sys
 
+import pytest
+
 from keras_kd.utils import quiet
 from tests.support.processes import run_python
 
 
+@pytest.mark.slow
 def test_importing_says_nothing_and_hides_nothing():
     script = """
 import keras_kd, sys

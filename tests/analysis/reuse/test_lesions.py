@@ -72,7 +72,9 @@ MAKERS = [
 
 
 @pytest.mark.parametrize(
-    "make", MAKERS, ids=["basic", "plain", "partial", "bottleneck", "wide", "plain_wide"]
+    "make",
+    [pytest.param(make, marks=pytest.mark.slow) if make is bottleneck else make for make in MAKERS],
+    ids=["basic", "plain", "partial", "bottleneck", "wide", "plain_wide"],
 )
 def test_a_patient_without_lesions_answers_like_the_network(data, make):
     model = make()
