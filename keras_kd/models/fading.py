@@ -185,8 +185,8 @@ def _sums_besides(model, names):
 
 
 def fading_shortcuts(model):
-    """The `FadingShortcut`s of a network, in order."""
-    return [layer for layer in model.layers if isinstance(layer, FadingShortcut)]
+    """The `FadingShortcut`s of a network and of models inside it, in order."""
+    return [layer for layer in graph.all_parts(model) if isinstance(layer, FadingShortcut)]
 
 
 def mean_gate(model):

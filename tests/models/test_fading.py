@@ -4,6 +4,7 @@ import pytest
 from keras import layers, ops
 
 import keras_kd
+from keras_kd.distillation import shortcut_removal
 from keras_kd.models import branches, fading, weights
 from tests.support.networks import shaken, user_network
 
@@ -195,3 +196,14 @@ def called(times, channels=3, padding="same"):
 def test_blocks_that_no_shortcut_can_fade_around_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
         fading.with_fading_shortcuts(model(), [(0, 9)])
+
+
+def test_gates_of_a_network_inside_another_are_seen():
+    """Else it would be trained in the middle of fading, and none told of it."""
+    plain = keras_kd.cifar_resnet(8, SHAPE, 4, width=2, shortcuts=False)
+    inside = fading.with_fading_shortcuts(plain, [(4, 8)] * 3)
+    around = keras.Sequential([layers.Rescaling(1 / 255), inside])
+    around.build((None, *SHAPE))
+    assert fading.mean_gate(around) == 1.0
+    with pytest.raises(ValueError, match="has fading shortcuts already"):
+        shortcut_removal.make("none").check_student(around, independent=False)
