@@ -40,8 +40,11 @@ MOST = 0.5
 
 
 def _as_well(results):
-    compared = results.compared(results.conditions(variant="plain + KD"), baseline)
-    groups = {f"{title}, minus its residual baseline": group for title, group in compared.items()}
+    groups = {
+        f"{naming.title(runs[0])}, minus its residual baseline": results.differences(runs, baseline)
+        for runs in results.conditions(variant="plain + KD").values()
+        if results.are_planned(runs, baseline)
+    }
     if not groups:
         return Evidence(missing="no plain network with a teacher beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
@@ -121,10 +124,11 @@ def _not_explained(results):
 
 
 def _removed_as_well(results):
-    best = {case: runs for case, runs in best_removals(results).items() if case.baseline in results.planned}
+    best = best_removals(results)
     groups = {
         f"{_case(case, best)}{_ways(runs)}, minus its residual baseline": results.differences(runs, baseline)
         for case, runs in best.items()
+        if results.are_planned([case], baseline)
     }
     if not groups:
         return Evidence(missing="no student that loses its shortcuts beside its residual baseline")

@@ -6,7 +6,6 @@ import math
 import numpy as np
 
 from keras_kd.distillation import recipes
-from keras_kd.study.findings import naming
 from keras_kd.utils import recovery, statistics
 
 
@@ -79,14 +78,6 @@ class PairedResults:
     def are_planned(self, runs, minus):
         """Whether the study has what such differences take, be it there or not yet."""
         return any(minus(run) in self.planned for run in runs)
-
-    def compared(self, conditions, minus):
-        """`{title: {seed: difference}}` of conditions, where that is planned; empty where it is not there."""
-        return {
-            naming.title(runs[0]): self.differences(runs, minus)
-            for runs in conditions.values()
-            if self.are_planned(runs, minus)
-        }
 
     def gains(self, runs):
         """`{seed: gain}` of taught runs."""
