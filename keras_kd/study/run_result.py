@@ -18,9 +18,9 @@ class RunResult:
     """What one run measured.
 
     Attributes:
-      accuracy, loss: on test, once, after the last epoch; the loss in nats.
+      accuracy, loss: on test, once, of the weights that are kept; the loss in nats.
       agreement: share of test examples for which network and teacher name the same class; None without one.
-      validation_accuracy: after the last epoch.
+      validation_accuracy: of the weights that are kept: the last, or with early stopping the best epoch's.
       parameters: see `models.weights.count_parameters`.
       start: digest of the initial weights; see `weights.digest`.
       seconds: that the training took.

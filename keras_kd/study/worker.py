@@ -123,7 +123,7 @@ class RunTrainer:
         serialization.save_model(network, folder / MODEL)
         return RunResult(
             **evaluation.evaluate(network, dataset, teacher=teacher),
-            validation_accuracy=trained.history["val_accuracy"][-1],
+            validation_accuracy=_validated(network, trained, dataset, settings),
             parameters=weights.count_parameters(network),
             start=start,
             seconds=trained.seconds,
@@ -236,6 +236,13 @@ def teacher_network(run, dataset, settings, study_folder):
     if teacher.trained is not None:
         return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
     return build(_untrained(run), dataset, settings)
+
+
+def _validated(network, trained, dataset, settings):
+    """Accuracy on validation of the weights that are kept, the last where no epoch is chosen."""
+    if settings.early_stopping:
+        return evaluation.evaluate(network, dataset, "validation")["accuracy"]
+    return trained.history["val_accuracy"][-1]
 
 
 def _notes_of(run, trained):

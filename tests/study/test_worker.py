@@ -79,6 +79,17 @@ def test_a_result_is_what_the_saved_network_measures(trainer, trained):
     assert files >= {"result.json", "log.txt", "model.keras", "flags.cfg", "checkpoints", "network"}
 
 
+def test_with_early_stopping_validation_is_that_of_the_network_that_is_kept(trainer, tmp_path, monkeypatch):
+    """Whatever the last epoch had: this training says 2, and leaves the network as it was."""
+    ended = worker.trainer.Trained({"val_accuracy": [0.5, 2.0]}, 0.0)
+    monkeypatch.setattr(worker.trainer, "train", lambda *given, **named: ended)
+    stopping = dataclasses.replace(trainer, settings=dataclasses.replace(SETTINGS, early_stopping=1))
+    result = stopping(TWIN, tmp_path)
+    measured = evaluation.evaluate(network_of(tmp_path, TWIN), trainer.load(), "validation")
+    assert result.validation_accuracy == measured["accuracy"]
+    assert trainer(TWIN, tmp_path).validation_accuracy == 2.0  # without, the last epoch is what is kept
+
+
 def test_a_taught_run_is_what_distill_gives(trainer, trained):
     folder, results = trained
     dataset = trainer.load()

@@ -86,7 +86,7 @@ def scope(result, planned=None):
     parts = [
         f"{done} of {max(planned or 0, len(rows))} runs",
         counted(len(result.seeds), "seed"),
-        f"{counted(described['settings']['epochs'], 'epoch')} each",
+        _length(described["settings"]),
         *([" and ".join(sizes)] if sizes else []),
     ]
     text = f"Study {result.study} on {dataset['name']}: {', '.join(parts)}."
@@ -95,6 +95,11 @@ def scope(result, planned=None):
             f" {planned - len(rows)} runs are not there yet: a comparison without any speaks for no verdict."
         )
     return text
+
+
+def _length(settings):
+    most = "at most " if settings.get("early_stopping") else ""
+    return f"{most}{counted(settings['epochs'], 'epoch')} each"
 
 
 def limits(result):
@@ -112,9 +117,21 @@ def limits(result):
         f"{counted(len(result.seeds), 'seed')}{few}; {counted(settings['epochs'], 'epoch')}{images}; one "
         f"recipe for all networks (learning rate {settings['learning_rate']}{batch}), which need not suit "
         "each of them.",
-        "No epoch is selected: the last one counts, and test is touched once a run.",
+        f"{_kept_epoch(settings)}, and test is touched once a run.",
         "The Trainee-Mentor hypotheses (H1 to H3) are second-hand, from readers' notes on the paper.",
     ]
+
+
+def _kept_epoch(settings):
+    """Which epoch of a run counts."""
+    patience = settings.get("early_stopping")
+    if not patience:
+        return "No epoch is selected: the last one counts"
+    return (
+        f"Of each run the epoch counts that is best on validation, and it ends after "
+        f"{counted(patience, 'epoch')} without a better one (a student that loses its shortcuts on the way "
+        f"is trained to the last)"
+    )
 
 
 def facts(result):

@@ -99,7 +99,7 @@ class ConditionRecovery:
 
 @dataclasses.dataclass(frozen=True)
 class ConditionCurve(_OfCondition):
-    """Accuracy on validation after each epoch, the mean over so many seeds."""
+    """Accuracy on validation after each epoch, the mean over those of so many seeds that reached it."""
 
     condition: Condition
     seeds: int

@@ -211,7 +211,10 @@ def slope(paired):
 
 
 def curves(study_records):
-    """Each condition's accuracy on validation over the epochs, mean over seeds, of runs that kept it."""
+    """Each condition's accuracy on validation over the epochs, of runs that kept it.
+
+    Each epoch has the mean over the seeds that reached it: a training may end before the others.
+    """
     found = {}
     for run, record in study_records.items():
         if record.result and record.result.history.get("val_accuracy"):
@@ -220,7 +223,14 @@ def curves(study_records):
         results.ConditionCurve(
             condition_of(pairs[0][0]),
             len(pairs),
-            files.plain_values(np.mean([values for _, values in pairs], axis=0)),
+            _mean_curve([values for _, values in pairs]),
         )
         for pairs in found.values()
+    ]
+
+
+def _mean_curve(curves):
+    longest = max(map(len, curves))
+    return [
+        float(np.mean([curve[epoch] for curve in curves if epoch < len(curve)])) for epoch in range(longest)
     ]

@@ -161,6 +161,33 @@ def test_whether_training_had_flattened_is_told():
     assert run_result(0.8).training_change is None
 
 
+def test_a_curve_is_the_mean_of_the_seeds_that_reached_each_epoch():
+    """By hand: three seeds reach the second epoch, one the third."""
+    run = Run(20, "residual", width=8)
+    ends = {0: [0.1, 0.4], 1: [0.3, 0.6, 0.9], 2: [0.5, 0.8]}
+    trained = {
+        dataclasses.replace(run, seed=seed): RunRecord(run, run_result(0.8, curve=curve))
+        for seed, curve in ends.items()
+    }
+    result = found_of(trained, ("C1",))
+    (curve,) = result.summary.curves
+    assert (curve.seeds, curve.accuracy) == (3, pytest.approx([0.3, 0.6, 0.9]))
+    assert [chart.name for chart in study_charts.described(result.summary)] == ["accuracy", "curves"]
+
+
+def test_which_epoch_counts_is_told_as_it_is(result):
+    assert "No epoch is selected: the last one counts, and test is touched once a run." in (
+        study_report.limits(result)
+    )
+    assert "2 epochs each" in study_report.scope(result)
+    settings = result.description["settings"] | {"early_stopping": 1}
+    stopped = dataclasses.replace(result, description=result.description | {"settings": settings})
+    (told,) = (text for text in study_report.limits(stopped) if "epoch counts" in text)
+    assert told.startswith("Of each run the epoch counts that is best on validation")
+    assert "after 1 epoch without a better one" in told
+    assert ", at most 2 epochs each" in study_report.scope(stopped)
+
+
 def test_pictures_are_drawn_or_left_out(found):
     pictures = study_charts.pictures(found)
     names = ["accuracy_over_depth", "gains", "recovery_over_depth", "gain_over_advantage"]
