@@ -35,7 +35,13 @@ GLYPHS = {
 }
 
 # Its lines, in units of its drawing.
-_DASHES = {"dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
+_DASHES = {
+    "dash": "7 4",
+    "dot": "2 3",
+    "dashdot": "7 3 2 3",
+    "longdash": "13 4",
+    "longdashdot": "12 3 2 3",
+}
 
 
 def write(template, path, answer=None, **values):

@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_kd.reporting.figures import COLOURS
 
-LINES = ("solid", "dash", "dot", "dashdot", "none")
+# As Plotly names them; the last is of points alone.
+LINES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "none")
 
 # Markers as Plotly and matplotlib name them; their number and that of the colours have no common divisor.
 MARKERS = (

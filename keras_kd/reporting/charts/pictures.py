@@ -6,7 +6,15 @@ from matplotlib import patheffects, ticker
 from keras_kd.reporting import figures
 from keras_kd.reporting.charts.description import ContourPanel, HeatmapPanel, colour_of
 
-_LINES = {"solid": "-", "dot": ":", "dash": "--", "dashdot": "-.", "none": "none"}
+_LINES = {
+    "solid": "-",
+    "dot": ":",
+    "dash": "--",
+    "dashdot": "-.",
+    "longdash": (0, (10, 3)),
+    "longdashdot": (0, (10, 3, 2, 3)),
+    "none": "none",
+}
 
 
 def to_matplotlib(chart):

@@ -1,5 +1,7 @@
 """A study's findings as charts, for its page and as pictures; each takes a `results.StudySummary`."""
 
+import itertools
+
 from keras_kd.reporting import charts
 from keras_kd.reporting.formatting import percent, plain, points, shared
 
@@ -183,19 +185,19 @@ def training_curves(found):
     if not found.curves:
         return None
     curves = []
-    depths = list(dict.fromkeys(each.condition.depth for each in found.curves))
+    kinds = _lines_of_depths(found.curves)
     for number, each in (
         (number, each) for number, _, group in _numbered(found, found.curves) for each in group
     ):
         epochs = list(range(1, len(each.accuracy) + 1))
-        style = charts.LINES[depths.index(each.condition.depth) % 4]
+        line, has_markers = kinds[each.condition.depth]
         places = [f"epoch {epoch}" for epoch in epochs]
         values = _percents(each.accuracy)
         name = each.condition.title
-        curves.append(charts.Curve(name, number, epochs, values, places, style, has_markers=False))
+        curves.append(charts.Curve(name, number, epochs, values, places, line, has_markers=has_markers))
     words = (
-        "Mean over seeds; each depth has its kind of line. Click a name to hide its curve, click it twice to "
-        "see it alone."
+        "Mean over the seeds that reached each epoch; each depth has its kind of line. Click a name to hide "
+        "its curve, click it twice to see it alone."
     )
     marks = [1, *range(5, max(len(each.accuracy) for each in found.curves) + 1, 5)]
     rows = [
@@ -205,6 +207,13 @@ def training_curves(found):
     table = (["network", *(f"epoch {mark}" for mark in marks)], rows)
     panel = charts.Panel("epoch", "validation accuracy, %", curves)
     return charts.Chart("curves", "Training curves", words, [panel], table)
+
+
+def _lines_of_depths(entries):
+    """`{depth: (line, whether points are marked)}`: of the first depths without marks, of the others with."""
+    depths = dict.fromkeys(each.condition.depth for each in entries)
+    kinds = [(line, has_markers) for has_markers in (False, True) for line in charts.LINES[:-1]]
+    return dict(zip(depths, itertools.cycle(kinds), strict=False))
 
 
 def _by_label(entries):

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_kd.reporting import figures
+from keras_kd.reporting import charts, figures
 from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, pairing, summary
@@ -223,6 +223,18 @@ def test_what_is_drawn_is_what_was_found(found):
     assert sum(len(curve.x) for curve in clouds) == len(found.points)
     fit = np.polyfit(*np.transpose([(each.advantage, each.gain) for each in found.points]), 1)
     assert line.y == pytest.approx(100 * np.polyval(fit, np.array(line.x) / 100))
+
+
+def test_curves_of_many_depths_are_drawn_each_in_its_own_kind():
+    depths = [8, 14, 20, 26, 32, 44, 56, 110]
+    runs = [Run(depth, variant, width=8) for depth in depths for variant in ("residual", "plain")]
+    found = found_of(
+        {run: RunRecord(run, run_result(0.8, curve=[0.5, 0.8])) for run in runs}, ("C1",)
+    ).summary
+    (panel,) = study_charts.training_curves(found).panels
+    assert len({(curve.number, curve.line, curve.has_markers) for curve in panel.curves}) == len(runs)
+    assert {curve.line for curve in panel.curves[:6]} == set(charts.LINES[:6])
+    assert figures.pixels(charts.to_matplotlib(study_charts.training_curves(found))).std() > 10
 
 
 def test_of_one_depth_there_is_an_interval_for_each_network(found):
