@@ -41,4 +41,10 @@ class GroupResult:
         return cls(result=result_type.from_json(values), **about)
 
 
+def worth_of_an_image(groups):
+    """The share that one image is, of the fewest that a `GroupResult` is of; 0 where one does not say."""
+    counts = [group.result.images for group in groups]
+    return 0.0 if None in counts else 1 / min(counts)
+
+
 _ABOUT = ("name", "kind", "seed", "files", "pairs", "twin", "titles")

@@ -223,6 +223,11 @@ class LandscapeResult:
     left_out: list = dataclasses.field(default_factory=list)
     trainings: list = dataclasses.field(default_factory=list)
 
+    @property
+    def images(self):
+        """How many the numbers of its networks are of."""
+        return self.networks[0].examples
+
     def planes_of(self, kind):
         return [plane for plane in self.planes if plane.kind == kind]
 

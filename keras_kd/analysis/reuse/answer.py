@@ -8,6 +8,7 @@ answer([group]).sentences[0]
 import numpy as np
 
 from keras_kd.analysis import answers
+from keras_kd.analysis.results import worth_of_an_image
 from keras_kd.reporting import formatting
 from keras_kd.utils import statistics
 
@@ -64,7 +65,8 @@ def _difference(pair, confidence=answers.CONFIDENCE):
         drops = [(a.lesion_drop, b.lesion_drop) for a, b in pair.results]
         if any(None in two for two in drops):
             return None
-        return statistics.estimate([one - other for one, other in drops], confidence)
+        more = [one - other for one, other in drops]
+        return statistics.estimate(more, confidence, worth_of_an_image(pair.groups))
     return pair.groups[0].result.lesion_difference(pair.one, pair.other, confidence)
 
 

@@ -1,6 +1,7 @@
 """What `analyze` found about feature reuse: similarity of layers, and numbers of each network."""
 
 import dataclasses
+import math
 
 from keras_kd.analysis.reuse.lesion_plan import LesionResults
 from keras_kd.analysis.reuse.metrics import Branch
@@ -190,7 +191,9 @@ class ReuseResult:
         for each in self.lesion_differences:
             if (each.one, each.other) in signs:
                 mean = signs[each.one, each.other] * each.mean
-                ends = statistics.student_interval(mean, each.deviation, self.images, confidence)
+                least = 1 / math.sqrt(self.images)  # of one image that differs from all others
+                deviation = max(each.deviation, least)
+                ends = statistics.student_interval(mean, deviation, self.images, confidence)
                 return statistics.Estimate(mean, *ends, each.deviation, self.images)
         return None
 

@@ -5,7 +5,7 @@ import pathlib
 
 from keras_kd.analysis import answers, session
 from keras_kd.analysis.landscape import report as landscape_report
-from keras_kd.analysis.results import GroupResult
+from keras_kd.analysis.results import GroupResult, worth_of_an_image
 from keras_kd.analysis.reuse import report as reuse_report
 from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
@@ -28,6 +28,8 @@ class SeedEstimate:
       missing: how many seeds lack it; then mean and interval are None, as those that have it may be the
         mild ones.
       mean, low, high, deviation, count: see `statistics.Estimate`; None for what is not finite.
+      resolution: the least deviation that intervals believe in, see `statistics.estimate`; 0 in results of
+        earlier versions.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class SeedEstimate:
     high: float | None
     deviation: float | None
     count: int
+    resolution: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,29 +73,29 @@ class SeedSummary:
         )
 
 
-def summarize(groups, measures):
+def summarize(groups, measures, percent=()):
     """The `SeedSummary` of an analysis of a study.
 
     Args:
       groups: `GroupResult`s; each has the networks of `networks.LABELS`.
       measures: names of numbers; a network may lack one, and a seed a network.
+      percent: those of them that are shares of the images: they are whole numbers of images.
     """
     means, differences = [], []
     for kind in dict.fromkeys(group.kind for group in groups):
-        rows = [
-            {network.label: network for network in group.result.networks}
-            for group in groups
-            if group.kind == kind
-        ]
+        alike = [group for group in groups if group.kind == kind]
+        worth = worth_of_an_image(alike)
+        rows = [{network.label: network for network in group.result.networks} for group in alike]
         labels = list(dict.fromkeys(label for row in rows for label in row))
         for measure in measures:
+            resolution = worth if measure in percent else 0.0
             values = {label: [getattr(row.get(label), measure, None) for row in rows] for label in labels}
             for label, numbers in values.items():
-                means += _estimate(kind, label, measure, numbers)
+                means += _estimate(kind, label, measure, numbers, resolution)
             for one, other in _compared(labels):
                 pairs = zip(values[one], values[other], strict=True)
                 minus = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-                differences += _estimate(kind, f"{one} minus {other}", measure, minus)
+                differences += _estimate(kind, f"{one} minus {other}", measure, minus, resolution)
     return SeedSummary(means, differences)
 
 
@@ -103,15 +106,16 @@ def _compared(labels):
     return [(TAUGHT, RESIDUAL), (TAUGHT, PLAIN), *pairs]
 
 
-def _estimate(kind, label, measure, numbers):
+def _estimate(kind, label, measure, numbers, resolution):
     """A list of one, or of none where no seed has the number."""
     missing = numbers.count(None)
     if missing == len(numbers):
         return []
-    estimate = files.plain_values(statistics.estimate([n for n in numbers if n is not None]))
+    there = [number for number in numbers if number is not None]
+    estimate = files.plain_values(statistics.estimate(there, resolution=resolution))
     if missing:
         estimate |= {"mean": None, "low": None, "high": None}
-    return [SeedEstimate(kind, label, measure, missing, **estimate)]
+    return [SeedEstimate(kind, label, measure, missing, **estimate, resolution=resolution)]
 
 
 def intervals_in(summary):
@@ -156,7 +160,7 @@ def _scaled(estimate, percent):
     """In points, where its measure is a share."""
     if estimate.measure not in percent or estimate.missing:
         return estimate
-    values = {name: getattr(estimate, name) for name in ("mean", "low", "high", "deviation")}
+    values = {name: getattr(estimate, name) for name in ("mean", "low", "high", "deviation", "resolution")}
     scaled = {name: None if value is None else 100 * value for name, value in values.items()}
     return dataclasses.replace(estimate, **scaled)
 
@@ -169,7 +173,8 @@ def _mean(estimate):
 def _interval(estimate, confidence):
     if estimate.low is None:
         return formatting.number(estimate.mean)
-    low, high = statistics.student_interval(estimate.mean, estimate.deviation, estimate.count, confidence)
+    deviation = max(estimate.deviation, estimate.resolution)
+    low, high = statistics.student_interval(estimate.mean, deviation, estimate.count, confidence)
     return formatting.interval(dataclasses.replace(estimate, low=low, high=high))
 
 
@@ -258,7 +263,7 @@ def write(record, report, folder):
     if record.groups[0].kind is None:
         session.write(record, report, folder)
         return record, None
-    summary = summarize(record.groups, report.compared)
+    summary = summarize(record.groups, report.compared, report.percent)
     record = dataclasses.replace(record, summary=summary)
     shown = sections(record.groups, summary, report)
     session.write(record, report, folder, shown, answer(record, report))

@@ -67,6 +67,20 @@ def test_over_seeds_the_interval_is_that_of_the_seeds():
     )
 
 
+def test_equal_drops_are_not_certain():
+    """Of 400 images: as if drops varied by one image between seeds, or one image by its answer."""
+    three = [group(network("residual", 0.1), network("plain", 0.2), seed=seed) for seed in range(3)]
+    half = stats.t.ppf(0.975, 2) / 400 / np.sqrt(3)
+    told, _ = sentences(three)
+    assert f"10.0 points of accuracy ({100 * (0.1 - half):.1f} to {100 * (0.1 + half):.1f}) more" in told
+    one = group(RESIDUAL, PLAIN, differences=[("plain", "residual", 0.1, 0.0)])
+    half = stats.t.ppf(0.975, 399) / 400
+    assert (
+        f"10.0 points of accuracy ({100 * (0.1 - half):.1f} to {100 * (0.1 + half):.1f}) more"
+        in (sentences([one])[0])
+    )
+
+
 def test_without_interval_or_blocks_nothing_is_decided():
     (old,) = sentences([group(RESIDUAL, PLAIN)])
     assert old == (

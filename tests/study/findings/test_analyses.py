@@ -206,6 +206,25 @@ def test_intervals_of_differences_are_corrected_for_their_number(groups):
 
 
 @pytest.mark.parametrize("name", REPORTS)
+def test_equal_shares_are_not_certain(groups, name):
+    """Two seeds with the same accuracy on 24 images: as if it varied by one of them."""
+    report = REPORTS[name]
+    alike = [dataclasses.replace(groups[name][0], seed=seed) for seed in range(2)]
+    summary = summarize(alike, report.compared, report.percent)
+    (minus,) = [
+        each
+        for each in analyses.SeedSummary.from_json(json.loads(json.dumps(summary.to_json()))).differences
+        if (each.label, each.measure) == ("plain + KD minus plain", "accuracy")
+    ]
+    low, high = stats.t.interval(0.95, 1, minus.mean, 1 / 24 / np.sqrt(2))
+    assert (minus.low, minus.high) == pytest.approx((low, high))
+    *_, (_, _, _, columns, rows) = tables(summary, report.measures, report.percent)
+    (row,) = [row for row in rows if row[0].endswith(report.measures["accuracy"])]
+    half = 100 * stats.t.ppf(1 - 0.0125 / analyses.intervals_in(summary), 1) / 24 / np.sqrt(2)
+    assert row[columns.index(minus.label)].endswith(f"to {100 * minus.mean + half:,.0f})")
+
+
+@pytest.mark.parametrize("name", REPORTS)
 def test_pictures_are_drawn(groups, name, tmp_path):
     pictures = REPORTS[name].pictures(groups[name][0])
     wanted = {
