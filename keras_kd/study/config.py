@@ -20,7 +20,7 @@ import pathlib
 import yaml
 
 from keras_kd.data import datasets
-from keras_kd.study import design
+from keras_kd.study import design, run_folders
 from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.training import config
 from keras_kd.utils import limits, seeding, specs
@@ -302,6 +302,8 @@ class _Document:
                 for run in self._combined(entry, axes, defaults | {"seed": seed}, teachers):
                     self._check_stay(entry, run, settings)
                     found |= dict.fromkeys([*run.needs_all, run])
+        with self.at(top["runs"]):
+            run_folders.check(found)
         return tuple(found)
 
     def _check_count(self, node, seeds):

@@ -19,7 +19,7 @@ import traceback
 import warnings
 
 from keras_kd.distillation import recipes
-from keras_kd.study import design
+from keras_kd.study import design, run_folders
 from keras_kd.study.run_result import RunResult
 from keras_kd.utils import files, identity, run_dir
 
@@ -65,9 +65,11 @@ class Study:
     def __init__(self, folder, runs, identity):
         self.folder = pathlib.Path(folder).absolute()  # as other processes see it
         self.runs = tuple(runs)
-        lost = [run.key for run in self.runs if run.needs and run.needs not in self.runs]
+        there = set(self.runs)
+        lost = [run.key for run in self.runs if run.needs and run.needs not in there]
         if lost:
             raise ValueError(f"the teacher of {lost[0]} is not among the runs")
+        run_folders.check(self.runs)
         self.identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
 
     def folder_of(self, run):
