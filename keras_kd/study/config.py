@@ -103,7 +103,7 @@ def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, re
     named = {*(recipe or {}), *(document.mapping(top["recipe"], None) if "recipe" in top else ())}
     defaults = document.axes(top.get("network"), {*design.AXES} - {"student"}) | (network or {})
     seeds = seeds or document.seeds(top["seeds"])
-    runs = _of_depths(document.runs(top, defaults, settings, seeds), depths)
+    runs = _of_depths(path, document.runs(top, defaults, settings, seeds), depths)
     numbers = {name: document.number(top[name]) for name in ("margin", "effect") if name in top}
     return StudyConfig(
         path.stem,
@@ -118,18 +118,17 @@ def read_config(path, *, dataset=None, seeds=None, depths=None, network=None, re
     )
 
 
-def _of_depths(runs, depths):
+def _of_depths(path, runs, depths):
     if not depths:
         return runs
     known = sorted({run.depth for run in runs} - {None})
     unknown = [depth for depth in depths if depth not in known]
     if unknown:
-        raise ValueError(
-            f"depths must be some of the study's {', '.join(map(str, known))}. Received: {unknown[0]}"
-        )
+        listed = ", ".join(map(str, known)) or "none"
+        raise ValueError(f"{path}: depths must be some of the study's: {listed}. Received: {unknown[0]}")
     chosen = [run for run in runs if run.depth in depths]
-    needed = {each for run in chosen for each in run.needs_all}
-    return tuple(run for run in runs if run in chosen or run in needed)
+    left = {*chosen, *(each for run in chosen for each in run.needs_all)}
+    return tuple(run for run in runs if run in left)
 
 
 def _with_defaults(given, defaults):

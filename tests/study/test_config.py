@@ -97,7 +97,8 @@ def test_some_depths_keep_their_teachers(tmp_path):
     runs = read(tmp_path, GOOD).runs
     for depths, wanted in (([20], (8, 20)), ([14], (14,))):
         assert read(tmp_path, GOOD, depths=depths).runs == tuple(run for run in runs if run.depth in wanted)
-    with pytest.raises(ValueError, match="depths must be some of the study's 8, 14, 20. Received: 33"):
+    message = r"mine\.yaml: depths must be some of the study's: 8, 14, 20\. Received: 33"
+    with pytest.raises(ValueError, match=message):
         read(tmp_path, GOOD, depths=[33])
 
 

@@ -1,4 +1,4 @@
-"""Runs that would share a folder, and folders whose names no file system takes, are told before any trains."""
+"""Runs that would share a folder, and folders with too long a name, are told before any trains."""
 
 import re
 
@@ -19,7 +19,7 @@ def by_file(path):
         (
             [Run(8, "plain", 4, label_fraction=share) for share in (0.3333333, 0.33333334)],
             "two runs would share the folder 'p8w4-lf0.333333-s0', which does not tell "
-            "label_fraction=0.3333333 from label_fraction=0.33333334: let them differ by more, or leave one out",
+            "label_fraction=0.3333333 from label_fraction=0.33333334: let them differ by more",
         ),
         (
             [by_file("a/b.keras"), by_file("a-b.keras")],
