@@ -7,7 +7,6 @@ with claimed(folder, run, settings) as folder:
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import pathlib
 import re
@@ -82,7 +81,7 @@ def folder_of(folder, kind, name):
 
 def _analyze_once(group, folder, result_type, analyze):
     path = folder / GROUP
-    fingerprints = {label: _file_digest(file) for label, file in group.files.items()}
+    fingerprints = {label: identity.file_digest(file) for label, file in group.files.items()}
     about = {"pairs": group.pairs, "twin": group.twin, "titles": group.titles}
     if path.is_file():
         with files.interpreting(path):
@@ -93,10 +92,6 @@ def _analyze_once(group, folder, result_type, analyze):
     found = GroupResult(group.name, analyze(group, folder), group.seed, group.kind, fingerprints, **about)
     files.write_json(found.to_json(), path)
     return found
-
-
-def _file_digest(path):
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:16]
 
 
 def _slug(name):

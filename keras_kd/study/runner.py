@@ -19,7 +19,7 @@ import traceback
 import warnings
 
 from keras_kd.distillation import recipes
-from keras_kd.study import design, run_folders
+from keras_kd.study import design, network_files, run_folders
 from keras_kd.study.run_result import RunResult
 from keras_kd.utils import files, identity, run_dir
 
@@ -57,12 +57,13 @@ class Study:
       folder: of the study, which need not exist.
       runs: the `Run`s, teachers included, in the order of training.
       identity: `{name: JSON value}`: what all runs share: data, recipe, versions.
+      files: what the networks in files are that some take, see `network_files.digests`; None: nothing.
 
     Attributes:
-      folder, runs, identity: these; the folder as other processes find it, the identity as JSON has it.
+      folder, runs, identity, files: these; the folder as other processes find it, the identity as in JSON.
     """
 
-    def __init__(self, folder, runs, identity):
+    def __init__(self, folder, runs, identity, files=None):
         self.folder = pathlib.Path(folder).absolute()  # as other processes see it
         self.runs = tuple(runs)
         there = set(self.runs)
@@ -71,6 +72,7 @@ class Study:
             raise ValueError(f"the teacher of {lost[0]} is not among the runs")
         run_folders.check(self.runs)
         self.identity = json.loads(json.dumps({"study_version": VERSION, **identity}))
+        self.files = files or {}
 
     def folder_of(self, run):
         """Where a run's files are."""
@@ -87,20 +89,29 @@ class Study:
         """
         path = self.folder / STUDY
         keys = [run.key for run in self.runs]
-        grew = False
+        grew, known = False, {}
         if path.exists():
             begun = self._begun(path)
-            changes = identity.differences(begun["identity"], self.identity)
-            gone = sorted(set(begun["runs"]) - set(keys))
-            if gone:
-                changes = "; ".join(
-                    filter(None, (changes, _listed("runs that are not in this study:", gone)))
-                )
-            if changes:
-                raise identity.IdentityMismatchError(self.folder, changes, "holds another study")
+            known = begun.get("files", {})
+            self._check_same(begun, known, keys)
             grew = begun["grew"] or set(keys) != set(begun["runs"])
-        files.write_json({"identity": self.identity, "runs": keys, "grew": grew}, path)
+        told = {"identity": self.identity, "runs": keys, "grew": grew}
+        if self.files:
+            told["files"] = known | self.files
+        files.write_json(told, path)
         return grew
+
+    def _check_same(self, begun, known, keys):
+        """Raises an `IdentityMismatchError` if what was begun is another study."""
+        gone = sorted(set(begun["runs"]) - set(keys))
+        changes = (
+            identity.differences(begun["identity"], self.identity),
+            network_files.changes(known, self.files),
+            _listed("runs that are not in this study:", gone) if gone else "",
+        )
+        if any(changes):
+            told = "; ".join(filter(None, changes))
+            raise identity.IdentityMismatchError(self.folder, told, "holds another study")
 
     def _begun(self, path):
         try:

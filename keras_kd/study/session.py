@@ -7,7 +7,7 @@ import pathlib
 
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, notes, tensorboard
-from keras_kd.study import config, design, origin, runner, taken_runs, worker
+from keras_kd.study import config, design, network_files, origin, runner, taken_runs, worker
 from keras_kd.study.findings import analyses, charts, naming, replication, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
@@ -95,7 +95,8 @@ class StudySession:
         if first:
             plan = replication.StudyPlan.of_config(study, self._described)
             replication.check(replication.StudyPlan.of_result(first), plan)
-        self._runner = runner.Study(folder, study.runs, self._identity())
+        found = network_files.digests(study.runs)
+        self._runner = runner.Study(folder, study.runs, self._identity(), found)
 
     def _identity(self):
         """What all runs of a study share; another one is refused."""

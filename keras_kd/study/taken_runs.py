@@ -6,7 +6,7 @@ taken = taken_runs.take(study, "runs/study-routes_cifar10")
 import pathlib
 import shutil
 
-from keras_kd.study import runner
+from keras_kd.study import network_files, runner
 from keras_kd.utils import files, folders, identity, run_dir
 
 # What is said of a study and changes no number of its runs.
@@ -29,7 +29,8 @@ def take(study, folder):
       The `design.Run`s that were taken.
 
     Raises:
-      ValueError: if the folder is of no study, or of one whose data, recipe, versions or threads are others.
+      ValueError: if the folder is of no study, or of one whose data, recipe, versions, threads or networks
+        in files are others.
     """
     folder = pathlib.Path(folder)
     _check_alike(study, folder)
@@ -40,8 +41,10 @@ def _check_alike(study, folder):
     path = folder / runner.STUDY
     if not path.is_file():
         raise ValueError(f"runs can be taken from the folder of a study. Received: {str(folder)!r}")
-    theirs, own = (_flat(each) for each in (files.read_json(path, ("identity",))["identity"], study.identity))
-    changes = identity.differences(theirs, own)
+    begun = files.read_json(path, ("identity",))
+    theirs, own = (_flat(each) for each in (begun["identity"], study.identity))
+    other_files = network_files.changes(begun.get("files", {}), study.files)
+    changes = "; ".join(filter(None, (identity.differences(theirs, own), other_files)))
     if changes:
         raise identity.IdentityMismatchError(folder, changes, "has runs of another kind")
 

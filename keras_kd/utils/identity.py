@@ -43,6 +43,12 @@ def float32_arrays(weights):
     return {path: np.asarray(value, np.float32) for path, value in weights.items()}
 
 
+def file_digest(path):
+    """A short fingerprint of what a file holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def array_digest(arrays):
     """A short fingerprint of `{name: array}`, as float32."""
     found = hashlib.sha256()
