@@ -28,8 +28,6 @@ class SeedEstimate:
       missing: how many seeds lack it; then mean and interval are None, as those that have it may be the
         mild ones.
       mean, low, high, deviation, count: see `statistics.Estimate`; None for what is not finite.
-      resolution: the least deviation that intervals believe in, see `statistics.estimate`; 0 in results of
-        earlier versions.
     """
 
     kind: str
@@ -41,7 +39,6 @@ class SeedEstimate:
     high: float | None
     deviation: float | None
     count: int
-    resolution: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +112,7 @@ def _estimate(kind, label, measure, numbers, resolution):
     estimate = files.plain_values(statistics.estimate(there, resolution=resolution))
     if missing:
         estimate |= {"mean": None, "low": None, "high": None}
-    return [SeedEstimate(kind, label, measure, missing, **estimate, resolution=resolution)]
+    return [SeedEstimate(kind, label, measure, missing, **estimate)]
 
 
 def intervals_in(summary):
@@ -160,7 +157,7 @@ def _scaled(estimate, percent):
     """In points, where its measure is a share."""
     if estimate.measure not in percent or estimate.missing:
         return estimate
-    values = {name: getattr(estimate, name) for name in ("mean", "low", "high", "deviation", "resolution")}
+    values = {name: getattr(estimate, name) for name in ("mean", "low", "high", "deviation")}
     scaled = {name: None if value is None else 100 * value for name, value in values.items()}
     return dataclasses.replace(estimate, **scaled)
 
@@ -173,9 +170,7 @@ def _mean(estimate):
 def _interval(estimate, confidence):
     if estimate.low is None:
         return formatting.number(estimate.mean)
-    deviation = max(estimate.deviation, estimate.resolution)
-    low, high = statistics.student_interval(estimate.mean, deviation, estimate.count, confidence)
-    return formatting.interval(dataclasses.replace(estimate, low=low, high=high))
+    return formatting.interval(statistics.with_confidence(estimate, confidence))
 
 
 def _table(estimates, texts, titles):

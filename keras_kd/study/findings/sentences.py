@@ -1,10 +1,16 @@
 """What a study found, in sentences: of each claim the verdict first, then the effect with its interval.
 
 C3, supported: Past some depth the drop is ... Drop at depth 56: +67.6 points (+60.6 to +74.5; 5 seeds); ...
+
+Intervals have two sides and 95 %, where the extremes of many are told for all of these at once; verdicts come
+from one-sided tests that are corrected, so each sentence says which its intervals are, and the verdict's p.
 """
 
+import dataclasses
+
 from keras_kd.reporting import formatting
-from keras_kd.study.findings import cases
+from keras_kd.study.findings import cases, verdicts
+from keras_kd.utils import statistics
 
 # So many differences are told one by one; of more the highest and the lowest.
 MOST_TOLD = 3
@@ -32,7 +38,25 @@ def effect(verdict):
     told = _told(verdict)
     if len(verdict.cases) > 1:
         told = [cases.in_words(verdict.cases), *told]
-    return " ".join(filter(None, (f"{_first_upper('; '.join(told))}." if told else "", lacks)))
+    effects = f"{_first_upper('; '.join(told))}." if told else ""
+    return " ".join(filter(None, (effects, _basis(verdict), lacks)))
+
+
+def _basis(verdict):
+    """What the intervals hold for, and the p of the verdict; nothing without intervals."""
+    count = sum(number.comparison.difference.low is not None for number in verdict.numbers)
+    if not count:
+        return ""
+    each = "" if count == 1 else ", each alone" if count <= MOST_TOLD else f", for all {count} at once"
+    intervals = "Interval" if count == 1 else "Intervals"
+    return f"({intervals}: 95 %{each}; verdict: one-sided, corrected, {_p_of(verdict)}.)"
+
+
+def _p_of(verdict):
+    told = {verdicts.SUPPORTED: verdict.p_for, verdicts.NOT_SUPPORTED: verdict.p_against}
+    if verdict.verdict in told:
+        return f"p = {told[verdict.verdict]:.3f}"
+    return f"p = {verdict.p_for:.2f} for it, {verdict.p_against:.2f} against it"
 
 
 def _told(verdict):
@@ -40,11 +64,21 @@ def _told(verdict):
     numbers = list(verdict.numbers)
     if len(numbers) <= MOST_TOLD:
         return [f"{each.label}: {amount(each, verdict)}" for each in numbers]
+    numbers = [_of_many(each, len(numbers)) for each in numbers]
     if verdict.claim == "C2":  # pairs of numbers: each student, and its teacher
         return _closest_pair(numbers, verdict)
     numbers.sort(key=_mean)
     ends = {f"the highest of {len(numbers)}": numbers[-1], "the lowest": numbers[0]}
     return [f"{place}, {each.label}: {amount(each, verdict)}" for place, each in ends.items()]
+
+
+def _of_many(number, count):
+    """A number whose interval holds together with those of all others."""
+    found = number.comparison.difference
+    if found.low is None:
+        return number
+    found = statistics.with_confidence(found, statistics.simultaneous(count))
+    return dataclasses.replace(number, comparison=dataclasses.replace(number.comparison, difference=found))
 
 
 def _closest_pair(numbers, verdict):
