@@ -4,6 +4,7 @@ All comparisons are paired: what is compared shares its seed, its initial weight
 unit is the difference within a seed.
 """
 
+import bisect
 import dataclasses
 import itertools
 import math
@@ -231,14 +232,25 @@ def seeds_needed(effect, deviation, power=0.8, level=0.05, sides=2):
             f"effect and deviation must be > 0, and level < power < 1. "
             f"Received: effect={effect}, deviation={deviation}, power={power}, level={level}"
         )
-    counts = np.arange(2, MOST_SEEDS + 1)
-    shift, critical = effect / deviation * np.sqrt(counts), stats.t.ppf(1 - level / sides, counts - 1)
-    found = stats.nct.sf(critical, counts - 1, shift)
-    if sides == 2:
-        found += stats.nct.cdf(-critical, counts - 1, shift)
-    if not (found >= power).any():
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect.bisect_left(
+        counts, power, key=lambda count: _power(effect / deviation, count, level, sides)
+    )
+    if place == len(counts):
         raise ValueError(f"more than {MOST_SEEDS} seeds are needed. Received: effect={effect}")
-    return int(counts[np.argmax(found >= power)])
+    return counts[place]
+
+
+def _power(effect_size, count, level, sides):
+    """The probability that a paired t test of so many pairs finds an effect."""
+    freedom, shift = count - 1, effect_size * math.sqrt(count)
+    critical = stats.t.ppf(1 - level / sides, freedom)
+    above = stats.nct.sf(critical, freedom, shift)
+    if math.isnan(above):  # SciPy's tail, where the shift is large: t is normal, given its deviation
+        quantiles = stats.chi2.ppf((np.arange(10_000) + 0.5) / 10_000, freedom)
+        above = np.mean(stats.norm.sf(critical * np.sqrt(quantiles / freedom) - shift))
+    below = stats.nct.cdf(-critical, freedom, shift) if sides == 2 else 0.0
+    return float(above + np.nan_to_num(below))
 
 
 @dataclasses.dataclass(frozen=True)

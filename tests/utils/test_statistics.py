@@ -168,6 +168,28 @@ def test_partial_conjunctions_hold_their_level(rng):
     assert np.mean(found) == pytest.approx(0.05, abs=0.01)
 
 
+@pytest.mark.parametrize("resolution", [0.0, 2.0])
+def test_an_interval_of_another_confidence_is_that_of_the_values(resolution):
+    values = [0.1, 0.4, 0.2, 0.9]
+    narrow = statistics.estimate(values, resolution=resolution)
+    wide = statistics.estimate(values, 0.99, resolution)
+    found = statistics.with_confidence(narrow, 0.99)
+    assert (found.low, found.high) == pytest.approx((wide.low, wide.high))
+    assert (found.mean, found.deviation, found.count) == (wide.mean, wide.deviation, wide.count)
+
+
+@pytest.mark.parametrize(("deviation", "needed"), [(0.05, 2), (0.005, 2), (0.0005, 2), (0.2, 3)])
+def test_few_seeds_find_an_effect_that_is_large(deviation, needed, rng):
+    """By drawing: of two seeds t(1) is above 12.7 in nearly all studies where 0.9 varies by 0.05."""
+    assert statistics.seeds_needed(0.9, deviation) == needed
+    studies = 0.9 + deviation * rng.normal(size=(4000, needed))
+    powers = [
+        np.mean(stats.ttest_1samp(studies[:, :count], 0, axis=1).pvalue <= 0.05)
+        for count in range(2, needed + 1)
+    ]
+    assert [power > 0.8 for power in powers] == [False] * (needed - 2) + [True]
+
+
 def test_seeds_needed_one_sided_are_fewer(rng):
     needed = statistics.seeds_needed(0.01, 0.01, sides=1)
     assert needed < statistics.seeds_needed(0.01, 0.01)
