@@ -6,7 +6,8 @@ plain-20, width 8, fade, taught by residual-20 (T 4, alpha 0.9)
 import dataclasses
 
 from keras_kd.distillation import recipes
-from keras_kd.study.design import KD, Run
+from keras_kd.reporting import formatting
+from keras_kd.study.design import DISTILLATION_LOSS, KD, Run
 from keras_kd.utils import seeding
 
 _TWIN = "its residual twin"
@@ -42,10 +43,20 @@ def title_of_row(row, titles):
         return f"{titles[row.condition]}, seed {row.seed}"
     names = {*Run.__dataclass_fields__} - {"teacher", "loss", "temperature", "alpha", "alpha_epochs"}
     axes = {name: value for name, value in row.axes.items() if name in names}
-    variant = row.axes["variant"]
-    taught = [f"taught by {row.axes['teacher']}"] if variant.endswith(KD) else []
+    removal, variant = row.axes.get("shortcut_removal", "none"), row.axes["variant"]
     alone = Run(**axes | {"variant": variant.removesuffix(KD), "shortcut_removal": "none"})
-    return ", ".join([title(alone), *taught, f"seed {row.seed}"])
+    removed = [] if removal == "none" else [spec(removal)]
+    return ", ".join([title(alone), *removed, *_taught_of_row(row), f"seed {row.seed}"])
+
+
+def _taught_of_row(row):
+    """As `_taught` says it of a run, as far as a row knows."""
+    axes = row.axes
+    if not axes["variant"].endswith(KD):
+        return []
+    loss = axes.get(DISTILLATION_LOSS) or recipes.KD  # results of earlier versions lack it
+    how = _how(loss, axes["temperature"], axes["alpha"], axes["alpha_epochs"])
+    return [f"taught by {axes['teacher']} ({how})"]
 
 
 def spec(text):
@@ -125,9 +136,14 @@ def _taught(run, by):
     """`["taught by residual-20 (T 4, alpha 0.9)"]`, or nothing."""
     if not run.is_taught:
         return []
-    how = [] if run.loss == recipes.KD else [spec(run.loss)]
-    if recipes.parse_spec(run.loss).has_kd:
-        how += [f"T {run.temperature:g}", f"alpha {run.alpha:g}"]
-    if run.alpha_epochs:
-        how.append(f"for {run.alpha_epochs} epochs")
-    return [f"taught by {by} ({', '.join(how)})"]
+    return [f"taught by {by} ({_how(run.loss, run.temperature, run.alpha, run.alpha_epochs)})"]
+
+
+def _how(loss, temperature, alpha, alpha_epochs):
+    """The loss if it is another than KD alone, and what kd is told: "dkd+kd, T 4, alpha 0.9"."""
+    told = [] if loss == recipes.KD else [spec(loss)]
+    if recipes.parse_spec(loss).has_kd:
+        told += [f"T {temperature:g}", f"alpha {alpha:g}"]
+    if alpha_epochs:
+        told.append(f"for {formatting.counted(alpha_epochs, 'epoch')}")
+    return ", ".join(told)

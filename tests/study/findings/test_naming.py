@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from keras_kd.study.design import Run, Teacher
-from keras_kd.study.findings import naming
+from keras_kd.study.findings import naming, summary
+from keras_kd.study.runner import RunRecord
 
 RESIDUAL = Run(20, "residual", 8)
 WIDE = Run(20, "residual", 16)
@@ -52,6 +53,20 @@ def taught(teacher=RESIDUAL, control=None, **options):
 )
 def test_a_run_in_words(run, title):
     assert naming.title(run) == title
+
+
+def test_runs_that_failed_are_told_apart():
+    """By all that a row knows, where no run of theirs has a title."""
+    base = taught(WIDE)
+    changes = ({}, {"shortcut_removal": "fade"}, {"shortcut_removal": "merge"}, {"temperature": 2.0})
+    changes += ({"alpha": 0.5}, {"loss": "dkd"}, {"loss": "kd+at:weight=10"}, {"alpha_epochs": 1})
+    runs = [dataclasses.replace(base, **each) for each in changes]
+    rows = summary.rows({run: RunRecord(run, error="lost") for run in runs})
+    titles = [naming.title_of_row(row, {}) for row in rows]
+    assert len(set(titles)) == len(runs)
+    assert titles[0] == "plain-20, width 8, taught by r20w16 (T 4, alpha 0.9), seed 0"
+    assert titles[1] == "plain-20, width 8, fade, taught by r20w16 (T 4, alpha 0.9), seed 0"
+    assert titles[-1] == "plain-20, width 8, taught by r20w16 (T 4, alpha 0.9, for 1 epoch), seed 0"
 
 
 def test_a_line_over_depth_has_no_depth_in_its_name():
