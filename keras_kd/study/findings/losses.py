@@ -12,36 +12,58 @@ _USUAL = {"temperature": 4.0, "alpha": 0.9, "alpha_epochs": 0}
 
 
 def against_kd(results):
-    """`{title: {seed: accuracy minus that with KD}}` of taught runs with another loss.
+    """Taught runs with another loss, each beside the student with KD.
 
     Of several students with KD the one of the same temperature and alpha is the other side, if there is one.
 
     Args:
       results: a `pairing.PairedResults`.
+
+    Returns:
+      `(differences, lacking)`: `{title: {seed: accuracy minus that with KD}}`, and in words which KD the
+      study lacks for those that have none, or None.
     """
     by_student = {}  # student and teacher: the settings of KD that there are
     for runs in results.conditions().values():
-        settings = {name: getattr(runs[0], name) for name in _USUAL}
-        by_student.setdefault(_of_kd(runs[0], _USUAL).condition, []).append(settings)
-    found = {}
+        by_student.setdefault(_of_kd(runs[0], _USUAL).condition, []).append(_settings(runs[0]))
+    found, lacking = {}, None
     for runs in results.conditions(other_losses=True).values():
         settings = by_student.get(_of_kd(runs[0], _USUAL).condition)
-        own = {name: getattr(runs[0], name) for name in _USUAL}
-        if settings:
-            chosen = settings[0] if len(settings) == 1 else own
-            found[naming.title(runs[0])] = results.differences(
-                runs, lambda run, chosen=chosen: _of_kd(run, chosen)
-            )
-    return found
+        if not settings:
+            continue
+        chosen = settings[0] if len(settings) == 1 else _settings(runs[0])
+        found[naming.title(runs[0])] = results.differences(
+            runs, lambda run, chosen=chosen: _of_kd(run, chosen)
+        )
+        if chosen not in settings:
+            lacking = lacking or _lacking(runs[0], chosen, settings)
+    return found, lacking
 
 
 def _of_kd(run, settings):
     return dataclasses.replace(run, loss=recipes.KD, **settings)
 
 
+def _settings(run):
+    return {name: getattr(run, name) for name in _USUAL}
+
+
+def _lacking(run, chosen, settings):
+    there = "; ".join(map(_in_words, settings))
+    return (
+        f"of several students with KD, one of {_in_words(chosen)} beside that of {naming.spec(run.loss)}: "
+        f"there are {there}"
+    )
+
+
+def _in_words(settings):
+    stay = f", for {settings['alpha_epochs']} epochs" if settings["alpha_epochs"] else ""
+    return f"T {settings['temperature']:g}, alpha {settings['alpha']:g}{stay}"
+
+
 def better_than_kd(results):
     """The `Evidence` of claim M1."""
-    groups = against_kd(results)
+    groups, lacking = against_kd(results)
     if not groups:
         return Evidence(missing="no student with another loss beside one with KD by the same teacher")
     better = [results.above(group) for group in groups.values()]
@@ -50,5 +72,5 @@ def better_than_kd(results):
         statistics.p_at_least(better, 1),
         statistics.p_at_least(not_better, len(not_better)),
         {f"{title}, minus KD": group for title, group in groups.items()},
-        not_there(groups.values()),
+        lacking or not_there(groups.values()),
     )
