@@ -447,6 +447,34 @@ def test_regularisation_is_compared_all_else_being_equal(rng):
     assert claims.CLAIMS["H2"].test(simulated(uneven, rng)).missing
 
 
+def test_students_that_are_regularised_as_strongly_count_alike(rng):
+    """By hand: crop gains 5 points, flip loses 5 and mixup gains 3, each a strength of one: 1 on average."""
+    truth = {}
+    for of_teacher in ("none", "crop"):
+        teacher = Teacher(residual(20, augmentation=of_teacher))
+        truth[teacher.network] = 0.95
+        for of_student, gain in (("none", 0.0), ("crop", 0.05), ("flip", -0.05), ("mixup", 0.03)):
+            student = plain(20, teacher, augmentation=of_student)
+            truth |= {student.alone: 0.8, student: 0.8 + gain}
+    evidence = claims.CLAIMS["H2"].test(simulated(truth, rng, noise=0.0))
+    by_weak, by_strong, _ = evidence.differences.values()
+    assert by_weak == by_strong == pytest.approx(dict.fromkeys(SEEDS, 0.01))
+
+
+def test_a_loss_without_the_kd_it_is_compared_with_says_which_that_is(rng):
+    truth = by_losses([0.05])
+    kd = {run: value for run, value in truth.items() if run.is_taught and run.loss == "kd"}
+    others = {run: value for run, value in truth.items() if run not in kd}
+    for temperature in (2.0, 8.0):
+        others |= {dataclasses.replace(run, temperature=temperature): value for run, value in kd.items()}
+    evidence = claims.CLAIMS["M1"].test(simulated(others, rng))
+    assert evidence.missing == (
+        "of several students with KD, one of T 4, alpha 0.9 beside that of at: there are T 2, alpha 0.9; "
+        "T 8, alpha 0.9"
+    )
+    assert (evidence.p_for, evidence.p_against) == (1.0, 1.0)
+
+
 @pytest.mark.parametrize("slope", [0.0, 1.0])
 def test_the_slope_is_neither_lifted_by_luck_nor_flattened_by_noise(slope, rng):
     """The student alone is in gain and advantage, the teacher's luck in its advantage alone."""
