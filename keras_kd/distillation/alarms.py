@@ -95,7 +95,7 @@ class DistillationAlarms(keras.callbacks.Callback):
                 )
 
     def _watch_teacher(self, logs):
-        accuracy, own = logs.get("val_teacher_accuracy"), logs.get("val_accuracy")
+        accuracy, own = logs.get("val_teacher_accuracy"), logs.get("val_student_accuracy")
         if accuracy is None or self._knows_teacher:
             return
         classes = compatibility.output_count(self.model.student)

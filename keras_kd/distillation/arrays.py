@@ -70,7 +70,8 @@ def check_classes(labels, classes, loss):
     if labels.ndim > 1 and labels.shape[1] > 1:
         _check_shares(labels)
     else:
-        _check_range(labels, classes, _ignored(loss) if isinstance(loss, CLASS_LOSSES) else -1)
+        ignored = label_forms.ignored_by(loss) if isinstance(loss, CLASS_LOSSES) else -1
+        _check_range(labels, classes, ignored)
 
 
 def check_inputs(network, x):
@@ -117,17 +118,12 @@ def _check_class_numbers(labels, classes, loss):
             f"argmax(axis=-1), or compile with CategoricalCrossentropy(from_logits=True). "
             f"Received: labels of shape {labels.shape}"
         )
-    _check_range(labels, classes, _ignored(loss))
+    _check_range(labels, classes, label_forms.ignored_by(loss))
 
 
 def _check_kind(labels):
     if labels.dtype.kind in _NO_NUMBERS:
         raise ValueError(f"labels must be class numbers. Received: an array of dtype {labels.dtype}")
-
-
-def _ignored(loss):
-    """The number that a loss of Keras takes for no class, or None."""
-    return loss.get_config().get("ignore_class")
 
 
 def _check_range(labels, classes, ignored):

@@ -26,8 +26,11 @@ from keras_kd.losses import (
     replica_share,
     soft_targets_for,
 )
+from keras_kd.losses.labels import counted_by
 from keras_kd.models import network_checks, outputs
 from keras_kd.utils import strategies
+
+_ACCURACIES = ("teacher_accuracy", "student_accuracy")
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -37,8 +40,8 @@ class Distiller(TrainsStudent):
     Use it like any Keras model: `compile`, `fit`, `evaluate`, `predict`. For training and validation it
     logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term, with its T^2), one loss
     for each further term, `agreement`, the share of examples for which student and teacher name the same
-    class, and with a cross-entropy of Keras `teacher_accuracy`, the share that the teacher has right;
-    metrics given to `compile` see the student's logits. `sample_weight` and `class_weight` weigh every
+    class, and with a cross-entropy of Keras `teacher_accuracy` and `student_accuracy`, the share that each
+    has right of the examples that it does not ignore; metrics given to `compile` see the student's logits. `sample_weight` and `class_weight` weigh every
     term. Compiled with `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the
     teacher's term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
 
@@ -117,7 +120,7 @@ class Distiller(TrainsStudent):
         self._ask_student = Forward(student, self._looked_at("student_layers"))
         self._means = {
             name: keras.metrics.Mean(name=name)
-            for name in ("hard_loss", "soft_loss", *self.terms, "agreement", "teacher_accuracy")
+            for name in ("hard_loss", "soft_loss", *self.terms, "agreement", *_ACCURACIES)
         }
         counter = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", **counter)
@@ -235,8 +238,7 @@ class Distiller(TrainsStudent):
         parts = self._reduced_terms(labels, teacher, student, sample_weight, training)
         self._update_means(parts, share, self.soft_targets.agreement(teacher["logits"], student["logits"]))
         if self._knows_labels:
-            right = self.soft_targets.accuracy(labels, teacher["logits"])
-            self._means["teacher_accuracy"].update_state(right)
+            self._update_accuracies(labels, teacher["logits"], student["logits"])
         step = ops.copy(self.step)
         if training:
             self.step.assign_add(1)
@@ -257,8 +259,8 @@ class Distiller(TrainsStudent):
     @property
     def metrics(self):
         """As Keras's, without those that the labels say nothing of."""
-        unknown = None if self._knows_labels else self._means["teacher_accuracy"]
-        return [metric for metric in super().metrics if metric is not unknown]
+        unknown = () if self._knows_labels else [id(self._means[name]) for name in _ACCURACIES]
+        return [metric for metric in super().metrics if id(metric) not in unknown]
 
     def _reduced_terms(self, y, teacher, student, sample_weight, training):
         """The scalar of each term, by name, unweighted."""
@@ -278,6 +280,12 @@ class Distiller(TrainsStudent):
         for name, value in parts.items():
             self._means[name].update_state(value / share, sample_weight=ops.shape(same_class)[0])
         self._means["agreement"].update_state(same_class)
+
+    def _update_accuracies(self, labels, teacher_logits, student_logits):
+        """Of the examples whose label counts; Keras's own accuracy calls each of the others wrong."""
+        counted = counted_by(self._label_loss, labels)
+        for name, logits in zip(_ACCURACIES, (teacher_logits, student_logits), strict=True):
+            self._means[name].update_state(self.soft_targets.accuracy(labels, logits), sample_weight=counted)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)

@@ -17,6 +17,24 @@ def class_numbers(labels):
     return ops.cast(ops.argmax(labels, axis=-1), "int32")
 
 
+def ignored_by(loss):
+    """The number that a loss of Keras takes for no class, or None."""
+    return loss.get_config().get("ignore_class")
+
+
+def counted_by(loss, labels):
+    """float32 `[batch]`: 0 for the examples whose label a loss of Keras ignores, 1 for the others.
+
+    Args:
+      loss: a `keras.losses.Loss`.
+      labels: as for `class_numbers`.
+    """
+    numbers, ignored = class_numbers(labels), ignored_by(loss)
+    if ignored is None:
+        return ops.ones_like(numbers, dtype="float32")
+    return ops.cast(ops.not_equal(numbers, ignored), "float32")
+
+
 def is_target(labels, classes):
     """float32 `[batch, classes]`: 1 at the class of each example, 0 elsewhere.
 

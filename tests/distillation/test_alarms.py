@@ -28,9 +28,9 @@ def data(rng):
     return ((images - images.mean()) / images.std()).astype("float32"), labels
 
 
-def notes(capsys, teacher, student, data, epochs=2, loss=None, **options):
+def notes(capsys, teacher, student, data, epochs=2, loss=None, metrics=("accuracy",), **options):
     distiller = keras_kd.Distiller(teacher, student, **options)
-    distiller.compile(keras.optimizers.SGD(0.01), loss or sparse_ce(), metrics=["accuracy"])
+    distiller.compile(keras.optimizers.SGD(0.01), loss or sparse_ce(), metrics=list(metrics))
     distiller.fit(*data, epochs=epochs, batch_size=32, verbose=0, validation_data=data)
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
 
@@ -126,13 +126,21 @@ def test_what_counts_as_chance(accuracy, classes, independent, chance):
     assert (alarms.chance_beside(accuracy, classes, independent) is not None) == chance
 
 
-def test_a_teacher_that_knows_less_than_the_student_is_told_with_both(capsys, data):
+def test_a_teacher_is_measured_on_the_examples_whose_label_counts(capsys, data):
+    images, labels = data
+    ignored = np.where(np.arange(32) < 24, -1, labels)
+    loss = sparse_ce(ignore_class=-1)
+    assert notes(capsys, taught(data), mlp(seed=1), (images, ignored), epochs=1, loss=loss) == []
+
+
+@pytest.mark.parametrize("metrics", [["accuracy"], ["sparse_categorical_accuracy"], []], ids=str)
+def test_a_teacher_that_knows_less_than_the_student_is_told_with_both(capsys, data, metrics):
     images, labels = data
     worse = brightness_classifier(images, np.where(labels == 3, 0, labels))
     inputs = keras.Input((8, 8, 1))
     padded = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(np.eye(3, 4)))
     bias = padded(worse(inputs)) - keras.ops.array([0.0, 0, 0, 1e3])
-    (line,) = notes(capsys, keras.Model(inputs, bias), taught(data), data, epochs=1)
+    (line,) = notes(capsys, keras.Model(inputs, bias), taught(data), data, epochs=1, metrics=metrics)
     assert "note: the teacher is right on " in line
     assert "% of validation, and the student on " in line
 

@@ -51,12 +51,26 @@ def test_the_logged_losses_are_the_reference(data):
     assert measured["agreement"] == pytest.approx(np.mean(t.argmax(1) == s.argmax(1)))
     assert measured["accuracy"] == pytest.approx(np.mean(s.argmax(1) == y))
     assert measured["teacher_accuracy"] == pytest.approx(np.mean(t.argmax(1) == y))
+    assert measured["student_accuracy"] == measured["accuracy"]
+
+
+@pytest.mark.parametrize("ignored", [-1, 2, 255])
+def test_examples_whose_label_is_ignored_count_in_no_accuracy(data, ignored):
+    x, y = data
+    y = np.where(np.arange(len(y)) % 3 == 0, ignored, y)
+    teacher, student = mlp(seed=1), mlp(seed=2)
+    found = evaluated(compiled(teacher, student, sparse_ce(ignore_class=ignored)), x, y, batch_size=13)
+    t, s = (model.predict(x, verbose=0).argmax(1) for model in (teacher, student))
+    counted = y != ignored
+    assert found["teacher_accuracy"] == pytest.approx(np.mean(t[counted] == y[counted]))
+    assert found["student_accuracy"] == pytest.approx(np.mean(s[counted] == y[counted]))
+    assert found["agreement"] == pytest.approx(np.mean(t == s))  # which needs no labels
 
 
 def test_training_and_validation_log_the_same_measures(data):
     x, y = data
     history = fitted(compiled(mlp(seed=1), mlp(seed=2), alpha=0.7), x, y, epochs=2, validation_data=(x, y))
-    names = {"loss", "hard_loss", "soft_loss", "agreement", "teacher_accuracy"}
+    names = {"loss", "hard_loss", "soft_loss", "agreement", "teacher_accuracy", "student_accuracy"}
     assert set(history) == names | {f"val_{name}" for name in names}
     for prefix in ("", "val_"):
         for hard, soft, loss in zip(
