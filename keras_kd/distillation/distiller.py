@@ -266,7 +266,8 @@ class Distiller(TrainsStudent):
         """The scalar of each term, by name, unweighted."""
         parts = {}
         if self._label_loss is not None:
-            parts["hard_loss"] = self._label_loss(y, student["logits"], sample_weight)
+            hard = self._label_loss(y, student["logits"], sample_weight)
+            parts["hard_loss"] = ops.cast(hard, "float32")
         values = self.soft_targets.call(teacher["logits"], student["logits"])
         parts["soft_loss"] = self._reduce(values, values, sample_weight)
         for name, term in self.terms.items():
