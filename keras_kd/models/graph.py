@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import sys
+import warnings
 
 import keras
 
@@ -37,7 +38,7 @@ def feature_extractor(model, layer_names=()):
       A `keras.Model` with the outputs `{"logits": model's output, layer_name: its output, ...}`.
 
     Raises:
-      ValueError: for a subclassed model, a name that the model does not have, or one of a model inside it.
+      ValueError: where `check_layers` says something.
     """
     check_layers(model, layer_names)
     outputs = {"logits": model.outputs[0]}
@@ -47,7 +48,12 @@ def feature_extractor(model, layer_names=()):
 
 
 def check_layers(model, layer_names=()):
-    """Raises a ValueError for a model without a graph, or a name that none of its layers has."""
+    """Raises a ValueError where names of layers say no output: without a graph, or of none, a model or many.
+
+    Args:
+      model: a `keras.Model`.
+      layer_names: of its layers.
+    """
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"only functional and sequential models that are built have layers to tap. "
@@ -65,7 +71,15 @@ def check_layers(model, layer_names=()):
     if inside:  # its output is that of its own graph
         raise ValueError(
             f"{inside[0]!r} is a model inside {model.name!r}, whose output cannot be tapped: name a layer "
-            f"behind it. Received: layer_names={list(layer_names)}"
+            f"behind it, such as a keras.layers.Identity. Received: layer_names={list(layer_names)}"
+        )
+    calls = calls_of(model) if layer_names else {}
+    several = [name for name in layer_names if calls.get(name, 1) > 1]
+    if several:
+        raise ValueError(
+            f"layer {several[0]!r} of model {model.name!r} is called {calls[several[0]]} times, and which of "
+            f"its outputs is meant is not known: name a layer that is called once. "
+            f"Received: layer_names={list(layer_names)}"
         )
 
 
@@ -128,6 +142,20 @@ def sources_of(model):
     with deep_graphs():
         config = keras.Model(inputs_of(model), model.outputs).get_config()
     return {each["name"]: [source_names(node) for node in each["inbound_nodes"]] for each in config["layers"]}
+
+
+def calls_of(model):
+    """`{layer or operation: how often the model calls it}`; of none where some layer has no configuration.
+
+    Args:
+      model: a built functional or sequential `keras.Model`.
+    """
+    try:
+        with warnings.catch_warnings():  # Keras warns of functions that it could not save
+            warnings.simplefilter("ignore")
+            return {name: len(nodes) for name, nodes in sources_of(model).items()}
+    except Exception:  # of a layer, which may be anyone's
+        return {}
 
 
 def model_inside(model, before=None):

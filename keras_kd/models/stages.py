@@ -15,25 +15,29 @@ def stage_ends(model):
 
     Returns:
       `{(height, width): name}`, in the model's order: of its blocks where it has any (see `blocks_of`), else
-      the last layer with feature maps of each size.
+      the last layer that is called once with feature maps of each size.
 
     Raises:
-      ValueError: for a model without a graph, where only a model inside it has feature maps of a size, or for
-        maps whose channels come first.
+      ValueError: for a model without a graph, where only a model inside it or a layer that is called several
+        times has feature maps of a size, or for maps whose channels come first.
     """
     graph.check_layers(model)
     names = [block.last for block in blocks.blocks_of(model)]
     names = names or [layer.name for layer in model.layers if not _is_input(layer)]
     shapes = {name: _shape(model.get_layer(name)) for name in names}
     sizes = {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
+    calls = graph.calls_of(model)
     inside = [name for name in sizes if isinstance(model.get_layer(name), keras.Model)]
-    ends = {size: name for name, size in sizes.items() if name not in inside}
+    untold = [*inside, *(name for name in sizes if calls.get(name, 1) > 1)]
+    ends = {size: name for name, size in sizes.items() if name not in untold}
     data_format.check_channels_last(model, [name for name in sizes if name not in inside])
-    hidden = [name for name in inside if sizes[name] not in ends]
+    hidden = [name for name in untold if sizes[name] not in ends]
     if hidden:
+        what = f"model {hidden[0]!r} inside" if hidden[0] in inside else f"layer {hidden[0]!r} of"
+        why = "cannot be tapped" if hidden[0] in inside else "is one of several calls"
         raise ValueError(
-            f"only the model {hidden[0]!r} inside {model.name!r} has feature maps of {sizes[hidden[0]]}, and "
-            f"its output cannot be tapped: name the layers to compare. Received: layers {_listed(model)}"
+            f"only the {what} {model.name!r} has feature maps of {sizes[hidden[0]]}, and its output {why}: "
+            f"name the layers to compare. Received: layers {_listed(model)}"
         )
     return ends
 

@@ -30,6 +30,47 @@ def test_an_unknown_layer_is_named_with_the_nearest_ones():
     assert len(str(refused.value)) < 200
 
 
+def with_one_relu():
+    """Three convolutions and one ReLU, which is called after each."""
+    image, relu = keras.Input((8, 8, 3)), keras.layers.ReLU(name="relu")
+    x = relu(keras.layers.Conv2D(2, 3, padding="same", name="first")(image))
+    x = relu(keras.layers.Conv2D(2, 3, padding="same", name="second")(x))
+    x = relu(keras.layers.Conv2D(2, 3, strides=2, padding="same", name="third")(x))
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(image, keras.layers.Dense(4)(x), name="shared")
+
+
+def test_a_layer_that_is_called_several_times_has_no_output_of_its_own():
+    model = with_one_relu()
+    message = (
+        "layer 'relu' of model 'shared' is called 3 times, .*: name a layer that is called once. Received"
+    )
+    with pytest.raises(ValueError, match=message) as said:
+        graph.feature_extractor(model, ["third", "relu"])
+    assert "\n" not in str(said.value)
+    assert set(graph.feature_extractor(model, ["third", "mean"]).output) == {"logits", "third", "mean"}
+
+
+class WithoutConfiguration(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+    def get_config(self):
+        raise KeyError("nothing is known")
+
+
+def test_calls_are_not_counted_where_a_layer_has_no_configuration():
+    image = keras.Input((4,))
+    x = WithoutConfiguration(name="own")(keras.layers.Dense(4, activation=lambda x: x)(image))
+    graph.check_layers(keras.Model(image, x), ["own"])
+
+
+def test_calls_from_outside_of_a_model_are_none_of_its_own():
+    model = with_one_relu()
+    model.get_layer("third")(keras.Input((8, 8, 2)))
+    graph.check_layers(model, ["third"])
+
+
 def test_copy_weights_goes_by_name():
     source = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
     target = keras_kd.cifar_resnet(8, (8, 8, 1), width=4, shortcuts=False)

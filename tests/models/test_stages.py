@@ -91,6 +91,23 @@ def test_layers_are_paired_by_the_size_of_their_maps():
     assert pairs("penultimate", teacher, student) == (["head_pool"], ["mean"])
 
 
+def with_one_relu(once=True):
+    """A ReLU is called after each convolution; the convolutions are two, or one that is called twice."""
+    image, relu = keras.Input((8, 8, 3)), layers.ReLU(name="relu")
+    first = layers.Conv2D(3, 3, padding="same", name="first")
+    second = layers.Conv2D(3, 3, padding="same", name="second") if once else first
+    x = layers.GlobalAveragePooling2D()(relu(second(relu(first(image)))))
+    return keras.Model(image, layers.Dense(4)(x), name="shared")
+
+
+def test_an_end_is_a_layer_that_is_called_once():
+    assert stages.stage_ends(with_one_relu()) == {(8, 8): "second"}
+    message = r"only the layer 'first' of 'shared' has feature maps of \(8, 8\), .* is one of several calls"
+    with pytest.raises(ValueError, match=message) as said:
+        stages.stage_ends(with_one_relu(once=False))
+    assert "\n" not in str(said.value)
+
+
 class Subclassed(keras.Model):
     def call(self, inputs):
         return inputs
