@@ -22,7 +22,8 @@ def with_teacher_classifier(teacher, student):
     """A student whose last feature maps go through a projector into the teacher's classifier.
 
     The projector (1x1, 3x3 and 1x1 convolution, each with BatchNorm and ReLU) is trained and stays with the
-    student, as does a frozen copy of the teacher's last dense layer behind the pooling.
+    student, as does a frozen copy of the teacher's last dense layer behind the pooling. Like any layer it is
+    thawed by `student.trainable = True`: set its own `trainable` to False again, before `compile`.
 
     Args:
       teacher: a built `keras.Model` that ends in global average pooling and a dense layer.
@@ -34,18 +35,18 @@ def with_teacher_classifier(teacher, student):
 
     Raises:
       ValueError: for a teacher that ends otherwise, a student whose maps are of no size that fits, or maps of
-        channels first.
+        channels first or of a model inside another.
 
     Source: Chen et al. 2022, arXiv:2203.14001, section 3.
     """
     of_teacher, dense = _last_maps(teacher)
     if of_teacher is not None:
-        data_format.check_channels_last(teacher, [of_teacher.name])
+        _check_maps(teacher, of_teacher)
     _check_end(teacher, of_teacher, dense)
     of_student, _ = _last_maps(student)
     if of_student is None:
         of_student = student.get_layer(stages.PAIRS["last_stage"](teacher, student)[1][0])
-    data_format.check_channels_last(student, [of_student.name])
+    _check_maps(student, of_student)
     teacher_shape, maps = tuple(of_teacher.output.shape), of_student.output
     if reason := features.why_not_in_one_size(teacher_shape, tuple(maps.shape)):
         raise ValueError(
@@ -99,6 +100,12 @@ def _last_maps(model):
     maps = graph.layer_before(model, before)
     is_layer = isinstance(maps, keras.layers.Layer) and not isinstance(maps, keras.layers.InputLayer)
     return (maps, dense[-1]) if is_layer else (None, None)
+
+
+def _check_maps(model, layer):
+    """Raises a ValueError where a layer's maps cannot be looked at."""
+    graph.check_layers(model, [layer.name])
+    data_format.check_channels_last(model, [layer.name])
 
 
 def _check_end(teacher, maps, dense):

@@ -130,3 +130,23 @@ def test_maps_whose_channels_come_first_are_refused():
     for pair in ((turned, one_block()), (one_block(), turned)):
         with pytest.raises(ValueError, match=r"layer 'conv' .* has .* channels first"):
             losses.with_teacher_classifier(*pair)
+
+
+def test_maps_of_a_model_inside_another_need_a_layer_behind_it(colour):
+    def around(*behind):
+        image = keras.Input((8, 8, 3))
+        base = keras.Model(image, layers.Conv2D(4, 3)(image), name="base")
+        end = [layers.GlobalAveragePooling2D(), layers.Dense(4)]
+        return keras.Sequential([keras.Input((8, 8, 3)), base, *behind, *end])
+
+    for pair in ((around(), one_block()), (one_block(), around())):
+        with pytest.raises(
+            ValueError, match=r"'base' is a model inside .*, such as a keras\.layers\.Id"
+        ) as said:
+            losses.with_teacher_classifier(*pair)
+        assert "\n" not in str(said.value)
+    teacher = around(layers.Identity(name="maps"))
+    student = losses.with_teacher_classifier(teacher, around(layers.Identity()))
+    distiller = compiled(teacher, student, alpha=0.0, label_weight=0.0, terms=[losses.SimpleKD()])
+    assert distiller.terms["simple_kd_loss"].teacher_layers == ["maps"]
+    assert np.isfinite(evaluated(distiller, *colour)["loss"])
