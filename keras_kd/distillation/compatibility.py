@@ -24,7 +24,7 @@ def check_pair(teacher, student, *, independent=False):
     teacher_classes = check_classes(teacher, "teacher", independent=independent)
     student_classes = check_classes(student, "student", independent=independent)
     teacher_shapes, student_shapes = outputs.input_shapes(teacher), outputs.input_shapes(student)
-    if teacher_shapes and student_shapes and not _may_be_equal(teacher_shapes, student_shapes):
+    if teacher_shapes and student_shapes and not may_be_equal(teacher_shapes, student_shapes):
         raise ValueError(
             f"teacher and student must take the same inputs. Received: input shapes "
             f"{teacher_shapes} (teacher) and {student_shapes} (student)"
@@ -82,7 +82,12 @@ def check_classes(model, role, *, independent=False):
     return int(returned.shape[-1])
 
 
-def _may_be_equal(shapes, others):
+def may_be_equal(shapes, others):
+    """Whether what takes tensors of some shapes may take those of others: equal where both are known.
+
+    Args:
+      shapes, others: lists of shapes, batch included; None where a size is open.
+    """
     if len(shapes) != len(others) or any(len(a) != len(b) for a, b in zip(shapes, others, strict=True)):
         return False
     sizes = zip(sum(shapes, ()), sum(others, ()), strict=True)

@@ -3,10 +3,13 @@
 teacher = distillation.ensemble([a, b, c], weights=[2, 1, 1])
 """
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.distillation import compatibility
 from keras_kd.losses import check_temperature
 from keras_kd.models import graph, network_checks, outputs
 from keras_kd.utils import checks, limits
@@ -40,9 +43,9 @@ def ensemble(teachers, weights=None, average="probabilities", temperature=4.0):
     shares = _shares(weights, len(teachers))
     asked = [_as_layer(teacher, place, average) for place, teacher in enumerate(teachers, 1)]
     _check_alike("inputs", [outputs.input_shapes(each) for each in asked])
-    inputs = _inputs_like(asked[0])
+    inputs = _inputs_of(asked)
     answers = [each(inputs, training=False) for each in asked]
-    _check_alike("classes", [tuple(each.shape) for each in answers])
+    _check_alike("classes", [[tuple(each.shape)] for each in answers])
     averaged = AveragedLogits(shares, average, temperature, name="average")(answers)
     return keras.Model(inputs, averaged, name="teachers")
 
@@ -156,27 +159,40 @@ def _as_layer(teacher, place, average):
     if outputs.input_shapes(teacher) is None:
         raise ValueError(f"{role} is not built: give it a keras.Input. Received: {teacher.name!r}")
     logits = outputs.with_logits(teacher, role, independent=average == "logits")
-    if not getattr(logits, "inputs", None):
-        return logits
     with graph.deep_graphs():
-        return keras.Model(graph.inputs_of(logits), logits.outputs[0], name=f"teacher_{place}")
+        if getattr(logits, "inputs", None):
+            inputs, returned = graph.inputs_of(logits), logits.outputs[0]
+        else:
+            inputs = keras.Input(outputs.input_shapes(logits)[0][1:])
+            returned = logits(inputs)
+        return keras.Model(inputs, returned, name=f"teacher_{place}")
 
 
-def _inputs_like(network):
-    if not getattr(network, "inputs", None):
-        return keras.Input(outputs.input_shapes(network)[0][1:])
+def _inputs_of(networks):
+    """Inputs like the first network's, their sizes known where those of any network are."""
+    shapes = iter(zip(*map(outputs.input_shapes, networks), strict=True))
+
+    def known(*sizes):
+        return next((size for size in sizes if size is not None), None)
+
     return keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), graph.inputs_of(network)
+        lambda x: keras.Input(
+            batch_shape=tuple(map(known, *next(shapes))),
+            dtype=x.dtype,
+            name=x.name,
+        ),
+        graph.inputs_of(networks[0]),
     )
 
 
 def _check_alike(what, shapes):
-    """Raises a ValueError if two teachers differ in what they take or return."""
-    for place, shape in enumerate(shapes[1:], 2):
-        if shape != shapes[0]:
+    """Raises a ValueError if two teachers differ in what they take or return, as far as that is known."""
+    for (place, one), (other_place, other) in itertools.combinations(enumerate(shapes, 1), 2):
+        if not compatibility.may_be_equal(one, other):
+            told, other_told = (", ".join(map(str, each)) for each in (one, other))
             raise ValueError(
-                f"teachers must have the same {what}. Received: shapes {shapes[0]} (teacher 1) and {shape} "
-                f"(teacher {place})"
+                f"teachers must have the same {what}. Received: shapes {told} (teacher {place}) and "
+                f"{other_told} (teacher {other_place})"
             )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_kd import Distiller, distillation, losses
-from tests.support.distillers import compiled, evaluated, image_classifier, softmax, spied
+from tests.support.distillers import Subclassed, compiled, evaluated, image_classifier, softmax, spied
 from tests.support.networks import mlp, one_block, same, shaken, weights_of
 from tests.support.reference import reference_kl
 
@@ -191,3 +191,32 @@ def test_losses_of_layers_need_one_teacher(term):
         with pytest.raises(ValueError, match=message) as said:
             Distiller(teacher, student, terms=[term])
         assert "\n" not in str(said.value)
+
+
+def test_subclassed_teachers_of_one_name_are_asked(data):
+    x, _ = data
+    several = [Subclassed(name="same") for _ in "ab"]
+    for each in several:
+        each(x)
+    found = distillation.ensemble(several, average="logits")(x)
+    np.testing.assert_allclose(found, np.mean(logits_of(several, x), axis=0), rtol=1e-5, atol=1e-6)
+
+
+def pooled(*size):
+    image = keras.Input((*size, 1))
+    maps = keras.layers.Conv2D(3, 3)(image)
+    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(maps)))
+
+
+def test_teachers_of_open_sizes_are_asked_beside_those_of_known_ones(data):
+    x, _ = data
+    sized, half, whole = pooled(8, 8), pooled(8, None), pooled(None, None)
+    for several in ([sized, half, whole], [whole, half, sized]):
+        found = distillation.ensemble(several, average="logits")
+        assert found.input_shape == (None, 8, 8, 1)
+        expected = np.mean(logits_of(several, x), axis=0)
+        np.testing.assert_allclose(found(x), expected, rtol=1e-5, atol=1e-6)
+    assert distillation.ensemble([whole, whole]).input_shape == (None, None, None, 1)
+    message = r"the same inputs. .*\(None, 8, 8, 1\) \(teacher 2\) and .* 9, 9, 1\) \(teacher 3\)"
+    with pytest.raises(ValueError, match=message):
+        distillation.ensemble([whole, sized, pooled(9, 9)])
