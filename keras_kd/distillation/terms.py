@@ -11,7 +11,7 @@ from keras_kd.distillation import several_teachers
 from keras_kd.losses import DistillationTerm, FeatureTerm, per_example, without_reduction
 from keras_kd.losses.tails import TailLoss
 from keras_kd.models import data_format, graph, outputs
-from keras_kd.utils import limits
+from keras_kd.utils import checks, limits
 
 
 class Term:
@@ -147,7 +147,28 @@ class Term:
         asked = {"labels": labels} if self.loss.asks_labels else {}
         asked |= {"training": training} if self.loss.asks_training else {}
         asked |= {} if self.adaptor is None else {"adaptor": self.adaptor}
-        return self.loss.call(teacher, student, **asked)
+        said = self.loss.call(teacher, student, **asked)
+        self._check_said(said, keras.tree.flatten(student)[0].shape[0])
+        return said
+
+    def _check_said(self, said, rows):
+        """Raises a ValueError where a loss says neither one value per example nor, if it may, a scalar.
+
+        Args:
+          said: what it returned.
+          rows: how many examples there are, None where that is not known.
+        """
+        shape = tuple(said.shape) if hasattr(said, "shape") else None
+        if self.compares_examples:
+            wanted, fits = "a scalar, as its compares_examples says", shape == () or checks.is_real(said)
+        else:
+            wanted = "one value per example, [batch], or set compares_examples = True and return a scalar"
+            fits = shape is not None and len(shape) == 1 and shape[0] in (None, rows)
+        if not fits:
+            raise ValueError(
+                f"{type(self.loss).__name__}.call must return {wanted}. "
+                f"Received: {limits.shown(said) if shape is None else f'shape {shape}'}"
+            )
 
 
 def _name(loss):

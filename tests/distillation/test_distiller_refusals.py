@@ -134,6 +134,41 @@ def test_a_loss_that_compares_examples_refuses_batches_of_one(data):
             distiller.fit(images, labels, verbose=0, **options)
 
 
+def comparison(compares, of):
+    """A loss of one's own that returns what `of` makes of the squared differences `[batch, classes]`."""
+
+    class OfOnesOwn(losses.DistillationTerm):
+        compares_examples = compares
+
+        def call(self, teacher, student):
+            return of(keras.ops.square(teacher - student))
+
+    return OfOnesOwn()
+
+
+@pytest.mark.parametrize(
+    ("compares", "of", "message"),
+    [
+        (False, lambda each: each, r"one value per example, \[batch\].* Received: shape \(.*, 4\)$"),
+        (False, lambda each: keras.ops.mean(each, -1, keepdims=True), r"Received: shape \(.*, 1\)$"),
+        (False, lambda each: keras.ops.mean(each, 0), r"one value per example.* Received: shape \(4,\)$"),
+        (
+            False,
+            keras.ops.mean,
+            r"or set compares_examples = True and return a scalar. Received: shape \(\)$",
+        ),
+        (False, lambda each: None, "one value per example.* Received: None$"),
+        (True, lambda each: keras.ops.mean(each, -1), r"scalar, as its .* says. Received: shape \(.*\)$"),
+        (True, lambda each: None, "scalar, as.* Received: None$"),
+    ],
+    ids=["matrix", "column", "of classes", "scalar", "none", "row", "no scalar"],
+)
+def test_a_loss_that_says_something_of_another_shape_is_named(data, compares, of, message):
+    with pytest.raises(ValueError, match=rf"OfOnesOwn\.call must return .*{message}") as said:
+        compiled(mlp(), mlp(seed=1), terms=[comparison(compares, of)]).train_on_batch(*data)
+    assert "\n" not in str(said.value)
+
+
 @pytest.mark.parametrize("term", [losses.DecoupledTargets, losses.Dist, losses.SoftTargets])
 def test_a_loss_of_classes_refuses_outputs_that_are_yes_or_no(term):
     distiller = Distiller(mlp(), mlp(seed=1), terms=[(0.5, term())])
