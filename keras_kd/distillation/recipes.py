@@ -179,7 +179,7 @@ def usual_options(name):
 
 def named_options(text):
     """`[(name, {option: value})]` of the losses of a spec, as they are written."""
-    return [specs.parse("loss", part, texts=_LAYERS) for part in re.split(r"\+(?=[A-Za-z])", str(text))]
+    return [specs.parse("loss", part, texts=_LAYERS) for part in re.split(r"\+(?=\s*[A-Za-z])", str(text))]
 
 
 def parse_spec(text, *, weight=None, layers=None):

@@ -19,8 +19,9 @@ def find(kind, name, choices):
       ValueError: for an unknown one; the message has the nearest, or all.
     """
     if name not in choices:
-        near = difflib.get_close_matches(name, choices, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)}"
+        folded = {choice.casefold(): choice for choice in choices}
+        near = difflib.get_close_matches(name.strip().casefold(), folded, 1)
+        advice = f"did you mean {folded[near[0]]!r}?" if near else f"there are {', '.join(choices)}"
         raise ValueError(f"unknown {kind} {name!r}: {advice}")
     return choices[name]
 

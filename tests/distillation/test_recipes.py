@@ -95,6 +95,9 @@ def test_a_layers_name_is_text_also_where_it_looks_like_a_number(names):
     ("text", "options", "message"),
     [
         ("dkb", {}, "unknown loss 'dkb': did you mean 'dkd'?"),
+        ("AT", {}, "unknown loss 'AT': did you mean 'at'?"),
+        ("kd + dkd", {}, "unknown loss 'kd ': did you mean 'kd'?"),
+        ("kd+ dkd", {}, "unknown loss ' dkd': did you mean 'dkd'?"),
         ("zzzz", {}, "unknown loss 'zzzz': there are kd, "),
         ("", {}, "unknown loss ''"),
         ("kd+kd", {}, "loss must hold each value once. Received: 'kd' twice"),
