@@ -10,6 +10,7 @@ def class_numbers(labels):
     Args:
       labels: int `[batch]` or `[batch, 1]`, or one-hot `[batch, classes]` (smoothed or mixed: the largest).
     """
+    labels = ops.convert_to_tensor(labels)
     if len(labels.shape) == 1:
         return ops.cast(labels, "int32")
     if labels.shape[-1] == 1:
@@ -47,6 +48,7 @@ def is_target(labels, classes):
     Raises:
       ValueError: for columns of another number.
     """
+    labels = ops.convert_to_tensor(labels)
     check_columns(labels, classes)
     return ops.one_hot(class_numbers(labels), classes, dtype="float32")
 
@@ -94,6 +96,7 @@ def cross_entropy(labels, logits):
       labels: int `[batch]` or `[batch, 1]`, or shares of the classes, float `[batch, classes]`.
       logits: float `[batch, classes]`.
     """
+    labels = ops.convert_to_tensor(labels)
     if len(labels.shape) == 1 or labels.shape[-1] == 1:
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     return keras.losses.categorical_crossentropy(labels, logits, from_logits=True)

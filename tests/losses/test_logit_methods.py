@@ -331,3 +331,13 @@ def test_a_student_of_float16_has_finite_losses(data, case):
     assert logs[name] == pytest.approx(expected, rel=0.01)
     assert all(np.isfinite(weight).all() for weight in weights_of(student))
     assert not same(weights_of(student), weights_of(mlp(seed=2)))
+
+
+@pytest.mark.parametrize("method", ["decoupled", "normalized"])
+def test_labels_and_logits_may_be_lists(method):
+    given = [2, 0], [[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], [[0.5, 0.0, 1.0], [2.0, 1.0, 0.0]]
+    as_arrays = [
+        np.array(each, dtype) for each, dtype in zip(given, ("int32", "float32", "float32"), strict=True)
+    ]
+    of_lists, of_arrays = (METHODS[method][0](*each, 4.0) for each in (given, as_arrays))
+    np.testing.assert_array_equal(of_lists, of_arrays)
