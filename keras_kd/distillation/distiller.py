@@ -41,9 +41,10 @@ class Distiller(TrainsStudent):
     logs `loss`, `hard_loss` (the labels' term), `soft_loss` (the teacher's term, with its T^2), one loss
     for each further term, `agreement`, the share of examples for which student and teacher name the same
     class, and with a cross-entropy of Keras `teacher_accuracy` and `student_accuracy`, the share that each
-    has right of the examples that it does not ignore; metrics given to `compile` see the student's logits. `sample_weight` and `class_weight` weigh every
-    term. Compiled with `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the
-    teacher's term is then `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
+    has right of the examples whose label it does not ignore. Metrics given to `compile` see the student's
+    logits. `sample_weight` and `class_weight` weigh every term. Compiled with
+    `BinaryCrossentropy(from_logits=True)`, each output is a yes or no of its own: the teacher's term is then
+    `losses.bernoulli_kl`, and `agreement` the share of equal decisions.
 
         loss = (1 - alpha) * hard_loss + alpha * soft_loss + terms + regularisers
 
@@ -54,8 +55,9 @@ class Distiller(TrainsStudent):
     along (see `keras_kd.distillation.cache_logits`), and `teacher` may then be None. Only terms on its
     layers ask it all the same. (Keras allows no `class_weight` then: weigh by `sample_weight`.)
 
-    Calling the Distiller calls the student; with terms on layers inside the networks it
-    returns `{"logits": ..., layer name: ...}`. `predict` always returns the student's logits.
+    Calling the Distiller calls the student up to its logits; with terms on layers inside the networks it
+    returns `{"logits": ..., layer name: ...}`. `predict` returns what the student itself does: logits, or
+    probabilities where it ends in softmax or sigmoid.
 
     Args:
       teacher: a `keras.Model` from inputs to logits `[batch, classes]`, or to their softmax or sigmoid, which

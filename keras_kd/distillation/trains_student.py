@@ -130,11 +130,11 @@ class TrainsStudent(keras.Model):
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """The student's logits: see `keras.Model.predict`."""
+        """What the student itself returns: see `keras.Model.predict`."""
         return self.student.predict(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
-        """The student's logits for one batch: see `keras.Model.predict_on_batch`."""
+        """What the student itself returns for one batch: see `keras.Model.predict_on_batch`."""
         return self.student.predict_on_batch(x)
 
     def _own_callbacks(self):

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import keras_kd
 from tests.support.distillers import Subclassed, compiled, evaluated, fitted, spied
@@ -82,6 +83,16 @@ def test_evaluate_and_predict_change_no_weight(data):
     np.testing.assert_array_equal(logits, student.predict(x, verbose=0))
     np.testing.assert_allclose(distiller.predict(x, 8, verbose=0), logits, atol=1e-5)
     np.testing.assert_allclose(distiller.predict_on_batch(x), logits, atol=1e-5)
+
+
+def test_predict_returns_what_the_student_does_and_a_call_its_logits(data):
+    x, _ = data
+    student = mlp(seed=2)
+    ended = keras.Sequential([keras.Input((8, 8, 1)), student, layers.Softmax()])
+    distiller = compiled(mlp(seed=1), ended)
+    for predicted in (distiller.predict(x, verbose=0), distiller.predict_on_batch(x)):
+        np.testing.assert_allclose(predicted, ended.predict(x, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(distiller(x), student(x), atol=1e-6)
 
 
 def test_the_student_is_the_callers_model(data):
