@@ -302,7 +302,7 @@ class Distiller(TrainsStudent):
             "temperature": self.temperature,
             "alpha": serialize(self.alpha),
             "label_weight": self.label_weight,
-            "terms": [[term.weight, serialize(term.loss)] for term in self.terms.values()],
+            "terms": [[serialize(term.weight), serialize(term.loss)] for term in self.terms.values()],
         }
 
     @classmethod

@@ -1,11 +1,13 @@
 """What any Keras model does, a Distiller does: saving, callbacks, compiling, mixed precision."""
 
 import functools
+import json
 
 import keras
 import numpy as np
 import pytest
 
+from keras_kd import Distiller, losses
 from tests.support.distillers import compiled, evaluated, fitted
 from tests.support.networks import mlp, one_block, same, weights_of
 
@@ -41,6 +43,15 @@ def test_the_whole_distiller_round_trips(data, tmp_path, alpha):
         fitted(model, x, y)
     for a, b in zip(weights_of(distiller), weights_of(loaded), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_the_configuration_is_of_json_alone_whatever_a_term_weighs():
+    rising = keras.optimizers.schedules.PolynomialDecay(0.0, 4, 2.0)
+    distiller = Distiller(mlp(), mlp(seed=1), terms=[(rising, losses.Dist()), (0.5, losses.SoftTargets())])
+    config = json.loads(json.dumps(distiller.get_config()))
+    again = Distiller.from_config(config)
+    schedule, number = (term.weight for term in again.terms.values())
+    assert (schedule.get_config(), number) == (rising.get_config(), 0.5)
 
 
 def test_the_student_alone_round_trips(data, tmp_path):
