@@ -43,16 +43,22 @@ def check_arrays(student, loss, x, y):
         _check_decisions(labels, compatibility.output_count(student))
 
 
-def check_examples(x, y):
+def check_examples(x, y=None):
     """Raises a ValueError for what are no arrays, or no arrays of one length.
 
     Args:
-      x, y: arrays, or structures of such; labels may bring the teacher's logits along.
+      x, y: arrays, or structures of such; labels may bring the teacher's logits along, or be None.
     """
     for name, given in (("x", x), ("y", y)):
-        if not all(hasattr(each, "shape") for each in keras.tree.flatten(given)):
+        if given is not None and not are_arrays(given):
             raise _no_array(name, given)
     check_lengths(x, y)
+
+
+def are_arrays(given):
+    """Whether it is an array or a structure of arrays."""
+    found = keras.tree.flatten(given)
+    return bool(found) and all(hasattr(each, "shape") for each in found)
 
 
 def check_classes(labels, classes, loss):

@@ -12,26 +12,31 @@ from keras_kd.utils import limits
 # What `tf.data.Dataset.cardinality` says of one that is repeated for ever, and of one from a generator.
 ENDLESS, UNKNOWN = -1, -2
 
+USUAL_BATCH = 256
 
-def batches_of(x, y=None, batch_size=256):
+
+def batches_of(x, y=None, batch_size=USUAL_BATCH):
     """An iterable of batches `(x, y)`, to be gone through again and again.
 
     Args:
-      x, y: arrays, or structures of such; without `y`, `x` is an array or the iterable.
+      x, y: arrays, or structures of such; without `y`, `x` is an array, a dict of such or the iterable.
       batch_size: examples at a time, of arrays.
 
     Raises:
       ValueError: for what is neither, and for arrays of several lengths.
     """
-    if y is None and not hasattr(x, "shape"):
+    if y is None and not hasattr(x, "shape") and not isinstance(x, dict):
         if not hasattr(x, "__iter__") and not isinstance(x, keras.utils.PyDataset):
             raise ValueError(
                 f"x must be an array, or an iterable of batches (images, labels). Received: {limits.shown(x)}"
             )
         return x
+    return _batches_of_arrays(x, y, batch_size)
+
+
+def _batches_of_arrays(x, y, batch_size=USUAL_BATCH):
     given = (x,) if y is None else (x, y)
-    if y is not None:
-        arrays.check_examples(x, y)
+    arrays.check_examples(*given)
     return [
         keras.tree.map_structure(lambda each, start=start: each[start : start + batch_size], given)
         for start in range(0, len(keras.tree.flatten(x)[0]), batch_size)
@@ -46,10 +51,13 @@ def finite_batches(x, y, steps_per_epoch=None):
         go on for ever; without, it would train for ever as well.
 
     Raises:
-      ValueError: where it is neither arrays, nor a finite `tf.data.Dataset`, nor a `PyDataset`.
+      ValueError: where it is neither arrays or structures of such, nor a finite `tf.data.Dataset` or
+        `PyDataset`.
     """
-    if hasattr(x, "shape") or isinstance(x, keras.utils.PyDataset):
-        return batches_of(x, y)
+    if isinstance(x, keras.utils.PyDataset):
+        return x
+    if arrays.are_arrays(x):
+        return _batches_of_arrays(x, y)
     refused = (ENDLESS,) if steps_per_epoch is None else (ENDLESS, UNKNOWN)
     if hasattr(x, "cardinality") and int(x.cardinality()) not in refused:
         return x

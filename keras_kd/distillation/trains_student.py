@@ -5,7 +5,7 @@ import inspect
 import keras
 
 from keras_kd.distillation import preparation
-from keras_kd.distillation.arrays import check_arrays
+from keras_kd.distillation.arrays import are_arrays, check_arrays
 
 USUAL_BATCH = 32  # Keras's
 
@@ -67,8 +67,8 @@ class TrainsStudent(keras.Model):
 
     def _check_batches(self, x, batch_size):
         """As `check_batch`, of what `fit` is given, as far as that says how large batches are."""
-        if hasattr(x, "shape"):
-            self.check_batch(min(len(x), batch_size or USUAL_BATCH))
+        if are_arrays(x):
+            self.check_batch(min(len(keras.tree.flatten(x)[0]), batch_size or USUAL_BATCH))
         for spec in keras.tree.flatten(getattr(x, "element_spec", ())):
             shape = getattr(spec, "shape", None)
             if shape and len(shape) and shape[0] is not None:  # of a known rank, and no scalar
@@ -122,6 +122,11 @@ class TrainsStudent(keras.Model):
                 "class_weight cannot be used where the labels bring the teacher's logits along: give "
                 "sample_weight instead, for each example the weight of its class"
             ) from error
+
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        """One step: see `keras.Model.train_on_batch`."""
+        self._check_batches(x, None)
+        return super().train_on_batch(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Measures the student: see `keras.Model.evaluate`."""

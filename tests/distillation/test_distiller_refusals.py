@@ -134,6 +134,12 @@ def test_a_loss_that_compares_examples_refuses_batches_of_one(data):
             distiller.fit(images, labels, verbose=0, **options)
 
 
+def test_a_step_on_one_example_is_refused_as_a_fit_is(data):
+    distiller = comparing()
+    with pytest.raises(ValueError, match=REFUSED):
+        distiller.train_on_batch(*(each[:1] for each in data))
+
+
 def comparison(compares, of):
     """A loss of one's own that returns what `of` makes of the squared differences `[batch, classes]`."""
 

@@ -161,3 +161,26 @@ def test_columns_smoothed_labels_and_those_with_logits_give_the_same_centres(dat
         found.append(centres(distiller))
     for each in found[1:]:
         np.testing.assert_array_equal(each, found[0])
+
+
+def with_two_inputs(seed):
+    keras.utils.set_random_seed(seed)
+    image, more = keras.Input((8, 8, 1), name="image"), keras.Input((2,), name="more")
+    both = keras.layers.Concatenate(name="both")([keras.layers.Flatten()(image), more])
+    return keras.Model({"image": image, "more": more}, keras.layers.Dense(4)(both))
+
+
+def test_structures_of_arrays_are_examples_too(data):
+    x, y = data
+    more = np.random.default_rng(0).normal(size=(48, 2)).astype("float32")
+    distiller = compiled(with_two_inputs(0), with_two_inputs(1), terms=[losses.ClassCentres()])
+    given = {"image": x, "more": more}
+    fitted(distiller, given, y)
+    both = np.concatenate([x.reshape(48, -1), more], axis=1)
+    expected = [both[y == each].mean(axis=0) for each in range(4)]
+    np.testing.assert_allclose(centres(distiller), expected, rtol=1e-4, atol=1e-6)
+
+    term = Counts()
+    distiller = Distiller(with_two_inputs(0), with_two_inputs(1), alpha=1.0, terms=[term])
+    distiller.prepare(given)
+    assert term.seen == 48
