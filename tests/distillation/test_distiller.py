@@ -70,7 +70,8 @@ def test_examples_whose_label_is_ignored_count_in_no_accuracy(data, ignored):
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 def test_a_label_loss_may_have_a_dtype_of_its_own(data, dtype):
     wanted, found = (
-        fitted(compiled(mlp(seed=1), mlp(seed=2), sparse_ce(dtype=each)), *data) for each in ("float32", dtype)
+        fitted(compiled(mlp(seed=1), mlp(seed=2), sparse_ce(dtype=each)), *data)
+        for each in ("float32", dtype)
     )
     for name in ("loss", "hard_loss"):
         assert found[name] == pytest.approx(wanted[name], rel=1e-2)
