@@ -111,7 +111,7 @@ def _print(record, study_page, report, folder):
     from keras_kd.analysis import session
     from keras_kd.cli import console
     from keras_kd.study.findings import analyses
-    from keras_kd.utils import backend
+    from keras_kd.utils import backend, run_dir
 
     answer = analyses.answer(record, report)
     print(*answer.sentences, *answer.basis, sep="\n")
@@ -126,7 +126,7 @@ def _print(record, study_page, report, folder):
         **({"report": study_page} if study_page else {}),
         pictures=session.folder_of(folder, first.kind, first.name) / "pictures",
         tensorboard=folder if has_tensorboard else "only where TensorFlow is installed",
-        result=folder / "result.json",
+        result=folder / run_dir.RESULT,
     )
 
 

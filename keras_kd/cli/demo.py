@@ -29,6 +29,7 @@ def define_flags(values):
 def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, terminal
+    from keras_kd.utils import run_dir
 
     own = absl_flags.FlagValues()
     distill.define_flags(own)
@@ -36,6 +37,6 @@ def main(values):
     print(WORDS, flush=True)
     run, measured, about = distill.trained(own)
     terminal.print_networks(measured)
-    console.print_paths(run=run.path, curves=run.path / "curves.png", result=run.path / "result.json")
+    console.print_paths(run=run.path, curves=run.path / "curves.png", result=run.path / run_dir.RESULT)
     print("\n".join(["", *terminal.sentences(measured, **about)]))
     console.print_next("distill", seeds=3)

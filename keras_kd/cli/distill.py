@@ -75,6 +75,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, distill_seeds, runs, terminal
     from keras_kd.training.labels import network_file
+    from keras_kd.utils import run_dir
 
     if values.seeds:
         distill_seeds.main(values)
@@ -89,7 +90,7 @@ def main(values):
         tensorboard=runs.tensorboard_of(run),
         curves=run.path / "curves.png",
         saved_model=runs.find_export(values, run),
-        result=run.path / "result.json",
+        result=run.path / run_dir.RESULT,
     )
     if terminal.is_raised(measured):
         console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
@@ -108,7 +109,7 @@ def trained(values):
     """
     from keras_kd.cli import distill_runs, runs
     from keras_kd.training import comparison
-    from keras_kd.utils import files
+    from keras_kd.utils import files, run_dir
 
     run = runs.open_run(values, "distill", changeable=CHANGEABLE)
     result = runs.finished(run, values)
@@ -118,6 +119,6 @@ def trained(values):
         result = runs.complete(run, values, prepared.settings, work)
         if result is None:
             return None
-    with files.interpreting(run.path / "result.json"):
+    with files.interpreting(run.path / run_dir.RESULT):
         about = {"loss": result.get("loss", "kd"), "epochs": result.get("settings", {}).get("epochs")}
         return run, comparison.Comparison.from_json(result), about

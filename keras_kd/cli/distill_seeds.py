@@ -15,7 +15,7 @@ from keras_kd.reporting import notes
 from keras_kd.training import comparison
 from keras_kd.training.labels import network_file
 from keras_kd.training.networks_line import NetworksLine
-from keras_kd.utils import files, processes, progress
+from keras_kd.utils import files, processes, progress, run_dir
 
 # Between two looks at processes that train.
 SECONDS = 0.5
@@ -39,7 +39,7 @@ def main(values):
         prepared = distill_runs.prepare(first, own)
         work = functools.partial(_train, values, run, each, prepared)
         result = runs.complete(run, values, prepared.settings, work)
-    with files.interpreting(run.path / "result.json"):
+    with files.interpreting(run.path / run_dir.RESULT):
         found = {
             int(seed): comparison.Comparison.from_json(stored)
             for seed, stored in result["comparisons"].items()
@@ -78,7 +78,7 @@ def _train(values, run, each, prepared):
             _train_in_turn(each, folders, prepared.dataset, line)
         else:
             _train_beside(each, at_a_time, line)
-    stored = [files.read_json(folder / "result.json") for folder in folders]
+    stored = [files.read_json(folder / run_dir.RESULT) for folder in folders]
     kept = [field.name for field in dataclasses.fields(comparison.Comparison) if field.name != "models"]
     comparisons = {
         str(seed): {name: one[name] for name in kept if name in one}
@@ -162,6 +162,6 @@ def _print(run, result, found, first_values, first_run):
         tensorboard=runs.tensorboard_of(run),
         curves=first_run.path / "curves.png",
         saved_model=runs.find_export(first_values, first_run),
-        result=run.path / "result.json",
+        result=run.path / run_dir.RESULT,
     )
     console.print_next("export", "cost", model=first_run.path / network_file(list(found[first].networks)[-1]))

@@ -45,7 +45,7 @@ def main(values):
     """Does what the flags ask for."""
     from keras_kd.cli import console, runs, search_display, search_runs
     from keras_kd.search import results, session, workers
-    from keras_kd.utils import files
+    from keras_kd.utils import files, run_dir
 
     config, settings = flags.search_of(values), flags.settings_of(values)
     worker = workers.worker_config()
@@ -57,7 +57,7 @@ def main(values):
     stored = None if values.retry_failed else runs.finished(run, values)
     result = None
     if stored is not None:
-        with files.interpreting(run.path / "result.json"):
+        with files.interpreting(run.path / run_dir.RESULT):
             result = results.SearchResult.from_json(stored)
     if is_worker:
         if result is None:
@@ -71,7 +71,7 @@ def main(values):
         page=run.path / "search.html",
         flagfile=run.path / search_runs.BEST,
         tensorboard=runs.tensorboard_of(run),
-        result=run.path / "result.json",
+        result=run.path / run_dir.RESULT,
     )
     console.print_next("distill", flagfile=run.path / search_runs.BEST)
     search_display.check_failures(run.path, result)

@@ -133,6 +133,7 @@ def _report(values, study, first):
     """Judges and draws what a table has."""
     from keras_kd.cli import console, runs, study_display
     from keras_kd.cli import main as main_line
+    from keras_kd.reporting import formatting
     from keras_kd.study import redraw, session
     from keras_kd.study.findings import replication
 
@@ -143,7 +144,8 @@ def _report(values, study, first):
     result = replication.with_first(result, first)
     session.draw(out, result, len(study.runs))
     if strange:
-        print(f"{len(strange)} runs of {table} are not of this study and were left out: {strange[0]}, ...")
+        count, more = formatting.counted(len(strange), "run"), ", ..." if len(strange) > 1 else ""
+        print(f"{count} of {table} left out, as not of this study: {strange[0]}{more}")
     study_display.print_findings(result, len(study.runs))
     console.print_paths(report=out / session.PAGE, pictures=out / "pictures", results=table)
     given = {name: flags.given(values, name) for name in ("seeds", "dataset", "student_width")}

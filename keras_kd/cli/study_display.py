@@ -18,7 +18,8 @@ def print_plan(study):
     conditions = {run.condition for run in study.runs}
     print(f"{study.name}: {study.question}")
     seeds = formatting.counted(len(study.seeds), "seed")
-    counts = f"{len(study.runs)} runs: {formatting.counted(len(conditions), 'condition')} with {seeds}"
+    runs = formatting.counted(len(study.runs), "run")
+    counts = f"{runs}: {formatting.counted(len(conditions), 'condition')} with {seeds}"
     print(f"{counts}, on {study.dataset}")
     level = cases.LEVEL / len(study.claims)
     rows = [
@@ -144,11 +145,11 @@ def print_paths(folder, tensorboard):
     """Where a study's files are."""
     console.print_paths(
         run=folder,
-        report=folder / "report.html",
+        report=folder / study_report.PAGE,
         results=folder / "results.csv",
         pictures=folder / "pictures",
         tensorboard=tensorboard,
-        result=folder / "result.json",
+        result=folder / run_dir.RESULT,
     )
 
 

@@ -34,7 +34,7 @@ def main(values):
     from keras_kd.cli import answers, console, networks, runs, terminal, train_runs
     from keras_kd.training.comparison import NetworkResult
     from keras_kd.training.distributed import strategy
-    from keras_kd.utils import files
+    from keras_kd.utils import files, run_dir
 
     settings = flags.settings_of(values)
     run = runs.open_run(values, "train")
@@ -49,7 +49,7 @@ def main(values):
         if result is None:
             return
     columns = ("network", "test accuracy", "test loss", "parameters", "seconds")
-    with files.interpreting(run.path / "result.json"):
+    with files.interpreting(run.path / run_dir.RESULT):
         row = terminal.network_row(result["network"], NetworkResult.from_json(result["measured"]))
         told = answers.of_training(result)
     print("\n".join(["", *told]))
@@ -58,6 +58,6 @@ def main(values):
         run=run.path,
         tensorboard=runs.tensorboard_of(run),
         model=run.path / "model.keras",
-        result=run.path / "result.json",
+        result=run.path / run_dir.RESULT,
     )
     console.print_next("distill", teacher=run.path / "model.keras", dataset=flags.given(values, "dataset"))

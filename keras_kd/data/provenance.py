@@ -3,7 +3,7 @@
 import pathlib
 
 from keras_kd.data import datasets
-from keras_kd.utils import files
+from keras_kd.utils import files, run_dir
 
 
 def load_dataset(folder, result, seed, name=None, data_dir=None):
@@ -20,7 +20,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
       ValueError: if what is found is another one.
     """
     folder = pathlib.Path(folder)
-    with files.interpreting(folder / "result.json"):
+    with files.interpreting(folder / run_dir.RESULT):
         described = {key: result["dataset"][key] for key in ("name", "examples", "fingerprint")}
         sizes = {split: described["examples"][split] for split in ("train", "validation", "test")}
         is_earlier = "split_seed" not in result["dataset"]
@@ -55,7 +55,7 @@ def split_remark(network, dataset):
       dataset: the `Dataset` whose validation split measures what it teaches.
     """
     try:
-        result = files.read_json(pathlib.Path(network).parent / "result.json")
+        result = files.read_json(pathlib.Path(network).parent / run_dir.RESULT)
         described, seed = result["dataset"], result["seed"]
         name, split_seed = described["name"], described.get("split_seed", seed)
         is_same_size = sum(described["examples"].values()) == sum(

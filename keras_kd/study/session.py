@@ -16,7 +16,7 @@ from keras_kd.utils import files, progress, run_dir, seeding
 
 RESULTS = "results.csv"
 
-PAGE = "report.html"
+PAGE = study_report.PAGE
 
 
 def shipped_studies():
@@ -201,7 +201,7 @@ def write(folder, result):
     summary.write_csv(result.summary.rows, folder / RESULTS, origin.columns(result.description))
     for name, figure in draw(folder, result).items():
         tensorboard.write_picture(folder, name, figure)
-    files.write_json(result.to_json(), folder / "result.json")
+    files.write_json(result.to_json(), folder / run_dir.RESULT)
 
 
 def draw(folder, result, planned=None):

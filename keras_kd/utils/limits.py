@@ -44,7 +44,8 @@ class Range:
         """
         if not self._holds(value):
             subject = f"{name}, {self.about}," if self.about else name
-            raise ValueError(f"{subject} must {self.words}. Received: {name}={shown(value)}")
+            received = shown(value) if " " in name else f"{name}={shown(value)}"
+            raise ValueError(f"{subject} must {self.words}. Received: {received}")
         return checks.plain(value)
 
     def _holds(self, value):

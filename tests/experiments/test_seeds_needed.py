@@ -33,6 +33,7 @@ def test_the_line_says_how_many_seeds_find_a_point(table, capsys):
     seeds_needed.main(table, "taught", "alone")
     line = capsys.readouterr().out
     assert "taught minus alone: +2.3 (-1.5 to +6.1) points, varies by 1.5 between 3 seeds: " in line
+    assert line.endswith(" for one point (two-sided t test at 5 %, in four of five studies)\n")
     count = int(line.split(": ")[2].split()[0])
 
     def power(seeds):

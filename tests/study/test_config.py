@@ -158,6 +158,7 @@ def test_the_studies_that_come_along(path):
         ("seeds: 2", "seeds: many", 3, "seeds must be how many, as 5, or which, as 5..9 or 0,7"),
         ("seeds: 2", "seeds: 9..5", 3, "seeds must be how many"),
         ("seeds: 2", "seeds: 0..5000", 3, "the number of seeds must be a whole number from 1 to 1000"),
+        ("seeds: 2", "seeds: [-1]", 3, "from 0 to 2147483647. Received: -1"),
         ("seeds: 2", "seeds: 1000000000", 3, "seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", "seeds: .nan", 3, "seeds must be a whole number from 1 to 1000"),
         ("seeds: 2", f"seeds: {list(range(1001))}", 3, "the number of seeds must be"),

@@ -280,5 +280,5 @@ def renew_report(folder):
     with files.interpreting(path):
         result = StudyResult.from_json(files.read_json(path))
     with locks.held(folder / ".report.lock", folder, patience=60.0):  # two analyses may end at a time
-        study_report.write(result, folder / "report.html", sections=sections_of_study(folder))
-    return folder / "report.html"
+        study_report.write(result, folder / study_report.PAGE, sections=sections_of_study(folder))
+    return folder / study_report.PAGE

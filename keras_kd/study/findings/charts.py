@@ -51,7 +51,7 @@ def gains(found):
     axis = "gain, points (95 % interval)"
     panel = _intervals(conditions, _as_percents(values), axis, levels=[(0, None)])
     rows = [
-        [name, points(v.mean), f"{points(v.low)} to {points(v.high)}", v.count]
+        [name, points(v.mean), _between(v), v.count]
         for name, v in zip([each.title for each in conditions], values, strict=True)
     ]
     words = (
@@ -60,6 +60,12 @@ def gains(found):
     )
     table = (["taught network", "gain, points", "95 % interval", "seeds"], rows)
     return charts.Chart("gains", "What each teacher gave", words, [panel], table)
+
+
+def _between(estimate):
+    if estimate.low is None:
+        return "n/a"
+    return f"{points(estimate.low)} to {points(estimate.high)}"
 
 
 def _as_percents(estimates):

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_kd.distillation import recipes
+from keras_kd.reporting import formatting
 from keras_kd.study.findings import naming
 from keras_kd.study.findings.evidence import Evidence, not_there
 from keras_kd.utils import statistics
@@ -57,7 +58,8 @@ def _lacking(run, chosen, settings):
 
 
 def _in_words(settings):
-    stay = f", for {settings['alpha_epochs']} epochs" if settings["alpha_epochs"] else ""
+    epochs = settings["alpha_epochs"]
+    stay = f", for {formatting.counted(epochs, 'epoch')}" if epochs else ""
     return f"T {settings['temperature']:g}, alpha {settings['alpha']:g}{stay}"
 
 

@@ -32,7 +32,8 @@ class PairedResults:
       margin: a difference in accuracy that counts as none.
       resolution: the accuracy that one test image is worth; see `statistics.p_greater`.
       validation: `{study.Run: accuracy on validation}`, for what is chosen.
-      planned: the study's runs, as a rule speaks of all its cases; those that are there if None.
+      planned: all runs of the study, there or not yet, as a rule speaks of all its cases; None: those of
+        `accuracies`.
     """
 
     def __init__(self, accuracies, *, margin=0.01, resolution=0.0, validation=None, planned=None):

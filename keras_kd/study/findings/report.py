@@ -13,6 +13,8 @@ from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, sentences, verdicts
 from keras_kd.training import failures
 
+PAGE = "report.html"
+
 
 def write(result, path, sections=(), planned=None):
     """Writes the page, atomically.
@@ -32,7 +34,7 @@ def write(result, path, sections=(), planned=None):
     ]
     picture, *drawn = [charts.section(chart) for chart in study_charts.described(found)] or [None]
     html.write(
-        "report.html",
+        PAGE,
         path,
         answer=sentences.of_study(found, result.replications),
         result=result,
@@ -84,15 +86,17 @@ def scope(result, planned=None):
         if (count := dataset["examples"].get(name))
     ]
     parts = [
-        f"{done} of {max(planned or 0, len(rows))} runs",
+        f"{done} of {counted(max(planned or 0, len(rows)), 'run')}",
         counted(len(result.seeds), "seed"),
         _length(described["settings"]),
         *([" and ".join(sizes)] if sizes else []),
     ]
     text = f"Study {result.study} on {dataset['name']}: {', '.join(parts)}."
     if planned and planned > len(rows):
+        absent = planned - len(rows)
         text += (
-            f" {planned - len(rows)} runs are not there yet: a comparison without any speaks for no verdict."
+            f" {counted(absent, 'run')} {'is' if absent == 1 else 'are'} not there yet: a comparison without "
+            f"any speaks for no verdict."
         )
     return text
 

@@ -101,11 +101,12 @@ def amount(number, verdict):
     found = number.comparison.difference
     unit = "" if verdict.claim == "C4" else " points"
     show = formatting.plain if verdict.claim == "C4" else formatting.points
+    seeds = formatting.counted(found.count, "seed")
     if found.mean is None:
-        return f"not defined, as the teachers differ too little in accuracy ({found.count} seeds)"
+        return f"not defined, as the teachers differ too little in accuracy ({seeds})"
     if found.low is None:
         return f"{show(found.mean)}{unit} (one seed: no interval over seeds)"
-    return f"{show(found.mean)}{unit} ({show(found.low)} to {show(found.high)}; {found.count} seeds)"
+    return f"{show(found.mean)}{unit} ({show(found.low)} to {show(found.high)}; {seeds})"
 
 
 def _first_upper(text):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_kd.reporting.formatting import counted
 from keras_kd.study.findings.cases import LEVEL
 from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.study.findings.evidence import Evidence
@@ -41,8 +42,7 @@ def judge(claims, results, failed=0):
     """
     evidence = [CLAIMS[name].test(results) for name in claims]
     if failed:
-        runs = "1 run" if failed == 1 else f"{failed} runs"
-        missing = f"{runs} failed, and what would have come of that is part of the answer"
+        missing = f"{counted(failed, 'run')} failed, and what would have come of that is part of the answer"
         nothing = {"p_for": 1.0, "p_against": 1.0, "cases": (), "missing": missing}
         evidence = [dataclasses.replace(each, **nothing) for each in evidence]
     corrected_for = statistics.holm([each.p_for for each in evidence])

@@ -254,6 +254,19 @@ def test_of_one_depth_there_is_an_interval_for_each_network(found):
     assert panel.curves[0].y == [each.recovery.ratio for each in one_depth.recoveries]
 
 
+def test_one_run_with_one_seed_is_told_in_the_singular_and_without_an_interval():
+    twin = Run(20, "residual", width=8)
+    runs = (twin, Run(20, "plain", width=8), Run(20, "plain + KD", width=8, teacher=Teacher(twin)))
+    alone = found_of({twin: RunRecord(twin, run_result(0.8))}, ("C1",))
+    assert " 1 of 1 run, " in study_report.scope(alone)
+    assert study_report.scope(alone, planned=2).endswith(
+        " 1 run is not there yet: a comparison without any speaks for no verdict."
+    )
+    found = found_of({run: RunRecord(run, run_result(0.8)) for run in runs}, ("C1",)).summary
+    ((_, gain, interval, seeds),) = study_charts.gains(found).table[1]
+    assert (gain, interval, seeds) == ("+0.0", "n/a", 1)
+
+
 def test_a_study_in_which_all_failed_still_has_a_page(tmp_path):
     everything = records()
     lost = found_of({run: RunRecord(run, error="lost") for run in everything})
