@@ -150,14 +150,6 @@ def _filter_norms(weight, outputs):
     return np.sqrt(np.sum(np.square(weight, dtype=np.float64), axis=axes, keepdims=True))
 
 
-def random_line(weights, **how):
-    """The line through a network along a filter-normalised direction; see `random_directions`.
-
-    For notebooks: `analyze` takes planes.
-    """
-    return Subspace(weights, random_directions(weights, 1, **how), {"network": (0.0,)})
-
-
 def random_plane(weights, **how):
     """The plane through a network along two filter-normalised directions; see `random_directions`."""
     axes = random_directions(weights, 2, **how)

@@ -120,6 +120,9 @@ def plan_lesions(blocks, pairs, *, draws=5, most=20, seed=0):
 
     Returns:
       A `LesionPlan`.
+
+    Source: Veit et al. 2016, arXiv:1605.06431, figure 3 (single), figure 5 a (silenced) and figure 5 b
+    (swapped; there over Kendall's tau, here over the number of swaps).
     """
     for_subsets, for_swaps = np.random.default_rng(seed).spawn(2)
     silenced = {
@@ -131,38 +134,6 @@ def plan_lesions(blocks, pairs, *, draws=5, most=20, seed=0):
         for count in range(1, min(most, len(pairs)) + 1)
     }
     return LesionPlan({block: Lesion(silenced=(block,)) for block in blocks}, silenced, swapped)
-
-
-def run_lesions(lesioned, images, labels, *, blocks=None, draws=5, most=20, seed=0, batch_size=256):
-    """Silences each block, then more and more of them, then swaps more and more pairs.
-
-    For notebooks: `analyze` measures the same lesions one by one and stores each accuracy.
-
-    To compare networks, give `blocks` that can be silenced in all of them.
-
-    Args:
-      lesioned: a `LesionedModel`.
-      images: float `[n, height, width, channels]`, normalised.
-      labels: int `[n]`.
-      blocks: names of the blocks to silence; None: all that can be.
-      draws, most, seed: see `plan_lesions`.
-      batch_size: images at a time, at the most.
-
-    Returns:
-      `LesionResults`; with empty dicts where there is nothing to silence or to swap.
-
-    Raises:
-      ValueError: for a block that cannot be silenced, or labels that do not fit the images.
-
-    Source: Veit et al. 2016, arXiv:1605.06431, figure 3 (single), figure 5 a (silenced) and figure 5 b
-    (swapped; there over Kendall's tau, here over the number of swaps).
-    """
-    blocks = lesioned.silenceable if blocks is None else tuple(blocks)
-    planned = plan_lesions(blocks, lesioned.swappable, draws=draws, most=most, seed=seed)
-    return planned.results(
-        lesioned.accuracy(images, labels, lesion.silenced, lesion.swapped, batch_size)
-        for lesion in planned.lesions
-    )
 
 
 def _subsets(blocks, count, draws, random):

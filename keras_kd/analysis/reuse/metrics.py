@@ -149,17 +149,6 @@ def spectra(model, images, layer_names, batch_size=256, *, on_progress=progress.
     return {name: covariance.singular_values() for name, covariance in covariances.items()}
 
 
-def effective_ranks(model, images, layer_names, batch_size=256):
-    """`{layer name: effective_rank}` of the `spectra` of layers; arguments and errors as there.
-
-    For notebooks: `analyze` stores the spectra and takes the `effective_rank` of each.
-    """
-    return {
-        name: effective_rank(values)
-        for name, values in spectra(model, images, layer_names, batch_size).items()
-    }
-
-
 class _Covariance:
     """Count, mean and scatter of samples, merged batch by batch (Chan et al. 1983, equation 2.1)."""
 

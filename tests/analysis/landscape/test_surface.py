@@ -86,8 +86,8 @@ def test_statistics_are_of_training_images_where_the_examples_are_not(data, batc
     path = network.layers[1].path
     wanted = point | {f"{path}/moving_mean": flat.mean(0), f"{path}/moving_variance": flat.var(0)}
     np.testing.assert_allclose(height.at(point)[0], measured(network, wanted, x, y)[0], rtol=1e-3)
-    line = directions.random_line(point)
-    assert height.identity(line) != surface.LossSurface(network, x, y, batch_norm="estimate").identity(line)
+    plane = directions.random_plane(point)
+    assert height.identity(plane) != surface.LossSurface(network, x, y, batch_norm="estimate").identity(plane)
 
 
 def test_in_one_batch_a_deep_network_is_measured_as_in_training(network, data):
@@ -168,7 +168,8 @@ def test_examples_that_fill_no_batch_are_left_out_and_told(data):
 
 def test_points_of_another_network_are_refused(network, data):
     x, y = data
-    line = directions.random_line(weights.weights_of(mlp(name="other")))
+    other = weights.weights_of(mlp(name="other"))
+    line = directions.line_between(other, other)
     with pytest.raises(ValueError, match="'the subspace' and 'resnet8' have different weights"):
         surface.LossSurface(network, x, y).along(line)
 

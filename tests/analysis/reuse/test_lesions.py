@@ -15,6 +15,14 @@ SMALL = ((8, 8, 1), 4)
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
+def examined(lesioned, images, labels, blocks=None, **drawn):
+    """The `LesionResults` of all lesions of a plan."""
+    plan = lesion_plan.plan_lesions(blocks or lesioned.silenceable, lesioned.swappable, **drawn)
+    return plan.results(
+        lesioned.accuracy(images, labels, each.silenced, each.swapped, 256) for each in plan.lesions
+    )
+
+
 def basic(depth=8, **options):
     return shaken(keras_kd.cifar_resnet(depth, *SMALL, width=4, **options))
 
@@ -227,7 +235,7 @@ def test_the_network_stays_as_it_is_whatever_happens(data):
             patient.logits(data[0], **lesion)
     with pytest.raises(ValueError, match=r"images \[n, 8, 8, 1\]. Received: images of shape \(48, 8, 8, 3\)"):
         patient.logits(np.repeat(data[0], 3, axis=-1), silenced=["stage1_block1"])
-    lesion_plan.run_lesions(patient, *data, most=2)
+    examined(patient, *data, most=2)
     assert same(before, weights_of(model))
     assert layers == list(model.layers)
     assert config == model.get_config()
@@ -293,7 +301,7 @@ def test_accuracy_is_the_share_of_right_answers(data):
 def test_an_examination_asks_about_every_lesion(data):
     patient = lesions.LesionedModel(basic(14))
     labels = patient.logits(data[0]).argmax(axis=1)
-    findings = lesion_plan.run_lesions(patient, data[0], labels, draws=3, most=4)
+    findings = examined(patient, data[0], labels, draws=3, most=4)
     assert findings.intact == 1
     assert findings.single == {
         block: patient.accuracy(data[0], labels, silenced=[block]) for block in patient.blocks
@@ -306,7 +314,7 @@ def test_an_examination_asks_about_every_lesion(data):
 
 def test_where_few_lesions_can_be_drawn_each_is_taken_once(data):
     patient = lesions.LesionedModel(basic())
-    findings = lesion_plan.run_lesions(patient, *data, draws=5)
+    findings = examined(patient, *data, draws=5)
     assert findings.silenced[1] == list(findings.single.values())
     assert findings.silenced[2] == [
         patient.accuracy(*data, silenced=pair) for pair in itertools.combinations(patient.blocks, 2)
@@ -330,7 +338,7 @@ class Recorder:
 def test_lesions_depend_on_blocks_and_seed_alone(data):
     def asked(silenceable, seed, blocks=None):
         patient = Recorder(silenceable)
-        lesion_plan.run_lesions(patient, *data, blocks=blocks, draws=2, seed=seed)
+        examined(patient, *data, blocks=blocks, draws=2, seed=seed)
         return patient.asked
 
     assert asked("abcdef", 7) == asked("abcdef", 7) == asked("abcdefgh", 7, "abcdef")
@@ -348,5 +356,5 @@ def test_all_lesions_share_one_trace(data, monkeypatch):
         return compile_function(lambda *inputs: traced.append(1) or function(*inputs))
 
     monkeypatch.setattr(backend, "compile_function", counting)
-    lesion_plan.run_lesions(lesions.LesionedModel(basic(14)), *data, draws=2)
+    examined(lesions.LesionedModel(basic(14)), *data, draws=2)
     assert len(traced) == 1
