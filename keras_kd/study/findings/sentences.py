@@ -82,13 +82,12 @@ def _of_many(number, count):
 
 
 def _closest_pair(numbers, verdict):
-    """The student that lies highest above its baseline, and its teacher."""
+    """The student and teacher that come nearest to what C2 says: one above the baseline, the other below."""
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    student, teacher = max(pairs, key=lambda pair: min(_mean(pair[0]), -_mean(pair[1])))
     return [
-        f"{place}{each.label}: {amount(each, verdict)}"
-        for place, each in zip(
-            (f"closest of {len(pairs)}, ", ""), max(pairs, key=lambda pair: _mean(pair[0])), strict=True
-        )
+        f"closest of {len(pairs)}, {student.label}: {amount(student, verdict)}",
+        f"{teacher.label}: {amount(teacher, verdict)}",
     ]
 
 

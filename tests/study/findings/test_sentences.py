@@ -19,6 +19,12 @@ def verdict(claim, word, *numbers, missing=None):
 # Student's t(4) is 2.776 for one interval, and 4.315 for one of four that hold at once: 1.55 times as wide.
 MANY = [(f"case {number}", number / 100, number / 100 - 0.01, number / 100 + 0.01, 5) for number in range(4)]
 
+# A student far above the baseline, whose teacher is above it too, is no case of an inferior teacher.
+PAIRS = [
+    (label, mean, mean - 0.01, mean + 0.01, 5)
+    for label, mean in [("student", 0.03), ("better", 0.12), ("its student", -0.02), ("inferior", -0.01)]
+]
+
 
 @pytest.mark.parametrize(
     ("found", "text"),
@@ -49,9 +55,9 @@ MANY = [(f"case {number}", number / 100, number / 100 - 0.01, number / 100 + 0.0
             "(Intervals: 95 %, for all 4 at once; verdict: one-sided, corrected, p = 0.250.)",
         ),
         (
-            verdict("C2", "undecided", *MANY),
-            "C2, undecided: So it is. Closest of 2, case 2: +2.0 points (+0.4 to +3.6; 5 seeds); "
-            "case 3: +3.0 points (+1.4 to +4.6; 5 seeds). "
+            verdict("C2", "undecided", *PAIRS),
+            "C2, undecided: So it is. Closest of 2, its student: -2.0 points (-3.6 to -0.4; 5 seeds); "
+            "inferior: -1.0 points (-2.6 to +0.6; 5 seeds). "
             "(Intervals: 95 %, for all 4 at once; verdict: one-sided, corrected, p = 0.50 for it, 0.25 "
             "against it.)",
         ),
