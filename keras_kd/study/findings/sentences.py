@@ -44,12 +44,18 @@ def effect(verdict):
 
 def _basis(verdict):
     """What the intervals hold for, and the p of the verdict; nothing without intervals."""
-    count = sum(number.comparison.difference.low is not None for number in verdict.numbers)
+    count = _intervals(verdict.numbers)
     if not count:
         return ""
-    each = "" if count == 1 else ", each alone" if count <= MOST_TOLD else f", for all {count} at once"
+    each = "" if count == 1 else ", each alone"
+    if len(verdict.numbers) > MOST_TOLD and count > 1:
+        each = f", for all {count} at once"
     intervals = "Interval" if count == 1 else "Intervals"
     return f"({intervals}: 95 %{each}; verdict: one-sided, corrected, {_p_of(verdict)}.)"
+
+
+def _intervals(numbers):
+    return sum(number.comparison.difference.low is not None for number in numbers)
 
 
 def _p_of(verdict):
@@ -64,7 +70,7 @@ def _told(verdict):
     numbers = list(verdict.numbers)
     if len(numbers) <= MOST_TOLD:
         return [f"{each.label}: {amount(each, verdict)}" for each in numbers]
-    numbers = [_of_many(each, len(numbers)) for each in numbers]
+    numbers = [_of_many(each, _intervals(verdict.numbers)) for each in numbers]
     if verdict.claim == "C2":  # pairs of numbers: each student, and its teacher
         return _closest_pair(numbers, verdict)
     numbers.sort(key=_mean)

@@ -55,6 +55,13 @@ PAIRS = [
             "(Intervals: 95 %, for all 4 at once; verdict: one-sided, corrected, p = 0.250.)",
         ),
         (
+            verdict("M1", "undecided", *MANY[:3], ("case 3", 0.03, None, None, 1)),
+            "M1, undecided: So it is. The highest of 4, case 3: +3.0 points (one seed: no interval over "
+            "seeds); the lowest, case 0: +0.0 points (-1.4 to +1.4; 5 seeds). "
+            "(Intervals: 95 %, for all 3 at once; verdict: one-sided, corrected, p = 0.50 for it, 0.25 "
+            "against it.)",
+        ),
+        (
             verdict("C2", "undecided", *PAIRS),
             "C2, undecided: So it is. Closest of 2, its student: -2.0 points (-3.6 to -0.4; 5 seeds); "
             "inferior: -1.0 points (-2.6 to +0.6; 5 seeds). "
