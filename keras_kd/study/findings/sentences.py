@@ -88,9 +88,9 @@ def _of_many(number, count):
 
 
 def _closest_pair(numbers, verdict):
-    """The student and teacher that come nearest to what C2 says: one above the baseline, the other below."""
+    """Of those with an inferior teacher, the student that lies highest above its baseline, and its teacher."""
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
-    student, teacher = max(pairs, key=lambda pair: min(_mean(pair[0]), -_mean(pair[1])))
+    student, teacher = max(pairs, key=lambda pair: (_mean(pair[1]) < 0, _mean(pair[0])))
     return [
         f"closest of {len(pairs)}, {student.label}: {amount(student, verdict)}",
         f"{teacher.label}: {amount(teacher, verdict)}",

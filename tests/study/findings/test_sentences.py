@@ -19,10 +19,10 @@ def verdict(claim, word, *numbers, missing=None):
 # Student's t(4) is 2.776 for one interval, and 4.315 for one of four that hold at once: 1.55 times as wide.
 MANY = [(f"case {number}", number / 100, number / 100 - 0.01, number / 100 + 0.01, 5) for number in range(4)]
 
-# A student far above the baseline, whose teacher is above it too, is no case of an inferior teacher.
+# A student above the baseline whose teacher is that baseline is no case of an inferior teacher.
 PAIRS = [
     (label, mean, mean - 0.01, mean + 0.01, 5)
-    for label, mean in [("student", 0.03), ("better", 0.12), ("its student", -0.02), ("inferior", -0.01)]
+    for label, mean in [("student", 0.03), ("twin", 0.0), ("its student", -0.02), ("inferior", -0.01)]
 ]
 
 
