@@ -88,7 +88,7 @@ def _of_many(number, count):
 
 
 def _closest_pair(numbers, verdict):
-    """Of those with an inferior teacher, the student that lies highest above its baseline, and its teacher."""
+    """The inferior teacher whose student lies highest above its baseline: that student, and the teacher."""
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     student, teacher = max(pairs, key=lambda pair: (_mean(pair[1]) < 0, _mean(pair[0])))
     return [
