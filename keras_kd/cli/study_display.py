@@ -133,8 +133,8 @@ def print_findings(result, planned=None):
         {
             "claim": verdict.claim,
             "verdict": verdict.verdict,
-            "p for": f"{verdict.p_for:.3f}",
-            "p against": f"{verdict.p_against:.3f}",
+            "p for": formatting.equals(verdict.p_for).removeprefix("= "),
+            "p against": formatting.equals(verdict.p_against).removeprefix("= "),
         }
         for verdict in found.verdicts
     ]

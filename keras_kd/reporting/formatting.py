@@ -21,6 +21,12 @@ def plain(number, digits=2):
     return "n/a" if number is None else f"{number:.{digits}f}"
 
 
+def equals(p, digits=3):
+    """A p behind its letter: "= 0.013", or "< 0.001", as no test proves a p of 0."""
+    least = 10**-digits
+    return f"< {least}" if p < least else f"= {p:.{digits}f}"
+
+
 def points(share):
     """A difference of accuracies, with its sign."""
     return "n/a" if share is None else f"{100 * share:+.1f}"

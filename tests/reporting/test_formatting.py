@@ -57,3 +57,11 @@ def test_what_names_share_stands_once(names, expected):
 )
 def test_no_interval_of_accuracies_leaves_them(ends, text):
     assert formatting.accuracies_between(*ends) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.0131, "= 0.013"), (0.001, "= 0.001"), (0.0004, "< 0.001"), (0.0, "< 0.001"), (1.0, "= 1.000")],
+)
+def test_no_p_is_told_as_nought(p, text):
+    assert formatting.equals(p) == text

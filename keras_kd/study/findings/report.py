@@ -8,7 +8,7 @@ import math
 import jinja2
 
 from keras_kd.reporting import charts, html
-from keras_kd.reporting.formatting import accuracies_between, counted, percent, plain, points, shared
+from keras_kd.reporting.formatting import accuracies_between, counted, equals, percent, plain, points, shared
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, sentences, verdicts
 from keras_kd.training import failures
@@ -65,9 +65,9 @@ def sentence(verdict):
     word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict.verdict.capitalize()}.</span> ')
     missing = verdict.missing
     if verdict.verdict == verdicts.SUPPORTED:
-        return word + f"The data show it (p = {verdict.p_for:.3f}, corrected)."
+        return word + f"The data show it (p {equals(verdict.p_for)}, corrected)."
     if verdict.verdict == verdicts.NOT_SUPPORTED:
-        return word + f"The data speak against it (p = {verdict.p_against:.3f}, corrected)."
+        return word + f"The data speak against it (p {equals(verdict.p_against)}, corrected)."
     reason = f" To decide it the study lacks something: {missing}." if missing else ""
     return word + (
         f"The data show neither the claim (p = {verdict.p_for:.2f}) nor its opposite "

@@ -61,7 +61,7 @@ def _intervals(numbers):
 def _p_of(verdict):
     told = {verdicts.SUPPORTED: verdict.p_for, verdicts.NOT_SUPPORTED: verdict.p_against}
     if verdict.verdict in told:
-        return f"p = {told[verdict.verdict]:.3f}"
+        return f"p {formatting.equals(told[verdict.verdict])}"
     return f"p = {verdict.p_for:.2f} for it, {verdict.p_against:.2f} against it"
 
 
