@@ -20,7 +20,7 @@ MASKS = (
     (r"^KD .*$", "KD: WHAT IT DID"),
     (r"^(?:No drop shows|Whether accuracy drops|Without shortcuts) .*$", "WHAT SHORTCUTS ARE WORTH"),
     (r"^(?:Undecided|The surface around|A silenced block|\d\S* % of the plane) .*$", "WHAT WAS SEEN INSIDE"),
-    (r"^(C\d), (?:not supported|supported|undecided): .*$", r"\1: VERDICT AND EFFECT"),
+    (r"^(C\d), (?:not supported|supported|undecided)(?: \(p [^)]*\))?: .*$", r"\1: VERDICT AND EFFECT"),
     (r"not supported|supported|undecided", "VERDICT"),
     (r"(?:within|more than) luck", "LUCK"),
     (r"; (?:same|another) class in .*$", "; AGREEMENT"),

@@ -1,9 +1,9 @@
 """What a study found, in sentences: of each claim the verdict first, then the effect with its interval.
 
-C3, supported: Past some depth the drop is ... Drop at depth 56: +67.6 points (+60.6 to +74.5; 5 seeds); ...
+C3, supported (p = 0.005): Past some depth the drop is ... Drop at depth 56: +67.6 points (+60.6 to +74.5; ...
 
-Intervals have two sides and 95 %, where the extremes of many are told for all of these at once; verdicts come
-from one-sided tests that are corrected, so each sentence says which its intervals are, and the verdict's p.
+Intervals have two sides and 95 %, each alone; where the extremes of many are told they hold for all of these
+at once, and that is said. Verdicts come from one-sided tests that are corrected: their p stands beside them.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ def of_study(summary, replications=()):
 def of_verdict(verdict, again=None):
     """A `results.VerdictSummary` in words: verdict, claim, whether it came again, effect."""
     statement = verdict.statement if verdict.statement.endswith(".") else f"{verdict.statement}."
-    told = (f"{verdict.claim}, {verdict.verdict}: {statement}", again, effect(verdict))
+    told = (f"{verdict.claim}, {verdict.verdict}{_p_of(verdict)}: {statement}", again, effect(verdict))
     return " ".join(filter(None, told))
 
 
@@ -39,30 +39,27 @@ def effect(verdict):
     if len(verdict.cases) > 1:
         told = [cases.in_words(verdict.cases), *told]
     effects = f"{_first_upper('; '.join(told))}." if told else ""
-    return " ".join(filter(None, (effects, _basis(verdict), lacks)))
+    return " ".join(filter(None, (effects, _basis(verdict.numbers), lacks)))
 
 
-def _basis(verdict):
-    """What the intervals hold for, and the p of the verdict; nothing without intervals."""
-    count = _intervals(verdict.numbers)
-    if not count:
+def _p_of(verdict):
+    """The p of a verdict that rests on intervals; nothing where the study lacks what it takes."""
+    if verdict.missing or not _intervals(verdict.numbers):
         return ""
-    each = "" if count == 1 else ", each alone"
-    if len(verdict.numbers) > MOST_TOLD and count > 1:
-        each = f", for all {count} at once"
-    intervals = "Interval" if count == 1 else "Intervals"
-    return f"({intervals}: 95 %{each}; verdict: one-sided, corrected, {_p_of(verdict)}.)"
+    told = {verdicts.SUPPORTED: verdict.p_for, verdicts.NOT_SUPPORTED: verdict.p_against}
+    if verdict.verdict in told:
+        return f" (p {formatting.equals(told[verdict.verdict])})"
+    return f" (p {verdict.p_for:.2f} for, {verdict.p_against:.2f} against)"
+
+
+def _basis(numbers):
+    """What the intervals hold for where it is more than each alone."""
+    count = _intervals(numbers)
+    return f"(Intervals: all {count} at once.)" if len(numbers) > MOST_TOLD and count > 1 else ""
 
 
 def _intervals(numbers):
     return sum(number.comparison.difference.low is not None for number in numbers)
-
-
-def _p_of(verdict):
-    told = {verdicts.SUPPORTED: verdict.p_for, verdicts.NOT_SUPPORTED: verdict.p_against}
-    if verdict.verdict in told:
-        return f"p {formatting.equals(told[verdict.verdict])}"
-    return f"p = {verdict.p_for:.2f} for it, {verdict.p_against:.2f} against it"
 
 
 def _told(verdict):

@@ -31,8 +31,8 @@ PAIRS = [
     [
         (
             verdict("H3", "undecided", ("the widest minus the narrowest", 0.011, -0.004, 0.026, 5)),
-            "H3, undecided: So it is. The widest minus the narrowest: +1.1 points (-0.4 to +2.6; 5 seeds). "
-            "(Interval: 95 %; verdict: one-sided, corrected, p = 0.50 for it, 0.25 against it.)",
+            "H3, undecided (p 0.50 for, 0.25 against): So it is. The widest minus the narrowest: +1.1 points "
+            "(-0.4 to +2.6; 5 seeds).",
         ),
         (
             verdict("H3", "undecided", ("gain", -0.117, None, None, 1)),
@@ -40,8 +40,8 @@ PAIRS = [
         ),
         (
             verdict("C4", "supported", ("gain per point of advantage", 0.13, -0.31, 0.56, 5)),
-            "C4, supported: So it is. Gain per point of advantage: 0.13 (-0.31 to 0.56; 5 seeds). "
-            "(Interval: 95 %; verdict: one-sided, corrected, p = 0.500.)",
+            "C4, supported (p = 0.500): So it is. Gain per point of advantage: 0.13 (-0.31 to 0.56; "
+            "5 seeds).",
         ),
         (
             verdict("C4", "undecided", ("gain per point of advantage", None, None, None, 5)),
@@ -50,23 +50,21 @@ PAIRS = [
         ),
         (
             verdict("M1", "not supported", *MANY),
-            "M1, not supported: So it is. The highest of 4, case 3: +3.0 points (+1.4 to +4.6; 5 seeds); "
-            "the lowest, case 0: +0.0 points (-1.6 to +1.6; 5 seeds). "
-            "(Intervals: 95 %, for all 4 at once; verdict: one-sided, corrected, p = 0.250.)",
+            "M1, not supported (p = 0.250): So it is. The highest of 4, case 3: +3.0 points "
+            "(+1.4 to +4.6; 5 seeds); the lowest, case 0: +0.0 points (-1.6 to +1.6; 5 seeds). "
+            "(Intervals: all 4 at once.)",
         ),
         (
             verdict("M1", "undecided", *MANY[:3], ("case 3", 0.03, None, None, 1)),
-            "M1, undecided: So it is. The highest of 4, case 3: +3.0 points (one seed: no interval over "
-            "seeds); the lowest, case 0: +0.0 points (-1.4 to +1.4; 5 seeds). "
-            "(Intervals: 95 %, for all 3 at once; verdict: one-sided, corrected, p = 0.50 for it, 0.25 "
-            "against it.)",
+            "M1, undecided (p 0.50 for, 0.25 against): So it is. The highest of 4, case 3: +3.0 points "
+            "(one seed: no interval over seeds); the lowest, case 0: +0.0 points (-1.4 to +1.4; 5 seeds). "
+            "(Intervals: all 3 at once.)",
         ),
         (
             verdict("C2", "undecided", *PAIRS),
-            "C2, undecided: So it is. Closest of 2, its student: -2.0 points (-3.6 to -0.4; 5 seeds); "
-            "inferior: -1.0 points (-2.6 to +0.6; 5 seeds). "
-            "(Intervals: 95 %, for all 4 at once; verdict: one-sided, corrected, p = 0.50 for it, 0.25 "
-            "against it.)",
+            "C2, undecided (p 0.50 for, 0.25 against): So it is. Closest of 2, its student: -2.0 points "
+            "(-3.6 to -0.4; 5 seeds); inferior: -1.0 points (-2.6 to +0.6; 5 seeds). "
+            "(Intervals: all 4 at once.)",
         ),
         (
             verdict("H1", "undecided", missing="no teacher that leaves early"),
