@@ -60,7 +60,7 @@ def test_it_stands_in_the_result_and_before_the_numbers(first):
     assert StudyResult.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False))) == result
     assert "replications" not in first.to_json()
     told = sentences.of_study(result.summary, result.replications)[0]
-    assert told.startswith(f"C1, {result.summary.verdicts[0].verdict}: ")
+    assert told.startswith(f"C1, {result.summary.verdicts[0].verdict} (p ")
     assert result.replications[0].sentence in told
     assert replication.with_first(first, None) is first
 
