@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_kd.study.design import Teacher
 from keras_kd.study.findings import naming
 from keras_kd.study.findings.cases import judge_cases
 from keras_kd.study.findings.evidence import Evidence, not_there
@@ -28,6 +27,7 @@ from keras_kd.study.findings.pairing import (
     teacher_minus_baseline,
     teachers_network,
 )
+from keras_kd.study.findings.regularisation import regularised_student_gains_more, wide_student_gains_more
 from keras_kd.study.findings.starts import more_by_the_same_start
 from keras_kd.utils import statistics
 
@@ -183,85 +183,6 @@ def _early_guidance(results):
     )
 
 
-_UNREGULARISED = {"dropout": 0.0, "weight_decay": 0.0, "augmentation": "none"}
-
-
-def strength(run):
-    """How strongly a run is regularised: dropout, weight decay, augmentations ("auto" counts as "crop")."""
-    named = {"none": 0, "crop_flip": 2}
-    return (run.dropout, run.weight_decay, named.get(run.augmentation, 1 + run.augmentation.count("+")))
-
-
-def _weak_and_strong(strengths):
-    """The least and the most regularised, if the latter is so in every respect; else None."""
-    weak, strong = (tuple(end(values) for values in zip(*strengths, strict=True)) for end in (min, max))
-    return (weak, strong) if weak != strong and {weak, strong} <= set(strengths) else None
-
-
-def _corners(results):
-    """`[[{seed: gain}]]`: of weak students with weak and strong teachers, then of strong students likewise,
-    for each student and teacher that the study plans in all four combinations, all else being equal. Of what
-    is regularised as strongly, such as by crop and by flip, the mean.
-    """
-    pairs = {}
-    for runs in results.conditions().values():
-        if not results.are_planned(runs, alone):
-            continue
-        student, teacher = runs[0], runs[0].teacher.network
-        alike = dataclasses.replace(
-            student, teacher=Teacher(dataclasses.replace(teacher, **_UNREGULARISED)), **_UNREGULARISED
-        )
-        place = (strength(student), strength(teacher))
-        pairs.setdefault(alike.condition, {}).setdefault(place, []).append(results.gains(runs))
-    found = []
-    for gains in pairs.values():
-        ends = [_weak_and_strong([place[i] for place in gains]) for i in range(2)]
-        if all(ends) and set(itertools.product(*ends)) <= gains.keys():
-            found.append([mean_over(gains[corner]) for corner in itertools.product(*ends)])
-    return found
-
-
-def _regularised_student(results):
-    corners = _corners(results)
-    if not corners:
-        return Evidence(missing="no students, weakly and strongly regularised, each with two such teachers")
-    weak_weak, weak_strong, strong_weak, strong_strong = map(mean_over, zip(*corners, strict=True))
-    more = combine(strong_weak, weak_weak, -1)
-    more_by_strong = combine(strong_strong, weak_strong, -1)
-    interaction = combine(more, more_by_strong, -1)
-    surplus = "gain of the regularised student minus that of the other, by a"
-    return Evidence(
-        max(results.above(more), results.above(interaction)),
-        min(1.0, 2 * min(results.below(more), results.below(interaction))),
-        {
-            f"{surplus} weakly regularised teacher": more,
-            f"{surplus} strongly regularised teacher": more_by_strong,
-            "the former minus the latter": interaction,
-        },
-        not_there(itertools.chain(*corners)),
-    )
-
-
-def _capable_student(results):
-    conditions = [runs for runs in results.conditions().values() if results.are_planned(runs, alone)]
-    ends = conditions and _weak_and_strong([strength(runs[0].teacher.network) for runs in conditions])
-    widths = {}
-    for runs in conditions:
-        if ends and strength(runs[0].teacher.network) == ends[1]:
-            alike = dataclasses.replace(runs[0], width=1).condition  # names the teacher too
-            widths.setdefault(alike, {})[runs[0].width] = results.gains(runs)
-    surpluses = [
-        combine(by_width[max(by_width)], by_width[min(by_width)], -1)
-        for by_width in widths.values()
-        if len(by_width) > 1
-    ]
-    if not surpluses:
-        return Evidence(missing="no student of several widths with a strongly regularised teacher")
-    more = mean_over(surpluses)
-    label = "gain of the widest minus gain of the narrowest student, strongly regularised teacher"
-    return Evidence(results.above(more), results.below(more), {label: more}, not_there(surpluses))
-
-
 def _more_than_regularisation(results):
     taught = results.conditions()
     groups = {}
@@ -380,13 +301,13 @@ CLAIMS = {
         "regularised one, and this surplus is smaller with the most regularised teacher (one-sided paired t "
         "tests, both; of networks that are regularised as strongly the mean). Not supported: either is the "
         "other way round (Bonferroni).",
-        _regularised_student,
+        regularised_student_gains_more,
     ),
     "H3": Claim(
         "With a strongly regularised teacher, students of more capacity gain more.",
         "Supported: by the most regularised teacher the widest student gains more than the narrowest "
         "(one-sided paired t test); not supported: less.",
-        _capable_student,
+        wide_student_gains_more,
     ),
     "control": Claim(
         "What a teacher gives is more than regularisation.",
