@@ -67,8 +67,18 @@ def figure():
     return drawn
 
 
+def main(path):
+    """Draws the picture into a file."""
+    if not path.endswith(".png"):
+        raise ValueError(f"the picture is a PNG: give a path that ends in .png. Received: {path!r}")
+    with files.replacing(path) as part:
+        figure().savefig(part, dpi=110, format="png")
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("give the path of the picture")
-    with files.replacing(sys.argv[1]) as part:
-        figure().savefig(part, dpi=110, format="png")
+    try:
+        main(sys.argv[1])
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -17,3 +17,10 @@ def test_the_picture_shows_the_means_of_the_results_page():
     ends = np.array([photographs[name][0] for name in photographs])
     np.testing.assert_allclose(ends, [68.1, 51.5, 56.8, 64.7, 67.7], atol=0.06)
     assert len(gain_picture.figure().axes) == 2
+
+
+def test_an_option_is_no_path_of_a_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"ends in \.png. Received: '--help'"):
+        gain_picture.main("--help")
+    assert not list(tmp_path.iterdir())
