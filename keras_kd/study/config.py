@@ -5,8 +5,8 @@
 A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or which), the `recipe`
 (fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which
 stands for all combinations of the values it gives its axes (`design.AXES`, and `teacher`). `network` gives
-axes a value where an entry does not. A teacher is described by axes too; depth and width are those of the
-student if not given, and `control` teaches something else in its place (see `design.Teacher`). The axis
+axes a value where an entry does not. A teacher is described by axes too; depth and width are those of whom it
+teaches if not given, and `control` teaches something else in its place (see `design.Teacher`). The axis
 `student` names a network by its spec in place of depth, width and variant; `teacher` may be a spec too,
 or the path of a `.keras` file, in place of a name.
 """
@@ -16,6 +16,8 @@ import dataclasses
 import itertools
 import math
 import pathlib
+import re
+from typing import ClassVar
 
 import yaml
 
@@ -164,13 +166,35 @@ _TOP = {
 _NEEDED = ("question", "claims", "seeds", "runs")
 
 
+_INTEGER, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+
+
+class _Loader(yaml.SafeLoader):
+    """Numbers are those of YAML 1.2: 1e-4 is one, 1:30 is none (yaml's own takes it for 90)."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {
+        first: [(tag, pattern) for tag, pattern in found if tag not in (_INTEGER, _FLOAT)]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), "-+0123456789")
+_Loader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+    ),
+    "-+.0123456789",
+)
+
+
 class _Document:
     """A YAML file as nodes, which know their lines."""
 
     def __init__(self, path):
         self._path = path
         try:
-            self._loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+            self._loader = _Loader(path.read_text(encoding="utf-8"))
             self.root = self._loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -283,7 +307,7 @@ class _Document:
         return {name: self._checked(name, value) for name, value in found.items()}
 
     def _checked(self, name, node):
-        value = self.value(node)
+        value = self.text(node) if name == "teacher" else self.value(node)
         if name in design.AXES:
             with self.at(node):
                 design.AXES[name](name, value)
@@ -334,31 +358,35 @@ class _Document:
             with self.at(entry):
                 given = _with_defaults(given, defaults)
                 if "teacher" in given:
-                    name = self.text(nodes["teacher"])
-                    given["teacher"] = self._teacher(nodes["teacher"], name, teachers, given, defaults)
+                    given["teacher"] = self._teacher(
+                        nodes["teacher"], given["teacher"], teachers, given, defaults
+                    )
                 run = design.Run(**given)
             yield run
 
     def _teacher(self, node, name, teachers, student, defaults, students=()):
         """The `design.Teacher` of a name; `students` are the names of those that it teaches in turn."""
         if name not in teachers and (":" in name or specs.is_file(name)):
-            teachers = teachers | {name: (node, {"student": self._checked("student", node)})}
+            with self.at(node):
+                design.AXES["student"]("student", name)
+            teachers = teachers | {name: (node, {"student": name})}
         if name not in teachers:
             known = ", ".join(map(str, teachers)) or "none"
             raise self.error(node, f"no run trains the teacher {name!r}: the teachers are {known}")
         if name in students:
             raise self.error(node, f"the teacher {name!r} would be taught by itself: {' by '.join(students)}")
         described, own = teachers[name]
-        control = own.get("control")
-        inherited = {axis: student[axis] for axis in ("depth", "width") if axis in student}
+        sizes = () if "student" in own else ("depth", "width")
+        inherited = {axis: student[axis] for axis in sizes if axis in student}
         base = {axis: value for axis, value in defaults.items() if axis in _INHERITED}
         axes = {axis: value for axis, value in own.items() if axis != "control"}
         if "teacher" in own:
             chain = (*students, name)
-            axes["teacher"] = self._teacher(described, own["teacher"], teachers, student, defaults, chain)
+            taught = inherited | own
+            axes["teacher"] = self._teacher(described, own["teacher"], teachers, taught, defaults, chain)
         with self.at(described):
             network = design.Run(**_with_defaults(axes, base | {"variant": "residual"} | inherited))
-            return design.Teacher(network, control)
+            return design.Teacher(network, own.get("control"))
 
     def _check_stay(self, entry, run, settings):
         if run.alpha_epochs >= settings.epochs:

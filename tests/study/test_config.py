@@ -206,6 +206,8 @@ def test_the_studies_that_come_along(path):
         ("seeds: 2", "seeds: 2\nseeds: 3", 4, "'seeds' stands here twice"),
         ("recipe: {epochs: 4}", "recipe: 4", 4, "names with values are needed here. Received: 4"),
         ("twin: {variant: residual}", "twin: {variant: plain + KD}", 7, "teacher must be given"),
+        ("twin: {variant: residual}", "twin: {teacher: [other]}", 7, "a word is needed here"),
+        ("[twin, other]", '"vgg:16"', 13, "unknown network 'vgg'"),
         ("Is it so?", "!!python/object/apply:os.getcwd []", 1, "could not determine a constructor"),
     ],
 )
@@ -288,6 +290,38 @@ def test_a_teacher_may_be_taught_itself(tmp_path):
     )
     with pytest.raises(ValueError, match="'assistant' would be taught by itself"):
         config.read_config(tmp_path / "chain.yaml")
+
+
+def test_a_teacher_that_is_taught_is_the_student_whose_size_its_own_teacher_has(tmp_path):
+    text = CHAIN.replace("{depth: 20, width: 16}", "{variant: residual}").replace(
+        "depth: 14,", "depth: 14, width: 4,"
+    )
+    assert [run.key for run in read(tmp_path, text).runs if run.seed == 0][:2] == [
+        "r14w4-s0",
+        "r14w4-kd-r14w4-T2-a0.9-kd+at-s0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "network"),
+    [("runs/a/model.keras", "runs/a/model.keras"), ('"wide_resnet:16:2"', "wide_resnet:16:2")],
+)
+def test_a_teacher_that_is_taught_may_have_a_teacher_that_is_named_by_its_text(tmp_path, teacher, network):
+    runs = read(tmp_path, CHAIN.replace("teacher: large", f"teacher: {teacher}")).runs
+    assert runs[-1].teacher.network.teacher == Teacher(
+        Run(variant="network", student=network, seed=runs[-1].seed)
+    )
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
+    text = GOOD.replace("epochs: 4", "epochs: 4, learning_rate: 1e-3, momentum: .5").replace(
+        "depth: 20\n", "depth: 20\n    weight_decay: [1E-4, 0, 5e-4]\n"
+    )
+    grid = read(tmp_path, text + "margin: 2e-2\n")
+    assert (grid.settings.learning_rate, grid.settings.momentum, grid.margin) == (1e-3, 0.5, 0.02)
+    assert {run.weight_decay for run in grid.runs if run.is_taught} == {1e-4, 0.0, 5e-4}
+    with pytest.raises(ValueError, match=r"mine.yaml:3: seeds must be how many.* Received: seeds='1:30'"):
+        read(tmp_path, GOOD.replace("seeds: 2", "seeds: 1:30"))
 
 
 def test_what_belongs_to_kd_is_refused_without_it(tmp_path):
