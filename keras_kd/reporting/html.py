@@ -48,7 +48,7 @@ def write(template, path, answer=None, **values):
     """Writes a page, atomically.
 
     Args:
-      template: name of a file of `keras_kd/templates`.
+      template: name of a file of `keras_kd/reporting/templates`.
       path: of the page.
       answer: what was found, with its uncertainty, in the first lines of the page: text, or a list of texts,
         one for each line; None: nothing is said.

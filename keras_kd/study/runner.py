@@ -12,7 +12,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
-import math
 import pathlib
 import re
 import traceback
@@ -290,11 +289,10 @@ class _Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """How far a run has come: epochs `done` of `total`, and the accuracy on validation."""
+    """How far a run has come: epochs `done` of `total`."""
 
     done: int
     total: int
-    accuracy: float
 
     @property
     def share(self):
@@ -308,10 +306,7 @@ def last_epoch(folder):
     except OSError:
         return None
     found = re.search(r"epoch (\d+)/(\d+) ", lines[-1]) if lines else None
-    accuracy = re.search(r"val_accuracy=(\S+)", lines[-1]) if lines else None
-    if not found:
-        return None
-    return Epoch(int(found[1]), int(found[2]), float(accuracy[1]) if accuracy else math.nan)
+    return Epoch(int(found[1]), int(found[2])) if found else None
 
 
 def _listed(title, names, most=3):

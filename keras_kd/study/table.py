@@ -11,6 +11,9 @@ import pathlib
 from keras_kd.study import run_result
 from keras_kd.utils import limits
 
+# The name of the table in a study's folder.
+RESULTS = "results.csv"
+
 DONE, FAILED = "done", "failed"
 
 _NEEDED = ("run", "cell", "seed", "status", "accuracy")

@@ -17,9 +17,7 @@ from keras_kd.models import registry, serialization, weights
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, teacher_check, teacher_preprocessing, trainer
 from keras_kd.training.distributed import strategy
-from keras_kd.utils import progress, seeding
-
-MODEL = "model.keras"
+from keras_kd.utils import progress, run_dir, seeding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +118,7 @@ class RunTrainer:
                     folder=folder,
                     label="network",
                 )
-        serialization.save_model(network, folder / MODEL)
+        serialization.save_model(network, folder / run_dir.MODEL)
         return RunResult(
             **evaluation.evaluate(network, dataset, teacher=teacher),
             validation_accuracy=_validated(network, trained, dataset, settings),
@@ -234,7 +232,7 @@ def teacher_network(run, dataset, settings, study_folder):
     if teacher.is_file and teacher.control != "untrained":
         return file_teacher(teacher.network.student, dataset, settings)
     if teacher.trained is not None:
-        return serialization.load_model(study_folder / "runs" / teacher.trained.key / MODEL)
+        return serialization.load_model(study_folder / "runs" / teacher.trained.key / run_dir.MODEL)
     return build(_untrained(run), dataset, settings)
 
 

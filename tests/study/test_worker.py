@@ -13,6 +13,7 @@ from keras_kd.study.design import Run, Teacher
 from keras_kd.study.findings import summary
 from keras_kd.training import config, evaluation
 from keras_kd.training.trainer import distill
+from keras_kd.utils import run_dir
 from tests.support.arrays import tiny_arrays
 from tests.support.colours import colour_teacher, coloured
 from tests.support.networks import resnet8, same, weights_of
@@ -52,7 +53,7 @@ def trained(trainer, tmp_path_factory):
 
 
 def network_of(folder, run):
-    return serialization.load_model(folder / "runs" / run.key / worker.MODEL)
+    return serialization.load_model(folder / "runs" / run.key / run_dir.MODEL)
 
 
 def test_twins_start_from_the_same_weights(trainer, trained):
@@ -193,7 +194,7 @@ def test_a_run_taken_up_again_is_the_same_bit_for_bit(trainer, trained, tmp_path
 
 def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_path):
     folder, _ = trained
-    path = folder / "runs" / TWIN.key / worker.MODEL
+    path = folder / "runs" / TWIN.key / run_dir.MODEL
     taught = Run(
         variant="network + KD",
         student="wide_resnet:10:1",
