@@ -84,8 +84,7 @@ def _first(values):
     path = pathlib.Path(values.replicates)
     if path.suffix != ".csv":
         return session.read_result(path)
-    seeds = ",".join(map(str, redraw.seeds_of(path)))
-    return redraw.redraw(_read(values, seeds), path, command="")[0]
+    return redraw.redraw(_read(values, redraw.seeds_of(path)), path, command="")[0]
 
 
 def _name(values, study):
@@ -136,13 +135,16 @@ def _report(values, study, first):
     from keras_kd.reporting import formatting
     from keras_kd.study import redraw, session
     from keras_kd.study.findings import replication
+    from keras_kd.study.findings import report as study_report
 
     out = pathlib.Path(values.out or f"runs/report-{_name(values, study)}")
+    _check_whose(out, values)
     runs.check_place(out)
     table = _table(values, out, study.name)
     result, strange = redraw.redraw(study, table, command=main_line.command_line())
     result = replication.with_first(result, first)
-    session.draw(out, result, len(study.runs))
+    with study_report.alone(out):
+        session.draw(out, result, len(study.runs))
     if strange:
         count, more = formatting.counted(len(strange), "run"), ", ..." if len(strange) > 1 else ""
         print(f"{count} of {table} left out, as not of this study: {strange[0]}{more}")
@@ -152,11 +154,22 @@ def _report(values, study, first):
     console.print_next("study", study=values.study, **given)
 
 
+def _check_whose(out, values):
+    """Raises a ValueError if the folder has a page already, of another command or study."""
+    from keras_kd.utils import run_dir
+
+    if (out / run_dir.FLAGFILE).is_file():
+        given = flags.as_text(values, only_given=True)
+        run_dir.RunDir(out, given, command="study", same=("study",)).check_overwritable()
+
+
 def _table(values, out, name):
     """The path of the table that is drawn."""
+    from keras_kd.study import table
+
     if values.results:
         return pathlib.Path(values.results)
-    places = [out / "results.csv", pathlib.Path("experiments/results") / f"{name}.csv"]
+    places = [out / table.RESULTS, pathlib.Path("experiments/results") / f"{name}.csv"]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise ValueError(

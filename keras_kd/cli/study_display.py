@@ -4,6 +4,7 @@ import time
 
 from keras_kd.cli import console, progress_line
 from keras_kd.reporting import formatting
+from keras_kd.study import table
 from keras_kd.study.findings import cases, naming, networks, sentences
 from keras_kd.study.findings import report as study_report
 from keras_kd.training import failures
@@ -146,7 +147,7 @@ def print_paths(folder, tensorboard):
     console.print_paths(
         run=folder,
         report=folder / study_report.PAGE,
-        results=folder / "results.csv",
+        results=folder / table.RESULTS,
         pictures=folder / "pictures",
         tensorboard=tensorboard,
         result=folder / run_dir.RESULT,

@@ -27,6 +27,11 @@ def equals(p, digits=3):
     return f"< {least}" if p < least else f"= {p:.{digits}f}"
 
 
+def p_value(p):
+    """A p in two digits, in three where two could hide on which side of 0.05 it lies."""
+    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
 def points(share):
     """A difference of accuracies, with its sign."""
     return "n/a" if share is None else f"{100 * share:+.1f}"

@@ -20,8 +20,10 @@ from keras_kd.utils import files, run_dir
 def redraw(study, path, *, command):
     """The `StudyResult` of the runs that a table has.
 
-    Claims are judged as when the study ended. A table does not hold the training curves, nor which machine
-    and versions it was; they are told where the study's own folder lies beside it.
+    Claims are judged as when the study ended, but that the number of test images is the least that the
+    accuracies allow (for digits the true one): an image counts for no less then. A table does not hold the
+    training curves, nor which machine and versions it was; they are told where the study's own folder lies
+    beside it.
 
     Args:
       study: the `config.StudyConfig` that the runs are of.
@@ -102,7 +104,9 @@ def _history(folder, run, row):
     with contextlib.suppress(OSError, ValueError, KeyError):
         return files.read_json(folder / "runs" / run.key / run_dir.RESULT)["history"]
     last, rise = row.get("training_accuracy"), row.get("training_change")
-    return {} if None in (last, rise) else {"accuracy": [last - rise, last]}
+    if last is None:
+        return {}
+    return {"accuracy": [last] if rise is None else [last - rise, last]}
 
 
 def _kept(folder):
@@ -142,7 +146,7 @@ _MOST_IMAGES = 200_000
 
 
 def test_images(records):
-    """The least number of test images of which all accuracies are whole numbers; 0 where there is none.
+    """The least number of test images of which all accuracies are whole numbers; 0 where they say none.
 
     Args:
       records: `{design.Run: RunRecord}`.
@@ -161,7 +165,7 @@ def test_images(records):
             return 0
         denominators.add(near.denominator)
     images = math.lcm(*denominators)
-    return images if images <= _MOST_IMAGES else 0
+    return images if 1 < images <= _MOST_IMAGES else 0
 
 
 test_images.__test__ = False  # pytest takes the name for a test's

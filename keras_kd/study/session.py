@@ -7,14 +7,12 @@ import pathlib
 
 from keras_kd.data import datasets
 from keras_kd.reporting import figures, notes, tensorboard
-from keras_kd.study import config, design, network_files, origin, runner, taken_runs, worker
+from keras_kd.study import config, design, network_files, origin, runner, table, taken_runs, worker
 from keras_kd.study.findings import analyses, charts, naming, replication, summary
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.training import description
 from keras_kd.utils import files, progress, run_dir, seeding
-
-RESULTS = "results.csv"
 
 PAGE = study_report.PAGE
 
@@ -142,7 +140,7 @@ class StudySession:
             if state.ended:
                 ended = {run: state.records[run] for run in self.study.runs if run in state.records}
                 shared = origin.columns(self._described)
-                summary.write_csv(summary.rows(ended), self._runner.folder / RESULTS, shared)
+                summary.write_csv(summary.rows(ended), self._runner.folder / table.RESULTS, shared)
             progress(state)
 
         with executor:
@@ -198,10 +196,11 @@ def _absolute(path):
 
 def write(folder, result):
     """Writes the table, the pictures, the page, and last the result."""
-    summary.write_csv(result.summary.rows, folder / RESULTS, origin.columns(result.description))
-    for name, figure in draw(folder, result).items():
-        tensorboard.write_picture(folder, name, figure)
-    files.write_json(result.to_json(), folder / run_dir.RESULT)
+    summary.write_csv(result.summary.rows, folder / table.RESULTS, origin.columns(result.description))
+    with study_report.alone(folder):
+        for name, figure in draw(folder, result).items():
+            tensorboard.write_picture(folder, name, figure)
+        files.write_json(result.to_json(), folder / run_dir.RESULT)
 
 
 def draw(folder, result, planned=None):
@@ -237,12 +236,14 @@ def given_recipe(present):
 def read(study, *, dataset=None, seeds=None, depths=None, width=0, recipe=None):
     """The `config.StudyConfig` of a study file, with stand-ins for parts of it; see `config.read_config`.
 
-    `seeds` is as `seeding.numbers` reads it; None or 0: as the file says.
+    `seeds` are a list of them, or as `seeding.numbers` reads them; None or 0: as the file says.
     """
+    if not isinstance(seeds, list):
+        seeds = None if seeds in (None, 0, "0") else seeding.numbers("seeds", seeds)
     return config.read_config(
         study_file(study),
         dataset=dataset,
-        seeds=seeding.numbers("seeds", seeds) if seeds not in (None, 0, "0") else None,
+        seeds=seeds,
         depths=depths,
         network={"width": width} if width else None,
         recipe=given_recipe(recipe or {}),

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from keras_kd.study import session
 from tests.support import golden
 from tests.support.commands import call
-from tests.support.processes import error_line
+from tests.support.processes import ROOT, error_line
 from tests.support.studies import STUDY_FILE, STUDY_RUNS, found_of, records, study_folder, study_table
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -126,6 +126,25 @@ def test_other_seeds_say_which_verdicts_came_again(finished, tmp_path):
     status, _, errors = call("study", *flags, cwd=tmp_path)
     assert status == 1
     assert "with other seeds: these are 0, 1, and the first has 0, 1" in error_line(errors)
+
+
+def test_a_page_is_not_drawn_into_the_folder_of_another_run(tmp_path):
+    (tmp_path / "flags.cfg").write_text("# keras-kd distill\n--dataset=digits\n")
+    (tmp_path / "report.html").write_text("theirs")
+    flags = ("--study=methods_residual", "--report_only", f"--out={tmp_path}")
+    status, _, errors = call("study", *flags, cwd=ROOT)
+    assert status == 1
+    assert "is a run of distill: it is not overwritten" in error_line(errors)
+    assert (tmp_path / "report.html").read_text() == "theirs"
+
+
+def test_a_table_of_one_seed_is_repeated_by_that_seed(tmp_path):
+    text = (ROOT / "experiments/results/methods_residual.csv").read_text()
+    (tmp_path / "seven.csv").write_text(re.sub(r"-s0,(.*?),0,done", r"-s7,\1,7,done", text))
+    flags = ("--study=methods_residual", "--report_only", f"--out={tmp_path / 'out'}")
+    status, output, errors = call("study", *flags, f"--replicates={tmp_path / 'seven.csv'}", cwd=ROOT)
+    assert status == 0, errors
+    assert "Undecided with seeds 7 and again with 0." in output
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from keras_kd import data
 from keras_kd.study import config, origin, redraw, session
 from keras_kd.study.findings import report, results, summary
 from keras_kd.training import Settings
-from tests.support.studies import found_of, records
+from tests.support.studies import found_of, records, run_result
 
 COMMITTED = sorted(pathlib.Path("experiments/results").rglob("*.csv"))
 
@@ -231,3 +231,10 @@ def test_a_committed_table_is_not_drawn_as_that_of_other_data_or_another_recipe(
     path = path.with_name("paper_cifar10.csv")
     with pytest.raises(ValueError, match="data was 'cifar10-12k.npz' and is 'digits'"):
         redraw.redraw(session.read("depth"), path, command="typed")
+
+
+def test_accuracies_that_are_all_whole_say_nothing_of_the_number_of_images():
+    run = next(iter(records()))
+    perfect = {run: dataclasses.replace(records()[run], result=run_result(1.0))}
+    assert redraw.test_images(perfect) == 0
+    assert redraw.test_images({run: dataclasses.replace(records()[run], result=None, error="no luck")}) == 0

@@ -11,7 +11,7 @@ from keras_kd.reporting import formatting, html
 from keras_kd.study.findings import report as study_report
 from keras_kd.study.findings.networks import PLAIN, RESIDUAL, TAUGHT, pairs_of
 from keras_kd.study.findings.results import StudyResult
-from keras_kd.utils import files, locks, run_dir, statistics
+from keras_kd.utils import files, run_dir, statistics
 from keras_kd.utils.records import field_values
 
 REPORTS = {each.name: each for each in (landscape_report.REPORT, reuse_report.REPORT)}
@@ -277,8 +277,8 @@ def renew_report(folder):
     """Writes a study's page again, with what was found inside its networks; returns its path."""
     folder = pathlib.Path(folder)
     path = folder / run_dir.RESULT
-    with files.interpreting(path):
-        result = StudyResult.from_json(files.read_json(path))
-    with locks.held(folder / ".report.lock", folder, patience=60.0):  # two analyses may end at a time
+    with study_report.alone(folder):
+        with files.interpreting(path):
+            result = StudyResult.from_json(files.read_json(path))
         study_report.write(result, folder / study_report.PAGE, sections=sections_of_study(folder))
     return folder / study_report.PAGE

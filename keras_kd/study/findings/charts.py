@@ -3,7 +3,7 @@
 import itertools
 
 from keras_kd.reporting import charts
-from keras_kd.reporting.formatting import percent, plain, points, shared
+from keras_kd.reporting.formatting import counted, percent, plain, points, shared
 
 
 def accuracy(found):
@@ -12,13 +12,12 @@ def accuracy(found):
         return None
     over_depth = len(found.depths) > 1
     shown = [each for each in found.conditions if not over_depth or each.condition.depth is not None]
-    best = max(shown, key=lambda each: each.accuracy.mean)
-    most = f"The most accurate condition is {best.condition.label}"
+    most = _most_accurate(found.conditions, over_depth)
     if not over_depth:
         conditions = [each.condition for each in shown]
         axis = "test accuracy, %"
         panel = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
-        words = f"Mean over seeds, with the 95 % interval. {most}, {percent(best.accuracy.mean)} %."
+        words = f"Mean over seeds, with the 95 % interval. {most}"
         return charts.Chart("accuracy", "Accuracy", words, [panel])
     curves = []
     for number, label, group in _numbered(found, shown):
@@ -34,12 +33,19 @@ def accuracy(found):
                 is_band=True,
             )
         )
-    words = (
-        f"Mean over seeds, with the 95 % interval as a band. {most} at depth {best.condition.depth}, "
-        f"{percent(best.accuracy.mean)} %."
-    )
+    words = f"Mean over seeds, with the 95 % interval as a band. {most}"
+    if others := len(found.conditions) - len(shown):
+        words += f" {counted(others, 'network')} without a depth {'is' if others == 1 else 'are'} not drawn."
     panel = charts.Panel("depth, layers", "test accuracy, %", curves, x_ticks=found.depths)
     return charts.Chart("accuracy", "Accuracy against depth", words, [panel])
+
+
+def _most_accurate(conditions, over_depth):
+    """Which condition that is, in a sentence."""
+    best = max(conditions, key=lambda each: each.accuracy.mean)
+    depth = best.condition.depth if over_depth else None
+    where = "" if depth is None else f" at depth {depth}"
+    return f"The most accurate condition is {best.condition.label}{where}, {percent(best.accuracy.mean)} %."
 
 
 def gains(found):

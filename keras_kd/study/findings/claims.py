@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_kd.study.findings import naming
 from keras_kd.study.findings.cases import judge_cases
-from keras_kd.study.findings.evidence import Evidence, not_there
+from keras_kd.study.findings.evidence import MEAN_OVER_CASES, Evidence, not_there
 from keras_kd.study.findings.losses import better_than_kd
 from keras_kd.study.findings.pairing import (
     PairedResults,
@@ -134,7 +134,7 @@ def _removed_as_well(results):
         return Evidence(missing="no student that loses its shortcuts beside its residual baseline")
     well = [results.above(group, -results.margin) for group in groups.values()]
     worse = [results.below(group, -results.margin) for group in groups.values()]
-    whole = {"mean over cases": mean_over(groups.values())} if len(groups) > 1 else {}
+    whole = {MEAN_OVER_CASES: mean_over(groups.values())} if len(groups) > 1 else {}
     return Evidence(
         statistics.p_at_least(well, len(well)),
         statistics.p_at_least(worse, 1),

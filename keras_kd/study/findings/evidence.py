@@ -2,6 +2,9 @@
 
 import dataclasses
 
+# What a difference is called that is the mean over all of a claim's cases, and none of them.
+MEAN_OVER_CASES = "mean over cases"
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:

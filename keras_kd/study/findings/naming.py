@@ -4,6 +4,7 @@ plain-20, width 8, fade, taught by residual-20 (T 4, alpha 0.9)
 """
 
 import dataclasses
+import re
 
 from keras_kd.distillation import recipes
 from keras_kd.reporting import formatting
@@ -61,6 +62,10 @@ def _taught_of_row(row):
 
 def spec(text):
     """A way to lose shortcuts, or a loss, in words: "fade+merge (fade_end 0.7)"."""
+    return "+".join(map(_one_spec, re.split(r"\+(?=[a-z])", text)))
+
+
+def _one_spec(text):
     name, *options = text.split(":")
     told = [f"{option} {_value(value)}" for option, _, value in (each.partition("=") for each in options)]
     return f"{name} ({', '.join(told)})" if told else name

@@ -185,7 +185,7 @@ def instrumented_gain(results, slope):
             continue
         x, y, instrument = np.concatenate(centred).T
         norm = np.linalg.norm(instrument)
-        if norm > 0:
+        if norm > statistics.ROUNDING:
             found[seed] = float(instrument @ (y - slope * x) / norm)
     return found
 

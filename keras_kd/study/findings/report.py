@@ -5,15 +5,30 @@ report.write(result, "runs/study-depth/report.html")
 
 import math
 
-import jinja2
+import markupsafe
 
 from keras_kd.reporting import charts, html
-from keras_kd.reporting.formatting import accuracies_between, counted, equals, percent, plain, points, shared
+from keras_kd.reporting.formatting import (
+    accuracies_between,
+    counted,
+    equals,
+    p_value,
+    percent,
+    plain,
+    points,
+    shared,
+)
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, sentences, verdicts
 from keras_kd.training import failures
+from keras_kd.utils import locks
 
 PAGE = "report.html"
+
+
+def alone(folder):
+    """Holds the lock of a study's page and of the result that it shows; two commands may renew them."""
+    return locks.held(folder / ".report.lock", folder, patience=60.0)
 
 
 def write(result, path, sections=(), planned=None):
@@ -62,7 +77,7 @@ def amount(number, verdict):
 
 def sentence(verdict):
     """A verdict in plain words; its first word is marked up."""
-    word = jinja2.filters.do_mark_safe(f'<span class="word">{verdict.verdict.capitalize()}.</span> ')
+    word = markupsafe.Markup(f'<span class="word">{verdict.verdict.capitalize()}.</span> ')
     missing = verdict.missing
     if verdict.verdict == verdicts.SUPPORTED:
         return word + f"The data show it (p {equals(verdict.p_for)}, corrected)."
@@ -70,8 +85,8 @@ def sentence(verdict):
         return word + f"The data speak against it (p {equals(verdict.p_against)}, corrected)."
     reason = f" To decide it the study lacks something: {missing}." if missing else ""
     return word + (
-        f"The data show neither the claim (p = {verdict.p_for:.2f}) nor its opposite "
-        f"(p = {verdict.p_against:.2f}).{reason}"
+        f"The data show neither the claim (p = {p_value(verdict.p_for)}) nor its opposite "
+        f"(p = {p_value(verdict.p_against)}).{reason}"
     )
 
 

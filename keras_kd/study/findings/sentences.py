@@ -10,6 +10,7 @@ import dataclasses
 
 from keras_kd.reporting import formatting
 from keras_kd.study.findings import cases, verdicts
+from keras_kd.study.findings.evidence import MEAN_OVER_CASES
 from keras_kd.utils import statistics
 
 # So many differences are told one by one; of more the highest and the lowest.
@@ -43,13 +44,13 @@ def effect(verdict):
 
 
 def _p_of(verdict):
-    """The p of a verdict that rests on intervals; nothing where the study lacks what it takes."""
-    if verdict.missing or not _intervals(verdict.numbers):
-        return ""
+    """The p of a verdict; nothing where none was decided for want of runs, or of several seeds."""
     told = {verdicts.SUPPORTED: verdict.p_for, verdicts.NOT_SUPPORTED: verdict.p_against}
     if verdict.verdict in told:
         return f" (p {formatting.equals(told[verdict.verdict])})"
-    return f" (p {verdict.p_for:.2f} for, {verdict.p_against:.2f} against)"
+    if verdict.missing or not _intervals(verdict.numbers):
+        return ""
+    return f" (p {formatting.p_value(verdict.p_for)} for, {formatting.p_value(verdict.p_against)} against)"
 
 
 def _basis(numbers):
@@ -70,9 +71,11 @@ def _told(verdict):
     numbers = [_of_many(each, _intervals(verdict.numbers)) for each in numbers]
     if verdict.claim == "C2":  # pairs of numbers: each student, and its teacher
         return _closest_pair(numbers, verdict)
-    numbers.sort(key=_mean)
-    ends = {f"the highest of {len(numbers)}": numbers[-1], "the lowest": numbers[0]}
-    return [f"{place}, {each.label}: {amount(each, verdict)}" for place, each in ends.items()]
+    over_cases = [each for each in numbers if each.label == MEAN_OVER_CASES]
+    single = sorted((each for each in numbers if each not in over_cases), key=_mean)
+    ends = {f"the highest of {len(single)}": single[-1], "the lowest": single[0]}
+    told = [f"{place}, {each.label}: {amount(each, verdict)}" for place, each in ends.items()]
+    return told + [f"{each.label}: {amount(each, verdict)}" for each in over_cases]
 
 
 def _of_many(number, count):
@@ -105,7 +108,9 @@ def amount(number, verdict):
     show = formatting.plain if verdict.claim == "C4" else formatting.points
     seeds = formatting.counted(found.count, "seed")
     if found.mean is None:
-        return f"not defined, as the teachers differ too little in accuracy ({seeds})"
+        is_decided = verdict.verdict != verdicts.UNDECIDED
+        size = "on its side of the bound, by how much is not known" if is_decided else "not defined"
+        return f"{size}, as the teachers differ too little in accuracy ({seeds})"
     if found.low is None:
         return f"{show(found.mean)}{unit} (one seed: no interval over seeds)"
     return f"{show(found.mean)}{unit} ({show(found.low)} to {show(found.high)}; {seeds})"

@@ -200,8 +200,10 @@ def points(paired):
 def slope(paired):
     """Gain per advantage as a `results.AdvantageSlope`; None for too few points or one teacher a student."""
     found = pairing.advantages(paired)
-    teachers = collections.Counter(run.alone for run, _, _ in found)
-    if len(found) < 3 or max(teachers.values()) < 2:
+    teachers = collections.defaultdict(set)
+    for run, _, _ in found:
+        teachers[run.alone].add(run.teacher.network)
+    if len(found) < 3 or max(map(len, teachers.values())) < 2:
         return None
     _, advantages, gains = zip(*found, strict=True)
     if not np.ptp(advantages):

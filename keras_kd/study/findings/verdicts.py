@@ -40,7 +40,7 @@ def judge(claims, results, failed=0):
       failed: how many runs failed. They may have failed because of what is compared, so that the others
         are no fair sample: nothing is decided then.
     """
-    evidence = [CLAIMS[name].test(results) for name in claims]
+    evidence = [_with_other_losses(name, CLAIMS[name].test(results), results) for name in claims]
     if failed:
         missing = f"{counted(failed, 'run')} failed, and what would have come of that is part of the answer"
         nothing = {"p_for": 1.0, "p_against": 1.0, "cases": (), "missing": missing}
@@ -54,6 +54,14 @@ def judge(claims, results, failed=0):
             claims, corrected_for, corrected_against, evidence, strict=True
         )
     ]
+
+
+def _with_other_losses(name, evidence, results):
+    """What a claim lacks may be there, taught by another loss: only M1 is about those."""
+    if name == "M1" or evidence.missing is None or not results.conditions(other_losses=True):
+        return evidence
+    words = f"{evidence.missing} (students of another loss than kd alone count for M1 only)"
+    return dataclasses.replace(evidence, missing=words)
 
 
 def _verdict(name, margin, p_for, p_against, evidence):

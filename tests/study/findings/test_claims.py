@@ -603,3 +603,35 @@ def test_students_that_lose_shortcuts_are_no_cases_of_the_other_claims():
     for name in claims.CLAIMS:
         if name != "R1":
             assert claims.CLAIMS[name].test(results).missing
+
+
+def test_students_of_another_loss_are_not_said_to_be_missing(rng):
+    """C1 is about those that kd alone teaches, and says so where the others are there."""
+    accuracies = {}
+    for seed in range(3):
+        twin, alone = Run(20, "residual", 8, seed=seed), Run(20, "plain", 8, seed=seed)
+        taught = Run(20, "plain + KD", 8, teacher=Teacher(twin), loss="kd+at", seed=seed)
+        accuracies |= {twin: 0.9, alone: 0.8, taught: 0.85}
+    (verdict,) = verdicts.judge(["C1"], PairedResults(accuracies))
+    assert verdict.evidence.missing.endswith("(students of another loss than kd alone count for M1 only)")
+
+
+def test_equal_teachers_are_not_told_apart_by_rounding():
+    """Three equal numbers minus their mean are not always 0 in floating point."""
+    accuracies = {}
+    for seed in range(3):
+        alone = Run(20, "plain", 8, seed=seed)
+        accuracies[alone] = 0.8
+        for teacher in (
+            Run(8, "residual", 8, seed=seed),
+            Run(14, "residual", 8, seed=seed),
+            Run(20, "residual", 8, seed=seed),
+        ):
+            accuracies[teacher] = 0.1 + 0.2 * 3
+            accuracies[Run(20, "plain + KD", 8, teacher=Teacher(teacher), seed=seed)] = (
+                0.8 + teacher.depth / 1000
+            )
+    results = PairedResults(accuracies)
+    for share in np.arange(1, 360) / 360:
+        results.accuracies.update({run: share for run in accuracies if run.variant == "residual"})
+        assert claims.instrumented_gain(results, 0.5) == {}

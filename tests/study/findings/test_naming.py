@@ -29,6 +29,15 @@ def taught(teacher=RESIDUAL, control=None, **options):
             "plain-20, width 8, taught by residual-20 of width 16 (kd+at, T 4, alpha 0.9, for 3 epochs)",
         ),
         (
+            taught(WIDE, loss="kd+at:weight=500+dkd:temperature=2"),
+            "plain-20, width 8, taught by residual-20 of width 16 (kd+at (weight 500)+dkd (temperature 2), "
+            "T 4, alpha 0.9)",
+        ),
+        (
+            taught(shortcut_removal="fade+merge:fade_end=0.7"),
+            "plain-20, width 8, fade+merge (fade_end 0.7), taught by residual-20 (T 4, alpha 0.9)",
+        ),
+        (
             taught(shortcut_removal="fade"),
             "plain-20, width 8, fade, taught by residual-20 (T 4, alpha 0.9)",
         ),

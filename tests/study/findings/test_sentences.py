@@ -1,8 +1,10 @@
 """What a study says of each claim, in words."""
 
+import dataclasses
+
 import pytest
 
-from keras_kd.study.findings import sentences
+from keras_kd.study.findings import report, sentences
 from keras_kd.study.findings.results import LabelledComparison, VerdictSummary
 from keras_kd.training import failures
 from keras_kd.utils.statistics import Comparison, Estimate
@@ -49,6 +51,17 @@ PAIRS = [
             "little in accuracy (5 seeds).",
         ),
         (
+            verdict("C4", "supported", ("gain per point of advantage", None, None, None, 5)),
+            "C4, supported (p = 0.500): So it is. Gain per point of advantage: on its side of the bound, by "
+            "how much is not known, as the teachers differ too little in accuracy (5 seeds).",
+        ),
+        (
+            verdict("R1", "undecided", *MANY, ("mean over cases", 0.05, 0.04, 0.06, 5)),
+            "R1, undecided (p 0.50 for, 0.25 against): So it is. The highest of 4, case 3: +3.0 points "
+            "(+1.3 to +4.7; 5 seeds); the lowest, case 0: +0.0 points (-1.7 to +1.7; 5 seeds); mean over "
+            "cases: +5.0 points (+3.3 to +6.7; 5 seeds). (Intervals: all 5 at once.)",
+        ),
+        (
             verdict("M1", "not supported", *MANY),
             "M1, not supported (p = 0.250): So it is. The highest of 4, case 3: +3.0 points "
             "(+1.4 to +4.6; 5 seeds); the lowest, case 0: +0.0 points (-1.6 to +1.6; 5 seeds). "
@@ -89,3 +102,9 @@ def test_a_claim_is_told_with_its_verdict_first_and_never_without_its_interval(f
 def test_a_failure_is_told_without_what_libraries_say(error, words):
     assert failures.in_words(error).startswith(words)
     assert "Error" not in failures.in_words(error)
+
+
+def test_a_p_near_the_level_is_told_in_digits_that_show_its_side():
+    found = dataclasses.replace(verdict("H3", "undecided", ("gain", 0.01, 0.0, 0.02, 5)), p_for=0.0512)
+    assert sentences.of_verdict(found).startswith("H3, undecided (p 0.051 for, 0.25 against): ")
+    assert "(p = 0.051)" in report.sentence(found)

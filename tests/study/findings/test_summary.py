@@ -357,3 +357,22 @@ def test_gain_and_recovery_of_another_loss_are_told_too():
     assert gains == pytest.approx({"p20w16-kd-r20w16-T4-a0.9": 0.1, "p20w16-kd-r20w16-at": 0.2})
     recovered = {each.condition.name: each.recovery.ratio for each in summary.recoveries(paired)}
     assert recovered["p20w16-kd-r20w16-at"] == pytest.approx(0.2 / 0.41)
+
+
+def test_one_teacher_at_several_temperatures_is_one():
+    runs = {}
+    for seed, temperature in itertools.product(range(3), (1, 2, 4)):
+        twin, plain = Run(20, "residual", 8, seed=seed), Run(20, "plain", 8, seed=seed)
+        taught = Run(20, "plain + KD", 8, teacher=Teacher(twin), temperature=temperature, seed=seed)
+        runs |= {twin: 0.9 + seed / 100, plain: 0.8, taught: 0.8 + temperature / 100}
+    assert summary.slope(pairing.PairedResults(runs)) is None
+
+
+def test_the_most_accurate_network_may_have_no_depth():
+    kept = {
+        Run(depth, "residual", 8, seed=seed): 0.9 + seed / 100 for depth in (14, 20) for seed in range(2)
+    } | {Run(variant="network", student="wide_resnet:10:1", seed=seed): 0.95 for seed in range(2)}
+    found = found_of({run: RunRecord(run, run_result(accuracy)) for run, accuracy in kept.items()})
+    words = study_charts.accuracy(found.summary).words
+    assert "The most accurate condition is wide_resnet:10:1, 95.0 %." in words
+    assert words.endswith("1 network without a depth is not drawn.")
