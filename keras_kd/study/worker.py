@@ -4,8 +4,10 @@ trainer = RunTrainer("digits", training.Settings(epochs=20))
 records = study.run(trainer, executor)
 """
 
+import contextlib
 import dataclasses
 import functools
+import os
 
 import keras
 
@@ -29,6 +31,7 @@ class RunTrainer:
       settings: the `config.Settings` of all runs; a run has its own seed, weight decay and augmentation.
       data_dir, validation_fraction, cache, cache_dir, skip_bad_images: as for `datasets.load`.
       split_seed: the same for all runs: see `datasets.load`.
+      folder: in which the study was begun: its relative paths, as of a teacher's file, are found from there.
     """
 
     dataset: str
@@ -39,6 +42,7 @@ class RunTrainer:
     cache: str | None = None
     cache_dir: str | None = None
     skip_bad_images: bool = False
+    folder: str = dataclasses.field(default_factory=os.getcwd)
 
     def load(self):
         """The dataset as all runs see it."""
@@ -95,6 +99,10 @@ class RunTrainer:
         Returns:
           The `RunResult`.
         """
+        with contextlib.chdir(self.folder):
+            return self._train(run, study_folder)
+
+    def _train(self, run, study_folder):
         keras.backend.clear_session()
         folder = study_folder / "runs" / run.key
         settings = self.settings_of(run)

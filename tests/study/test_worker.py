@@ -1,6 +1,7 @@
 """A study's runs as they are really trained: twins, shared teachers, controls, fewer labels."""
 
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
@@ -192,15 +193,19 @@ def test_a_run_taken_up_again_is_the_same_bit_for_bit(trainer, trained, tmp_path
     assert dataclasses.replace(whole, seconds=0) == dataclasses.replace(cut, seconds=0)
 
 
-def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_path):
+def test_networks_of_specs_are_taught_by_one_in_a_file(trainer, trained, tmp_path, monkeypatch):
+    """Whose path is that from where the study was begun, though a process may run elsewhere."""
     folder, _ = trained
-    path = folder / "runs" / TWIN.key / run_dir.MODEL
+    path = pathlib.Path("runs", TWIN.key, run_dir.MODEL)
+    trainer = dataclasses.replace(trainer, folder=str(folder))
+    monkeypatch.chdir(folder)
     taught = Run(
         variant="network + KD",
         student="wide_resnet:10:1",
         teacher=Teacher(Run(variant="network", student=str(path))),
     )
     trainer.check([taught])
+    monkeypatch.chdir(tmp_path)
     results = do(trainer, tmp_path, taught.alone, taught)
     assert results[taught].start == results[taught.alone].start
     assert results[taught].agreement is not None
