@@ -25,7 +25,7 @@ RENAMED = {
 # Flags that earlier versions did not have, and the one that said it then.
 IMPLIED = {"split_seed": "seed"}
 
-# How data are read: they may differ when a run is taken up again.
+# How data are read: they may differ when a run is taken up again, but see `runs.open_run`.
 DATA_OPTIONS = ("cache", "cache_dir", "skip_bad_images")
 
 # They say where a run is and how it is started, not what it is.

@@ -5,14 +5,14 @@ import os
 import pathlib
 
 from keras_kd.cli import console, flags
-from keras_kd.data import datasets, sampling
+from keras_kd.data import datasets, sampling, tfds
 from keras_kd.distillation import cache_logits
 from keras_kd.export import saved_model
 from keras_kd.models import cost
 from keras_kd.training import config, inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.training.snapshots import Snapshots
-from keras_kd.utils import backend, checks, folders, run_dir
+from keras_kd.utils import backend, checks, folders, identity, run_dir
 
 SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 
@@ -44,13 +44,14 @@ def default_folder(command, dataset):
     return f"runs/{command}-{stem}"
 
 
-def open_run(values, command, *, name=None, changeable=(), only_given=False):
+def open_run(values, command, *, name=None, dataset=None, changeable=(), only_given=False):
     """The run that flags name; nothing is written yet.
 
     Args:
       values: an `absl.flags.FlagValues`.
       command: its name.
       name: of the folder, if --out is not given; None: after the command and the dataset.
+      dataset: its name; None: as flags say.
       changeable: names of flags that may differ when the run is taken up again.
       only_given: whether flags that were not given are no part of the run.
 
@@ -58,7 +59,8 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
       A `run_dir.RunDir`.
 
     Raises:
-      ValueError: if the folder holds something else, or a run with other flags.
+      ValueError: if the folder holds something else, or a run with other flags; also for another way to read
+        tensorflow-datasets, which makes it another dataset.
     """
     path = values.out or (f"runs/{name}" if name else default_folder(command, values.dataset))
     earlier = flags.RENAMED | dict.fromkeys(flags.NOT_OF_THE_RUN)
@@ -72,8 +74,22 @@ def open_run(values, command, *, name=None, changeable=(), only_given=False):
     about["defaults"] = None if only_given else {name: str(values[name].default) for name in later}
     run = run_dir.RunDir(path, given, (*changeable, *flags.DATA_OPTIONS), **about)
     (run.check_overwritable if values.overwrite else run.check_flags)()
+    if run.begun and not values.overwrite:
+        _check_cache(values, run, dataset or values.dataset)
     check_place(run.path)
     return run
+
+
+def _check_cache(values, run, dataset):
+    was, now = run_dir.read_flags(run.path)[1].get("cache"), values.cache
+    if tfds.is_by_index(was) == tfds.is_by_index(now) or not datasets.is_of_tfds(dataset):
+        return
+    changes = (
+        f"--cache was {was or 'not given'} and is {now or 'not given'}, and tensorflow-datasets read by "
+        f"index (none, disk) are other data than in memory: "
+        f"{f'give --cache={was}' if was else 'leave --cache out'} to go on"
+    )
+    raise identity.IdentityMismatchError(run.path, changes, "was begun with other flags")
 
 
 def check_place(path, flag="--out"):

@@ -99,7 +99,8 @@ def _train(values, study, first):
     from keras_kd.study import session
 
     name = f"study-{_name(values, study)}"
-    run = runs.open_run(values, "study", name=name, changeable=CHANGEABLE, only_given=True)
+    about = {"name": name, "dataset": study.dataset, "changeable": CHANGEABLE}
+    run = runs.open_run(values, "study", **about, only_given=True)
     own = session.StudySession(
         study,
         run.path,

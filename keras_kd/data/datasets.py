@@ -114,6 +114,12 @@ def assemble(name, splits, class_names, *, validation_fraction=0.1, seed=0, flip
     return Dataset(str(name), **splits, class_names=class_names, flips=flips, split_seed=seed)
 
 
+def is_of_tfds(name):
+    """Whether a name is no other dataset's, and so one of tensorflow-datasets; these are not asked."""
+    is_other = str(name).partition(":")[0].lower() == DEFAULT or str(name).endswith(".npz")
+    return not is_other and image_folder.find(name) is None
+
+
 def absolute_name(name):
     """A dataset's name as it is understood in every folder: paths become absolute ones."""
     folder = None if name == DEFAULT else image_folder.find(name)

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_kd.data import datasets
+from keras_kd.data import datasets, tfds
 from keras_kd.utils import files, run_dir
 
 
@@ -14,12 +14,13 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
       result: its `result.json`.
       seed: of the training; earlier versions split by it.
       name: where the dataset is, if it has moved.
-      data_dir: where tensorflow-datasets keeps its data.
+      data_dir: where tensorflow-datasets keeps its data; None: where the run found them.
 
     Raises:
       ValueError: if what is found is another one.
     """
     folder = pathlib.Path(folder)
+    _, flags = run_dir.read_flags(folder)
     with files.interpreting(folder / run_dir.RESULT):
         described = {key: result["dataset"][key] for key in ("name", "examples", "fingerprint")}
         sizes = {split: described["examples"][split] for split in ("train", "validation", "test")}
@@ -30,9 +31,10 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
     def load(seed):
         return datasets.load(
             name or described["name"],
-            validation_fraction=_validation_fraction(folder, described),
+            validation_fraction=_validation_fraction(folder, flags, described),
             seed=seed,
-            data_dir=data_dir,
+            data_dir=data_dir or flags.get("data_dir"),
+            cache="none" if tfds.is_by_index(flags.get("cache")) else None,  # the images of "disk", unwritten
             skip_bad_images="bad_images" in result,
         )
 
@@ -58,14 +60,14 @@ def split_remark(network, dataset):
         result = files.read_json(pathlib.Path(network).parent / run_dir.RESULT)
         described, seed = result["dataset"], result["seed"]
         name, split_seed = described["name"], described.get("split_seed", seed)
-        is_same_size = sum(described["examples"].values()) == sum(
-            len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)
-        )
+        sizes = {split: len(getattr(dataset, split).labels) for split in described["examples"]}
+        is_same_size = sum(described["examples"].values()) == sum(sizes.values())
+        is_same_part = (split_seed, described["examples"]) == (dataset.split_seed, sizes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it is no run's, and nothing is known
     same = pathlib.Path(name).name == pathlib.Path(dataset.name).name and is_same_size
     known = {dataset.fingerprint, dataset.examples_fingerprint}
-    if not same or described.get("fingerprint") in known:
+    if not same or is_same_part or described.get("fingerprint") in known:
         return None
     return (
         f"{network} was trained on another part of {dataset.name} (split_seed={split_seed}), so it may have "
@@ -73,14 +75,13 @@ def split_remark(network, dataset):
     )
 
 
-def _validation_fraction(folder, described):
+def _validation_fraction(folder, flags, described):
     """As stratified splits round it, which the sizes tell as well as the flag did."""
     if (folder / "study.json").is_file():
         path = folder / "study.json"
         with files.interpreting(path):
             return files.read_json(path)["identity"]["validation_fraction"]
-    for line in (folder / "flags.cfg").read_text(encoding="utf-8").splitlines():
-        if line.startswith("--validation_fraction="):
-            return float(line.split("=", 1)[1])
+    if "validation_fraction" in flags:
+        return float(flags["validation_fraction"])
     examples = described["examples"]
     return examples["validation"] / (examples["train"] + examples["validation"])

@@ -15,6 +15,14 @@ from keras_kd.data.lazy_images import LazyImages
 REACH_SECONDS = 3.0
 
 
+def is_by_index(cache):
+    """Whether images are read by their index, and not all into memory.
+
+    What they are known by and normalised with then differs: see `dataset.Dataset`.
+    """
+    return cache in ("none", "disk")
+
+
 def read(name, data_dir, cache=None, cache_dir=None):
     """`(splits, class names)` of a dataset, `NAME` or `NAME:SIZE`.
 
@@ -32,14 +40,14 @@ def read(name, data_dir, cache=None, cache_dir=None):
     base, _, size = str(name).partition(":")
     builder = _builder(base, data_dir)
     image_key, label_key = _supervised_keys(builder, base)
-    if cache in ("none", "disk") and not builder.info.splits:
+    if is_by_index(cache) and not builder.info.splits:
         builder = _builder(base, data_dir, file_format="array_record")
     _prepare(builder, base)
     size = _size(builder.info.features[image_key].shape, size, base)
 
     def read_split(split):
         arguments = (builder, split, image_key, label_key, size)
-        is_in_memory = cache in (None, "memory")
+        is_in_memory = not is_by_index(cache)
         if is_in_memory and builder.info.file_format.value != "array_record":  # which no tf.data reads
             return _read_split(*arguments)
         source = tfds_records.Records(*arguments)

@@ -49,6 +49,23 @@ def check_one_seed(folder, result):
         )
 
 
+def read_flags(folder):
+    """`(command, {name: text})`: what was written down when a run was begun; nothing where no run was.
+
+    Raises:
+      DamagedFileError: if it is no text.
+    """
+    path = pathlib.Path(folder) / FLAGFILE
+    if not path.is_file():
+        return None, {}
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except ValueError as error:
+        raise files.DamagedFileError(path, "it is no text") from error
+    made_by = lines[0].removeprefix(_MADE_BY) if lines[0].startswith(_MADE_BY) else None
+    return made_by, dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+
+
 class RunDir:
     """A folder that holds one run.
 
@@ -107,14 +124,8 @@ class RunDir:
         return (self.path / FLAGFILE).is_file()
 
     def _read_flags(self):
-        """`(command, {name: text})` as they were written down."""
-        path = self.path / FLAGFILE
-        try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except ValueError as error:
-            raise files.DamagedFileError(path, "it is no text") from error
-        made_by = lines[0].removeprefix(_MADE_BY) if lines[0].startswith(_MADE_BY) else None
-        begun = dict(line.removeprefix("--").split("=", 1) for line in lines if "=" in line)
+        """`(command, {name: text})` as they were written down, under the names of now."""
+        made_by, begun = read_flags(self.path)
         begun = {self._renamed.get(name, name): value for name, value in begun.items()}
         begun.pop(None, None)
         earlier = {name: begun[source] for name, source in self._implied.items() if source in begun}

@@ -53,6 +53,29 @@ def test_other_data_are_refused(npz, folder):
         provenance.load_dataset(folder, result, 0)
 
 
+@pytest.mark.parametrize("cache", [None, "memory", "none", "disk"])
+def test_data_of_tensorflow_datasets_are_read_as_the_run_read_them(tiny_pictures, folder, cache):
+    records = folder / "records"
+    tiny_pictures[1](data_dir=records, file_format="array_record").download_and_prepare()
+    asked = {"data_dir": records, "cache": cache}
+    dataset = datasets.load("tiny_squares", cache_dir=folder / "cache", **asked)
+    (folder / "flags.cfg").write_text(
+        "".join(f"--{name}={value}\n" for name, value in asked.items() if value is not None)
+    )
+    result = result_of(dataset, 0)
+    assert provenance.load_dataset(folder, result, 0).fingerprint == dataset.fingerprint
+    moved = records.rename(folder / "moved")
+    assert provenance.load_dataset(folder, result, 0, data_dir=moved).fingerprint == dataset.fingerprint
+
+
+def test_a_study_may_have_no_flags(npz, folder):
+    dataset = datasets.load(npz, validation_fraction=0.2)
+    (folder / "flags.cfg").unlink()
+    (folder / "study.json").write_text(json.dumps({"identity": {"validation_fraction": 0.2}}))
+    found = provenance.load_dataset(folder, result_of(dataset, 0), 0)
+    assert found.fingerprint == dataset.fingerprint
+
+
 def test_a_teacher_that_may_have_seen_the_validation_images_is_told(npz, folder):
     teacher = folder / "teacher.keras"
     dataset = datasets.load(npz)
@@ -63,6 +86,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_is_told(npz, folder)
         (result_of(datasets.load(npz, seed=3), 0), True),
         (earlier_result_of(datasets.load(npz, seed=3), 3), True),
         (result_of(datasets.load("digits", seed=3), 0), False),
+        (result_of(dataset, 0, fingerprint="0" * 16), False),  # of the same part, read by index
         ({"dataset": []}, False),
     ):
         (folder / "result.json").write_text(json.dumps(result))
