@@ -104,6 +104,13 @@ class LazyImages:
         return self.source.digest(self.index)
 
     def _read(self, positions):
+        try:
+            return self._read_good(positions)
+        except (ValueError, OSError) as error:
+            self.failure = error
+            raise
+
+    def _read_good(self, positions):
         while True:
             known = self._stand_ins
             if known:
@@ -112,7 +119,6 @@ class LazyImages:
                 return self.source.read(positions)
             except BadImageError as error:
                 if self.source.bad is None or error.position is None:
-                    self.failure = error
                     raise
                 self._replace(error)
 
@@ -192,7 +198,7 @@ def batches(images, batch_size):
 
 @contextlib.contextmanager
 def named_failures(*splits):
-    """Raises the `BadImageError` itself where a pipeline told it in words of its own.
+    """Raises what went wrong with the images itself where a pipeline told it in words of its own.
 
     Args:
       *splits: the `ImageSplit`s that are read in the block.

@@ -55,7 +55,8 @@ def from_datasets(
         loader) of `(images, labels)`, batches or single examples; not augmented, and not repeated.
       class_names, name, **options: as for `from_arrays`.
       cache: where the images are kept: "memory" or "disk".
-      cache_dir: folder of the files `NAME-SPLIT.uint8`, written anew each time; None: "runs/image_cache".
+      cache_dir: folder of the files `NAME-SPLIT.uint8`, written anew each time: what was read from one before
+        is then an error, so each dataset has a name of its own; None: "runs/image_cache".
 
     Raises:
       ValueError: for other images or labels, or ones that do not fit together.

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import keras
 import numpy as np
@@ -141,6 +142,9 @@ def test_images_that_would_fill_the_memory_stay_in_the_file(tmp_path, rng, monke
             np.testing.assert_array_equal(np.asarray(getattr(found, split).images), images)
         assert found.fingerprint == expected.fingerprint
         np.testing.assert_array_equal([found.mean, found.std], [expected.mean, expected.std])
+        os.utime(tmp_path / "data.npz", ns=(0, 0))
+        with pytest.raises(ValueError, match="data.npz was changed since it was opened: load its data again"):
+            found.train.images[0]
 
 
 def test_a_compressed_file_that_would_fill_the_memory_is_refused(tmp_path, rng, monkeypatch):

@@ -99,6 +99,20 @@ def test_a_bad_image_is_raised_through_whatever_reads():
         raise RuntimeError("of its own")
 
 
+@pytest.mark.parametrize("error", [ValueError("of a changed file"), FileNotFoundError("there is none")])
+def test_so_is_whatever_else_a_source_says(error):
+    class Gone(Squares):
+        def read(self, index):
+            raise error
+
+    split = type("Split", (), {"images": LazyImages(Gone())})
+    with pytest.raises(type(error), match=str(error)), lazy_images.named_failures(split):  # noqa: PT012
+        try:
+            split.images[10:20]
+        except (ValueError, OSError) as told:
+            raise RuntimeError("in a graph, many lines about it") from told
+
+
 def test_both_go_to_other_processes():
     error = copy.deepcopy(BadImageError("a.png", "is empty", 3))  # as they are sent: by __reduce__
     assert (error.name, error.reason, error.position, str(error)[:14]) == (

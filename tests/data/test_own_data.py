@@ -1,3 +1,6 @@
+import copy
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -97,3 +100,21 @@ def test_streams_that_cannot_be_kept(arrays, tmp_path):
         data.from_datasets([])
     with pytest.raises(ValueError, match="cache must be one of memory, disk"):
         data.from_datasets([(images, labels)], cache="none")
+
+
+def test_a_file_that_another_dataset_took_is_told(arrays, tmp_path):
+    def kept(images):
+        given = [(images, pair(arrays, "train")[1])]
+        return data.from_datasets(given, cache="disk", cache_dir=tmp_path).train.images
+
+    first = kept(arrays["x_train"])
+    sent = copy.deepcopy(first)  # as to other processes
+    np.testing.assert_array_equal(sent[:4], first[:4])
+    second = kept(255 - arrays["x_train"])
+    for images in (first, sent):
+        with pytest.raises(ValueError, match=r"/data-train.uint8 was changed since it was opened: load"):
+            images[:4]
+    second[:4]
+    os.truncate(tmp_path / "data-train.uint8", 9)
+    with pytest.raises(ValueError, match="was changed since"):
+        second[:4]
