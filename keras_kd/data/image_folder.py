@@ -80,12 +80,12 @@ def read(path, size=None, *, skip_bad=False):
     found = _folders_of_splits(path)
     files, labels, splits = [], [], {}
     class_names = _classes(found["train"])
-    beginning = len(os.fspath(path)) + 1
     for split, folder in found.items():
         _check_classes(folder, class_names, found["train"])
         first, around = len(files), (_place(path), _place(folder))
         for label, name in enumerate(class_names):
-            of_class = list(_files(os.fspath(folder / name), beginning, bad, around))
+            relative = os.fspath((folder / name).relative_to(path))
+            of_class = list(_files(os.fspath(folder / name), relative, bad, around))
             if not of_class:
                 raise ValueError(
                     f"{shown(folder / name)} has no image ({', '.join(image_decoding.SUFFIXES)}): "
@@ -151,12 +151,12 @@ def _place(folder):
     return status.st_dev, status.st_ino
 
 
-def _files(folder, beginning, bad, around):
+def _files(folder, name, bad, around):
     """`(name, bytes, time of change in ns)` of the images in a folder and those inside, in order.
 
     Args:
       folder: its path, as text.
-      beginning: how many characters of a path are no part of the name.
+      name: the same, relative to the root.
       bad: see `read`.
       around: places of the folders around it.
     """
@@ -173,13 +173,14 @@ def _files(folder, beginning, bad, around):
     for entry in entries:
         if entry.name.startswith("."):
             continue
+        below = os.path.join(name, entry.name)
         try:
             if entry.is_dir():
-                yield from _files(entry.path, beginning, bad, (*around, here))
+                yield from _files(entry.path, below, bad, (*around, here))
             elif _is_image(entry.name):
                 status = entry.stat()
                 if status.st_size:
-                    yield entry.path[beginning:], status.st_size, status.st_mtime_ns
+                    yield below, status.st_size, status.st_mtime_ns
                 else:
                     _note(bad, entry.path, "is empty")
         except OSError as error:

@@ -94,6 +94,14 @@ def test_a_size_makes_images_of_many_sizes_one(folder, arrays):
         np.asarray(datasets.load(folder, seed=3).train.images)
 
 
+@pytest.mark.parametrize("name", [".", "./", ".:16", "..", "../photos/"])
+def test_the_folder_one_is_in_is_known_by_the_same_names(written, monkeypatch, name):
+    monkeypatch.chdir(written / "train" if name == ".." else written)
+    found, expected = datasets.load(name), datasets.load(f"{written}:16" if ":" in name else written)
+    assert found.fingerprint == expected.fingerprint
+    np.testing.assert_array_equal(found.test.images[:], expected.test.images[:])
+
+
 @pytest.mark.parametrize(
     ("size", "message"),
     [
