@@ -75,17 +75,19 @@ def _image_files(paths):
 
     for path in map(pathlib.Path, paths):
         if path.is_dir():
-            within = (each for each in path.iterdir() if each.suffix.lower() in image_decoding.SUFFIXES)
+            within = (each for each in path.iterdir() if image_decoding.is_image(each.name))
             yield from sorted(within)
         else:
             yield path
 
 
 def _as_json(predictor, found):
+    from keras_kd.data.image_decoding import shown
+
     shares = {predictor.name_of(place): float(share) for place, share in enumerate(found.probabilities)}
     likeliest = max(shares, key=shares.get)
     return {
-        "image": str(found.path),
+        "image": shown(found.path),
         "class": likeliest,
         "probability": shares[likeliest],
         "probabilities": shares,
@@ -94,27 +96,28 @@ def _as_json(predictor, found):
 
 def _print(predictor, found, top):
     from keras_kd.cli import console
+    from keras_kd.data.image_decoding import shown
     from keras_kd.export import prediction
 
     columns = ["image", "class", "probability", *(f"{place}. likeliest" for place in range(2, top + 1))]
     rows = [dict(zip(columns, _row(predictor, each, top), strict=True)) for each in found]
-    for each, row in zip(found, rows, strict=True):
-        if len(found) == 1:
-            print(f"{each.path} shows {row['class']}, the network says: {row['probability']}.")
+    if len(rows) == 1:
+        print("{image} shows {class}, the network says: {probability}.".format(**rows[0]))
     right, of = prediction.right_by_folder(predictor, found)
     if of > 1:
         share = console.percent(right / of)
         print(f"Right on {right} of {of} images ({share}), by the names of the folders that they lie in.")
-    console.print_table(f"{predictor.path} on {len(found)} image(s)", rows, columns)
+    console.print_table(f"{shown(predictor.path)} on {len(found)} image(s)", rows, columns)
     if predictor.path.suffix == ".keras":
-        console.print_next("export", model=predictor.path)
+        console.print_next("export", model=shown(predictor.path))
 
 
 def _row(predictor, found, top):
     from keras_kd.cli import console
+    from keras_kd.data.image_decoding import shown
 
     places = found.likeliest(top)
-    names = [predictor.name_of(place) for place in places]
+    names = [shown(predictor.name_of(place)) for place in places]
     shares = [console.percent(found.probabilities[place]) for place in places]
     others = [f"{name} {share}" for name, share in zip(names[1:], shares[1:], strict=True)]
-    return [str(found.path), names[0], shares[0], *others]
+    return [shown(found.path), names[0], shares[0], *others]

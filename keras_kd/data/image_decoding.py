@@ -23,6 +23,11 @@ CENTRE = 0.875
 _REDUCING_GAP = 2
 
 
+def is_image(name):
+    """Whether a file is taken for an image, by its name; hidden ones such as macOS's `._a.jpg` are not."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
 def read(path, size=None):
     """The image in a file; of an animation its first frame.
 

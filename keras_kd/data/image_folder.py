@@ -54,7 +54,7 @@ def _has_images(path):
     """Whether some folder in it, or in its `train`, has an image."""
     inside = path / "train" if (path / "train").is_dir() else path
     return any(
-        _is_image(entry.name)
+        image_decoding.is_image(entry.name)
         for folder in inside.iterdir()
         if folder.is_dir() and os.access(folder, os.R_OK)
         for entry in folder.iterdir()
@@ -142,10 +142,6 @@ def _check_classes(folder, class_names, of_train):
     )
 
 
-def _is_image(name):
-    return name.lower().endswith(image_decoding.SUFFIXES) and not name.startswith(".")
-
-
 def _place(folder):
     status = os.stat(folder)
     return status.st_dev, status.st_ino
@@ -177,7 +173,7 @@ def _files(folder, name, bad, around):
         try:
             if entry.is_dir():
                 yield from _files(entry.path, below, bad, (*around, here))
-            elif _is_image(entry.name):
+            elif image_decoding.is_image(entry.name):
                 status = entry.stat()
                 if status.st_size:
                     yield below, status.st_size, status.st_mtime_ns

@@ -1,17 +1,45 @@
 """`predict`, on the folder of a run."""
 
 import json
+import os
+import pathlib
 import re
 
 import numpy as np
 import pytest
 
+from keras_kd.export import prediction
 from tests.support import golden
 from tests.support.commands import call
 from tests.support.image_folders import write_image
 from tests.support.runs import finished_run
 
-pytestmark = pytest.mark.slow  # a whole run
+
+class Brightness:
+    """An answer for each image: how dark, and how bright it is; of classes with names of any bytes."""
+
+    def __call__(self, *_):
+        names = ("dark", os.fsdecode(b"bright \xff"))
+        return prediction.Predictor(pathlib.Path("a.onnx"), (8, 8, 3), names, self.probabilities)
+
+    def probabilities(self, images):
+        bright = images.mean(axis=(1, 2, 3)) / 255
+        return np.stack([1 - bright, bright], axis=1)
+
+
+def test_a_name_of_any_bytes_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "open_predictor", Brightness())
+    for name, value in ((b"good.png", 0), (b"no text \xff.png", 255), (b"._good.png", 0), (b".bad.png", 0)):
+        write_image(np.full((8, 8, 3), value, np.uint8), tmp_path / "images" / os.fsdecode(name))
+    paths = ["images/good.png", r"images/no text \xff.png"]
+    status, output, errors = call("predict", "a.onnx", "images", "--json", cwd=tmp_path)
+    assert (status, errors, [each["image"] for each in json.loads(output)]) == (0, "", paths)
+    status, output, errors = call("predict", "a.onnx", "images", cwd=tmp_path)
+    assert (status, errors) == (0, "")
+    assert all(path in output.encode().decode() for path in paths)
+    path = os.fsdecode(b"images/no text \xff.png")
+    status, output, errors = call("predict", "a.onnx", path, cwd=tmp_path)
+    assert output.startswith(rf"{paths[1]} shows bright \xff, the network says: 100.0%.")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +52,7 @@ def cwd(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # a whole run
 def test_what_the_terminal_shows_is_the_measured_accuracy(cwd):
     result = json.loads((cwd / "runs/first/result.json").read_text())
     for network, label in (("runs/first", "student_distilled"), ("runs/first/teacher.keras", "teacher")):
@@ -37,6 +66,7 @@ def test_what_the_terminal_shows_is_the_measured_accuracy(cwd):
     golden.check("predict", output)
 
 
+@pytest.mark.slow  # a whole run
 def test_one_image_is_answered_in_a_sentence_and_in_json(cwd):
     path = "images/2/02.png"
     status, output, _ = call("predict", "runs/first", path, "--json", cwd=cwd)
@@ -50,6 +80,7 @@ def test_one_image_is_answered_in_a_sentence_and_in_json(cwd):
     assert output.startswith(f"{path} shows {likeliest}, the network says: {found['probability']:.1%}.\n")
 
 
+@pytest.mark.slow  # a whole run
 def test_what_cannot_be_is_one_line(cwd):
     (cwd / "text.png").write_text("no image")
     status, output, errors = call("predict", "runs/first", "text.png", "images/0/00.png", cwd=cwd)
