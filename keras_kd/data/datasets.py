@@ -156,13 +156,8 @@ def check_splits(splits, num_classes, name):
         raise ValueError(f"{name}: at least two classes are needed. Received: {num_classes}")
     if any(split.labels.ndim > 1 for split in splits.values()):
         _check_decisions(splits, num_classes, name)
-    classes = np.arange(num_classes) if train.labels.ndim > 1 else np.unique(train.labels)
-    if not np.array_equal(classes, np.arange(num_classes)):
-        missing = np.setdiff1d(np.arange(num_classes), classes)
-        raise ValueError(
-            f"{name}: the training labels must be 0 to {num_classes - 1}, all of them; there is no "
-            f"example of class {missing[0]}. Received: labels {classes[0]} to {classes[-1]}"
-        )
+    else:
+        _check_classes(train.labels, num_classes, name)
     for key, split in splits.items():
         if split.labels.min() < 0 or split.labels.max() >= num_classes:
             raise ValueError(
@@ -180,6 +175,21 @@ def check_splits(splits, num_classes, name):
                 f"{name}: all images must have one shape, with 1 or 3 channels. Received: "
                 f"{train.images.shape[1:]} (train) and {split.images.shape[1:]} ({key})"
             )
+
+
+def _check_classes(labels, num_classes, name):
+    """Checks that training labels are the numbers of all classes."""
+    classes = np.unique(labels)
+    if np.array_equal(classes, np.arange(num_classes)):
+        return
+    missing = np.setdiff1d(np.arange(num_classes), classes)
+    why = f"as there are {num_classes} classes: name them all, and count from 0"
+    if missing.size:
+        why = f"all of them; there is no example of class {missing[0]}"
+    raise ValueError(
+        f"{name}: the training labels must be 0 to {num_classes - 1}, {why}. "
+        f"Received: labels {classes[0]} to {classes[-1]}"
+    )
 
 
 def _check_decisions(splits, num_classes, name):

@@ -89,6 +89,21 @@ def test_what_is_no_data_is_refused_in_one_line(arrays, case):
         data.from_datasets([spoilt])
 
 
+@pytest.mark.parametrize(
+    ("names", "first", "message"),
+    [
+        ("ab", 0, "the training labels must be 0 to 1, as there are 2 classes.*Received: labels 0 to 3"),
+        ("abc", -1, "the training labels must be 0 to 2, as there are 3 classes.*Received: labels -1 to 2"),
+        ("abcde", 0, "there is no example of class 4"),
+    ],
+)
+def test_names_of_classes_that_do_not_fit_are_told(arrays, names, first, message):
+    images, labels = pair(arrays, "train")
+    for given in (data.from_arrays, lambda pair, **options: data.from_datasets([pair], **options)):
+        with pytest.raises(ValueError, match=message):
+            given((images, labels + first), class_names=list(names))
+
+
 def test_streams_that_cannot_be_kept(arrays, tmp_path):
     images, labels = pair(arrays, "train")
     with pytest.raises(
