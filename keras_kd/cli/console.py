@@ -67,7 +67,7 @@ def _status(main, values):
     except (*_FORESEEN, *_backend_errors()) as error:
         if values.debug:
             raise
-        return _tell(f"error: {_one_line(error)}", 1)
+        return _tell(f"error: {_one_line(error)}{_advice(error, values)}", 1)
     return 0
 
 
@@ -105,11 +105,20 @@ def _one_line(error):
             f"the disk is full ({line}): free some space and give the same command again, which goes "
             f"on from the last epoch that was saved"
         )
-    if isinstance(error, BadImageError):
-        return f"{line}; or give the same command with --skip_bad_images, which goes on without it"
-    if isinstance(error, IdentityMismatchError):
-        return f"{line}, choose another --out, or pass --overwrite to start anew"
     return line
+
+
+def _advice(error, values):
+    """What the command's own flags can do about an error, as the end of its line."""
+    if isinstance(error, IdentityMismatchError):
+        return ", choose another --out, or pass --overwrite to start anew"
+    if not isinstance(error, BadImageError):
+        return ""
+    if "skip_bad_images" not in values:
+        return "; of a finished run's images, put back the one that it was trained on"
+    if values.skip_bad_images:
+        return ""
+    return "; or give the same command with --skip_bad_images, which goes on without it"
 
 
 def percent(share):

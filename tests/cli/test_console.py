@@ -7,13 +7,16 @@ import pytest
 from absl import flags as absl_flags
 
 from keras_kd.cli import console
+from keras_kd.data.lazy_images import BadImageError
 from keras_kd.training import callbacks
 from keras_kd.utils.identity import IdentityMismatchError
 from keras_kd.utils.optional import MissingPackageError
 
 
-def guarded(error, debug=False):
+def guarded(error, debug=False, **switches):
     values = absl_flags.FlagValues()
+    for name, value in switches.items():
+        absl_flags.DEFINE_bool(name, value, "", flag_values=values)
     absl_flags.DEFINE_bool("debug", debug, "", flag_values=values)
     values(["command"])
 
@@ -80,6 +83,23 @@ def test_only_the_command_gives_advice_on_flags(capsys):
     assert "--overwrite" not in str(error)
     guarded(error)
     assert capsys.readouterr().err.endswith("choose another --out, or pass --overwrite to start anew\n")
+
+
+@pytest.mark.parametrize(
+    ("switches", "advice"),
+    [
+        (
+            {"skip_bad_images": None},
+            "; or give the same command with --skip_bad_images, which goes on without it",
+        ),
+        ({"skip_bad_images": True}, ""),
+        ({}, "; of a finished run's images, put back the one that it was trained on"),
+    ],
+)
+def test_advice_on_a_bad_image_is_what_the_command_can_do(capsys, switches, advice):
+    guarded(BadImageError("photos/a.png", "is empty"), **switches)
+    told = "error: photos/a.png is empty: put a whole image in its place, or take it away"
+    assert capsys.readouterr().err == f"{told}{advice}\n"
 
 
 def test_debug_shows_the_traceback():
