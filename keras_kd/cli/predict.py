@@ -3,7 +3,7 @@
     keras-kd predict runs/distill-digits seven.png eight.png
 
 The network is a run's folder (its last student), a .keras file in one, or a SavedModel, .tflite or .onnx file
-that export wrote. Images are read, cut and resized as those that it was measured on.
+that export wrote. Images are read and resized as those that it was measured on.
 """
 
 import json

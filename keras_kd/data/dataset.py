@@ -51,6 +51,7 @@ class Dataset:
       flips: whether a mirrored image shows the same class.
       moments_of: the images whose mean and deviation normalise all; None: those of train.
       split_seed: which part of train became validation.
+      resizing: how images of other sizes became one: "centre" or "whole", see `image_decoding.read`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Dataset:
     flips: bool
     moments_of: np.ndarray | lazy_images.LazyImages | None = None
     split_seed: int = 0
+    resizing: str = "centre"
 
     @property
     def image_shape(self):

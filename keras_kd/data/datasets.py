@@ -80,7 +80,8 @@ def load(
         splits, class_names = npz.read(pathlib.Path(name))
     else:
         splits, class_names = tfds.read(name, data_dir, cache, cache_dir)
-    return assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
+    dataset = assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
+    return dataclasses.replace(dataset, resizing=resizing_of(name))
 
 
 def assemble(name, splits, class_names, *, validation_fraction=0.1, seed=0, flips=None):
@@ -118,6 +119,11 @@ def is_of_tfds(name):
     """Whether a name is no other dataset's, and so one of tensorflow-datasets; these are not asked."""
     is_other = str(name).partition(":")[0].lower() == DEFAULT or str(name).endswith(".npz")
     return not is_other and image_folder.find(name) is None
+
+
+def resizing_of(name):
+    """How images of a dataset of that name are made one size, see `image_decoding.read`."""
+    return "whole" if ":" in str(name) and is_of_tfds(name) else "centre"
 
 
 def absolute_name(name):

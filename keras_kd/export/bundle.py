@@ -147,6 +147,7 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
             class_names=tuple(source.dataset.class_names),
             accuracy=reference.accuracy if reference.is_whole else source.accuracy,
             test_images=reference.of,
+            resizing=source.dataset.resizing,
         )
         files.write_json(about.to_json(), part / manifest.MANIFEST)
         model_card.write(source, part)

@@ -109,7 +109,8 @@ def read_images(name, network):
     train = splits["train"]
     nothing = train.take(np.arange(0))
     validation, test = splits.get("validation", nothing), splits.get("test", train)
-    found = Dataset(str(name), train, validation, test, tuple(class_names), flips=False)
+    about = {"flips": False, "resizing": datasets.resizing_of(name)}
+    found = Dataset(str(name), train, validation, test, tuple(class_names), **about)
     if shapes is None or len(shapes) > 1 or not network_checks.takes(shapes[0], (None, *found.image_shape)):
         raise ValueError(
             f"the network {network.name!r} takes inputs of shape {', '.join(map(str, shapes or []))}. "

@@ -20,6 +20,7 @@ class Manifest:
       class_names: of its outputs; empty in folders of older versions.
       accuracy: of the Keras model on all test images, in [0, 1]; None if it is not known.
       test_images: how many there are; None in folders of older versions.
+      resizing: of images of other sizes, see `image_decoding.read`.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Manifest:
     class_names: tuple[str, ...] = ()
     accuracy: float | None = None
     test_images: int | None = None
+    resizing: str = "centre"
 
     def to_json(self):
         return records.json_values(self) | {"files": [each.to_json() for each in self.files]}

@@ -21,7 +21,7 @@ from keras_kd.export.manifest import MANIFEST
 from keras_kd.models import inference, outputs
 from keras_kd.utils import files
 
-# What a SavedModel says of itself; it has `class_names`, as the manifest.
+# What a SavedModel says of itself; it has `class_names` and `resizing`, as the manifest.
 METADATA = "metadata.json"
 
 _KNOWN = "a run's folder, a .keras file, or a SavedModel, .tflite or .onnx file that export wrote"
@@ -36,12 +36,14 @@ class Predictor:
       image_shape: `(height, width, channels)` of what it takes.
       class_names: of its outputs; empty if nothing beside the file says them.
       probabilities: from uint8 images `[n, height, width, channels]` to float `[n, classes]`.
+      resizing: how images of other sizes were made those that it was trained on, see `image_decoding.read`.
     """
 
     path: pathlib.Path
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     probabilities: collections.abc.Callable
+    resizing: str = "centre"
 
     def name_of(self, place):
         """What the output at a place means: the class, or "class 3" if nothing says its name."""
@@ -50,13 +52,13 @@ class Predictor:
     def read(self, path):
         """The image in a file, uint8 `[height, width, channels]`.
 
-        One of another size is cut and resized as those of an image folder are, see `image_decoding.read`.
+        One of another size is resized as those that the network was trained on, see `image_decoding.read`.
 
         Raises:
           BadImageError: if it cannot be read, or made what the network takes.
         """
         height, width, channels = self.image_shape
-        image = image_decoding.read(path, height if height == width else None)
+        image = image_decoding.read(path, height if height == width else None, self.resizing)
         if image.shape[:2] != (height, width):
             raise BadImageError(
                 image_decoding.shown(path),
@@ -120,17 +122,18 @@ def of_source(source):
             return 1 / (1 + np.exp(-logits))
         return np.exp(inference.log_probabilities(logits))
 
-    return Predictor(source.path, tuple(data.image_shape), tuple(data.class_names), probabilities)
+    names = tuple(data.class_names)
+    return Predictor(source.path, tuple(data.image_shape), names, probabilities, data.resizing)
 
 
 def _of_litert(path):
     run = litert.session(path, output="probabilities")
-    return Predictor(path, litert.shape_of_images(path), class_names(path), run)
+    return Predictor(path, litert.shape_of_images(path), class_names(path), run, resizing(path))
 
 
 def _of_onnx(path):
     run = onnx.session(path, output="probabilities")
-    return Predictor(path, onnx.shape_of_images(path), class_names(path), run)
+    return Predictor(path, onnx.shape_of_images(path), class_names(path), run, resizing(path))
 
 
 def _of_saved_model(path):
@@ -144,19 +147,28 @@ def _of_saved_model(path):
         return serve(image=tf.constant(images))["probabilities"].numpy()
 
     run = probabilities if shape[0] is None else signature.in_batches(probabilities, shape[0])
-    return Predictor(path, shape[1:], names, run)
+    return Predictor(path, shape[1:], names, run, resizing(path))
 
 
 def class_names(path):
     """The names of the classes that stand beside an exported file; none where nothing is there."""
-    for name in (MANIFEST, METADATA):
-        about = path.parent / name
+    return _told(path, "class_names", tuple)
+
+
+def resizing(path):
+    """How images are resized for an exported file, as what stands beside it says; else "centre"."""
+    return _told(path, "resizing", str) or "centre"
+
+
+def _told(path, name, kind):
+    """What stands beside an exported file under a name, as a `kind`; an empty one where nothing does."""
+    for about in (path.parent / MANIFEST, path.parent / METADATA):
         if about.is_file():
             with files.interpreting(about):
-                found = tuple(files.read_json(about).get("class_names") or ())
+                found = kind(files.read_json(about).get(name) or kind())
             if found:
                 return found
-    return ()
+    return kind()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -139,6 +139,7 @@ def _metadata(model, shape, dataset):
     if dataset is not None:
         metadata["dataset"] = {"name": dataset.name, "fingerprint": dataset.fingerprint}
         metadata["class_names"] = list(dataset.class_names)
+        metadata["resizing"] = dataset.resizing
         reverses = getattr(dataset, "preprocessing", None) == "caffe"
         metadata["normalisation"] = {
             "formula": "(image / 255 - mean) / std, per channel, inside the SavedModel"

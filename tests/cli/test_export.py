@@ -99,6 +99,7 @@ def test_every_format_is_written_compared_and_told(cwd, shipped):
     folder = cwd / "runs" / "first" / "exported" / "student"
     manifest = json.loads((folder / "export.json").read_text())
     files = {each["file"]: each for each in manifest["files"]}
+    assert manifest["resizing"] == "centre"
     assert list(files) == [
         "saved_model.pb",
         "model.tflite",

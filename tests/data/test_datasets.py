@@ -249,6 +249,7 @@ def test_tensorflow_datasets_by_name(tiny_pictures, tmp_path, name):
     dataset = datasets.load(name, data_dir=tmp_path)
     assert dataset.class_names == ("dark", "light")
     assert dataset.image_shape == (8, 8, 3)
+    assert dataset.resizing == ("whole" if ":" in name else "centre")
     assert [len(s.labels) for s in (dataset.train, dataset.validation, dataset.test)] == [28, 4, 8]
     for split in (dataset.train, dataset.validation, dataset.test):
         np.testing.assert_array_equal(split.images[:, 0, 0, 0] > 100, split.labels == 1)

@@ -65,6 +65,18 @@ def test_a_camera_that_was_turned(tmp_path, corners, orientation):
     assert_looks_like(image_decoding.read(tmp_path / "a.jpg"), corners, 8)
 
 
+def test_a_whole_image_becomes_the_mean_of_what_each_pixel_covers(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    expected = image.reshape(8, 2, 8, 3, 3).mean(axis=(1, 3))
+    assert_looks_like(image_decoding.read(tmp_path / "a.png", 8, "whole"), expected, 0.51)
+    square = image[:, :16]
+    Image.fromarray(square).save(tmp_path / "a.png")
+    assert_looks_like(image_decoding.read(tmp_path / "a.png", 16, "whole"), square)
+    larger = image_decoding.read(tmp_path / "a.png", 32, "whole")
+    assert_looks_like(larger, square.repeat(2, axis=0).repeat(2, axis=1))
+
+
 def test_grey_palette_and_sixteen_bits(tmp_path, corners):
     grey = corners[..., 0]
     shown = np.repeat(grey[..., None], 3, axis=-1)

@@ -1,13 +1,15 @@
 """Image files as a network is asked about them, and what a file is called."""
 
+import dataclasses
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_kd.data import image_decoding
-from keras_kd.export import prediction
+from keras_kd.data import datasets, image_decoding, tfds_records
+from keras_kd.export import prediction, sources
 from keras_kd.utils import files
 from tests.support.image_folders import write_image
 
@@ -28,6 +30,26 @@ def test_an_image_of_another_size_is_cut_and_resized_as_in_a_folder(tmp_path):
     path = tmp_path / "a.png"
     write_image(RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8), path)
     np.testing.assert_array_equal(predictor().read(path), image_decoding.read(path, 8))
+
+
+@pytest.mark.parametrize("extent", [(20, 30), (9, 8), (8, 13), (31, 10)])
+def test_one_of_a_network_of_tensorflow_datasets_is_resized_as_they_are(tmp_path, extent):
+    image = RNG.integers(0, 256, (*extent, 3), dtype=np.uint8)
+    write_image(image, tmp_path / "a.png")
+    for size in (8, 12):
+        found = dataclasses.replace(predictor((size, size, 3)), resizing="whole").read(tmp_path / "a.png")
+        expected = np.asarray(tfds_records.resized(image, size), int)
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= 1  # a half is rounded either way
+
+
+def test_a_predictor_resizes_as_the_dataset_of_its_network(npz):
+    dataset = datasets.load(npz)
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    for resizing in ("centre", "whole"):
+        given = dataclasses.replace(dataset, resizing=resizing)
+        source = sources.Source(pathlib.Path("a.keras"), "a", network, given, {})
+        assert prediction.of_source(source).resizing == resizing
 
 
 def test_a_grey_image_stays_what_it_is(tmp_path):
@@ -67,10 +89,14 @@ def test_right_answers_are_counted_where_folders_are_called_like_classes(tmp_pat
 
 def test_names_of_classes_stand_beside_a_file(tmp_path):
     assert prediction.class_names(tmp_path / "model.onnx") == ()
+    assert prediction.resizing(tmp_path / "model.onnx") == "centre"
     assert predictor(names=()).name_of(1) == "class 1"
     files.write_json({"class_names": ["cat", "dog"]}, tmp_path / "metadata.json")
     assert prediction.class_names(tmp_path / "model.onnx") == ("cat", "dog")
     files.write_json({"files": []}, tmp_path / "export.json")  # of an older version
+    assert prediction.resizing(tmp_path / "model.onnx") == "centre"
+    files.write_json({"files": [], "resizing": "whole"}, tmp_path / "export.json")
+    assert prediction.resizing(tmp_path / "model.onnx") == "whole"
     assert prediction.class_names(tmp_path / "model.onnx") == ("cat", "dog")
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -6,7 +7,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.export import parity, saved_model, signature
+from keras_kd.export import parity, prediction, saved_model, signature
 from keras_kd.models import folding, graph
 from tests.support.networks import left_of, resnet8, shaken
 from tests.support.processes import ROOT, run_python
@@ -72,7 +73,8 @@ def test_the_serving_network_of_a_mixed_network_has_its_weights(digits):
 
 def test_metadata_says_what_a_deployer_needs(digits, tmp_path):
     path = tmp_path / "student"
-    saved_model.export_saved_model(student(), path, dataset=digits)
+    saved_model.export_saved_model(student(), path, dataset=dataclasses.replace(digits, resizing="whole"))
+    assert prediction.open_predictor(path).resizing == "whole"
     metadata = json.loads((path / "metadata.json").read_text())
     assert metadata["class_names"] == list("0123456789")
     assert metadata["input"] == {"name": "image", "dtype": "uint8", "shape": [None, 8, 8, 1]}
