@@ -116,8 +116,6 @@ class TeacherInputs(keras.layers.Layer):
       ValueError: for another preprocessing, or channels that cannot be made of the dataset's.
     """
 
-    is_input = True  # no features of the teacher
-
     def __init__(self, mean, std, preprocessing, image_shape, **kwargs):
         super().__init__(**{"dtype": "float32", "trainable": False} | kwargs)
         limits.check_choice("teacher_preprocessing", preprocessing, PREPROCESSINGS)

@@ -150,10 +150,15 @@ def calls_of(model):
     Args:
       model: a built functional or sequential `keras.Model`.
     """
+    return {name: len(nodes) for name, nodes in known_sources(model).items()}
+
+
+def known_sources(model):
+    """As `sources_of`; of none where some layer has no configuration."""
     try:
         with warnings.catch_warnings():  # Keras warns of functions that it could not save
             warnings.simplefilter("ignore")
-            return {name: len(nodes) for name, nodes in sources_of(model).items()}
+            return sources_of(model)
     except Exception:  # of a layer, which may be anyone's
         return {}
 

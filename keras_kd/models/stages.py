@@ -1,10 +1,19 @@
 """Layers at which networks are compared when no one names them: ends of stages, and the penultimate one."""
 
+import itertools
+
 import keras
 
 from keras_kd.models import blocks, data_format, graph
 
 DEPTH = 4  # axes of feature maps: batch, height, width, channels
+
+# They have weights, and still their maps are those that they are given, in another scale.
+_NORMALISE = (keras.layers.BatchNormalization, keras.layers.Normalization)
+
+_CHANGE_THE_EDGE = (keras.layers.Cropping2D, keras.layers.ZeroPadding2D)
+
+_GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
 def stage_ends(model):
@@ -15,22 +24,25 @@ def stage_ends(model):
 
     Returns:
       `{(height, width): name}`, in the model's order: of its blocks where it has any (see `blocks_of`), else
-      the last layer that is called once with feature maps of each size.
+      the last layer that is called once with learned feature maps of each size. Those are none: the images
+      before the first kernel, maps that are only padded or cropped, what comes of global pooling (gates,
+      heads), and sizes behind whose last maps come larger ones.
 
     Raises:
       ValueError: for a model without a graph, where only a model inside it or a layer that is called several
         times has feature maps of a size, or for maps whose channels come first.
     """
     graph.check_layers(model)
-    names = [block.last for block in blocks.blocks_of(model)]
-    names = names or [layer.name for layer in model.layers if not _is_input(layer)]
-    shapes = {name: _shape(model.get_layer(name)) for name in names}
-    sizes = {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
-    calls = graph.calls_of(model)
+    of_blocks = [block.last for block in blocks.blocks_of(model)]
+    sizes = _sizes(model, of_blocks or _learned(model))
     inside = [name for name in sizes if isinstance(model.get_layer(name), keras.Model)]
-    untold = [*inside, *(name for name in sizes if calls.get(name, 1) > 1)]
-    ends = {size: name for name, size in sizes.items() if name not in untold}
     data_format.check_channels_last(model, [name for name in sizes if name not in inside])
+    sizes = sizes if of_blocks else _without_dips(sizes)
+    inside = [name for name in inside if name in sizes]
+    calls = graph.calls_of(model)
+    untold = [*inside, *(name for name in sizes if calls.get(name, 1) > 1)]
+    last = {size: name for name, size in sizes.items() if name not in untold}
+    ends = {size: name for name, size in sizes.items() if last.get(size) == name}
     hidden = [name for name in untold if sizes[name] not in ends]
     if hidden:
         what = f"model {hidden[0]!r} inside" if hidden[0] in inside else f"layer {hidden[0]!r} of"
@@ -42,8 +54,45 @@ def stage_ends(model):
     return ends
 
 
-def _is_input(layer):
-    return isinstance(layer, keras.layers.InputLayer) or getattr(layer, "is_input", False)
+def _sizes(model, names):
+    """`{name: (height, width)}` of the layers that have maps."""
+    shapes = {name: _shape(model.get_layer(name)) for name in names}
+    return {name: shape[1:3] for name, shape in shapes.items() if len(shape) == DEPTH}
+
+
+def _learned(model):
+    """Names of layers from the first kernel on that may end a stage, in the model's order."""
+    learned = itertools.dropwhile(lambda layer: not _has_kernel(layer), model.layers)
+    pooled = _pooled(model)
+    left_out = (keras.layers.InputLayer, *_CHANGE_THE_EDGE)
+    return [each.name for each in learned if not isinstance(each, left_out) and each.name not in pooled]
+
+
+def _has_kernel(layer):
+    return bool(layer.weights) and not isinstance(layer, _NORMALISE)
+
+
+def _pooled(model):
+    """Names of the layers that compute with globally pooled features alone, the pooling included."""
+    pools = {layer.name for layer in model.layers if isinstance(layer, _GLOBAL_POOLING)}
+    found = set(pools)
+    for name, calls in graph.known_sources(model).items():
+        sources = [source for call in calls for source in call]
+        if sources and found.issuperset(sources):
+            found.add(name)
+    return found
+
+
+def _without_dips(sizes):
+    """The sizes of layers, in order, without those behind whose last come larger maps, as in a decoder."""
+    ordered = list(sizes.values())
+    last = {size: place for place, size in enumerate(ordered)}
+    dips = {size for size, place in last.items() if any(_is_larger(each, size) for each in ordered[place:])}
+    return {name: size for name, size in sizes.items() if size not in dips}
+
+
+def _is_larger(size, other):
+    return any(None not in pair and pair[0] > pair[1] for pair in zip(size, other, strict=True))
 
 
 def _listed(model):

@@ -8,7 +8,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.models import registry
+from keras_kd.models import graph, registry, stages
 from keras_kd.models.applications import PIXELS, applications
 
 MEAN, STD = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3])
@@ -36,6 +36,21 @@ def test_it_computes_what_keras_does_of_pixels_in_the_familys_own_scale(network)
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
     assert network.output.dtype == "float32"
     assert network.name == "MobileNetV2"
+
+
+def test_stages_begin_behind_the_pixels_and_end_before_the_head(network):
+    assert stages.stage_ends(network) == {
+        (16, 16): "block_1_expand_relu",
+        (8, 8): "block_3_expand_relu",
+        (4, 4): "block_6_expand_relu",
+        (2, 2): "block_13_expand_relu",
+        (1, 1): "out_relu",
+    }
+    gated = applications("MobileNetV3Small", (32, 32, 3), 4, mean=MEAN, std=STD)
+    ends = stages.stage_ends(gated)
+    assert list(ends) == [(16, 16), (8, 8), (4, 4), (2, 2), (1, 1)]
+    pool = [each for each in gated.layers if isinstance(each, keras.layers.GlobalAveragePooling2D)][-1]
+    assert ends[1, 1] == graph.layer_before(gated, pool).name
 
 
 # What each family makes of the pixels 0, 100 and 255 in red, green and blue, in float64.

@@ -42,6 +42,55 @@ def inside_another(behind=True):
     return keras.Model(outer, layers.Dense(4)(x))
 
 
+def scaled():
+    """Pixels are scaled and padded before the first kernel halves them."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Rescaling(1 / 255, name="pixels"),
+            layers.Normalization(mean=0.5, variance=1.0, name="normal"),
+            layers.BatchNormalization(name="norm"),
+            layers.ZeroPadding2D(1, name="pad"),
+            layers.Conv2D(4, 3, strides=2, name="first"),
+            layers.ZeroPadding2D(2, name="pad_again"),
+            layers.Conv2D(4, 3, padding="same", strides=4, name="second"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(4),
+        ]
+    )
+
+
+def with_gates(pooled):
+    """Each convolution has a gate of one place, the last maps are of one place, and so is the head.
+
+    Args:
+      pooled: makes the features of a gate of maps.
+    """
+    x = image = keras.Input((8, 8, 3))
+    for name, strides in (("first", 1), ("second", 2), ("third", 4)):
+        x = layers.Conv2D(4, 3, padding="same", strides=strides, name=name)(x)
+        gate = layers.Conv2D(4, 1, activation="sigmoid", name=f"{name}_gate")(pooled(x))
+        x = layers.Multiply(name=f"{name}_out")([x, gate])
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+    x = layers.Flatten(name="flat")(layers.Conv2D(4, 1, name="logits")(x))
+    return keras.Model(image, layers.Dense(4)(x))
+
+
+def of_one_place(x):
+    return layers.AveragePooling2D(x.shape[1])(x) if x.shape[1] > 1 else x
+
+
+def decoder():
+    """The maps become smaller and larger again: what is between leads to the largest alone."""
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="first")(image)
+    x = layers.Conv2D(4, 3, padding="same", strides=2, name="second")(x)
+    x = layers.Conv2DTranspose(4, 3, padding="same", strides=2, name="up")(x)
+    x = layers.Conv2D(4, 3, padding="same", strides=4, name="third")(x)
+    return keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D(name="mean")(x)))
+
+
+GATED = {(8, 8): "first_out", (4, 4): "second_out", (1, 1): "third_out"}
 BLOCKS = {(8, 8): "stage1_block1_out", (4, 4): "stage2_block1_out", (2, 2): "stage3_block1_out"}
 NETWORKS = [
     (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=2), BLOCKS, "head_pool"),
@@ -50,6 +99,9 @@ NETWORKS = [
     (lambda: cnn("softmax"), {(8, 8): "norm", (4, 4): "relu"}, "mean"),
     (with_softmax_behind, BLOCKS, "head_pool"),
     (inside_another, {(8, 8): "stem", (4, 4): "relu"}, "mean"),
+    (scaled, {(4, 4): "first", (2, 2): "second"}, "mean"),
+    (lambda: with_gates(layers.GlobalAveragePooling2D(keepdims=True)), GATED, "flat"),
+    (decoder, {(8, 8): "up", (2, 2): "third"}, "mean"),
 ]
 
 
@@ -63,6 +115,17 @@ def test_the_ends_of_stages_and_the_last_features(build, ends, penultimate):
     assert {size: tuple(found[name].shape[1:3]) for size, name in ends.items()} == {
         size: size for size in ends
     }
+
+
+def test_stages_are_in_the_order_of_their_ends():
+    """Also where a gate, of pooling over a window of its own, has maps of the last size before."""
+    assert list(stages.stage_ends(with_gates(of_one_place)).items()) == list(GATED.items())
+
+
+def test_a_frozen_network_has_the_stages_that_it_had():
+    model = scaled()
+    model.trainable = False
+    assert stages.stage_ends(model) == {(4, 4): "first", (2, 2): "second"}
 
 
 @pytest.mark.parametrize(
