@@ -82,9 +82,11 @@ def serving_network(model):
         return model
 
     def in_float32(layer):
+        if getattr(layer, "inputs", None):  # a model with a graph
+            return keras.models.clone_model(graph.uncompiled(layer), clone_function=in_float32)
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    copy = keras.models.clone_model(model, clone_function=in_float32, recursive=True)
+    copy = in_float32(model)
     weights.copy_by_layer(model, copy)
     return copy
 

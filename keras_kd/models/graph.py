@@ -88,6 +88,15 @@ def inputs_of(model):
     return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
+def uncompiled(model):
+    """The graph of a functional or sequential model on the same layers, as a functional one to be cloned.
+
+    Keras compiles the clone of a compiled model likewise, and cannot where it does not know the loss.
+    """
+    output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    return keras.Model(inputs_of(model), output, name=model.name)
+
+
 def all_layers(model):
     """The layers of a model and of the models inside it, outermost first."""
     for layer in getattr(model, "layers", ()):

@@ -18,7 +18,7 @@ def rebuild(model, call, name=None):
     """A network of new layers with the weights of `model`, in which `call` decides what each layer does.
 
     Args:
-      model: a functional `keras.Model`.
+      model: a functional or sequential `keras.Model`.
       call: `call(layer, *args, **kwargs)`, in the order of the model, returns what follows from it;
         `layer` is the new one, of the same name and settings.
       name: of the result; None: that of `model`.
@@ -27,14 +27,14 @@ def rebuild(model, call, name=None):
       A functional `keras.Model` of the same outputs; weights that `model` does not have are new.
     """
     with graph.deep_graphs():
-        copy = keras.models.clone_model(model, call_function=call)
+        copy = keras.models.clone_model(graph.uncompiled(model), call_function=call)
         found = keras.Model(graph.inputs_of(copy), copy.output, name=name or model.name)
     weights.copy_by_layer(model, found)
     return found
 
 
 def in_float32(model):
-    """A functional network that computes in float32: `model` itself, or a copy with copies of its weights."""
+    """A network with a graph that computes in float32: `model`, or a copy with copies of its weights."""
     if _is_float32(model):
         return model
 
@@ -43,7 +43,7 @@ def in_float32(model):
         return type(layer).from_config(config | {"dtype": "float32"} if "dtype" in config else config)
 
     with graph.deep_graphs():
-        copy = keras.models.clone_model(model, clone_function=copied)
+        copy = keras.models.clone_model(graph.uncompiled(model), clone_function=copied)
     weights.copy_by_layer(model, copy)
     return copy
 

@@ -100,6 +100,23 @@ def test_a_fading_network_is_saved_with_its_gates(tmp_path):
     np.testing.assert_array_equal(answers(read), answers(faded))
 
 
+def test_a_sequential_network_fades_like_a_functional_one():
+    plain = shaken(
+        keras.Sequential(
+            [
+                keras.Input((4, 4, 2)),
+                layers.Conv2D(4, 3, padding="same", name="stage1_block1_conv1"),
+                layers.BatchNormalization(name="stage1_block1_bn1"),
+                layers.ReLU(name="stage1_block1_out"),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(3),
+            ]
+        )
+    )
+    left = fading.remove_shortcuts(fading.with_fading_shortcuts(plain, [(0, 0)]))
+    assert weights.digest(left) == weights.digest(plain)
+
+
 def test_what_has_no_blocks_is_refused():
     with pytest.raises(ValueError, match="no shortcut to lose.*shortcuts=False"):
         fading.with_fading_shortcuts(cifar(True), [])

@@ -7,7 +7,7 @@ import pytest
 from keras_kd.analysis.reuse import lesions
 from keras_kd.export import signature
 from keras_kd.models import rebuilding, weights
-from tests.support.networks import adapted
+from tests.support.networks import adapted, one_block
 
 
 def assigned(model):
@@ -48,7 +48,7 @@ def test_what_layers_of_ones_own_hold_is_taken_along(rng):
     for layer in holding.normalisations():
         layer.adapt(x + 7)
     assert not np.allclose(model(x), x.mean(axis=(1, 2)), atol=1)
-    again = rebuilding.rebuild(model, lambda layer, *args, **kwargs: layer(*args, **kwargs))
+    again = rebuilt(model)
     np.testing.assert_allclose(again(x), model(x), rtol=1e-5)
 
 
@@ -77,15 +77,47 @@ def test_differences_are_shares_of_the_largest_value(found, expected, share):
     assert rebuilding.largest_difference(constant(*found), constant(*expected)) == pytest.approx(share)
 
 
+def rebuilt(model):
+    return rebuilding.rebuild(model, lambda layer, *args, **kwargs: layer(*args, **kwargs))
+
+
+def own_loss(labels, logits):
+    """Keras does not know it by a name."""
+    return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
+def listed(model):
+    return keras.Sequential([keras.Input((8, 8, 3)), model])
+
+
+def around(inside):
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, keras.layers.Activation("linear")(inside(image)))
+
+
+@pytest.mark.parametrize("again", [rebuilt, rebuilding.in_float32, signature.serving_network])
+@pytest.mark.parametrize("form", [lambda model: model, listed, around])
+def test_a_network_may_be_compiled_with_what_keras_does_not_know(rng, again, form):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = one_block()
+        model.compile(loss=own_loss, metrics=[own_loss])
+        outer = form(model)
+        outer.compile(loss=own_loss, metrics=[own_loss])
+        found = again(outer)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(*(numbers(network(x, training=False)) for network in (found, outer)), atol=0.1)
+
+
+def numbers(tensor):
+    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+
+
 @pytest.mark.parametrize(
     "again",
-    [
-        lambda model: rebuilding.rebuild(model, lambda layer, *args, **kwargs: layer(*args, **kwargs)),
-        rebuilding.in_float32,
-        signature.serving_network,
-        lesions.switchable,
-        assigned,
-    ],
+    [rebuilt, rebuilding.in_float32, signature.serving_network, lesions.switchable, assigned],
     ids=["rebuilt", "in float32", "served", "with switches", "assigned"],
 )
 def test_what_a_normalisation_has_adapted_to_is_taken_along(rng, again):
@@ -96,8 +128,5 @@ def test_what_a_normalisation_has_adapted_to_is_taken_along(rng, again):
     finally:
         keras.config.set_dtype_policy("float32")
     x = rng.normal(5, 3, (6, 8, 8, 3)).astype("float32")
-    found, expected = (
-        keras.ops.convert_to_numpy(keras.ops.cast(network(x, training=False), "float32"))
-        for network in (again(model), model)
-    )
+    found, expected = (numbers(network(x, training=False)) for network in (again(model), model))
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
