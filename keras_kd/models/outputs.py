@@ -238,16 +238,27 @@ def _are_logits(logits, model, activation):
 
 
 def _with_other_inside(model, inside):
-    """The network on the same layers, but for a model inside, which returns its logits."""
+    """The network on the same layers, but for a model inside, which returns its logits.
+
+    What comes before it stays, so that the outputs of these layers are those of `model`.
+    """
     other = _without_activation(inside)
     if other is None:
         return None
+    after = {layer.name for layer in _end(model)[1]}
+    calls = graph.calls_of(model)
 
     def call(layer, *args, **kwargs):
-        return (other if layer.name == inside.name else layer)(*args, **kwargs)
+        if layer.name == inside.name:
+            return other(*args, **kwargs)
+        has_one_output = not isinstance(layer, keras.Model) and calls.get(layer.name) == 1
+        return layer.output if has_one_output and layer.name not in after else layer(*args, **kwargs)
 
-    whole = keras.Model(graph.inputs_of(model), model.outputs[0], name=model.name)
-    return keras.models.clone_model(whole, clone_function=lambda layer: layer, call_function=call)
+    inputs = graph.inputs_of(model)
+    whole = keras.Model(inputs, model.outputs[0], name=model.name)
+    return keras.models.clone_model(
+        whole, input_tensors=inputs, clone_function=lambda layer: layer, call_function=call
+    )
 
 
 def _logits(model):

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import keras_kd
+from keras_kd.models import graph
 from tests.support.distillers import Subclassed, compiled, evaluated, fitted, spied
 from tests.support.networks import mlp, one_block, same, weights_of
 
@@ -135,3 +136,31 @@ def test_a_keras_application_is_a_teacher(rng):
     assert same(before, weights_of(teacher))
     assert history["soft_loss"][0] > 0
     assert np.abs(logits).max() > 0
+
+
+def with_head_inside(seed, behind=()):
+    """A convolution before a model inside that ends in softmax."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((8, 8, 1))
+    head = [keras.Input((8, 8, 4)), layers.GlobalAveragePooling2D(), layers.Dense(4, "softmax")]
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, padding="same", name="conv")(image))
+    x = keras.Sequential(head, name="head")(x)
+    for layer in behind:
+        x = layer(x)
+    return keras.Model(image, x)
+
+
+@pytest.mark.parametrize("behind", [(), (layers.Dropout(0.0),)])
+def test_layers_before_a_model_inside_that_ends_in_softmax_are_looked_at(data, behind):
+    x, y = data
+    teacher, student = with_head_inside(1), with_head_inside(2, behind)
+    term = keras.distillation.FeatureDistillation("mse", "norm", "norm")
+    distiller = compiled(teacher, student, terms=[term])
+    maps = [graph.feature_extractor(network, ["norm"])(x)["norm"] for network in (teacher, student)]
+    found = evaluated(distiller, x, y)["feature_distillation_loss"]
+    assert found == pytest.approx(np.mean(np.square(np.subtract(*map(keras.ops.convert_to_numpy, maps)))))
+    before, kernel = (weights_of(student.get_layer(name)) for name in ("norm", "conv"))
+    distiller.train_on_batch(x, y)
+    convolved = keras.ops.convert_to_numpy(keras.ops.conv(x, kernel[0], padding="same")).mean(axis=(0, 1, 2))
+    once = 0.99 * before[2] + 0.01 * convolved
+    np.testing.assert_allclose(weights_of(student.get_layer("norm"))[2], once, atol=1e-6)
