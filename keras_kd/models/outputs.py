@@ -170,6 +170,8 @@ def _activation(layer):
             name, name if name in (*_OF_CLASSES, *_INDEPENDENT) else "linear"
         )
     function = getattr(layer, "activation", None)
+    if isinstance(function, keras.layers.Layer):
+        return _activation(function)
     return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
 
 
@@ -182,7 +184,8 @@ def _is_known(layer):
         return True
     own = getattr(keras.layers, type(layer).__name__, None) is type(layer)
     function = getattr(layer, "activation", None)
-    return own and function is not None and getattr(keras.activations, function.__name__, None) is function
+    named = getattr(function, "__name__", "")  # a layer, or a part of a function, has none
+    return own and function is not None and getattr(keras.activations, named, None) is function
 
 
 def _measured(model):

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -63,6 +65,24 @@ def test_the_logits_of_probabilities_are_taken_in_any_form(form, end, rng):
     )
     np.testing.assert_allclose(answers(network, np.random.default_rng(1)), returned, atol=1e-6)
     assert all(one is other for one, other in zip(network.weights, logits.weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("end", "activation"),
+    [
+        (layers.Softmax(), "softmax"),
+        (functools.partial(keras.activations.softmax, axis=-1), "softmax"),
+        (layers.LeakyReLU(), "linear"),
+        (functools.partial(keras.activations.leaky_relu, negative_slope=0.1), "linear"),
+    ],
+)
+def test_an_activation_may_be_a_layer_or_a_part_of_a_function(end, activation):
+    network = flat(layers.Dense(4, activation=end))
+    before = answers(network, np.random.default_rng(1))
+    logits = answers(outputs.with_logits(network), np.random.default_rng(1))
+    returned = special.softmax(logits, axis=1) if activation == "softmax" else logits
+    np.testing.assert_allclose(returned, before, atol=1e-6)
+    np.testing.assert_array_equal(answers(network, np.random.default_rng(1)), before)
 
 
 @pytest.mark.parametrize("end", [None, "relu", "tanh", "log_softmax"])
