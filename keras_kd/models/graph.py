@@ -81,6 +81,29 @@ def check_layers(model, layer_names=()):
             f"its outputs is meant is not known: name a layer that is called once. "
             f"Received: layer_names={list(layer_names)}"
         )
+    _check_called_here_first(model, layer_names, calls)
+
+
+def _check_called_here_first(model, layer_names, calls):
+    """Raises a ValueError for layers of another model's graph: the outputs that they name are those there."""
+    if layer_names and not _is_within(model, layer_names, calls):
+        name = next(each for each in layer_names if not _is_within(model, [each], calls))
+        raise ValueError(
+            f"layer {name!r} of model {model.name!r} was first called in another model, and names its output "
+            f"there: build the model of layers of its own, as keras.models.clone_model(model) has. "
+            f"Received: layer_names={list(layer_names)}"
+        )
+
+
+def _is_within(model, layer_names, calls):
+    """Whether all that makes the outputs of layers is in the model, as far as their configuration tells."""
+    outputs = [model.get_layer(name).output for name in layer_names]
+    try:
+        with deep_graphs():
+            tapped = keras.Model(inputs_of(model), [model.outputs[0], outputs])
+    except ValueError:  # they hang on other inputs
+        return False
+    return not calls or calls_of(tapped) == calls
 
 
 def inputs_of(model):

@@ -71,6 +71,34 @@ def test_calls_from_outside_of_a_model_are_none_of_its_own():
     graph.check_layers(model, ["third"])
 
 
+def continued(old):
+    return keras.Sequential([*old.layers[:-1], keras.layers.Dense(4)], name="new")
+
+
+def behind_another_input(old):
+    image = keras.Input((8, 8, 1), name="another")
+    x = image
+    for layer in old.layers[1:]:
+        x = layer(x)
+    return keras.Model(image, x, name="new")
+
+
+@pytest.mark.parametrize("again", [continued, behind_another_input])
+def test_layers_that_were_called_in_another_model_before_are_refused(again):
+    """Their output is that of the other one: what makes it would run twice in a step."""
+    image = keras.Input((8, 8, 1))
+    hidden = keras.layers.Dense(3, name="hidden")(keras.layers.Flatten()(image))
+    old = keras.Model(image, keras.layers.Dense(2)(hidden))
+    model = again(old)
+    message = r"layer 'hidden' of model 'new' was first called in another model.* keras\.models\.clone_model"
+    with pytest.raises(ValueError, match=message) as said:
+        graph.check_layers(model, ["hidden"])
+    assert "\n" not in str(said.value)
+    copy = keras.models.clone_model(model)
+    assert set(graph.feature_extractor(copy, ["hidden"]).output) == {"logits", "hidden"}
+    graph.check_layers(old, ["hidden"])
+
+
 def test_copy_weights_goes_by_name():
     source = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
     target = keras_kd.cifar_resnet(8, (8, 8, 1), width=4, shortcuts=False)
