@@ -8,6 +8,8 @@ class LogitGap(losses.DistillationTerm):
 keras_kd.Distiller(teacher, student, alpha=0.0, terms=[(2.0, LogitGap())])
 """
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -78,11 +80,33 @@ class DistillationTerm(keras.distillation.DistillationLoss):
         return BatchMean()(values, values)
 
     def get_config(self):
+        """What the class is made of again.
+
+        Raises:
+          NotImplementedError: for a subclass with options that it returns none of.
+        """
+        _check_returned(type(self), DistillationTerm, {})
         return {}
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _check_returned(kind, base, config):
+    """Raises a NotImplementedError for options of a class that the configuration of its base lacks."""
+    tells, makes = (
+        next(each for each in kind.__mro__ if name in vars(each)) for name in ("get_config", "__init__")
+    )
+    if tells is not base or makes is base or not issubclass(makes, base):
+        return
+    options = list(inspect.signature(makes.__init__).parameters.values())[1:]
+    named = [each.name for each in options if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if lost := [name for name in named if name not in config]:
+        raise NotImplementedError(
+            f"{kind.__name__} has options that its get_config does not return, and would be saved and told "
+            f"apart without them: give it a get_config that returns them as well. Received: options {lost}"
+        )
 
 
 class FeatureTerm(DistillationTerm):
@@ -176,7 +200,9 @@ class FeatureTerm(DistillationTerm):
         raise NotImplementedError(f"{type(self).__name__} has no compare(teacher, student)")
 
     def get_config(self):
-        return {"teacher_layers": self.teacher_layers, "student_layers": self.student_layers}
+        config = {"teacher_layers": self.teacher_layers, "student_layers": self.student_layers}
+        _check_returned(type(self), FeatureTerm, config)
+        return config
 
 
 def _names_of(argument, layers):

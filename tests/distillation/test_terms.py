@@ -87,6 +87,49 @@ class OfOnesOwn(losses.DistillationTerm):
         return keras.ops.mean(keras.ops.square(teacher - student), axis=-1)
 
 
+class Gap(OfOnesOwn):
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+
+class Told(Gap):
+    def get_config(self):
+        return {"scale": self.scale}
+
+
+class Wide(losses.Hint):
+    def __init__(self, teacher_layers=None, student_layers=None, *, width=1):
+        super().__init__(teacher_layers, student_layers)
+        self.width = width
+
+
+class ToldWide(Wide):
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+class Named(losses.Hint):
+    def __init__(self, *layers, **named):
+        super().__init__(*layers, **named)
+
+
+@pytest.mark.parametrize(("term", "option"), [(Gap(5.0), "scale"), (Wide(width=2), "width")])
+def test_options_that_a_configuration_lacks_are_not_lost_in_silence(term, option):
+    message = (
+        rf"{type(term).__name__} has options that its get_config does not .*Received: options \['{option}'\]"
+    )
+    with pytest.raises(NotImplementedError, match=message) as said:
+        keras.saving.serialize_keras_object(term)
+    assert "\n" not in str(said.value)
+
+
+def test_options_that_a_configuration_has_are_kept():
+    assert Told(5.0).get_config() == {"scale": 5.0}
+    assert ToldWide(width=2).get_config()["width"] == 2
+    assert Named("a", "b").get_config() == losses.Hint("a", "b").get_config()
+    assert OfOnesOwn().get_config() == {}
+
+
 def test_a_loss_of_ones_own_compares_classes_once_it_has_a_name(monkeypatch):
     check_independent([OfOnesOwn()])
     monkeypatch.setitem(losses.NAMES, "own", OfOnesOwn)
