@@ -12,10 +12,10 @@ from keras_kd.utils import limits
 # What `tf.data.Dataset.cardinality` says of one that is repeated for ever, and of one from a generator.
 ENDLESS, UNKNOWN = -1, -2
 
-USUAL_BATCH = 256
+TEACHER_BATCH = 256  # of arrays: the teacher only answers
 
 
-def batches_of(x, y=None, batch_size=USUAL_BATCH):
+def batches_of(x, y=None, batch_size=TEACHER_BATCH):
     """An iterable of batches `(x, y)`, to be gone through again and again.
 
     Args:
@@ -34,7 +34,7 @@ def batches_of(x, y=None, batch_size=USUAL_BATCH):
     return _batches_of_arrays(x, y, batch_size)
 
 
-def _batches_of_arrays(x, y, batch_size=USUAL_BATCH):
+def _batches_of_arrays(x, y, batch_size=TEACHER_BATCH):
     given = (x,) if y is None else (x, y)
     arrays.check_examples(*given)
     return [

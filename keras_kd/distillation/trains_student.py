@@ -7,7 +7,7 @@ import keras
 from keras_kd.distillation import preparation
 from keras_kd.distillation.arrays import are_arrays, check_arrays
 
-USUAL_BATCH = 32  # Keras's
+KERAS_BATCH = 32  # of `fit`, where none is given
 
 _FIT = inspect.signature(keras.Model.fit)
 
@@ -20,7 +20,7 @@ class TrainsStudent(keras.Model):
         """Whether all that the terms need before training was computed; see `prepare`."""
         return all(term.is_prepared for term in self.terms.values())
 
-    def prepare(self, x, y=None, batch_size=256):
+    def prepare(self, x, y=None, batch_size=preparation.TEACHER_BATCH):
         """Lets the terms compute what they need before training, such as the centres of classes.
 
         The teacher is asked once for each such term, in inference mode. `fit` does it by itself where it was
@@ -68,7 +68,7 @@ class TrainsStudent(keras.Model):
     def _check_batches(self, x, batch_size):
         """As `check_batch`, of what `fit` is given, as far as that says how large batches are."""
         if are_arrays(x):
-            self.check_batch(min(len(keras.tree.flatten(x)[0]), batch_size or USUAL_BATCH))
+            self.check_batch(min(len(keras.tree.flatten(x)[0]), batch_size or KERAS_BATCH))
         for spec in keras.tree.flatten(getattr(x, "element_spec", ())):
             shape = getattr(spec, "shape", None)
             if shape and len(shape) and shape[0] is not None:  # of a known rank, and no scalar
