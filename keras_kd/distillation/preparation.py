@@ -55,6 +55,7 @@ def finite_batches(x, y, steps_per_epoch=None):
         `PyDataset`.
     """
     if isinstance(x, keras.utils.PyDataset):
+        _batch_count(x)
         return x
     if arrays.are_arrays(x):
         return _batches_of_arrays(x, y)
@@ -89,7 +90,7 @@ def prepare(terms, ask_teacher, batches, label_loss=None):
 def _checked(term, network, batches):
     """`(inputs, labels)` of each batch, which fit the network and each other."""
     is_py_dataset = isinstance(batches, keras.utils.PyDataset)
-    for batch in map(batches.__getitem__, range(len(batches))) if is_py_dataset else batches:
+    for batch in map(batches.__getitem__, range(_batch_count(batches))) if is_py_dataset else batches:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         labels, _ = split_labels(y)
         if hasattr(x, "shape"):
@@ -101,6 +102,17 @@ def _checked(term, network, batches):
             )
         arrays.check_lengths(x, labels)
         yield x, labels
+
+
+def _batch_count(dataset):
+    """How many batches a `PyDataset` has; raises a ValueError where it has no end, or does not say."""
+    try:
+        count = dataset.num_batches
+    except NotImplementedError:
+        count = None
+    if count is None:
+        raise _not_prepared(f"x of type {type(dataset).__name__}, which may have no end")
+    return count
 
 
 def _answers(term, forward, examples, label_loss):

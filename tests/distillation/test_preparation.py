@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_kd import Distiller, losses
+from keras_kd.distillation.preparation import finite_batches
 from tests.support.distillers import compiled, fitted
 from tests.support.networks import one_block, sparse_ce
 
@@ -31,6 +32,41 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, step):
         return self._parts
+
+
+class Counted(keras.utils.PyDataset):
+    """Says how many batches there are as Keras's newer ones do, and has no length."""
+
+    def __init__(self, parts, count):
+        super().__init__()
+        self._parts, self._count = parts, count
+
+    @property
+    def num_batches(self):
+        return self._count
+
+    def __getitem__(self, step):
+        return self._parts
+
+
+class Uncounted(keras.utils.PyDataset):
+    def __getitem__(self, step):
+        raise AssertionError("its end is not known")
+
+
+def test_a_dataset_that_only_counts_its_batches_prepares(data):
+    counted, wanted = of_centres(), of_centres()
+    counted.prepare(finite_batches(Counted(data, 1), None))
+    wanted.prepare(*data)
+    np.testing.assert_allclose(centres(counted), centres(wanted), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("given", [Counted(None, None), Uncounted()])
+def test_a_dataset_without_end_prepares_nothing(given):
+    for ask in (lambda distiller: distiller.prepare(given), lambda distiller: distiller.fit(given)):
+        with pytest.raises(ValueError, match=r"distiller\.prepare\(images, labels\)\. .* no end") as said:
+            ask(of_centres())
+        assert "\n" not in str(said.value)
 
 
 BATCHED = {"arrays": lambda *parts: parts, "batches": lambda *parts: (Batches(*parts),)}
