@@ -26,7 +26,7 @@ from keras_kd.losses import (
     replica_share,
     soft_targets_for,
 )
-from keras_kd.losses.labels import counted_by
+from keras_kd.losses.labels import counted_by, without_ignored
 from keras_kd.models import network_checks, outputs
 from keras_kd.utils import strategies
 
@@ -272,8 +272,9 @@ class Distiller(TrainsStudent):
             parts["hard_loss"] = ops.cast(hard, "float32")
         values = self.soft_targets.call(teacher["logits"], student["logits"])
         parts["soft_loss"] = self._reduce(values, values, sample_weight)
+        labels = without_ignored(y, self._label_loss)
         for name, term in self.terms.items():
-            values, weights = term(teacher, student, y, training), sample_weight
+            values, weights = term(teacher, student, labels, training), sample_weight
             if term.compares_examples:  # as if each example had said it
                 values, weights = ops.broadcast_to(values, ops.shape(student["logits"])[:1]), None
             parts[name] = self._reduce(values, values, weights)

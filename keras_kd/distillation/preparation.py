@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_kd.distillation import arrays
 from keras_kd.distillation.forward import as_outputs, split_labels
+from keras_kd.losses.labels import without_ignored
 from keras_kd.models import inference
 from keras_kd.utils import limits
 
@@ -121,7 +122,8 @@ def _answers(term, forward, examples, label_loss):
         computed = as_outputs(forward(x))
         if term.asks_labels:
             arrays.check_classes(labels, computed["logits"].shape[-1], label_loss)
-        yield [_finite(name, computed[name]) for name in term.teacher_layers], labels
+        features = [_finite(name, computed[name]) for name in term.teacher_layers]
+        yield features, without_ignored(labels, label_loss)
 
 
 def _finite(layer, computed):

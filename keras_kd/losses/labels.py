@@ -18,9 +18,27 @@ def class_numbers(labels):
     return ops.cast(ops.argmax(labels, axis=-1), "int32")
 
 
+NO_CLASS = -1  # what terms take for the label of an example without a class, as any number that is none
+
+
 def ignored_by(loss):
     """The number that a loss of Keras takes for no class, or None."""
-    return loss.get_config().get("ignore_class")
+    is_sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    return loss.get_config().get("ignore_class") if is_sparse else None
+
+
+def without_ignored(labels, loss):
+    """The labels as they are, but `NO_CLASS` for those that a loss of Keras ignores.
+
+    Args:
+      labels: int `[batch]` or `[batch, 1]` where a number is ignored, or None.
+      loss: of the labels, or None.
+    """
+    ignored = ignored_by(loss)
+    if labels is None or ignored in (None, NO_CLASS):
+        return labels
+    numbers = ops.cast(labels, "int32")
+    return ops.where(ops.equal(numbers, ignored), NO_CLASS, numbers)
 
 
 def counted_by(loss, labels):
@@ -90,7 +108,7 @@ def without_target(labels, logits):
 
 
 def cross_entropy(labels, logits):
-    """float32 `[batch]`: cross-entropy in nats.
+    """float32 `[batch]`: cross-entropy in nats; 0 for a number that is no class.
 
     Args:
       labels: int `[batch]` or `[batch, 1]`, or shares of the classes, float `[batch, classes]`.
@@ -98,5 +116,9 @@ def cross_entropy(labels, logits):
     """
     labels = ops.convert_to_tensor(labels)
     if len(labels.shape) == 1 or labels.shape[-1] == 1:
-        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        numbers = class_numbers(labels)
+        is_class = ops.logical_and(numbers >= 0, numbers < ops.shape(logits)[-1])
+        known = ops.where(is_class, numbers, 0)
+        values = keras.losses.sparse_categorical_crossentropy(known, logits, from_logits=True)
+        return ops.where(is_class, values, 0.0)
     return keras.losses.categorical_crossentropy(labels, logits, from_logits=True)

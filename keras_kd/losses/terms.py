@@ -48,7 +48,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
 
         Args:
           teacher, student: logits `[batch, classes]`; of a `FeatureTerm`, lists of what the layers compute.
-          labels: where `asks_labels` says so.
+          labels: where `asks_labels` says so; -1 for the examples that the label loss ignores.
           training: where `asks_training` says so.
           adaptor: where `make_adaptor` made one.
 
@@ -189,7 +189,7 @@ class FeatureTerm(DistillationTerm):
         Args:
           adaptor: what `make_adaptor` made.
           batches: iterable over the training examples, of pairs `(teacher, labels)`: what its layers
-            compute, a list of float32 NumPy arrays, and the labels as the Distiller gets them.
+            compute, a list of float32 NumPy arrays, and the labels as `call` gets them.
         """
 
     def call(self, teacher, student):

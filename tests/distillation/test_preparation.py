@@ -148,6 +148,10 @@ def test_labels_that_the_loss_ignores_are_left_out(data):
     distiller = of_centres(sparse_ce(ignore_class=255))
     distiller.prepare(x, np.where(ignored == -1, 255, ignored))
     np.testing.assert_allclose(centres(distiller), centres(wanted), rtol=1e-5, atol=1e-7)
+    of_a_class = of_centres(sparse_ce(ignore_class=0))
+    of_a_class.prepare(x, y)
+    wanted.prepare(x[y > 0], y[y > 0])
+    np.testing.assert_allclose(centres(of_a_class), centres(wanted), rtol=1e-5, atol=1e-7)
     with pytest.raises(ValueError, match="class numbers from 0 to 3. Received: labels from -1 to 3"):
         distiller.prepare(x, ignored)
     with pytest.raises(ValueError, match="ClassCentres needs examples with labels"):

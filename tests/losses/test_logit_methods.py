@@ -10,7 +10,7 @@ from keras import ops
 from keras_kd import Distiller, losses
 from keras_kd.utils import backend
 from tests.support import method_definitions as definitions
-from tests.support.distillers import fitted
+from tests.support.distillers import evaluated, fitted
 from tests.support.networks import mlp, same, sparse_ce, weights_of
 
 # By name: (the library's, as (labels, teacher, student, temperature); the definition).
@@ -204,6 +204,18 @@ def test_an_example_without_a_class_says_nothing(rng, method):
     np.testing.assert_array_equal(pull[~has_class], 0)
     of_others = (labels[has_class], teacher[has_class], student[has_class])
     np.testing.assert_allclose(found[has_class], METHODS[method][1](*of_others, 4.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("term", [losses.DecoupledTargets(), losses.NormalizedTargets()])
+def test_what_the_label_loss_ignores_is_no_class_to_a_term(data, term):
+    """Also where it is the number of a class, and where labels cannot be below 0."""
+    x, y = data
+    distiller = Distiller(mlp(seed=1), mlp(seed=2), terms=[term])
+    distiller.compile(loss=sparse_ce(ignore_class=0), run_eagerly=True)
+    (name,) = distiller.terms
+    found = evaluated(distiller, x, y.astype("uint8"))[name]
+    of_others = evaluated(distiller, x[y > 0], y[y > 0])[name]
+    assert found == pytest.approx(of_others * np.mean(y > 0), rel=1e-4)
 
 
 def test_one_hot_labels_of_other_classes_are_refused():

@@ -223,6 +223,17 @@ def test_a_tail_is_the_rest_of_the_teacher(rng):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_a_tail_says_nothing_of_a_label_that_is_no_class(rng):
+    loss = tails.TailLoss(network(1, True), "stage2_block1_out", temperature=2.0, alpha=0.25)
+    features = rng.normal(size=(6, *loss._tail.input_shape[1:])).astype("float32")
+    others = rng.normal(size=(6, 4)).astype("float32")
+    found = np.array(loss.call(others, features, np.array([0, -1, 2, 255, 3, 1])))
+    logits = keras.ops.convert_to_numpy(loss._tail(features))
+    soft = 0.25 * reference_kl(others, logits, 2.0)
+    np.testing.assert_allclose(found[[1, 3]], soft[[1, 3]], rtol=1e-4)
+    assert np.all(found[[0, 2, 4, 5]] > soft[[0, 2, 4, 5]])
+
+
 def test_layerwise_begins_with_the_teachers_weights(dataset):
     teacher, student = network(1, True), network(2, False)
     removal = shortcut_removal.make("layerwise")
