@@ -166,19 +166,22 @@ def _merged(network, conv, norm, beside):
 
 
 def _tap(layer):
-    """Which tap of a 3x3 kernel a 1x1 convolution of the same stride reads.
-
-    "same" pads by one before the image, but by none where a stride of 2 meets an even size.
-    """
+    """Which tap of a 3x3 kernel a 1x1 convolution of the same stride reads: as many as "same" pads before."""
     sizes = layer.input.shape[1:3]
     if max(layer.strides) > 1 and None in sizes:
         raise ValueError(
-            f"a 1x1 convolution beside {layer.name!r}, which halves images, is merged by their size: build "
-            f"the network for one, or leave merge_pointwise off. Received: shape {layer.input.shape}"
+            f"a 1x1 convolution beside {layer.name!r}, which makes images smaller, is merged by their size: "
+            f"build the network for one, or leave merge_pointwise off. Received: shape {layer.input.shape}"
         )
-    return tuple(
-        0 if stride > 1 and size % 2 == 0 else 1 for stride, size in zip(layer.strides, sizes, strict=True)
-    )
+    return tuple(map(_padding_before, layer.strides, sizes))
+
+
+def _padding_before(stride, size):
+    """How many places "same" puts before an axis for a window of 3: half of what is missing, rounded down."""
+    if stride == 1:
+        return 1
+    places = -(-size // stride)
+    return max((places - 1) * stride + 3 - size, 0) // 2
 
 
 def _scale_and_shift(norm):

@@ -86,8 +86,24 @@ def test_images_may_be_oblong_and_of_open_size(build, pointwise):
     np.testing.assert_allclose(answers(plain, 8, 16), answers(branched, 8, 16), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("strides", [(2, 3), (3, 1), (4, 4)])
+@pytest.mark.parametrize("size", [3, 4, 5, 6, 7, 9])
+def test_branches_may_have_any_stride_on_images_of_any_size(strides, size):
+    """Against Keras's own convolutions."""
+    image = keras.Input((size, size, 3))
+    conv = layers.Conv2D(4, 3, strides=strides, padding="same", use_bias=False, name="stage1_block1_conv1")
+    x = layers.BatchNormalization(name="stage1_block1_bn1")(conv(image))
+    x = layers.Flatten()(layers.ReLU(name="stage1_block1_out")(x))
+    plain = keras.Model(image, layers.Dense(4)(x))
+    branched = shaken(branches.with_branches(plain, pointwise=True))
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, size), answers(branched, size), rtol=1e-4, atol=1e-4)
+
+
 def test_a_tap_that_hangs_on_an_open_size_is_refused():
-    with pytest.raises(ValueError, match="'stage2_block1_conv1', which halves .* leave merge_pointwise off"):
+    with pytest.raises(
+        ValueError, match="'stage2_block1_conv1', which makes images smaller.* leave merge_pointwise off"
+    ):
         branches.with_branches(cifar(None), pointwise=True)
 
 
