@@ -95,8 +95,13 @@ class Term:
             reason = self.loss.mismatch(*pair)
             if reason:
                 raise self._cannot_compare(index, pair, reason)
-        self.loss.begin(teacher, student)
+        self.begin(teacher, student)
         return self.loss.make_adaptor(*shapes)
+
+    def begin(self, teacher, student):
+        """Lets a loss of layers set what it takes from the teacher as it is now."""
+        if isinstance(self.loss, FeatureTerm):
+            self.loss.begin(teacher, student)
 
     def _cannot_compare(self, index, shapes, advice):
         return ValueError(

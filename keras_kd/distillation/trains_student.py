@@ -84,11 +84,14 @@ class TrainsStudent(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def make_train_function(self, force=False):
-        """As Keras's; refuses to train what is not prepared.
+        """As Keras's; refuses to train what is not prepared, and lets terms begin before the first step.
 
         The optimizer is built before: TensorFlow traces a step that does it twice.
         """
         preparation.check(self)
+        if not int(keras.ops.convert_to_numpy(self.step)):
+            for term in self.terms.values():
+                term.begin(self.teacher, self.student)
         if self.built and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)

@@ -159,7 +159,11 @@ class FeatureTerm(DistillationTerm):
         return stages.PAIRS[self.looks_at](teacher, student)
 
     def begin(self, teacher, student):
-        """Is called before training, the teacher trained; may set weights of what `student_of` made."""
+        """Is called when the Distiller is made, and again as its training begins, the teacher trained.
+
+        It may set weights of what `student_of` made, and raise a ValueError for what cannot be compared. A
+        training that goes on does not begin again.
+        """
 
     def mismatch(self, teacher_shape, student_shape):
         """Why two layers cannot be compared, as the end of a sentence; "" where they can.

@@ -98,6 +98,21 @@ def test_maps_of_other_sizes_are_averaged(colour):
         assert np.isfinite(evaluated(distiller, x, y)["loss"])
 
 
+def test_the_classifier_is_the_teachers_as_training_begins(colour):
+    teacher = one_block(seed=1)
+    student = losses.with_teacher_classifier(teacher, one_block(seed=2, shortcuts=False))
+    options = {"alpha": 0.0, "label_weight": 0.0, "run_eagerly": True}
+    distiller = compiled(teacher, student, terms=[losses.SimpleKD()], **options)
+    shaken(teacher)
+    distiller.train_on_batch(*colour)
+    classifier = student.get_layer("teacher_classifier")
+    assert same(weights_of(classifier), weights_of(teacher.get_layer("logits")))
+    thawed = [weight + 1 for weight in weights_of(classifier)]
+    classifier.set_weights(thawed)
+    distiller.make_train_function(force=True)  # as by each `fit`
+    assert same(weights_of(classifier), thawed)
+
+
 def test_a_pre_activation_network_is_taken_where_its_maps_are_pooled():
     keras.utils.set_random_seed(0)
     teacher = keras_kd.models.wide_resnet(10, 1, (8, 8, 3), 4)
