@@ -97,7 +97,13 @@ def _strides(sizes):
 
 
 def _in_shape_of(branch, skip):
-    strides = _strides(zip(skip.shape[1:3], branch.shape[1:3], strict=True))
+    sizes = list(zip(skip.shape[1:3], branch.shape[1:3], strict=True))
+    if any(None in pair for pair in sizes):
+        raise ValueError(
+            f"a fading shortcut goes by the height and width of its maps: give batches of one size, or the "
+            f"keras.Input both. Received: shapes {tuple(skip.shape)} and {tuple(branch.shape)}"
+        )
+    strides = _strides(sizes)
     if max(strides) > 1:  # pooling over one pixel: the gradient of a slice takes TensorFlow ten times as long
         skip = ops.average_pool(skip, 1, strides, data_format="channels_last")
     missing = branch.shape[-1] - skip.shape[-1]

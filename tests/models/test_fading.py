@@ -100,6 +100,16 @@ def test_a_fading_network_is_saved_with_its_gates(tmp_path):
     np.testing.assert_array_equal(answers(read), answers(faded))
 
 
+def test_maps_of_open_size_are_refused_in_a_step():
+    maps = keras.Input((None, None, 4))
+    shortcut = fading.FadingShortcut(0, 4)
+    shortcut.build([maps.shape, maps.shape])
+    with pytest.raises(
+        ValueError, match=r"height and width of its maps: give .*shapes \(None, None, None, 4\)"
+    ):
+        shortcut.call([maps, maps])
+
+
 def test_a_sequential_network_fades_like_a_functional_one():
     plain = shaken(
         keras.Sequential(
