@@ -76,7 +76,7 @@ def block_plan(family, depth, **size):
       **size: `width` ("cifar", "imagenet") or `widen` ("wide").
 
     Returns:
-      A tuple of `Block`.
+      A tuple of `BlockSpec`.
 
     Raises:
       ValueError: for an unknown family, a depth that the family does not have, or too large a network.
