@@ -31,11 +31,20 @@ def in_one_size(teacher, student):
 def _pooled(features, other):
     if len(features.shape) != DEPTH:
         return features
-    pairs = zip(features.shape[1:3], other[1:3], strict=True)
-    window = tuple(own // size if own and size and own > size else 1 for own, size in pairs)
+    window = window_between(features.shape, other)
     if window == (1, 1):
         return features
     return ops.average_pool(features, window, strides=window, data_format="channels_last")
+
+
+def window_between(shape, other):
+    """Height and width of the windows over which maps are averaged to the size of others; 1 where not larger.
+
+    Args:
+      shape, other: `(batch, height, width, channels)`; None where a size is open.
+    """
+    pairs = zip(shape[1:3], other[1:3], strict=True)
+    return tuple(own // size if own and size and own > size else 1 for own, size in pairs)
 
 
 def why_not_in_one_size(teacher_shape, student_shape):

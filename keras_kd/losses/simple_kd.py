@@ -74,8 +74,7 @@ def _projected(x, channels):
 
 def _averaged(maps, shape):
     """The student's maps, averaged over windows where they are larger than maps of a shape."""
-    sizes = zip(maps.shape[1:3], shape[1:3], strict=True)
-    window = tuple(own // other if own and other and own > other else 1 for own, other in sizes)
+    window = features.window_between(maps.shape, shape)
     if window == (1, 1):
         return maps
     pooling = keras.layers.AveragePooling2D(window, data_format="channels_last", name="projector_pool")
