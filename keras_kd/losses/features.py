@@ -58,10 +58,10 @@ def why_not_in_one_size(teacher_shape, student_shape):
     if len(teacher_shape) != len(student_shape) or len(teacher_shape) == 1:
         return "take layers whose outputs have equally many axes, two or more"
     for one, other in zip(teacher_shape[1:-1], student_shape[1:-1], strict=True):
-        if one and other and max(one, other) % min(one, other):
-            return "take layers of one height and width, or where one is a whole multiple of the other"
         if one != other and len(teacher_shape) != DEPTH:
             return "take layers of as many positions"
+        if one and other and max(one, other) % min(one, other):
+            return "take layers of one height and width, or where one is a whole multiple of the other"
     return ""
 
 

@@ -188,6 +188,14 @@ def test_sizes_that_are_no_multiples_are_refused():
         Distiller(maps(8, 4, "a"), student, terms=[losses.Hint(["a"], ["b"])])
 
 
+def test_sequences_of_other_lengths_are_told_to_be_of_one():
+    """They are never averaged, so that a multiple would not do."""
+    reason = losses.Hint().mismatch((None, 50, 4), (None, 30, 4))
+    assert (
+        reason == losses.Hint().mismatch((None, 60, 4), (None, 30, 4)) == "take layers of as many positions"
+    )
+
+
 def test_no_layers_are_no_choice():
     with pytest.raises(ValueError, match=r"name one layer or more, or give None.*teacher_layers=\[\]"):
         losses.Hint([], [])
