@@ -3,6 +3,7 @@
 import keras
 
 from keras_kd.models import network_checks, outputs
+from keras_kd.utils import checks
 
 NAMED_LAYERS = 5  # of many, in a message
 
@@ -24,7 +25,7 @@ def check_pair(teacher, student, *, independent=False):
     teacher_classes = check_classes(teacher, "teacher", independent=independent)
     student_classes = check_classes(student, "student", independent=independent)
     teacher_shapes, student_shapes = outputs.input_shapes(teacher), outputs.input_shapes(student)
-    if teacher_shapes and student_shapes and not may_be_equal(teacher_shapes, student_shapes):
+    if teacher_shapes and student_shapes and not checks.may_be_equal(teacher_shapes, student_shapes):
         raise ValueError(
             f"teacher and student must take the same inputs. Received: input shapes "
             f"{teacher_shapes} (teacher) and {student_shapes} (student)"
@@ -80,15 +81,3 @@ def check_classes(model, role, *, independent=False):
             f"Received: {keras.tree.map_structure(lambda x: tuple(x.shape), returned)} from {model.name!r}"
         )
     return int(returned.shape[-1])
-
-
-def may_be_equal(shapes, others):
-    """Whether what takes tensors of some shapes may take those of others: equal where both are known.
-
-    Args:
-      shapes, others: lists of shapes, batch included; None where a size is open.
-    """
-    if len(shapes) != len(others) or any(len(a) != len(b) for a, b in zip(shapes, others, strict=True)):
-        return False
-    sizes = zip(sum(shapes, ()), sum(others, ()), strict=True)
-    return all(a == b or a is None or b is None for a, b in sizes)

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.distillation import compatibility
 from keras_kd.losses import check_temperature
 from keras_kd.models import graph, network_checks, outputs
 from keras_kd.utils import checks, limits
@@ -188,7 +187,7 @@ def _inputs_of(networks):
 def _check_alike(what, shapes):
     """Raises a ValueError if two teachers differ in what they take or return, as far as that is known."""
     for (place, one), (other_place, other) in itertools.combinations(enumerate(shapes, 1), 2):
-        if not compatibility.may_be_equal(one, other):
+        if not checks.may_be_equal(one, other):
             told, other_told = (", ".join(map(str, each)) for each in (one, other))
             raise ValueError(
                 f"teachers must have the same {what}. Received: shapes {told} (teacher {place}) and "

@@ -112,7 +112,7 @@ class Term:
 
     def _check_shapes(self, teacher, student):
         """Tries outputs of unequal shapes: Keras's losses would fail in a step, or repeat one of the two."""
-        if teacher is None or student is None or _may_be_equal(teacher, student):
+        if teacher is None or student is None or checks.may_be_equal(teacher, student):
             return
         cause = None
         try:
@@ -191,20 +191,9 @@ def _shape(model, layer):
     return None if output is None else keras.tree.map_structure(lambda x: tuple(x.shape), output)
 
 
-def _is_shape(value):
-    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
-
-
-def _may_be_equal(one, other):
-    """Whether two shapes are equal where both are known, or of structures."""
-    if not _is_shape(one) or not _is_shape(other):
-        return one == other
-    return len(one) == len(other) and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))
-
-
 def _zeros(shapes):
     """A batch of one example of such shapes."""
-    if _is_shape(shapes):
+    if checks.is_shape(shapes):
         return ops.zeros([1, *(size or outputs.UNKNOWN_SIZE for size in shapes[1:])])
     values = shapes.values() if isinstance(shapes, dict) else shapes
     zeros = [_zeros(value) for value in values]

@@ -7,6 +7,7 @@ from keras import ops
 from keras_kd.losses import features
 from keras_kd.losses.labels import class_numbers, is_target, of_labelled
 from keras_kd.losses.terms import FeatureTerm
+from keras_kd.utils import checks
 
 
 def class_direction(labels, centres, student_features):
@@ -85,7 +86,7 @@ class ClassCentres(FeatureTerm):
 
     def mismatch(self, teacher_shape, student_shape):
         shapes = (teacher_shape, student_shape)
-        if any(not features.is_shape(shape) or len(shape) != 2 or shape[-1] is None for shape in shapes):
+        if any(not checks.is_shape(shape) or len(shape) != 2 or shape[-1] is None for shape in shapes):
             return "name layers with one vector of known size for each example"
         return ""
 

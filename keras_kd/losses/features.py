@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.models.stages import DEPTH
+from keras_kd.utils import checks
 
 
 def in_one_size(teacher, student):
@@ -53,7 +54,7 @@ def why_not_in_one_size(teacher_shape, student_shape):
     Args:
       teacher_shape, student_shape: batch included; None where a size is open.
     """
-    if not (is_shape(teacher_shape) and is_shape(student_shape)):
+    if not (checks.is_shape(teacher_shape) and checks.is_shape(student_shape)):
         return "take layers with one output of a known shape each"
     if len(teacher_shape) != len(student_shape) or len(teacher_shape) == 1:
         return "take layers whose outputs have equally many axes, two or more"
@@ -67,7 +68,7 @@ def why_not_in_one_size(teacher_shape, student_shape):
 
 def why_no_rows(*shapes):
     """Why layers have no row of features for each example; "" where they have."""
-    if not all(map(is_shape, shapes)):
+    if not all(map(checks.is_shape, shapes)):
         return "take layers with one output of a known shape each"
     return "" if all(len(shape) > 1 for shape in shapes) else "take layers with features of each example"
 
@@ -75,11 +76,6 @@ def why_no_rows(*shapes):
 def why_no_channels(*shapes):
     """Why layers of these shapes have no channels to map; "" where they have."""
     return "take layers with a known number of channels" if any(s[-1] is None for s in shapes) else ""
-
-
-def is_shape(value):
-    """Whether it is the shape of one tensor."""
-    return isinstance(value, (tuple, list)) and all(size is None or isinstance(size, int) for size in value)
 
 
 def check_equal_shapes(teacher, student):

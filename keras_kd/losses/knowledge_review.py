@@ -10,6 +10,7 @@ from keras_kd.losses import features
 from keras_kd.losses.terms import FeatureTerm
 from keras_kd.models import resnet
 from keras_kd.models.stages import DEPTH
+from keras_kd.utils import checks
 
 _POOLED_SIZES = (4, 2, 1)
 
@@ -98,7 +99,7 @@ class KnowledgeReview(FeatureTerm):
     def mismatch(self, teacher_shape, student_shape):
         """Why two layers cannot be compared: no maps of known sizes, or none with common windows."""
         for shape in (teacher_shape, student_shape):
-            if not features.is_shape(shape) or len(shape) != DEPTH or None in shape[1:]:
+            if not checks.is_shape(shape) or len(shape) != DEPTH or None in shape[1:]:
                 return "take layers with feature maps of a known height, width and number of channels"
         return features.why_not_in_one_size(teacher_shape, student_shape)
 

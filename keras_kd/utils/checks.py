@@ -46,3 +46,23 @@ def check_line(text, what):
     bad = next((each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")), None)
     if bad is not None:
         raise ValueError(f"{what} has a line break or control character in it ({bad!r}). Received: {text!r}")
+
+
+def is_shape(value):
+    """Whether it is the shape of one tensor."""
+    return isinstance(value, (tuple, list)) and all(size is None or isinstance(size, int) for size in value)
+
+
+def may_be_equal(one, other):
+    """Whether two shapes, or structures of such, are equal as far as both are known.
+
+    Args:
+      one, other: batch included; None where a size is open.
+    """
+    if is_shape(one) and is_shape(other):
+        return len(one) == len(other) and all(
+            a == b or None in (a, b) for a, b in zip(one, other, strict=True)
+        )
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(may_be_equal, one, other))
+    return one == other

@@ -50,3 +50,20 @@ def test_a_number_of_any_type_is_real(value):
 def test_what_is_no_real_number_is_none(value):
     assert not checks.is_real(value)
     assert not checks.is_whole(value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ((None, 8, 3), (4, 8, None), True),
+        ((None, 8, 3), (None, 9, 3), False),
+        ((None, 8), (None, 8, 1), False),
+        ([(None, 8), (None, 3)], [(None, 8), (2, 3)], True),
+        ([(None, 8), (None, 3)], [(None, 8), (None, 4)], False),
+        ([(None, 8)], (None, 8), False),
+        ({"a": (None, 8)}, {"a": (None, 8)}, True),
+        ({"a": (None, 8)}, (None, 8), False),
+    ],
+)
+def test_shapes_may_be_equal_where_both_are_known(one, other, equal):
+    assert checks.may_be_equal(one, other) is equal
