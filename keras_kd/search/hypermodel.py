@@ -8,7 +8,7 @@ import keras_tuner
 
 from keras_kd.distillation import recipes, schedules, shortcut_removal
 from keras_kd.distillation.distiller import Distiller
-from keras_kd.training import inputs, trainer
+from keras_kd.training import inputs, trainer, weights_at_end
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import seeding
 
@@ -95,7 +95,8 @@ class DistillationHyperModel(keras_tuner.HyperModel):
           on_epoch: called after each epoch with the number of those done.
 
         Returns:
-          `{measure: number}` of `MEASURES` after the last of these epochs.
+          `{measure: number}` of `MEASURES` after the last of these epochs, or after the best on validation
+          where the settings' `early_stopping` keeps that.
         """
         values = self.space.declare(hp)
         seed = self.settings.seed if seed is None else seed
@@ -108,6 +109,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
         )
         until = StopAfterEpochs(epochs or settings.epochs, on_epoch)
         removal = values.get("shortcut_removal")
+        removal = None if removal is None else shortcut_removal.parse_spec(removal)
         logits = self._logits and self._logits(distiller.teacher, settings)
         with contextlib.suppress(_Reached):
             trainer.distill(
@@ -118,12 +120,13 @@ class DistillationHyperModel(keras_tuner.HyperModel):
                 **self._taught(values),
                 teacher_logits=logits,
                 trust_teacher=True,
-                shortcut_removal=None if removal is None else shortcut_removal.parse_spec(removal),
+                shortcut_removal=removal,
                 folder=folder,
                 label=LABEL,
                 callbacks=[until, *callbacks],
             )
-        return until.measured()
+        loses_shortcuts = removal is not None and removal.trains_another
+        return until.measured(weights_at_end.selects_epoch(settings, loses_shortcuts))
 
 
 class StopAfterEpochs(keras.callbacks.Callback):
@@ -152,9 +155,15 @@ class StopAfterEpochs(keras.callbacks.Callback):
         if self._on_epoch:
             self._on_epoch(epoch + 1)
 
-    def measured(self):
-        """`{measure: number}` after the last epoch."""
-        return dict(zip(MEASURES, self.history[self._epochs - 1], strict=True))
+    def measured(self, selects):
+        """`{measure: number}` after the epoch that is kept of those asked for; an early end leaves fewer.
+
+        Args:
+          selects: whether the best on validation is kept: see `weights_at_end.selects_epoch`.
+        """
+        done = self.history[: self._epochs]
+        kept = weights_at_end.kept_epoch([accuracy for accuracy, _ in done], selects)
+        return dict(zip(MEASURES, done[kept], strict=True))
 
 
 class _Reached(Exception):  # noqa: N818

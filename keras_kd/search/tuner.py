@@ -7,7 +7,7 @@
     best_trial(tuner.records(), epochs=60, direction="max")
 
 A trial is trained by `trainer.distill`, once a seed, and resumes as every run does. It is judged by the mean
-over its seeds of a validation measure after its last epoch; test is never looked at.
+over its seeds of a validation measure after the epoch whose weights are kept; test is never looked at.
 """
 
 import contextlib
@@ -204,7 +204,7 @@ class Tuner(keras_tuner.Tuner):
         return files.read_json(path) if path.is_file() else {}
 
     def load_model(self, trial):
-        """The `Distiller` of a trial with the student as it was after its last epoch, of the first seed."""
+        """The `Distiller` of a trial with the student as its training left it, of the first seed."""
         seed = self._seeds[0]
         hp = trial.hyperparameters.copy()
         distiller = self.hypermodel.build(hp, seed)

@@ -75,6 +75,26 @@ class StopEarly(keras.callbacks.EarlyStopping):
                 variable.assign(np.asarray(value))
 
 
+def selects_epoch(settings, loses_shortcuts):
+    """Whether the best epoch on validation is kept, and not the last.
+
+    Args:
+      settings: a `config.Settings`.
+      loses_shortcuts: whether the network does so on the way, so that no earlier epoch will do.
+    """
+    return bool(settings.early_stopping) and not loses_shortcuts
+
+
+def kept_epoch(accuracies, selects):
+    """The place of the epoch whose weights are kept: the last, or the first of the best.
+
+    Args:
+      accuracies: on validation, after each epoch.
+      selects: see `selects_epoch`.
+    """
+    return int(np.argmax(accuracies)) if selects else len(accuracies) - 1
+
+
 def callbacks_of(settings, network, label, loses_shortcuts):
     """The callbacks of a training that choose its last weights; they stand before those that read weights.
 
@@ -82,15 +102,15 @@ def callbacks_of(settings, network, label, loses_shortcuts):
       settings: a `config.Settings`.
       network: that is trained.
       label: what it is called.
-      loses_shortcuts: whether it does so on the way, so that no earlier epoch will do.
+      loses_shortcuts: see `selects_epoch`.
 
     Returns:
       `(averaged, callbacks)`; the first is the `AveragedWeights` among them, or None.
     """
     averaged = AveragedWeights() if settings.ema else None
     chosen = [averaged] if averaged else []
-    if settings.early_stopping and loses_shortcuts:
-        progress.say(f"note: {label} loses its shortcuts on the way, so it is trained to the last epoch")
-    elif settings.early_stopping:
+    if selects_epoch(settings, loses_shortcuts):
         chosen.append(StopEarly(settings.early_stopping, network.weights, averaged))
+    elif settings.early_stopping:
+        progress.say(f"note: {label} loses its shortcuts on the way, so it is trained to the last epoch")
     return averaged, chosen

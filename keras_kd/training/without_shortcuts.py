@@ -100,7 +100,7 @@ def in_place_of(student, removal, dataset, settings, teacher=None):
     with scope(settings), seeding.initial_weights(settings.seed):
         network = removal.start(student, steps, teacher)
         terms = removal.terms(network, _scores(teacher, dataset), steps) if teacher else []
-        if network is student:
+        if not removal.trains_another:
             return student, terms, []
         return network, terms, [WithoutShortcuts(removal, network, student, dataset)]
 

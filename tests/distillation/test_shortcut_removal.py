@@ -62,6 +62,15 @@ def test_what_layers_of_ones_own_have_learnt_is_left(spec):
     np.testing.assert_allclose(answers(student), answers(network), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "spec", [*shortcut_removal.REMOVALS, "fade+merge", "fade+blockwise", "blockwise+tails"]
+)
+def test_a_way_says_whether_it_trains_another_network(spec):
+    teacher, student = squeezing(shortcuts=True), squeezing(shortcuts=False)
+    removal = shortcut_removal.parse_spec(spec)
+    assert removal.trains_another == (removal.start(student, 10, teacher) is not student)
+
+
 def test_layerwise_begins_with_what_the_twins_own_layers_have_learnt():
     teacher, student = shaken(squeezing(shortcuts=True)), squeezing(shortcuts=False)
     network = shortcut_removal.make("layerwise", fade_start=0.5, fade_end=0.5).start(student, 10, teacher)

@@ -43,9 +43,10 @@ class Weights(keras.callbacks.Callback):
         self.seen[-1]["rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
 
-def distillation(dataset, epochs, space=SPACE):
+def distillation(dataset, epochs, space=SPACE, **options):
     teacher = mlp(16, seed=9)
-    settings = config.Settings(epochs=epochs, batch_size=24, strategy="none", warmup_fraction=0.0)
+    options = {"batch_size": 24, "strategy": "none", "warmup_fraction": 0.0} | options
+    settings = config.Settings(epochs=epochs, **options)
     return hypermodel.DistillationHyperModel(
         space, dataset, settings, student=lambda seed: mlp(seed=seed), teacher=lambda path: teacher
     )
@@ -129,8 +130,9 @@ def test_hyperband_ended_in_a_promoted_trial_goes_on_to_the_same(dataset, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
-    model = distillation(dataset, epochs=2)
+@pytest.mark.parametrize("options", [{}, {"early_stopping": 1}, {"early_stopping": 5, "ema": 0.5}])
+def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path, options):
+    model = distillation(dataset, epochs=6 if options else 2, **options)
     tuner = Tuner(oracle_of("random", tmp_path, trials=1), model, tmp_path, [0, 1])
     tuner.search()
     (record,) = tuner.records()
@@ -141,6 +143,30 @@ def test_what_a_trial_reports_is_what_its_student_measures(dataset, tmp_path):
         measured = evaluation.evaluate(distiller.student, dataset, "validation")
         assert record.measures["val_accuracy"][place] == pytest.approx(measured["accuracy"], abs=1e-6)
         assert record.measures["val_hard_loss"][place] == pytest.approx(measured["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "options", "removal", "kept"),
+    [
+        (4, {}, None, 3),
+        (4, {"early_stopping": 3}, None, 1),
+        (4, {"early_stopping": 3}, "none", 1),
+        (4, {"early_stopping": 3}, "fade", 3),  # is trained to the last epoch: an earlier one has shortcuts
+        (1, {"early_stopping": 3}, None, 0),  # as in a first round of Hyperband, whose training went on
+        (9, {"early_stopping": 2}, None, 1),  # ended early
+    ],
+)
+def test_the_epoch_is_scored_whose_weights_are_kept(dataset, monkeypatch, epochs, options, removal, kept):
+    history = [[0.5, 4.0], [0.7, 3.0], [0.7, 2.0], [0.6, 1.0]]
+
+    def distill(*_, callbacks, **__):
+        callbacks[0].history = history
+
+    monkeypatch.setattr(trainer, "distill", distill)
+    model = distillation(dataset, epochs=9, **options)
+    values = {"temperature": 2.0, "alpha": 0.5} | ({"shortcut_removal": removal} if removal else {})
+    measured = model.train(values, model.distiller(values, 0), 0, epochs=epochs)
+    assert list(measured.values()) == history[kept]
 
 
 @pytest.mark.slow

@@ -84,3 +84,9 @@ def test_a_network_that_loses_its_shortcuts_goes_on(capsys):
         "plain loses its shortcuts on the way, so it is trained to the last epoch" in capsys.readouterr().out
     )
     assert len(weights_at_end.callbacks_of(settings, mlp(), "plain", False)[1]) == 1
+
+
+def test_the_first_of_the_best_epochs_is_kept_or_the_last():
+    accuracies = [0.5, 0.7, 0.6, 0.7, 0.6]
+    assert weights_at_end.kept_epoch(accuracies, selects=True) == 1
+    assert weights_at_end.kept_epoch(accuracies, selects=False) == 4

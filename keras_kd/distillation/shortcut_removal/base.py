@@ -13,12 +13,15 @@ class ShortcutRemoval(abc.ABC):
 
     Attributes:
       name: by which flags, study files and results call it.
+      trains_another: whether another network is trained in the student's place, which has shortcuts, or
+        branches, that it loses on the way.
       changes_function: whether the network in training computes something else than what is left of it.
       needs_teacher: whether it starts from a teacher.
       compares_classes: whether its losses take labels for classes that exclude each other.
     """
 
     name: ClassVar[str]
+    trains_another: ClassVar[bool] = True
     changes_function: ClassVar[bool] = False
     needs_teacher: ClassVar[bool] = False
     compares_classes: ClassVar[bool] = False
@@ -46,7 +49,7 @@ class ShortcutRemoval(abc.ABC):
 
     @abc.abstractmethod
     def start(self, student, steps, teacher=None):
-        """The network that is trained in the student's place.
+        """The network that is trained in the student's place; without `trains_another`, the student.
 
         Args:
           student: a `keras.Model` without shortcuts, untrained; it is not changed.

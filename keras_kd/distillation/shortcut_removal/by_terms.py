@@ -10,6 +10,7 @@ from keras_kd.distillation.shortcut_removal.layerwise import check_twin
 class ByTerms(ShortcutRemoval):
     """The student is trained as it is, with the `terms` of a subclass; the teacher has its blocks."""
 
+    trains_another = False
     needs_teacher = True
 
     def start(self, student, steps, teacher=None):

@@ -33,6 +33,10 @@ class Combined(ShortcutRemoval):
         return "+".join(part.name for part in self.parts)
 
     @property
+    def trains_another(self):
+        return any(part.trains_another for part in self.parts)
+
+    @property
     def changes_function(self):
         return any(part.changes_function for part in self.parts)
 

@@ -11,6 +11,7 @@ class NoRemoval(ShortcutRemoval):
     """The student is trained as it is."""
 
     name = "none"
+    trains_another = False
 
     def start(self, student, steps, teacher=None):
         return student
