@@ -35,7 +35,7 @@ def main(values):
     result = runs.finished(run, values)
     each = {seed: _arguments(values, run, seed, is_first=seed == seeds[0]) for seed in seeds}
     if result is None:
-        first, own = _opened(each[seeds[0]])
+        first, own = _opened(each[seeds[0]], values.overwrite)
         prepared = distill_runs.prepare(first, own)
         work = functools.partial(_train, values, run, each, prepared)
         result = runs.complete(run, values, prepared.settings, work)
@@ -56,11 +56,11 @@ def _arguments(values, run, seed, is_first):
     return [f"--{name}={text}" for name, text in given.items()]
 
 
-def _opened(arguments):
-    """`(values, run)` of one seed."""
+def _opened(arguments, overwrite=False):
+    """`(values, run)` of one seed; what an earlier run left there may be of other flags if it makes room."""
     values = absl_flags.FlagValues()
     distill.define_flags(values)
-    values(["distill", *arguments])
+    values(["distill", *arguments, *(["--overwrite"] if overwrite else [])])
     return values, runs.open_run(values, "distill", changeable=distill.CHANGEABLE)
 
 

@@ -4,14 +4,16 @@ import concurrent.futures
 import json
 import shutil
 
+import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from keras_kd.cli import distill, distill_seeds
+from keras_kd.cli import distill, distill_seeds, runs
 from keras_kd.export import sources
 from keras_kd.utils import files
+from tests.support.arrays import tiny_arrays
 from tests.support.commands import call
-from tests.support.runs import DISTILL, SEED, finished_run
+from tests.support.runs import DISTILL, EPOCHS, SEED, finished_run
 
 SEEDED = [each for each in DISTILL if not each.startswith(("--seed=", "--out="))]
 
@@ -97,6 +99,30 @@ def test_a_seed_is_trained_as_a_run_of_its_own(tmp_path_factory, monkeypatch):
     assert status == 1
     assert f"give one of its seeds, such as runs/seeds/seed-{SEED}" in errors
     assert sources.file_of_run(folder) == one / "student.keras"
+
+
+def test_overwriting_seeds_starts_anew_with_other_flags(tmp_path, monkeypatch, rng):
+    def killed(arguments, is_first, **options):
+        values = values_of(*arguments)
+        run = runs.open_run(values, "distill", changeable=distill.CHANGEABLE)
+        with run.claimed(values.overwrite):
+            (run.path / "half").write_text(str(values.epochs))
+            raise OSError("killed")
+
+    monkeypatch.setattr(distill_seeds, "train_seed", killed)
+    np.savez(tmp_path / "tiny.npz", **tiny_arrays(rng))
+    folder = tmp_path / "runs" / "seeds"
+
+    def distill_again(*flags):
+        return call("distill", *SEEDED, "--seeds=2", "--out=runs/seeds", *flags, cwd=tmp_path)[2]
+
+    assert "killed" in distill_again()
+    assert "was begun with other flags" in distill_again("--epochs=9")
+    assert "killed" in distill_again("--epochs=9", "--overwrite")
+    assert (folder / "overwritten-1" / "seed-0" / "half").read_text() == str(EPOCHS)
+    assert (folder / "seed-0" / "half").read_text() == "9"
+    assert "killed" in distill_again("--epochs=9")
+    assert {path.name for path in folder.glob("**/overwritten-*")} == {"overwritten-1"}
 
 
 def measured(run):
