@@ -35,19 +35,23 @@ def named(names, fold):
     networks = {name: _network(name, fold) for name in names}
     twins_of = {name: registry.with_shortcuts(spec_of(name)) or spec_of(name) for name in names}
     groups = [[name for name in names if twins_of[name] == twin] for twin in dict.fromkeys(twins_of.values())]
-    return Listed(networks, groups, _pairs_among(names))
+    return Listed(networks, groups, _pairs_among(names, fold))
 
 
-def _pairs_among(names):
-    """Of networks by text, which of them is whose residual twin."""
+def _pairs_among(names, fold):
+    """Of networks by text, which of them is whose residual twin, folded alike."""
     plain = [name for name in names if registry.lacks_shortcuts(spec_of(name))]
     twin_of = {name: registry.with_shortcuts(spec_of(name)) for name in plain}
-    return [
-        (name, other)
-        for name in plain
-        for other in names
-        if registry.same_network(spec_of(other), twin_of[name])
-    ]
+    return [(name, other) for name in plain for other in names if _is_twin(other, twin_of[name], name, fold)]
+
+
+def _is_twin(other, twin, name, fold):
+    """Whether a text names the twin of another one, by the twin's spec, and is folded alike."""
+    return registry.same_network(spec_of(other), twin) and _folds(other, fold) == _folds(name, fold)
+
+
+def _folds(name, fold):
+    return fold and not name.endswith(_UNFOLDED)
 
 
 def with_twins(names, fold):
@@ -66,7 +70,7 @@ def with_twins(names, fold):
         networks |= found
         groups.append(list(found))
         pairs += pairs_of(groups[-1])
-    pairs += _pairs_among([name for name in names if not _is_path(name)])
+    pairs += _pairs_among([name for name in names if not _is_path(name)], fold)
     return Listed(networks, groups, pairs)
 
 
@@ -96,14 +100,18 @@ def _of_file(name, fold):
 
 
 def _of_text(name, names, fold):
-    """`{label: Compared}` of the network of a text and of its twin, where that is not asked for, too."""
+    """`{label: Compared}` of the network of a text and of its twin, where that is not asked for, too.
+
+    Both are folded, or neither is: else the folding would be compared with the shortcuts.
+    """
     found, spec = {name: _network(name, fold)}, spec_of(name)
     lacks = registry.lacks_shortcuts(spec)
     twin = registry.with_shortcuts(spec, lacks)
-    others = [spec_of(other) for other in names if not _is_path(other)]
-    if twin is None or any(registry.same_network(twin, other) for other in others):
+    others = [other for other in names if not _is_path(other)]
+    if twin is None or any(_is_twin(other, twin, name, fold) for other in others):
         return found
-    return found | {"residual twin" if lacks else "plain twin": Compared(registry.build(twin), fold=fold)}
+    label = "residual twin" if lacks else "plain twin"
+    return found | {label: Compared(registry.build(twin), fold=_folds(name, fold))}
 
 
 def _network(name, fold):
@@ -115,7 +123,7 @@ def _network(name, fold):
             f"networks have names such as resnet20, plain50 and plain50-unfolded, or are texts such as "
             f"cifar_resnet:20:width=8. Received: {name!r} ({error})"
         ) from error
-    return Compared(network, fold=fold and not name.endswith(_UNFOLDED))
+    return Compared(network, fold=_folds(name, fold))
 
 
 def spec_of(name):

@@ -28,6 +28,25 @@ def test_a_text_has_its_twin_unless_that_is_given_too():
     assert found.pairs == [(plain, residual)]
 
 
+def test_networks_are_compared_that_are_folded_alike():
+    plain, residual = "cifar_resnet:8:width=4:shortcuts=none", "cifar_resnet:8:width=4"
+    found = cost_networks.with_twins([f"{plain}-unfolded"], fold=True)
+    assert [each.fold for each in found.networks.values()] == [False, False]
+    found = cost_networks.with_twins([f"{plain}-unfolded", residual], fold=True)
+    assert {label: each.fold for label, each in found.networks.items()} == {
+        f"{plain}-unfolded": False,
+        f"residual twin of {plain}-unfolded": False,
+        residual: True,
+        f"plain twin of {residual}": True,
+    }
+    four = [plain, f"{plain}-unfolded", residual, f"{residual}-unfolded"]
+    for listed in (cost_networks.named, cost_networks.with_twins):
+        found = listed(four, fold=True)
+        assert list(found.networks) == four
+        assert found.pairs == [(plain, residual), (f"{plain}-unfolded", f"{residual}-unfolded")]
+        assert len(listed([plain, f"{residual}-unfolded"], fold=False).pairs) == 1  # neither is folded
+
+
 def test_a_run_stands_for_its_last_student_and_needs_no_dataset(tmp_path):
     networks = {"student": resnet8(shortcuts=False), "student_fade": resnet8(shortcuts=False)}
     networks["teacher"] = resnet8()
