@@ -31,11 +31,12 @@ def check_arguments(arguments):
 
 def main(values, arguments):
     """Does what the flags ask for, of networks."""
-    from keras_kd.cli import console, terminal
+    from keras_kd.cli import console, runs, terminal
     from keras_kd.cli.main import command_line
     from keras_kd.export import cost_card
     from keras_kd.utils import backend
 
+    runs.check_place(values.out, lock_beside=True)
     if values.latency:
         if not backend.on_tensorflow():
             raise ValueError(

@@ -41,7 +41,7 @@ def _source(values):
 
 def main(values):
     """Does what the flags ask for."""
-    from keras_kd.cli import console, terminal
+    from keras_kd.cli import console, runs, terminal
     from keras_kd.cli.main import command_line
     from keras_kd.export import bundle, cost_card, model_card
     from keras_kd.utils import backend, folders
@@ -65,6 +65,7 @@ def main(values):
     asked = {"config": costs, "command": command_line(), "check_stop": console.stop_signal().check}
     if values.networks:
         folder = pathlib.Path(values.out or "costs")
+        runs.check_place(folder, lock_beside=True)
         card, paths = cost_card.compare_names(values.networks, folder, **asked)
         terminal.print_costs(card)
         console.print_paths(**paths)

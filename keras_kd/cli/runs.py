@@ -92,10 +92,18 @@ def _check_cache(values, run, dataset):
     raise identity.IdentityMismatchError(run.path, changes, "was begun with other flags")
 
 
-def check_place(path, flag="--out"):
-    """Raises a ValueError if a folder cannot be made, or written to, at `path`; leaves nothing behind."""
+def check_place(path, flag="--out", *, lock_beside=False):
+    """Raises a ValueError if a folder cannot be made, or written to, at `path`; leaves nothing behind.
+
+    Args:
+      path: of the folder.
+      flag: that names it.
+      lock_beside: whether it is held by `folders.alone_in`, whose lock is a file beside it.
+    """
     try:
         folders.check_writable(path)
+        if lock_beside:
+            folders.check_writable(pathlib.Path(path).absolute().parent)
     except ValueError as error:
         raise ValueError(f"{error}: choose another {flag} than {path}") from error
 

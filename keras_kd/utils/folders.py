@@ -52,7 +52,8 @@ def alone_in(path, patience=0.0):
       path: of the folder.
       patience: seconds to wait for another process that has it.
     """
-    return locks.held(path.with_name(f".{path.name}.lock"), path, patience=patience, tidy=True)
+    whole = path.absolute()  # "." has no name
+    return locks.held(whole.with_name(f".{whole.name}.lock"), path, patience=patience, tidy=True)
 
 
 @contextlib.contextmanager
