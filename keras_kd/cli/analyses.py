@@ -88,7 +88,7 @@ def analyze(values, name, config, analyze_group, check_inputs):
             groups=found,
         )
         _print(*analyses.write(record, report, folder), report, folder)
-        _print_next(groups, report, values.run)
+        _print_next(groups, report, values.run, flags.given_of(values, flags.MOVED_DATA))
 
 
 def _on_progress(line, groups, check_stop, group, title, share):
@@ -130,14 +130,14 @@ def _print(record, study_page, report, folder):
     )
 
 
-def _print_next(groups, report, run):
-    """The other analysis; where that was made, the export of the last network."""
+def _print_next(groups, report, run, data):
+    """The other analysis; where that was made, the export of the last network; with flags of the data."""
     from keras_kd.cli import console
     from keras_kd.study.findings import analyses
     from keras_kd.utils import run_dir
 
     (other,) = (name for name in analyses.REPORTS if name != report.name)
     if (pathlib.Path(run) / other / run_dir.RESULT).is_file():
-        console.print_next("export", model=list(groups[-1].files.values())[-1])
+        console.print_next("export", model=list(groups[-1].files.values())[-1], **data)
     else:
-        console.print_next(other, run=run)
+        console.print_next(other, run=run, **data)

@@ -93,7 +93,8 @@ def main(values):
         result=run.path / run_dir.RESULT,
     )
     if terminal.is_raised(measured):
-        console.print_next("export", "cost", model=run.path / network_file(list(measured.networks)[-1]))
+        student = run.path / network_file(list(measured.networks)[-1])
+        console.print_next("export", "cost", model=student, **flags.given_of(values, ["data_dir"]))
     else:  # what one seed leaves open, or speaks against, is asked of more
         given = {
             name: text for name, text in flags.as_text(values, only_given=True).items() if name != "seed"

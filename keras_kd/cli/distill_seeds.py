@@ -164,4 +164,5 @@ def _print(run, result, found, first_values, first_run):
         saved_model=runs.find_export(first_values, first_run),
         result=run.path / run_dir.RESULT,
     )
-    console.print_next("export", "cost", model=first_run.path / network_file(list(found[first].networks)[-1]))
+    student = first_run.path / network_file(list(found[first].networks)[-1])
+    console.print_next("export", "cost", model=student, **flags.given_of(first_values, ["data_dir"]))

@@ -12,6 +12,10 @@ from keras_kd.utils import limits, optional
 LITERT_KINDS = ("float32", "float16", "dynamic_range", "full_integer")
 
 
+# Of a network that was trained elsewhere.
+GIVEN = ("images", "preprocessing", "class_map")
+
+
 def define_given(values):
     """What is known of a network that was trained elsewhere."""
     given = flags.Group(values, "a network that was trained elsewhere")

@@ -28,6 +28,12 @@ IMPLIED = {"split_seed": "seed"}
 # How data are read: they may differ when a run is taken up again, but see `runs.open_run`.
 DATA_OPTIONS = ("cache", "cache_dir", "skip_bad_images")
 
+# Which images are trained on, and which are set aside.
+DATA = ("dataset", "data_dir", "validation_fraction", "split_seed", *DATA_OPTIONS)
+
+# Where the images of a run are found again.
+MOVED_DATA = ("dataset", "data_dir")
+
 # They say where a run is and how it is started, not what it is.
 NOT_OF_THE_RUN = ("out", "overwrite", "debug", "flagfile", "saved_models")
 
@@ -267,6 +273,11 @@ def check_lists(values):
 def given(values, name):
     """The value of a flag that was given, else None."""
     return values[name].value if values[name].present else None
+
+
+def given_of(values, names):
+    """`{name: value}` of those of the flags that were given, for the command that is told next."""
+    return {name: values[name].value for name in names if values[name].present}
 
 
 def as_text(values, only_given=False):

@@ -42,6 +42,8 @@ def check_arguments(arguments):
 
 def main(values, arguments):
     """Does what the flags ask for, of a network and images."""
+    from keras_kd.cli import console
+    from keras_kd.data import image_decoding
     from keras_kd.export import prediction
     from keras_kd.utils import backend
 
@@ -54,6 +56,9 @@ def main(values, arguments):
         print(json.dumps([_as_json(predictor, each) for each in found], indent=2))
     elif found:
         _print(predictor, found, top)
+        if predictor.path.suffix == ".keras":
+            asked = flags.given_of(values, (*flags.MOVED_DATA, *export_flags.GIVEN))
+            console.print_next("export", model=image_decoding.shown(predictor.path), **asked)
     if bad:
         reasons = "; ".join(f"{each.name} {each.reason}" for each in bad)
         raise ValueError(f"{len(bad)} of {len(bad) + len(found)} images cannot be used: {reasons}")
@@ -108,8 +113,6 @@ def _print(predictor, found, top):
         share = console.percent(right / of)
         print(f"Right on {right} of {of} images ({share}), by the names of the folders that they lie in.")
     console.print_table(f"{shown(predictor.path)} on {len(found)} image(s)", rows, columns)
-    if predictor.path.suffix == ".keras":
-        console.print_next("export", model=shown(predictor.path))
 
 
 def _row(predictor, found, top):

@@ -16,6 +16,9 @@ from keras_kd.utils import limits, seeding
 # What may be given otherwise when a study is taken up again.
 CHANGEABLE = ("jobs", "cluster", "retry_failed", "seeds", "depths", "runs_from", "replicates")
 
+# What draws a table, and trains nothing.
+_OF_A_REPORT = ("report_only", "results")
+
 
 def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
@@ -125,7 +128,7 @@ def _train(values, study, first):
     study_display.print_findings(result)
     console.print_notes(result.notes)
     study_display.print_paths(run.path, runs.tensorboard_of(run))
-    study_display.print_next(run.path, result)
+    study_display.print_next(run.path, result, **flags.given_of(values, ["data_dir"]))
     study_display.check_failures(run.path, records)
 
 
@@ -151,8 +154,9 @@ def _report(values, study, first):
         print(f"{count} of {table} left out, as not of this study: {strange[0]}{more}")
     study_display.print_findings(result, len(study.runs))
     console.print_paths(report=out / session.PAGE, pictures=out / "pictures", results=table)
-    given = {name: flags.given(values, name) for name in ("seeds", "dataset", "student_width")}
-    console.print_next("study", study=values.study, **given)
+    given = flags.as_text(values, only_given=True)
+    asked = {name: text for name, text in given.items() if name not in _OF_A_REPORT}
+    console.print_next("study", **{"study": values.study} | asked)
 
 
 def _check_whose(out, values):

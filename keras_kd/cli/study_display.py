@@ -154,14 +154,20 @@ def print_paths(folder, tensorboard):
     )
 
 
-def print_next(folder, result):
-    """What to do with a study: look inside where twins are there, else take its best network out."""
+def print_next(folder, result, **data):
+    """What to do with a study: look inside where twins are there, else take its best network out.
+
+    Args:
+      folder: of the study.
+      result: its `results.StudyResult`.
+      **data: flags that say where its images are.
+    """
     rows = result.summary.rows
     if networks.twin_triplets(rows):
-        console.print_next("reuse", run=folder)
+        console.print_next("reuse", run=folder, **data)
     elif done := [row for row in rows if row.is_done]:
         best = max(done, key=lambda row: row.validation_accuracy)
-        console.print_next("export", model=folder / "runs" / best.run / run_dir.MODEL)
+        console.print_next("export", model=folder / "runs" / best.run / run_dir.MODEL, **data)
 
 
 def check_failures(folder, records):

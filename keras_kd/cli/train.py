@@ -60,4 +60,5 @@ def main(values):
         model=run.path / "model.keras",
         result=run.path / run_dir.RESULT,
     )
-    console.print_next("distill", teacher=run.path / "model.keras", dataset=flags.given(values, "dataset"))
+    # Without the same split it would be measured on images that its teacher has seen.
+    console.print_next("distill", teacher=run.path / "model.keras", **flags.given_of(values, flags.DATA))

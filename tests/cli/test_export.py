@@ -549,6 +549,7 @@ def test_a_network_that_was_trained_elsewhere_is_exported_with_images_of_its_cla
     status, output, errors = call("predict", "any.keras", "--images=photos", *tests, cwd=tmp_path)
     assert (status, errors) == (0, "")
     assert "Right on 24 of 24 images (100.0%)" in output
+    assert output.endswith("next: keras-kd export --model=any.keras --images=photos\n")
     status, _, errors = call("predict", "any.keras", *tests, cwd=tmp_path)
     assert status == 1
     assert "give images of the network's classes (images=FOLDER)" in error_line(errors)

@@ -1,6 +1,7 @@
 """Flags of commands: one name for one concept, one line for what cannot be read, files of flags."""
 
 import importlib
+import shlex
 
 import numpy as np
 import pytest
@@ -68,6 +69,30 @@ def test_where_a_run_is_and_how_it_starts_is_no_part_of_it():
     values = values_of("distill", "--out=a", "--overwrite", "--saved_models=b")
     assert not {"out", "overwrite", "saved_models", "debug", "flagfile"} & set(flags.as_text(values))
     assert set(flags.as_text(values)) >= {"dataset", "epochs", "seed", "alpha", "student_depth"}
+
+
+def test_a_distillation_as_train_tells_it_has_the_split_of_its_teacher(npz, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    from keras_kd.cli import train_runs
+
+    result = {
+        "network": "resnet8",
+        "measured": {"accuracy": 0.5, "loss": 1.0, "parameters": 7, "seconds": 1.0},
+        "dataset": {"examples": {"test": 24}},
+        "settings": {"epochs": 30},
+    }
+    monkeypatch.setattr(train_runs, "train", lambda *_: result)
+    data = ("--split_seed=3", "--validation_fraction=0.3", "--data_dir=there", "--skip_bad_images")
+    status, output, errors = call(
+        "train", f"--dataset={npz}", "--student_depth=8", "--cache=none", *data, cwd=tmp_path
+    )
+    assert (status, errors) == (0, "")
+    command, *told = shlex.split(output.splitlines()[-1])[2:]
+    values = values_of(command, *told)
+    asked = values_of("train", f"--dataset={npz}", "--cache=none", *data)
+    for name in ("dataset", "data_dir", "validation_fraction", "split_seed", "cache", "skip_bad_images"):
+        assert values[name].value == asked[name].value
+    assert "cache_dir" not in output
 
 
 def test_every_seed_has_the_same_validation_images(npz):

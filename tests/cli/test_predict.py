@@ -64,6 +64,9 @@ def test_what_the_terminal_shows_is_the_measured_accuracy(cwd):
         path = "runs/first/student.keras" if network == "runs/first" else network
         assert output.endswith(f"next: keras-kd export --model={path}\n")
     golden.check("predict", output)
+    moved = ("--dataset=tiny.npz", "--data_dir=there")
+    _, output, _ = call("predict", network, *images, *moved, cwd=cwd)
+    assert output.endswith(f"next: keras-kd export --model={network} {' '.join(moved)}\n")
 
 
 @pytest.mark.slow  # a whole run

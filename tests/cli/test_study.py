@@ -93,12 +93,13 @@ def test_its_table_alone_draws_it_again_elsewhere(finished, tmp_path):
     cwd, output, _ = finished
     for name in ("mine.yaml", "runs/mine/results.csv"):
         shutil.copy(cwd / name, tmp_path)
-    flags = ("--study=mine.yaml", "--report_only", "--results=results.csv")
+    flags = ("--study=mine.yaml", "--report_only", "--results=results.csv", "--data_dir=there")
     status, again, errors = call("study", *flags, cwd=tmp_path)
     assert status == 0, errors
     found = output[output.index("C1, ") : output.rindex("\nrun ")]
     told = [line for line in found.splitlines() if not line.startswith("Study mine")]
     assert [line for line in again.splitlines() if line in told] == told
+    assert again.splitlines()[-1] == "next: keras-kd study --study=mine.yaml --data_dir=there"
     assert "<h1>Does it run?</h1>" in (tmp_path / "runs/report-mine/report.html").read_text(encoding="utf-8")
     status, _, errors = call("study", *flags[:2], cwd=tmp_path)
     assert status == 1
