@@ -11,7 +11,7 @@ from keras_kd.distillation.shortcut_removal import NoRemoval, ShortcutRemoval
 from keras_kd.losses import right_decisions
 from keras_kd.models import network_checks
 from keras_kd.training import config
-from keras_kd.training.distributed.strategy import prepare
+from keras_kd.training.distributed.strategy import parts_of_batch
 from keras_kd.utils import backend, limits, progress
 
 
@@ -43,8 +43,8 @@ def with_fitting_batch(settings, examples):
     """
     if settings.batch_size <= examples:
         return settings
-    replicas = prepare(settings).num_replicas_in_sync
-    fitting = max(examples // replicas, 1) * replicas
+    parts = parts_of_batch(settings)
+    fitting = max(examples // parts, 1) * parts
     progress.say(
         f"batch_size is {fitting}: there are {examples} training examples, fewer than the default of "
         f"{settings.batch_size}"

@@ -43,6 +43,9 @@ for case, options in {"live": {}, "cached": {"views": 2, "way": "fade"}}.items()
     found[case] = [train(strategy="none", **options)]
     counts = (1, 2, 4) if case == "live" else (4,)
     found[case] += [train(strategy="data_parallel", replicas=count, **options) for count in counts]
+fitting = inputs.with_fitting_batch(training.Settings(strategy="data_parallel"), 47)
+with strategy.scope(fitting):
+    found["fitting"] = fitting.batch_size
 for bad in ({"replicas": 5}, {"replicas": 0, "batch_size": 22}):
     try:
         with strategy.scope(training.Settings(strategy="data_parallel", **bad)):
@@ -87,6 +90,10 @@ def test_any_number_of_devices_trains_the_same_network(found, case):
         for name, values in one["logs"].items():
             np.testing.assert_allclose(other["logs"][name], values, rtol=1e-5, atol=1e-6, err_msg=name)
         assert other["measured"] == pytest.approx(one["measured"], rel=1e-5)
+
+
+def test_a_batch_that_nobody_gave_is_shared_evenly_by_the_devices(found):
+    assert found["fitting"] == 44
 
 
 def test_what_cannot_be_shared_is_told_in_one_line(found):

@@ -1,11 +1,12 @@
 """One strategy for a set of devices, and a line where a process makes another."""
 
+import contextlib
 import types
 
 import keras
 import pytest
 
-from keras_kd.training import config
+from keras_kd.training import config, inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import strategies
 
@@ -71,3 +72,14 @@ def test_a_network_of_another_strategy_is_told():
         ValueError, match=r"'elsewhere' was made under a OneDeviceStrategy.*strategy.scope\(settings\)"
     ):
         strategy.check_made_here(network, config.Settings(strategy="none"))
+
+
+@pytest.mark.parametrize("divides", [{"num_replicas_in_sync": 4}, {"num_replicas_in_sync": 1, "parts": 4}])
+def test_a_batch_that_nobody_gave_is_divided_as_a_strategy_divides_it(monkeypatch, divides):
+    """Replicas, or the devices of one program, which is what JAX has."""
+    several = types.SimpleNamespace(scope=contextlib.nullcontext, **divides)
+    monkeypatch.setattr(strategy, "prepare", lambda settings: several)
+    fitting = inputs.with_fitting_batch(config.Settings(), 47)
+    assert fitting.batch_size == 44
+    with strategy.scope(fitting):
+        pass

@@ -26,8 +26,7 @@ def scope(settings):
       ValueError: if the batch cannot be shared evenly among the replicas, or for a strategy that
         this machine, or what TensorFlow has done already in this process, does not allow.
     """
-    strategy = prepare(settings)
-    replicas = getattr(strategy, "parts", strategy.num_replicas_in_sync)
+    strategy, replicas = prepare(settings), parts_of_batch(settings)
     if settings.batch_size % replicas:
         raise ValueError(
             f"batch_size must be a multiple of the {replicas} replicas. "
@@ -40,6 +39,12 @@ def scope(settings):
             yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def parts_of_batch(settings):
+    """Into how many parts a batch is divided: one for each replica, or device of JAX's one program."""
+    strategy = prepare(settings)
+    return getattr(strategy, "parts", strategy.num_replicas_in_sync)
 
 
 def beside(settings):
