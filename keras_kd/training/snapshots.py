@@ -12,15 +12,22 @@ from keras_kd.utils import files
 class Snapshots(keras.callbacks.Callback):
     """Keeps a network's weights at some epochs, evenly spread: its way through weight space.
 
+    The last are those that are kept in the end, whichever epoch they are of: it stands behind the callbacks
+    of `weights_at_end`. A training that ends early has fewer.
+
     Args:
       folder: gets a file `EPOCHS.npz` each time, `{path: array}` after so many epochs.
       network: the network, which may be a part of what is trained.
       count: how many, 2 at least: the weights at the beginning and at the end are among them.
       writes: whether to write them; of several hosts only one does.
+
+    Attributes:
+      done: how many epochs, kept with the checkpoint; None before the first.
     """
 
     def __init__(self, folder, network, count, writes=True):
         super().__init__()
+        self.done = None
         self._writes = writes
         self._folder = pathlib.Path(folder)
         self._network = network
@@ -31,8 +38,13 @@ class Snapshots(keras.callbacks.Callback):
             self._keep(0)
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 in snapshot_epochs(self.params["epochs"], self._count):
-            self._keep(epoch + 1)
+        self.done = epoch + 1
+        if self.done in snapshot_epochs(self.params["epochs"], self._count):
+            self._keep(self.done)
+
+    def on_train_end(self, logs=None):
+        if self.done is not None:  # which checkpoints of earlier versions do not say
+            self._keep(self.done)
 
     def _keep(self, epochs):
         if self._writes:

@@ -1,9 +1,12 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from keras_kd.data import datasets
-from keras_kd.training import config, evaluation, trainer, weights_at_end
+from keras_kd.models import weights
+from keras_kd.training import config, evaluation, snapshots, trainer, weights_at_end
 from tests.support.networks import mlp, one_block, same, weights_of
 
 SETTINGS = config.Settings(
@@ -90,3 +93,29 @@ def test_the_first_of_the_best_epochs_is_kept_or_the_last():
     accuracies = [0.5, 0.7, 0.6, 0.7, 0.6]
     assert weights_at_end.kept_epoch(accuracies, selects=True) == 1
     assert weights_at_end.kept_epoch(accuracies, selects=False) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ({"ema": 0.0}, [0, 2, 4]),
+        ({}, [0, 2, 4]),
+        # Too slow to become better: it ends after a second epoch, with the weights of the first.
+        ({"early_stopping": 1, "learning_rate": 1e-4, "ema": 0.0}, [0, 2]),
+        ({"early_stopping": 2, "learning_rate": 1e-4}, [0, 2, 3]),
+    ],
+)
+def test_the_last_snapshot_is_the_network_that_is_kept(dataset, tmp_path, options, epochs):
+    settings = dataclasses.replace(SETTINGS, epochs=4, **options)
+    ended, again = {}, {}
+    for place, found in (("way", ended), ("way again", again)):  # the second time it is finished
+        model = one_block()
+        way = snapshots.Snapshots(tmp_path / place, model, 3)
+        trainer.train(model, dataset, settings, folder=tmp_path / "run", label="model", callbacks=[way])
+        found |= snapshots.read_snapshots(tmp_path / place)
+        last = found[max(found)]
+        assert last.keys() == weights.weights_of(model).keys()
+        assert same(list(last.values()), list(weights.weights_of(model).values()))
+    assert list(ended) == epochs
+    assert list(again) == epochs[-1:]
+    assert same(list(ended[epochs[-1]].values()), list(again[epochs[-1]].values()))
