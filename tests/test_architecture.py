@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import numpy as np
 import pytest
@@ -50,6 +51,21 @@ def test_no_private_api_is_imported():
     private = ("keras.src", "tensorflow.python")
     found = [(path, name) for path in SOURCES for name in imports(path) if name.startswith(private)]
     assert not found
+
+
+# Classes, and a distribution, of others.
+OF_OTHERS = {"BackupAndRestore", "Beta", "Bidirectional", "ImageEnhance", "MobileNetV3Small"}
+
+
+def test_classes_that_docstrings_name_are_there():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    known = {getattr(node, field, None) for node in nodes for field in ("name", "id", "attr")} | OF_OTHERS
+    documented = [node for node in nodes if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+    for text in filter(None, map(ast.get_docstring, documented)):
+        named = re.findall(r"`([A-Z][a-z]\w*)`|\b([A-Z][a-z]\w*)\(", text)
+        unknown = {name for pair in named for name in pair if name} - known
+        assert not {name for name in unknown if f"class {name}" not in text}, text
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 with claimed(folder, run, settings) as folder:
     groups = analyze_groups(networks, folder, LandscapeResult, analyze)
-    write(AnalysisRecord(...), landscape.REPORT, folder)
+    write(AnalysisRecord(...), landscape.report.REPORT, folder)
 """
 
 import contextlib

@@ -237,10 +237,11 @@ def make_oracle(tuner, space, *, trials, objective, path, seed=0, epochs=1, fact
 
 
 def plan(tuner, space, *, trials, epochs, **options):
-    """The epochs of each trial in order, as far as trials do not fail: what `make` would hand out.
+    """The epochs of each trial in order, as far as trials do not fail: what `make_oracle` would hand out.
 
     Raises:
-      ValueError: see `make`; and if so few of Hyperband's trials leave none that is trained to the end.
+      ValueError: see `make_oracle`; and if so few of Hyperband's trials leave none that is trained to the
+        end.
     """
     if tuner != "hyperband":
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """What a search may choose: temperature and alpha, and when asked for more of how a student is taught.
 
-space = Space(temperature=(1.0, 16.0), alpha=(0.0, 1.0))
+space = SearchSpace(temperature=(1.0, 16.0), alpha=(0.0, 1.0))
 space.declare(hyperparameters)  # of keras-tuner
 space.grid(12)  # twelve settings, spread evenly
 """

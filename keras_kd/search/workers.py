@@ -45,7 +45,7 @@ class WorkerConfig:
 
 
 def worker_config():
-    """The `Member` that the environment variables describe; None where this process searches alone.
+    """The `WorkerConfig` that the environment variables describe; None where this process searches alone.
 
     Raises:
       ValueError: if some of the variables are missing, or the port is none.
@@ -69,7 +69,7 @@ def find_chief(own, patience):
     """Returns when somebody listens at the chief's address.
 
     Args:
-      own: the `Member`.
+      own: the `WorkerConfig`.
       patience: seconds to wait for it.
 
     Raises:
@@ -102,7 +102,7 @@ class Heartbeat:
     """A worker's sign of life, and its ear for the chief's.
 
     Args:
-      own: the `Member`.
+      own: the `WorkerConfig`.
       tuner: the worker's; its oracle asks the chief, and its `trial` is the one that it has.
       silence: seconds after which a chief that cannot be reached counts as lost.
       end: what to call with a message and an exit status when it is lost; must not return.
@@ -151,7 +151,7 @@ def run_chief(tuner, oracle, own, *, prepare, watch, silence, patience):
     Args:
       tuner: whose `search` serves the oracle at the chief's address, without end.
       oracle: of `oracles`.
-      own: the `Member`.
+      own: the `WorkerConfig`.
       prepare: called once; workers that come before it is done wait.
       watch: called twice a second.
       silence: seconds after which a worker that says nothing is lost.

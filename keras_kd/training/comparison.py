@@ -269,8 +269,8 @@ def effects_of(right, twin, distilled=DISTILLED):
     """The `Effects` of networks of one training.
 
     Args:
-      right: `{label: bool [n]}`, labels of `NETWORK_FILES`: whether each classifies each image right; or bool
-        `[n, classes]` of yes or no of each class, whose differences have no intervals here.
+      right: `{label: bool [n]}`, labels of `training.labels`: whether each classifies each image right; or
+        bool `[n, classes]` of yes or no of each class, whose differences have no intervals here.
       twin: label of the student's residual twin, which need not be there.
       distilled: label of the student whose gain and recovery are meant.
     """

@@ -1,7 +1,7 @@
 """`train` on labels alone, `distill` from a teacher, `evaluate` on a split.
 
 settings = training.Settings(epochs=30)
-with devices.scope(settings):
+with strategy.scope(settings):
     student = keras_kd.cifar_resnet(32, dataset.image_shape, shortcuts=False)
 training.distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9)
 """
