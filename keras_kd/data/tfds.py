@@ -95,7 +95,7 @@ def _prepare(builder, name):
     """Downloads the data if they are not there, but only from hosts that answer."""
     if builder.info.splits:
         return
-    addresses = {_address(url) for url in builder.url_infos}
+    addresses = {_address(url) for url in builder.url_infos or ()}
     if not addresses or not all(_answers(*address) for address in addresses):
         raise ConnectionError(
             f"dataset {name!r} is not in {builder.data_dir!r} and cannot be downloaded from here: "

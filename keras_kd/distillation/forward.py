@@ -1,7 +1,5 @@
 """What a Distiller gives its networks and gets from them."""
 
-import keras
-
 from keras_kd.models import graph, outputs
 
 
@@ -22,8 +20,7 @@ class Forward:
         layer_names = sorted(set(names) - {"logits"})
         self.model = outputs.with_logits(model, independent=True)
         if layer_names:
-            taps = graph.feature_extractor(model, layer_names).output
-            self.model = keras.Model(graph.inputs_of(model), taps | {"logits": self.model.outputs[0]})
+            self.model = graph.feature_extractor(model, layer_names, answers=self.model)
 
     def __call__(self, inputs, training):
         return self.model(inputs, training=training)

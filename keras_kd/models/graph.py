@@ -25,7 +25,7 @@ def deep_graphs(limit=20000):
         sys.setrecursionlimit(before)
 
 
-def feature_extractor(model, layer_names=()):
+def feature_extractor(model, layer_names=(), answers=None):
     """A model that computes `model`'s output and the outputs of some of its layers at once.
 
     It shares the layers of `model`: nothing is copied and nothing runs twice.
@@ -33,18 +33,50 @@ def feature_extractor(model, layer_names=()):
     Args:
       model: a built functional or sequential `keras.Model` with one output.
       layer_names: names of its layers.
+      answers: a model on the same layers whose output takes the place of that of `model`; None: `model`.
 
     Returns:
-      A `keras.Model` with the outputs `{"logits": model's output, layer_name: its output, ...}`.
+      A `keras.Model` with the outputs `{"logits": that output, layer_name: its output, ...}`.
 
     Raises:
       ValueError: where `check_layers` says something.
     """
     check_layers(model, layer_names)
-    outputs = {"logits": model.outputs[0]}
-    outputs.update({name: model.get_layer(name).output for name in layer_names})
+    answers = answers or model
+    taps = {name: model.get_layer(name).output for name in layer_names}
     with deep_graphs():
-        return keras.Model(inputs_of(model), outputs, name=f"{model.name}_taps")
+        if not _is_within(model, taps):
+            answers, called = _called_again(answers)
+            taps = {name: called.get(name, tap) for name, tap in taps.items()}
+        outputs = {"logits": answers.outputs[0]} | taps
+        return keras.Model(inputs_of(answers), outputs, name=f"{model.name}_taps")
+
+
+def _is_within(model, taps):
+    """Whether outputs of layers, `{name: tensor}`, are those on the way to the output of a model.
+
+    A layer names the output of its first call ever, which may have been in another model, or in a Sequential
+    that had fewer layers then: a file's is put together layer by layer.
+    """
+    try:
+        tapped = keras.Model(inputs_of(model), [model.outputs[0], *taps.values()])
+    except ValueError:  # they hang on other inputs
+        return False
+    return calls_of(tapped) == calls_of(model)
+
+
+def _called_again(model):
+    """`(a model, {name: output})`: the same layers called once more, and what each of them returns there."""
+    found = {}
+
+    def call(layer, *args, **kwargs):
+        found[layer.name] = layer(*args, **kwargs)
+        return found[layer.name]
+
+    inputs = inputs_of(model)
+    whole = keras.Model(inputs, model.outputs[0], name=model.name)
+    options = {"clone_function": lambda layer: layer, "call_function": call}
+    return keras.models.clone_model(whole, input_tensors=inputs, **options), found
 
 
 def check_layers(model, layer_names=()):
@@ -81,29 +113,6 @@ def check_layers(model, layer_names=()):
             f"its outputs is meant is not known: name a layer that is called once. "
             f"Received: layer_names={list(layer_names)}"
         )
-    _check_called_here_first(model, layer_names, calls)
-
-
-def _check_called_here_first(model, layer_names, calls):
-    """Raises a ValueError for layers of another model's graph: the outputs that they name are those there."""
-    if layer_names and not _is_within(model, layer_names, calls):
-        name = next(each for each in layer_names if not _is_within(model, [each], calls))
-        raise ValueError(
-            f"layer {name!r} of model {model.name!r} was first called in another model, and names its output "
-            f"there: build the model of layers of its own, as keras.models.clone_model(model) has. "
-            f"Received: layer_names={list(layer_names)}"
-        )
-
-
-def _is_within(model, layer_names, calls):
-    """Whether all that makes the outputs of layers is in the model, as far as their configuration tells."""
-    outputs = [model.get_layer(name).output for name in layer_names]
-    try:
-        with deep_graphs():
-            tapped = keras.Model(inputs_of(model), [model.outputs[0], outputs])
-    except ValueError:  # they hang on other inputs
-        return False
-    return not calls or calls_of(tapped) == calls
 
 
 def inputs_of(model):

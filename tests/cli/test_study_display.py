@@ -24,7 +24,7 @@ class Screen(io.StringIO):
 
 def state(share, ended=()):
     records = {record.run: record for record in ended}
-    return Progress(records, {RUNNING: Epoch(5, 20, 0.831), WAITING: None}, list(ended), 3, share)
+    return Progress(records, {RUNNING: Epoch(5, 20), WAITING: None}, list(ended), 3, share)
 
 
 @pytest.fixture
