@@ -98,10 +98,11 @@ def test_memory_does_not_grow_from_epoch_to_epoch(tmp_path):
         ROOT / "tests" / "system" / "memory_over_epochs.py",
         tmp_path / "data.npz",
         *data,
-        "--epochs=20",
+        "--epochs=40",  # one block that comes late is no slope
         MALLOC_ARENA_MAX="1",
     )
     assert status == 0, errors
     measured = json.loads(output.splitlines()[-1])
-    steps = sorted(np.diff(measured["epochs"][5:]))
-    assert np.mean(steps[:-1]) < 0.5, measured  # one block that comes late is no growth
+    later = measured["epochs"][5:]
+    slope = np.polyfit(range(len(later)), later, 1)[0]
+    assert slope < 0.5, measured
