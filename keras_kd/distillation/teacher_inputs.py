@@ -190,9 +190,7 @@ def _copied_behind(prepare, teacher, image_shape):
     prepared = TeacherInputs.from_config(prepare.get_config())(inputs)  # one that is in this graph alone
 
     def call(layer, *args, **kwargs):
-        args, kwargs = keras.tree.map_structure(
-            lambda x: prepared if x is inputs else x, (args, kwargs), none_is_leaf=True
-        )
+        args, kwargs = graph.replaced(inputs, prepared, (args, kwargs))
         return layer(*args, **kwargs)
 
     as_graph = keras.Model(graph.inputs_of(teacher), teacher.outputs[0], name=teacher.name)

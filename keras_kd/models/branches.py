@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_kd.models import fading, graph, rebuilding, resnet, weights
+from keras_kd.models import blocks, fading, graph, initializers, rebuilding, weights
 
 # What a BatchNorm must be to hold what its convolution's branches add.
 _NORMS = tuple({"scale": True, "center": True, "axis": axis} for axis in (-1, 3))
@@ -34,36 +34,55 @@ def with_branches(model, pointwise=False):
     Source: Ding et al. 2021, arXiv:2101.03697, section 3.2.
     """
     norms = {norm: conv for conv, norm in branched_pairs(model).items()}
+    if not pointwise and not any(_keeps_shape(model.get_layer(conv)) for conv in norms.values()):
+        raise ValueError(
+            f"all convolutions of {model.name!r} change the shape, so that no identity stands beside one: "
+            f"take 1x1 convolutions. Received: pointwise=False for {list(norms.values())}"
+        )
     inputs = {}
 
     def call(layer, *args, **kwargs):
         if layer.name in norms.values():
-            inputs[layer.name] = args[0]
+            (inputs[layer.name],) = blocks.tensors_in(args, kwargs)
         found = layer(*args, **kwargs)
         if layer.name not in norms:
             return found
         conv = norms[layer.name]
-        beside = _branches(inputs[conv], model.get_layer(conv), pointwise)
-        return layers.Add(name=f"{conv}_sum")([found, *beside])
+        beside = _branches(inputs[conv], model.get_layer(conv), layer, pointwise)
+        return layers.Add(name=f"{conv}_sum", dtype=layer.dtype_policy)([found, *beside])
 
-    branched = rebuilding.rebuild(model, call)
-    if len(branched.weights) == len(model.weights):
-        raise ValueError(
-            f"all convolutions of {model.name!r} change the shape, so that no identity stands beside one: "
-            f"take 1x1 convolutions. Received: pointwise=False for {list(inputs)}"
-        )
-    return branched
+    return rebuilding.rebuild(model, call)
 
 
-def _branches(x, conv, pointwise):
+def _branches(x, conv, norm, pointwise):
     found = []
-    if conv.strides == (1, 1) and x.shape[-1] == conv.filters:
-        found.append(resnet.batch_norm(x, f"{conv.name}_identity_bn"))
+    if _keeps_shape(conv):
+        found.append(_norm_like(norm, f"{conv.name}_identity_bn")(x))
     if pointwise:
         _tap(conv)  # says what is wrong before anything is trained
-        beside = resnet.convolution(x, conv.filters, 1, conv.strides, f"{conv.name}_pointwise")
-        found.append(resnet.batch_norm(beside, f"{conv.name}_pointwise_bn"))
+        beside = layers.Conv2D(
+            conv.filters,
+            1,
+            strides=conv.strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=initializers.make("he"),
+            data_format="channels_last",
+            dtype=conv.dtype_policy,
+            name=f"{conv.name}_pointwise",
+        )
+        found.append(_norm_like(norm, f"{conv.name}_pointwise_bn")(beside(x)))
     return found
+
+
+def _keeps_shape(conv):
+    return conv.strides == (1, 1) and conv.kernel.shape[-2] == conv.filters
+
+
+def _norm_like(norm, name):
+    return layers.BatchNormalization(
+        momentum=norm.momentum, epsilon=norm.epsilon, axis=norm.axis, dtype=norm.dtype_policy, name=name
+    )
 
 
 def branched_pairs(model):
@@ -72,22 +91,22 @@ def branched_pairs(model):
     Raises:
       ValueError: as `with_branches`, for what could not be merged.
     """
-    blocks = fading.plain_blocks(model)
-    if not all(block.activated for block in blocks):
+    plain = fading.plain_blocks(model)
+    if not all(block.activated for block in plain):
         raise ValueError(
             f"branches cannot be merged in {model.name!r}: in pre-activation blocks no BatchNorm follows the "
             f"second convolution, so a plain network has no bias to merge them into. Take cifar_resnet or "
             f"imagenet_resnet, or another way to remove shortcuts"
         )
     numbered = [
-        (f"{block.name}_conv{number}", f"{block.name}_bn{number}") for block in blocks for number in (1, 2, 3)
+        (f"{block.name}_conv{number}", f"{block.name}_bn{number}") for block in plain for number in (1, 2, 3)
     ]
     known = {layer.name: layer for layer in model.layers}
     pairs = {conv: norm for conv, norm in numbered if _is_3x3(known.get(conv))}
     if not pairs:
         raise ValueError(
             f"{model.name!r} has no 3x3 convolution that a branch could stand beside. Received: blocks "
-            f"{[block.name for block in blocks]}, with no Conv2D of that size named as stage1_block1_conv1"
+            f"{[block.name for block in plain]}, with no Conv2D of that size named as stage1_block1_conv1"
         )
     sources = graph.sources_of(model)
     for conv, norm in pairs.items():

@@ -5,17 +5,15 @@ plain = remove_shortcuts(faded)
 """
 
 import math
-import re
 
 import keras
 from keras import layers, ops
 
-from keras_kd.models import blocks, graph, rebuilding, sums
+from keras_kd.models import blocks, data_format, graph, rebuilding, sums
 
 CURVES = ("cosine", "linear")
 
-# Those of `branches.with_branches`, which merge into a convolution.
-_SUM_OF_BRANCHES = re.compile(r"stage\d+_block\d+_conv\d+_sum")
+_AXES = 4  # batch, height, width, channels
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -34,7 +32,8 @@ class FadingShortcut(layers.Layer):
       curve: "cosine" or "linear".
 
     Raises:
-      ValueError: when built for a branch of fewer channels, or of a size that no stride makes of the skip's.
+      ValueError: when built for anything but maps of height and width, or for a branch of fewer channels, or
+        of a size that no stride makes of the skip's.
     """
 
     def __init__(self, first, last, curve="cosine", **kwargs):
@@ -46,6 +45,11 @@ class FadingShortcut(layers.Layer):
             raise ValueError(f"a gate must open before it closes. Received: first={first}, last={last}")
 
     def build(self, input_shape):
+        if any(len(shape) != _AXES for shape in input_shape):
+            raise ValueError(
+                f"a shortcut fades between maps [batch, height, width, channels]. "
+                f"Received: shapes {' and '.join(map(str, input_shape))} at {self.name!r}"
+            )
         if not _can_be_added(*input_shape):
             raise ValueError(
                 f"{self.name!r} cannot add the skip to the branch, which may be smaller by a stride and have "
@@ -54,7 +58,7 @@ class FadingShortcut(layers.Layer):
         self.step = self.add_weight(
             name="step",
             shape=(),
-            dtype="int32",
+            dtype="int",  # TensorFlow keeps int32 on the CPU
             initializer="zeros",
             trainable=False,
             autocast=False,
@@ -62,12 +66,13 @@ class FadingShortcut(layers.Layer):
         )
         self.built = True
 
-    def gate(self):
-        """float32 scalar in [0, 1]: what the shortcut is multiplied by in the next step."""
-        done = ops.cast(self.step - self.first, "float32") / max(self.last - self.first, 1)
+    def gate(self, ago=0):
+        """float32 scalar in [0, 1]: what the shortcut is multiplied by next, or was some steps ago."""
+        step = self.step - ago
+        done = ops.cast(step - self.first, "float32") / max(self.last - self.first, 1)
         done = ops.clip(done, 0.0, 1.0)
         gate = 1 - done if self.curve == "linear" else (1 + ops.cos(math.pi * done)) / 2
-        return ops.where(self.step < self.last, gate, 0.0)
+        return ops.where(step < self.last, gate, 0.0)
 
     def call(self, inputs, training=False):
         """`[skip, branch]`, each `[batch, height, width, channels]`, to a tensor of the branch's shape."""
@@ -123,28 +128,37 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
       these weights does (`projection="pad"`), with gates of 0 what `model` does.
 
     Raises:
-      ValueError: for a model without such blocks, or one that is called several times, has fewer channels
-        than what it is given, or a size that no stride makes of it.
+      ValueError: for a model without such blocks, for channels that come first, and for a block that is
+        called several times, has fewer channels than what it is given, or a size that no stride makes of it.
     """
     plain = plain_blocks(model)
     _check_called_once(model, plain)
+    data_format.check_channels_last(model, [block.last for block in plain])
     firsts = {block.first: block.name for block in plain}
     shortcuts = {
-        block.name: FadingShortcut(first, last, curve, name=f"{block.name}_fade")
+        block.name: FadingShortcut(
+            first,
+            last,
+            curve,
+            name=f"{block.name}_fade",
+            dtype=model.get_layer(block.last).dtype_policy,
+        )
         for block, (first, last) in zip(plain, spans, strict=True)
     }
     ends = {block.last: block for block in plain}
     entered = {}
 
     def call(layer, *args, **kwargs):
+        given = blocks.tensors_in(args, kwargs)
         if layer.name in firsts:
-            entered[firsts[layer.name]] = args[0]
+            entered[firsts[layer.name]] = given[0]
         block = ends.get(layer.name)
         if block is None:
             return layer(*args, **kwargs)
         shortcut, skip = shortcuts[block.name], entered[block.name]
         if block.activated:  # the sum comes before the last ReLU
-            return layer(shortcut([skip, args[0]]), **kwargs)
+            args, kwargs = graph.replaced(given[0], shortcut([skip, given[0]]), (args, kwargs))
+            return layer(*args, **kwargs)
         return shortcut([skip, layer(*args, **kwargs)])
 
     return rebuilding.rebuild(model, call)
@@ -175,11 +189,11 @@ def plain_blocks(model):
             f"keras_kd.cifar_resnet(..., shortcuts=False) has"
         )
     others = _sums_besides(model, {block.add for block in every})
-    others = [name for name in others if not _SUM_OF_BRANCHES.fullmatch(name)]
     if others:
         raise ValueError(
             f"the model {model.name!r} has sums, such as {others[0]!r} ({len(others)} in all), which may be "
-            f"shortcuts and would stay: leave them out, or name the sum of a block as stage1_block1_add"
+            f"shortcuts and would stay: leave them out, or name the sum of a block as stage1_block1_add; "
+            f"keras_kd.models.branches.merge_branches folds branches"
         )
     return found
 
@@ -195,9 +209,9 @@ def fading_shortcuts(model):
     return [layer for layer in graph.all_parts(model) if isinstance(layer, FadingShortcut)]
 
 
-def mean_gate(model):
-    """The mean of a network's gates, in [0, 1]; 0 without any."""
-    gates = [float(ops.convert_to_numpy(each.gate())) for each in fading_shortcuts(model)]
+def mean_gate(model, ago=0):
+    """The mean of a network's gates in its next step, or some steps ago, in [0, 1]; 0 without any."""
+    gates = [float(ops.convert_to_numpy(each.gate(ago))) for each in fading_shortcuts(model)]
     return sum(gates) / len(gates) if gates else 0.0
 
 

@@ -174,6 +174,11 @@ def source_names(node):
     return []
 
 
+def replaced(old, new, arguments):
+    """A structure of a layer's arguments with one tensor in place of another."""
+    return keras.tree.map_structure(lambda x: new if x is old else x, arguments, none_is_leaf=True)
+
+
 def sources_of(model):
     """`{layer or operation: [names of those whose outputs it takes, for each of its calls]}`.
 

@@ -100,6 +100,68 @@ def test_a_fading_network_is_saved_with_its_gates(tmp_path):
     np.testing.assert_array_equal(answers(read), answers(faded))
 
 
+@pytest.fixture
+def mixed_bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda plain: fading.with_fading_shortcuts(plain, [(0, 0)] * 6),
+        lambda plain: branches.with_branches(plain, pointwise=True),
+    ],
+)
+def test_what_is_put_in_computes_in_the_precision_of_its_block(begin, request):
+    """A student may be a file of another precision than that of the training."""
+    plain = cifar(False)
+    request.getfixturevalue("mixed_bfloat16")
+    computing = [each for each in begin(plain).layers if not isinstance(each, layers.InputLayer)]
+    assert {each.compute_dtype for each in computing} == {"float32"}
+
+
+def test_what_has_no_height_and_width_is_refused():
+    steps = keras.Input((8, 4))
+    x = layers.Conv1D(4, 3, padding="same", strides=2, name="stage1_block1_conv1")(steps)
+    x = layers.BatchNormalization(name="stage1_block1_bn1")(x)
+    plain = keras.Model(steps, layers.ReLU(name="stage1_block1_out")(x))
+    with pytest.raises(ValueError, match=r"maps \[batch, height, width, channels\].*\(None, 8, 4\) and"):
+        shortcut_removal.make("fade").check(plain, independent=False)
+
+
+def test_channels_that_come_first_are_refused():
+    maps = keras.Input((4, 8, 8))
+    norm = layers.BatchNormalization(axis=1, name="stage1_block1_bn1")(maps)
+    x = layers.Activation("relu", name="stage1_block1_relu1")(norm)
+    conv = layers.Conv2D(4, 3, padding="same", data_format="channels_first", name="stage1_block1_conv1")
+    second = layers.Conv2D(4, 3, padding="same", data_format="channels_first", name="stage1_block1_conv2")
+    plain = keras.Model(maps, second(conv(x)))
+    with pytest.raises(ValueError, match="'stage1_block1_conv2' .*maps of channels first"):
+        shortcut_removal.make("fade").check(plain, independent=False)
+
+
+def test_layers_that_are_called_by_keyword_fade_alike():
+    images = keras.Input(SHAPE)
+    x = layers.Conv2D(3, 3, padding="same", name="stage1_block1_conv1")(inputs=images)
+    x = layers.BatchNormalization(name="stage1_block1_bn1")(inputs=x)
+    x = layers.PReLU(name="stage1_block1_out")(inputs=x)
+    plain = shaken(keras.Model(images, layers.Flatten()(x)))
+    for begin in (fading.with_fading_shortcuts, lambda *given: branches.with_branches(given[0])):
+        begin(plain, [(1, 1)])
+    left = fading.remove_shortcuts(fading.with_fading_shortcuts(plain, [(0, 0)]))
+    np.testing.assert_allclose(answers(left), answers(plain), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fade", "merge", "blockwise", "tails"])
+def test_branches_that_are_not_merged_are_refused(name):
+    """What is left would have sums."""
+    student = branches.with_branches(cifar(False))
+    with pytest.raises(ValueError, match="sums, such as 'stage1_block1_conv1_sum'.*merge_branches folds"):
+        shortcut_removal.make(name).check(student, cifar(True), independent=False)
+
+
 def test_maps_of_open_size_are_refused_in_a_step():
     maps = keras.Input((None, None, 4))
     shortcut = fading.FadingShortcut(0, 4)

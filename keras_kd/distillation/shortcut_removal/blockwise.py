@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from keras_kd.distillation.shortcut_removal.by_terms import ByTerms
-from keras_kd.models import blocks, fading
+from keras_kd.models import blocks
 from keras_kd.utils import limits
 
 
@@ -29,7 +29,7 @@ class Blockwise(ByTerms):
 
     def terms(self, network, teacher, steps):
         ends = {block.name: block.last for block in blocks.blocks_of(teacher)}
-        pairs = [(ends[block.name], block.last) for block in fading.plain_blocks(network)]
+        pairs = [(ends[block.name], block.last) for block in blocks.blocks_of(network) if block.add is None]
         weight = keras.optimizers.schedules.CosineDecay(
             self.blockwise_weight / len(pairs), max(1, round(self.blockwise_end * steps))
         )

@@ -51,7 +51,10 @@ class Combined(ShortcutRemoval):
     def start(self, student, steps, teacher=None):
         network = student
         for part in self.parts:
-            network = part.start(network, steps, teacher)
+            if part.trains_another:
+                network = part.start(network, steps, teacher)
+            else:
+                part.start(student, steps, teacher)  # says what is wrong
         return network
 
     def finish(self, network, student):
