@@ -167,7 +167,7 @@ class Run:
             )
         if removal.needs_teacher and not self.is_taught:
             raise ValueError(
-                f"shortcut_removal={removal.name!r} starts from a residual teacher. "
+                f"shortcut_removal={removal.name!r} needs a residual teacher. "
                 f"Received: variant={self.variant!r}"
             )
 

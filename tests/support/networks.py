@@ -87,9 +87,9 @@ def one_block(seed=0, shortcuts=True, dropout=0.0, channels=3, before=lambda ima
     images = keras.Input((8, 8, channels))
     conv = functools.partial(keras.layers.Conv2D, 4, 3, padding="same", use_bias=False)
     stem = keras.layers.BatchNormalization(name="stem_bn")(conv(strides=2, name="stem_conv")(before(images)))
-    x = keras.layers.ReLU(name="stem_relu")(stem)
-    x = keras.layers.BatchNormalization(name="stage1_block1_bn1")(conv(name="stage1_block1_conv1")(x))
-    x = keras.layers.Add(name="stage1_block1_add")([x, stem]) if shortcuts else x
+    skip = keras.layers.ReLU(name="stem_relu")(stem)
+    x = keras.layers.BatchNormalization(name="stage1_block1_bn1")(conv(name="stage1_block1_conv1")(skip))
+    x = keras.layers.Add(name="stage1_block1_add")([x, skip]) if shortcuts else x
     x = keras.layers.ReLU(name="stage1_block1_out")(x)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x) if dropout else x

@@ -16,7 +16,7 @@ class ShortcutRemoval(abc.ABC):
       trains_another: whether another network is trained in the student's place, which has shortcuts, or
         branches, that it loses on the way.
       changes_function: whether the network in training computes something else than what is left of it.
-      needs_teacher: whether it starts from a teacher.
+      needs_teacher: whether it needs one, the student's residual twin.
       compares_classes: whether its losses take labels for classes that exclude each other.
     """
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_kd.distillation.shortcut_removal.base import ShortcutRemoval
-from keras_kd.distillation.shortcut_removal.layerwise import check_twin
+from keras_kd.distillation.shortcut_removal.twins import check_twin
 
 
 @dataclasses.dataclass(frozen=True)

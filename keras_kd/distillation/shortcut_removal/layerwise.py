@@ -6,7 +6,9 @@ import keras
 import numpy as np
 
 from keras_kd.distillation.shortcut_removal.fade import Fade
-from keras_kd.models import blocks, fading, serialization, weights
+from keras_kd.distillation.shortcut_removal.twins import check_twin
+from keras_kd.models import fading, outputs, rebuilding, serialization, weights
+from keras_kd.utils import limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Layerwise(Fade):
       fade_curve, fade_order: as they are; a shortcut is cut at once, one after the other from the input on.
 
     Raises:
-      ValueError: as `Fade`, and for another curve or order.
+      ValueError: as `Fade`, and for another curve or order, or a start that is neither network nor path.
 
     Source: Weng et al. 2023 (Tailor), arXiv:2301.07247, algorithm 1; the loss is the Distiller's.
     """
@@ -39,6 +41,11 @@ class Layerwise(Fade):
                     f"layerwise cuts each shortcut at once, one after the other from the input on: leave "
                     f"{option} out. Received: {option}={getattr(self, option)!r}"
                 )
+        if not isinstance(self.start_from, keras.Model | str | None):
+            raise ValueError(
+                f"start_from must be a network or the path of its .keras file, without a colon or a comma. "
+                f"Received: start_from={limits.shown(self.start_from)}"
+            )
 
     @property
     def needs_teacher(self):
@@ -50,10 +57,11 @@ class Layerwise(Fade):
 
     def start(self, student, steps, teacher=None):
         begun = teacher if self.needs_teacher else self._given()
-        check_twin(student, begun, self.name)
-        _check_same_start(student, begun)
+        check_twin(student, begun, self.name, "a network to start from")
+        _check_same_weights(student, begun)
         network = super().start(student, steps)
         weights.copy_by_layer(begun, network)
+        _check_same_function(student, begun)
         return network
 
     def _given(self):
@@ -61,8 +69,8 @@ class Layerwise(Fade):
         return given if isinstance(given, keras.Model) else serialization.load_model(str(given))
 
 
-def _check_same_start(student, teacher):
-    """Raises a ValueError if it is another function than the student's weights with open gates."""
+def _check_same_weights(student, teacher):
+    """Raises a ValueError if one of both has weights that the other does not have."""
     found = [weights.by_layer(model) for model in (student, teacher)]
     differing = [(found[0] | found[1])[key].path for key in found[0].keys() ^ found[1].keys()]
     if differing:
@@ -73,32 +81,16 @@ def _check_same_start(student, teacher):
         )
 
 
-def check_twin(student, teacher, name):
-    """Raises a ValueError for a teacher of other blocks or widths than the student, or without shortcuts."""
-    if teacher is None:
-        raise ValueError(f"shortcut_removal={name!r} starts from a residual teacher. Received: teacher=None")
-    fading.plain_blocks(student)  # says where there is nothing to lose
-    what = "a network to start from" if name == Layerwise.name else "a teacher"
-    wrong = _differences(student, teacher)
-    if wrong:
+def _check_same_function(student, begun):
+    """Raises a ValueError unless the student with shortcuts and the weights of `begun` computes the same."""
+    opened = fading.with_fading_shortcuts(student, [(1, 1)] * len(fading.plain_blocks(student)))
+    weights.copy_by_layer(begun, opened)
+    pair = [outputs.with_logits(rebuilding.in_float32(each), independent=True) for each in (opened, begun)]
+    difference = rebuilding.largest_difference(*pair, least=1.0)
+    if difference > rebuilding.TOLERANCE:
         raise ValueError(
-            f"shortcut_removal={name!r} needs {what} with the student's blocks and widths. Received: "
-            f"{teacher.name!r} and {student.name!r}, which differ in {wrong[0]!r} ({len(wrong)} such in all)"
+            f"shortcut_removal='layerwise' starts from a network that computes what the student does with "
+            f"its weights and shortcuts, and {begun.name!r} does not: its logits differ by {difference:.2g} "
+            f"of the largest. Something before the first block, in a BatchNorm, or where its skips leave is "
+            f"different: take fade, or another network to start from"
         )
-    cut = [block.name for block in blocks.blocks_of(teacher) if block.add is None]
-    if cut:
-        raise ValueError(
-            f"shortcut_removal={name!r} needs {what} with shortcuts, the student's residual twin. Received: "
-            f"{teacher.name!r}, whose {cut[0]!r} has none ({len(cut)} such in all)"
-        )
-
-
-def _differences(student, teacher):
-    """The blocks that one of two networks has alone, and the weights of other shapes."""
-    names = [{block.name for block in blocks.blocks_of(model)} for model in (student, teacher)]
-    given = weights.by_layer(teacher)
-    return sorted(names[0] ^ names[1]) + [
-        weight.path
-        for key, weight in weights.by_layer(student).items()
-        if given.get(key, weight).shape != weight.shape
-    ]
