@@ -125,7 +125,7 @@ class DistillationHyperModel(keras_tuner.HyperModel):
                 label=LABEL,
                 callbacks=[until, *callbacks],
             )
-        loses_shortcuts = removal is not None and removal.trains_another
+        loses_shortcuts = removal is not None and removal.changes_function
         return until.measured(weights_at_end.selects_epoch(settings, loses_shortcuts))
 
 

@@ -193,7 +193,9 @@ class _Training:
         self._label = label
         self._callbacks = list(callbacks)
         self._watchers = watchers
-        self._averaged, self._choosing = weights_at_end.callbacks_of(settings, network, label, bool(watchers))
+        self._averaged, self._choosing = weights_at_end.callbacks_of(
+            settings, network, label, any(watcher.loses_shortcuts for watcher in watchers)
+        )
         for watcher in watchers:
             watcher.averaged = self._averaged
         self._is_chief = is_chief(settings)

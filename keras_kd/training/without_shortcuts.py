@@ -10,7 +10,7 @@ from keras import ops
 from keras_kd.data import augmentation, lazy_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import shortcut_removal
-from keras_kd.models import inference, outputs, weights
+from keras_kd.models import fading, inference, outputs, weights
 from keras_kd.reporting.training_curves import GATE, WITHOUT_SHORTCUTS
 from keras_kd.training.distributed.strategy import scope
 from keras_kd.training.inputs import batch_schedule
@@ -25,7 +25,7 @@ class WithoutShortcuts(keras.callbacks.Callback):
 
     Stands before the callbacks that read logs or the student's weights. Where the network has a gate, it adds
     to the logs `gate`, how much of the shortcuts is left, and `val_accuracy_without_shortcuts`. A training
-    that ends before the gates are closed is noted.
+    that was never one without shortcuts is noted.
 
     Args:
       removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`.
@@ -39,6 +39,11 @@ class WithoutShortcuts(keras.callbacks.Callback):
     """
 
     averaged = None
+
+    @property
+    def loses_shortcuts(self):
+        """Whether earlier epochs are of a network that still has some."""
+        return self._removal.changes_function
 
     def __init__(self, removal, network, student, dataset, batch_size=256):
         super().__init__()
@@ -63,11 +68,11 @@ class WithoutShortcuts(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._removal.conclude(self._network, self._student)  # also where every epoch was trained before
-        gate = self._removal.gate(self._network)
+        gate = fading.mean_gate(self._network, ago=1)
         if gate:
             progress.note(
-                f"training ended with gate {gate:.2f}: what is left was never trained without shortcuts, and "
-                f"its accuracy on validation is {self._accuracy():.1%}; train until the gates are closed"
+                f"the last step had gate {gate:.2g}: what is left was never trained without shortcuts, and "
+                f"its accuracy on validation is {self._accuracy():.1%}; let the gates close before the end"
             )
 
     def _averaged_accuracy(self):

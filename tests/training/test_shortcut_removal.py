@@ -108,6 +108,26 @@ def test_what_is_left_is_proved_at_the_end_in_float32(dataset, policy, factor, m
         watcher.on_train_end()
 
 
+@pytest.mark.parametrize(
+    ("spec", "gate"), [("fade:fade_start=1:fade_end=1", "1"), ("layerwise:fade_end=1", "0.33")]
+)
+def test_so_are_gates_that_close_after_the_last_step(dataset, spec, gate):
+    """Then they are 0, and the network that is left is new all the same."""
+    student, removal = network(2, shortcuts=False), shortcut_removal.parse_spec(spec)
+    teacher = network(1, shortcuts=True)
+    *_, note = trainer.distill(teacher, student, dataset, SETTINGS, shortcut_removal=removal).notes
+    assert note.startswith(f"the last step had gate {gate}: what is left was never trained without shortcuts")
+
+
+def test_a_network_that_merges_ends_with_its_best_epoch(dataset):
+    """It has no shortcuts to lose: what is left of any epoch is whole."""
+    student, merge = one_block(2, shortcuts=False), shortcut_removal.make("merge")
+    settings = dataclasses.replace(SETTINGS, epochs=4, early_stopping=1, learning_rate=1e-4)
+    history = trainer.train(student, dataset, settings, shortcut_removal=merge).history["val_accuracy"]
+    assert len(history) < settings.epochs
+    assert evaluation.evaluate(student, dataset, "validation")["accuracy"] == pytest.approx(max(history))
+
+
 def test_what_is_trained_depends_on_the_seed_alone(dataset):
     """Random numbers of its own, as of added branches and dropout, do not hang on what was drawn before."""
     found = []
@@ -153,7 +173,7 @@ def test_an_end_before_the_gates_are_closed_is_noted(dataset, capsys):
     options = {"shortcut_removal": fade, "callbacks": [StopAfterOne()]}
     (note,) = trainer.train(student, dataset, SETTINGS, **options).notes
     accuracy = evaluation.evaluate(student, dataset, "validation")["accuracy"]
-    assert note.startswith("training ended with gate 0.69: what is left was never trained without shortcut")
+    assert note.startswith("the last step had gate 0.85: what is left was never trained without shortcuts")
     assert f"its accuracy on validation is {accuracy:.1%};" in note
     assert f"note: {note}\n" in capsys.readouterr().out
 
@@ -449,10 +469,22 @@ def test_blocks_fade_one_after_the_other_from_the_input():
     assert shortcut_removal.make("layerwise", fade_end=0.8).spans(3, 100) == [(0, 0), (40, 40), (80, 80)]
 
 
+def rescaled(twin):
+    """The same blocks and weights, and another function: its images are scaled in the network."""
+    images = keras.Input((8, 8, 3))
+    scaled = keras.layers.Rescaling(0.5)(images)
+
+    def call(layer, *args, **kwargs):
+        args, kwargs = graph.replaced(images, scaled, (args, kwargs))
+        return layer(*args, **kwargs)
+
+    return keras.models.clone_model(twin, input_tensors=images, call_function=call)
+
+
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (lambda: None, "starts from a residual teacher. Received: teacher=None"),
+        (lambda: None, "needs .*, the student's residual twin. Received: teacher=None"),
         (lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=8), "differ in .*conv"),
         (
             lambda: keras_kd.wide_resnet(10, 1, (8, 8, 3), 4),
@@ -464,6 +496,7 @@ def test_blocks_fade_one_after_the_other_from_the_input():
             lambda: keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4, projection="conv"),
             "residual twin.*shortcut_bn",
         ),
+        (lambda: rescaled(network(1, True)), "does not: its logits differ by .* take fade"),
     ],
 )
 def test_a_teacher_without_the_students_blocks_is_refused(teacher, message):
