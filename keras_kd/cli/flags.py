@@ -215,10 +215,12 @@ def define_teacher(values, width=16):
 
 
 def define_shortcut_removal(values):
-    """How a student loses its shortcuts while it is distilled."""
+    """How a student loses its shortcuts while it is trained."""
     removal = Group(values, "shortcut removal")
-    words = "How one more student loses its shortcuts: none, fade, merge+blockwise, ...; if not given, fade "
-    words += "where shortcuts are switched off, and none for a --student of a file."
+    words = (
+        "How a student loses its shortcuts: none, fade, merge+blockwise, ...; if not given, in distill fade "
+    )
+    words += "where shortcuts are switched off, and none for a --student of a file; in train none."
     removal.text("shortcut_removal", None, words)
     removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
     removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)
@@ -227,8 +229,12 @@ def define_shortcut_removal(values):
     removal.switch("merge_pointwise", None, "Also merge a 1x1 convolution beside each.")
 
 
-def shortcut_removal_of(values):
-    """The `ShortcutRemoval` that flags ask for; else the recommended one, if flags switch a shortcut off.
+def shortcut_removal_of(values, otherwise=None):
+    """The `ShortcutRemoval` that flags ask for.
+
+    Args:
+      values: an `absl.flags.FlagValues`.
+      otherwise: the way if no flag says one; None: the recommended one where flags switch a shortcut off.
 
     Raises:
       ValueError: for an option that the way does not have, or that contradicts another.
@@ -238,7 +244,7 @@ def shortcut_removal_of(values):
     from keras_kd.models import registry
 
     options = {name: values[name].value for name in _REMOVAL_OPTIONS if values[name].value is not None}
-    way = values.shortcut_removal
+    way = values.shortcut_removal or otherwise
     if way is None:
         lacks = registry.lacks_shortcuts(networks.student_spec(values))
         way = shortcut_removal.RECOMMENDED if lacks else "none"

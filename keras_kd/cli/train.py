@@ -2,6 +2,10 @@
 
 keras-kd train --student_depth=20 --student_shortcuts=all
 
+or one that loses its shortcuts on the way, without a teacher:
+
+keras-kd train --student_depth=32 --student_width=8 --student_shortcuts=none --shortcut_removal=fade
+
 or give a trained network a new classifier, which learns alone first and then with all layers:
 
 keras-kd train --init=applications:MobileNetV3Small:weights=imagenet --freeze=backbone
@@ -18,6 +22,7 @@ def define_flags(values):
     flags.define_run(values, "runs/train-DATASET")
     flags.define_student(values, depth=20, shortcuts="all")
     transfer_flags.define(values)
+    flags.define_shortcut_removal(values)
     flags.define_settings(values)
     flags.define_snapshots(values)
 
@@ -44,7 +49,8 @@ def main(values):
         dataset, settings = runs.load_dataset(values, settings)
         new = networks.with_new_head if values.init else networks.new_student
         model = new(values, dataset, settings)
-        work = functools.partial(train_runs.train, model, dataset, settings, run.path, values)
+        removal = train_runs.shortcut_removal_of(values, model, dataset)
+        work = functools.partial(train_runs.train, model, dataset, settings, run.path, values, removal)
         result = runs.complete(run, values, settings, work)
         if result is None:
             return

@@ -1,8 +1,9 @@
 """A training as flags ask for it, and what its result says."""
 
 from keras_kd import training
-from keras_kd.cli import console, runs, transfer_flags
+from keras_kd.cli import console, flags, runs, transfer_flags
 from keras_kd.data.dataset import is_multi_label
+from keras_kd.distillation import shortcut_removal
 from keras_kd.models import serialization, weights
 from keras_kd.reporting import tensorboard
 from keras_kd.training import description
@@ -11,7 +12,23 @@ from keras_kd.training.distributed import strategy
 from keras_kd.utils import run_dir
 
 
-def train(model, dataset, settings, folder, values):
+def shortcut_removal_of(values, model, dataset):
+    """The `ShortcutRemoval` that flags ask for, if a training without a teacher can do with it.
+
+    Raises:
+      ValueError: for a way that needs a teacher, or that the network cannot go.
+    """
+    removal = flags.shortcut_removal_of(values, otherwise="none")
+    if removal.needs_teacher:
+        raise ValueError(
+            f"shortcut_removal={removal.name!r} needs a residual teacher, and train has none: take keras-kd "
+            f"distill, or a way without one, such as fade"
+        )
+    removal.check(model, independent=is_multi_label(dataset))
+    return removal
+
+
+def train(model, dataset, settings, folder, values, removal):
     """Trains, measures and saves; returns the result, of several hosts on the chief alone.
 
     Args:
@@ -19,8 +36,9 @@ def train(model, dataset, settings, folder, values):
       dataset, settings: as for `training.train`.
       folder: of the run.
       values: an `absl.flags.FlagValues`.
+      removal: a `ShortcutRemoval`.
     """
-    trained = _trained(model, dataset, settings, folder, values)
+    trained = _trained(model, dataset, settings, folder, values, removal)
     if not strategy.is_chief(settings):
         return None
     row = NetworkResult(
@@ -36,6 +54,7 @@ def train(model, dataset, settings, folder, values):
     return {
         "network": model.name,
         **({"multi_label": True} if is_multi_label(dataset) else {}),
+        **({"shortcut_removal": shortcut_removal.format_spec(removal)} if removal.trains_another else {}),
         "measured": row,
         "fingerprints": fingerprints,
         "history": trained.history,
@@ -43,12 +62,12 @@ def train(model, dataset, settings, folder, values):
     }
 
 
-def _trained(model, dataset, settings, folder, values):
+def _trained(model, dataset, settings, folder, values, removal):
     """Trains as flags ask for: all layers, or the classifier first."""
     options = {"folder": folder, "label": "model"}
     options["callbacks"] = runs.callbacks(values, folder, settings)("model", model)
     if values.freeze != "backbone":
-        return training.train(model, dataset, settings, **options)
+        return training.train(model, dataset, settings, shortcut_removal=removal, **options)
     return training.fine_tune(
         model,
         dataset,

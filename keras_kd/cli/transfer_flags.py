@@ -31,6 +31,12 @@ def check(values):
     also = [name for name in ("student", *network_flags.SHORT_FORMS["student"]) if values[name].present]
     if values.init and also:
         raise ValueError(f"--init and --{also[0]} both say which network is trained: leave --{also[0]} out")
+    if values.init and values.shortcut_removal not in (None, "none"):
+        raise ValueError(
+            f"--init gives a trained network a new classifier, and --shortcut_removal trains one without "
+            f"shortcuts from the start: leave one of both out. "
+            f"Received: --shortcut_removal={values.shortcut_removal}"
+        )
     frozen = values.freeze_epochs or FROZEN_EPOCHS
     if values.freeze == "backbone" and frozen > values.epochs:
         raise ValueError(
