@@ -4,6 +4,8 @@ The controls tell guidance from mere regularisation. They stand in for `teacher_
 which they are made, so that nothing else in a training knows of them.
 """
 
+import functools
+
 import numpy as np
 from scipy import optimize, special
 
@@ -54,17 +56,22 @@ class Shuffled(_Control):
     def __init__(self, kept, dataset, seed=0):
         super().__init__(kept, dataset)
         self._seed = seed
+        self._places = functools.lru_cache(maxsize=2)(self._drawn)  # of an epoch's view, and of validation
+
+    def _drawn(self, view):
+        """The places of a view of training; of validation for None."""
+        if view is None:
+            return within_classes(self._dataset.validation.labels, [self._seed, 0])
+        return within_classes(self._dataset.train.labels, [self._seed, view, 1])
 
     def train(self, view, index):
         """See `teacher_cache.TeacherLogits.train`."""
-        places = within_classes(self._dataset.train.labels, [self._seed, int(view), 1])
-        return self._kept.train(view, places[index])
+        return self._kept.train(view, self._places(int(view))[index])
 
     def validation(self, start, stop):
         """See `teacher_cache.TeacherLogits.validation`."""
-        labels = self._dataset.validation.labels
-        places = within_classes(labels, [self._seed, 0])
-        return self._kept.validation(0, len(labels))[places[start:stop]]
+        everything = self._kept.validation(0, len(self._dataset.validation.labels))
+        return everything[self._places(None)[start:stop]]
 
 
 class Smoothed(_Control):

@@ -26,7 +26,8 @@ from keras_kd.losses import (
     replica_share,
     soft_targets_for,
 )
-from keras_kd.losses.labels import counted_by, without_ignored
+from keras_kd.losses.labels import counted_by, ignored_by, without_ignored
+from keras_kd.losses.reduction import of_global_batch
 from keras_kd.models import network_checks, outputs
 from keras_kd.utils import strategies
 
@@ -125,7 +126,7 @@ class Distiller(TrainsStudent):
             for name in ("hard_loss", "soft_loss", *self.terms, "agreement", *_ACCURACIES)
         }
         counter = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
-        self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", **counter)
+        self.step = self.add_weight(name="step", shape=(), dtype="int", initializer="zeros", **counter)
         if all(model.built for model in self._models()):
             self.build()
 
@@ -244,11 +245,8 @@ class Distiller(TrainsStudent):
         step = ops.copy(self.step)
         if training:
             self.step.assign_add(1)
-
-        loss = self._weighing.sum(parts, step)
-        if training:
-            loss = self._reduce.over_replicas(loss, ops.shape(student["logits"])[0], sample_weight)
-        return sum(regularisers, loss)
+            parts = self._of_global_batch(parts, labels, student["logits"], sample_weight)
+        return sum(regularisers, self._weighing.sum(parts, step))
 
     def _teacher_outputs(self, x, given):
         """What the teacher says of a batch, `{"logits": ..., layer name: ...}`, without gradient."""
@@ -280,6 +278,17 @@ class Distiller(TrainsStudent):
             parts[name] = self._reduce(values, values, weights)
         return parts
 
+    def _of_global_batch(self, parts, labels, logits, sample_weight):
+        """The terms with the gradients of means over all examples of the global batch, or over all labels."""
+        share = self._reduce.share_of_batch(ops.ones(ops.shape(logits)[:1]), sample_weight)
+        of_labels = share
+        if ignored_by(self._label_loss) is not None:
+            of_labels = self._reduce.share_of_batch(counted_by(self._label_loss, labels), sample_weight)
+        return {
+            name: of_global_batch(value, of_labels if name == "hard_loss" else share)
+            for name, value in parts.items()
+        }
+
     def _update_means(self, parts, share, same_class):
         for name, value in parts.items():
             self._means[name].update_state(value / share, sample_weight=ops.shape(same_class)[0])
@@ -295,6 +304,17 @@ class Distiller(TrainsStudent):
         return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)
 
     def get_config(self):
+        """As any model's.
+
+        Raises:
+          ValueError: with a term that holds a network.
+        """
+        holding = [term.loss for term in self.terms.values() if getattr(term.loss, "holds_network", False)]
+        if holding:
+            raise ValueError(
+                f"a Distiller with a {type(holding[0]).__name__}, which holds a network, is not saved whole: "
+                f"save the student, or the weights"
+            )
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,

@@ -85,10 +85,7 @@ class AveragedTargets:
         self._kept = list(kept)
         self._average = AveragedLogits(_shares(weights, len(kept)), average, temperature)
         self.views = views[0]
-        of_average = self._average.get_config()
-        self.identity = {"teachers": [each.identity for each in kept]} | {
-            name: of_average[name] for name in ("shares", "average", "temperature")
-        }
+        self.identity = {"teachers": [each.identity for each in kept]} | _how(self._average)
 
     def check(self, teachers, dataset, schedule):
         """Raises a ValueError if these are not the logits of these teachers, in this order."""
@@ -113,6 +110,16 @@ class AveragedTargets:
 
     def _mean(self, answers):
         return np.asarray(ops.convert_to_numpy(self._average(answers)))
+
+
+def identity(teacher):
+    """`{name: JSON value}`: how an `ensemble` averages, which no weight says; of another network empty."""
+    averages = _averages_in(teacher)
+    return {"teacher_averages": [_how(each) for each in averages]} if averages else {}
+
+
+def _how(average):
+    return {"shares": average.shares, "average": average.average, "temperature": average.temperature}
 
 
 def check_average(teacher, independent):
@@ -224,5 +231,4 @@ class AveragedLogits(keras.Layer):
         return self.temperature * ops.logsumexp(ops.stack(softened), axis=0)
 
     def get_config(self):
-        own = {"shares": self.shares, "average": self.average, "temperature": self.temperature}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **_how(self)}

@@ -20,18 +20,20 @@ class BatchMean(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return y_pred
 
-    def over_replicas(self, loss, rows, sample_weight=None):
-        """A loss of values reduced by this, with the gradient of the reduction over the global batch.
+    def share_of_batch(self, counted, sample_weight=None):
+        """This replica's part of the global batch, over the mean part of all: see `of_global_batch`.
 
         Args:
-          loss: scalar, of this replica.
-          rows: how many examples it is of.
-          sample_weight: `[rows]`, as it was reduced with, or None.
+          counted: float32 `[batch]`: 1 for the examples that a loss is of, 0 for those that it ignores.
+          sample_weight: `[batch]`, as it was reduced with, or None.
+
+        Returns:
+          A scalar; None where nothing is to be corrected: on one replica, and for sums.
         """
         if self.reduction == "sum":
-            return loss
+            return None
         is_weighted = self.reduction == "mean_with_sample_weight" and sample_weight is not None
-        return _weigh_replicas(loss, ops.sum(sample_weight) if is_weighted else rows)
+        return _share_of_batch(ops.sum(counted * sample_weight if is_weighted else counted))
 
 
 def replica_share():
@@ -40,7 +42,7 @@ def replica_share():
     return BatchMean()(one, one)
 
 
-def _weigh_replicas(loss, count):
+def of_global_batch(loss, share):
     """Lets each example of the global batch weigh the same, where replicas have unequal shares of it.
 
     Keras takes the mean over each replica's examples and then that of the replicas: of 5 and 4 examples
@@ -48,13 +50,12 @@ def _weigh_replicas(loss, count):
 
     Args:
       loss: scalar, a mean over this replica's examples divided by the number of replicas.
-      count: of this replica's examples, or the sum of their weights.
+      share: of `BatchMean.share_of_batch`.
 
     Returns:
       The same value, which Keras's logs weigh by the number of examples themselves; its gradient is that of
       the mean over the global batch.
     """
-    share = _share_of_batch(ops.cast(count, "float32"))
     if share is None:
         return loss
     return ops.stop_gradient(loss) + share * (loss - ops.stop_gradient(loss))

@@ -33,6 +33,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
       label_weight: that the source gives the loss of the labels beside it.
       warmup: share of the training over which the source lets the weight rise from 0.
       beside_kd: whether the source adds it to the soft targets of `keras_kd.Distiller`.
+      holds_network: whether it holds a network, so that a Distiller with it is not saved whole.
     """
 
     asks_labels = False
@@ -42,6 +43,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
     label_weight = 1.0
     warmup = 0.0
     beside_kd = False
+    holds_network = False
 
     def call(self, teacher, student):
         """The loss of a batch.

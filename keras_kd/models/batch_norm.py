@@ -14,8 +14,9 @@ from keras_kd.models import graph
 
 @contextlib.contextmanager
 def synchronized_batch_norm(model, replicas):
-    """Lets BatchNorm take its statistics over all replicas while it lasts."""
-    borrowed = [norm for norm in _norms(model) if not norm.synchronized] if replicas > 1 else []
+    """Lets BatchNorm, in a model or a layer, take its statistics over all replicas while it lasts."""
+    norms = [part for part in graph.all_parts(model) if isinstance(part, keras.layers.BatchNormalization)]
+    borrowed = [norm for norm in norms if not norm.synchronized] if replicas > 1 else []
     try:
         for layer in borrowed:
             layer.synchronized = True

@@ -137,11 +137,10 @@ def all_layers(model):
 
 
 def all_parts(model):
-    """The layers of a model as `all_layers`, and those that they hold, as `Bidirectional` does; each once."""
+    """As `all_layers`, of a model or a layer, and what layers hold, as `Bidirectional` does; each once."""
     found = {}
-    for layer in model.layers:
-        _add_parts(layer, found)
-    return list(found.values())
+    _add_parts(model, found)
+    return list(found.values())[1:]
 
 
 def _add_parts(layer, found):

@@ -115,7 +115,7 @@ class Checkpoints:
 
 
 # What earlier versions did not write down of a training: theirs may have it or not.
-_LATER = {"shortcut_removal"}
+_LATER = {"shortcut_removal", "teacher_averages"}
 
 _VARIABLE = "variable "  # before the names of arrays, to tell them from those of callbacks
 

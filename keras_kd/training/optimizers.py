@@ -112,13 +112,14 @@ def l2_on_kernels(model, weight_decay):
             kernel.regularizer = None
 
 
-def make_optimizer(settings, steps_per_epoch, network):
+def make_optimizer(settings, steps_per_epoch, network, trained=None):
     """The optimiser of a recipe.
 
     Args:
       settings: a `config.Settings`.
       steps_per_epoch: of the training.
-      network: whose kernels decay, where decay is decoupled.
+      network: whose kernels decay, where decay is decoupled, and nothing else does.
+      trained: all variables that are trained, those of a loss's own layers among them; None: the network's.
     """
     steps = settings.epochs * steps_per_epoch
     schedule = SCHEDULES[settings.schedule](
@@ -138,7 +139,7 @@ def make_optimizer(settings, steps_per_epoch, network):
     if settings.decays_decoupled:
         decaying = {id(kernel) for kernel in kernels(network)}
         optimizer.exclude_from_weight_decay(
-            [weight for weight in network.trainable_weights if id(weight) not in decaying]
+            [each for each in trained or network.trainable_weights if id(each) not in decaying]
         )
     return optimizer
 

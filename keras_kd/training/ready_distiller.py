@@ -3,7 +3,7 @@
 import keras
 
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.distillation import teacher_inputs
+from keras_kd.distillation import several_teachers, teacher_inputs
 from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.terms import are_known, ask_layers, teacher_layers
 from keras_kd.models import folding, outputs, weights
@@ -41,6 +41,7 @@ def identity(distiller, teacher, teacher_logits):
         "terms": [[serialize(term.weight), serialize(term.loss)] for term in distiller.terms.values()],
         "teacher": weights.digest(teacher),
         **teacher_inputs.identity(teacher),
+        **several_teachers.identity(teacher),
         "teacher_logits": teacher_logits and [teacher_logits.views, teacher_logits.identity],
     }
 

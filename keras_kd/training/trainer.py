@@ -221,12 +221,15 @@ class _Training:
         }
         return checkpointing.Checkpoints(self._folder / "checkpoints" / self._label, identity | own)
 
+    def _parts(self):
+        """The network, and the layers of losses, that are trained."""
+        return [self._network, *getattr(self._model, "adaptors", {}).values()]
+
     def _variables(self):
         """All that a step reads and writes, random layers and the Distiller's counter included."""
         measured = {id(variable) for metric in self._model.metrics for variable in metric.variables}
         counter = [self._model.step] if isinstance(self._model, Distiller) else []
-        parts = [self._network, *getattr(self._model, "adaptors", {}).values()]
-        trained = [each for part in parts for each in part.variables if id(each) not in measured]
+        trained = [each for part in self._parts() for each in part.variables if id(each) not in measured]
         return trained + counter + self._model.optimizer.variables
 
     def run(self):
@@ -239,9 +242,8 @@ class _Training:
             notes = stack.enter_context(progress.noted())
             stack.callback(bar.stop)
             stack.enter_context(strategy.scope())
-            stack.enter_context(
-                batch_norm.synchronized_batch_norm(self._network, strategy.num_replicas_in_sync)
-            )
+            for part in self._parts():
+                stack.enter_context(batch_norm.synchronized_batch_norm(part, strategy.num_replicas_in_sync))
             if backend.on_tensorflow() and not backend.has_accelerator():
                 stack.enter_context(batch_norm.fused_batch_norm(self._network))
             if not self._settings.decays_decoupled:
@@ -254,7 +256,9 @@ class _Training:
 
     def _compile(self):
         self._model.compile(
-            optimizer=optimizers.make_optimizer(self._settings, self._data.schedule.steps, self._network),
+            optimizer=optimizers.make_optimizer(
+                self._settings, self._data.schedule.steps, self._network, self._model.trainable_variables
+            ),
             **inputs.label_loss(self._data),
             jit_compile=config.JIT[self._settings.jit_compile],
             steps_per_execution=steps_per_execution(self._settings, self._data.schedule.steps),

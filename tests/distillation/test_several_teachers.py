@@ -1,10 +1,13 @@
 """Several teachers that are asked as one."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from keras_kd import Distiller, distillation, losses
+from keras_kd.distillation import several_teachers
 from tests.support.distillers import Subclassed, compiled, evaluated, image_classifier, softmax, spied
 from tests.support.networks import mlp, one_block, same, shaken, weights_of
 from tests.support.reference import reference_kl
@@ -19,6 +22,16 @@ def logits_of(models, x):
 @pytest.fixture(scope="module")
 def teachers():
     return [shaken(mlp(seed=seed, name="same"), seed) for seed in (1, 2, 3)]
+
+
+def test_what_tells_one_average_of_the_same_teachers_from_another(teachers):
+    """For checkpoints: no weight says it."""
+    options = [{}, {"weights": [2, 1, 1]}, {"average": "logits"}, {"temperature": 2.0}]
+    found = [
+        json.dumps(several_teachers.identity(distillation.ensemble(teachers, **each))) for each in options
+    ]
+    assert len(set(found)) == len(options)
+    assert several_teachers.identity(teachers[0]) == {}
 
 
 @pytest.mark.parametrize("weights", [None, [2, 1, 1], [0.0, 1.0, 3.0]])

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import keras_kd
-from keras_kd.models import batch_norm
+from keras_kd.losses import KnowledgeReview
+from keras_kd.models import batch_norm, graph
 from tests.support.networks import sparse_ce, weights_of
 
 
@@ -14,6 +15,17 @@ def test_batch_norm_is_synchronised_only_on_several_replicas():
         with batch_norm.synchronized_batch_norm(model, replicas):
             assert norm.synchronized == expected
         assert not norm.synchronized
+
+
+def test_so_is_that_of_a_layer_of_a_loss():
+    fusion = KnowledgeReview(["a", "b"], ["a", "b"]).make_adaptor(
+        [(None, 8, 8, 4), (None, 4, 4, 8)], [(None, 8, 8, 4), (None, 4, 4, 8)]
+    )
+    norms = [each for each in graph.all_parts(fusion) if isinstance(each, keras.layers.BatchNormalization)]
+    assert norms
+    with batch_norm.synchronized_batch_norm(fusion, 2):
+        assert all(norm.synchronized for norm in norms)
+    assert not any(norm.synchronized for norm in norms)
 
 
 def norm_network(**kwargs):

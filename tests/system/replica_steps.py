@@ -1,11 +1,12 @@
 """Trains on N logical CPUs and writes the weights and logs: one process per strategy.
 
 python -m tests.system.replica_steps N OUT.npz [batch_norm] [uneven] [fade] [merge] [hint] [dkd]
-    [dist] [parts=M]
+    [dist] [parts=M] [review] [ignored]
 
 parts=M: one device that does with `dist` what M replicas are said to do.
 """
 
+import contextlib
 import itertools
 import sys
 
@@ -27,6 +28,9 @@ strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(64, 8, 8, 1)).astype("float32"), rng.integers(0, 4, 64)
+ignored = -1 if "ignored" in sys.argv else None
+if ignored:  # of the first replica's examples in each batch more than of the others'
+    y[::16] = y[1::16] = y[2::16] = y[9::16] = ignored
 weight = rng.uniform(0.5, 1.5, 64).astype("float32")
 
 
@@ -66,10 +70,15 @@ def further_terms():
         return [(0.5, losses.DecoupledTargets())]
     if "dist" in sys.argv:
         return [DistOfParts() if sys.argv[-1].startswith("parts=") else losses.Dist()]
+    if "review" in sys.argv:  # its own layers have BatchNorm
+        ends = ["stem_relu", "stage1_block1_out"]
+        return [(0.5, losses.KnowledgeReview(ends, ends))]
     return []
 
 
 def teacher_and_student():
+    if "review" in sys.argv:
+        return one_block(1, channels=1), one_block(2, channels=1)
     twins = one_block(1, channels=1), one_block(2, shortcuts=False, channels=1)
     if "fade" in sys.argv:
         return twins[0], fading.with_fading_shortcuts(twins[1], [(0, 3)])
@@ -100,10 +109,12 @@ with strategy.scope():
     )
     distiller.compile(
         optimizers.GlobalClipSGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_norm=0.5),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=ignored),
         metrics=["accuracy"],
     )
-with synchronized_batch_norm(distiller.student, replicas):
+with contextlib.ExitStack() as stack:
+    for part in distiller.trained_parts:
+        stack.enter_context(synchronized_batch_norm(part, replicas))
     batches = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(16, drop_remainder=True)
     history = distiller.fit(batches, epochs=1, shuffle=False, verbose=0).history
     if "uneven" in sys.argv:  # the last batch has 9: 5 and 4

@@ -23,10 +23,21 @@ def trained(replicas, path, *options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("batch_norm",), ("fade",), ("merge",), ("hint",), ("dkd",)])
-def test_replicas_step_like_one_device(tmp_path, options):
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ((), (4,)),
+        (("batch_norm",), (2, 4)),
+        (("fade",), (2, 4)),
+        (("merge",), (2, 4)),
+        (("hint",), (2, 4)),
+        (("dkd",), (2, 4)),
+        (("review",), (2,)),
+    ],
+)
+def test_replicas_step_like_one_device(tmp_path, options, counts):
     one = trained(1, tmp_path / "1.npz", *options)
-    for replicas in (2, 4) if options in (("batch_norm",), ("hint",), ("dkd",)) else (4,):
+    for replicas in counts:
         several = trained(replicas, tmp_path / f"{replicas}.npz", *options)
         assert several.keys() == one.keys()
         for name, value in one.items():
@@ -40,6 +51,15 @@ def test_examples_of_an_uneven_batch_weigh_the_same(tmp_path):
     one, two = (trained(n, tmp_path / f"{n}.npz", "batch_norm", "uneven") for n in (1, 2))
     for name, value in one.items():
         difference = np.linalg.norm(two[name] - value) / (np.linalg.norm(value) or 1)
+        assert difference < 1e-5, f"{name}: {difference:.1e}"
+
+
+@pytest.mark.slow
+def test_labels_that_count_weigh_the_same(tmp_path):
+    """Of 8 examples in a batch one replica ignores three and the other one."""
+    one, two = (trained(n, tmp_path / f"{n}.npz", "ignored") for n in (1, 2))
+    for name in (each for each in one if each.startswith("arr_")):
+        difference = np.linalg.norm(two[name] - one[name]) / (np.linalg.norm(one[name]) or 1)
         assert difference < 1e-5, f"{name}: {difference:.1e}"
 
 

@@ -117,6 +117,22 @@ def test_adamw_clips_and_decays_kernels_alone():
         np.testing.assert_allclose(after, decayed - 0.1, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_layers_of_a_loss_do_not_decay(optimizer):
+    """Neither where decay is in the loss, which is the network's."""
+    model, beside = mlp(), keras.layers.Dense(2)
+    beside.build((None, 3))
+    trained = [*model.trainable_weights, *beside.trainable_weights]
+    for weight in trained:
+        weight.assign(np.ones(weight.shape))
+    given = {"schedule": "step", "learning_rate": 0.1, "warmup_fraction": 0.0, "decay": "decoupled"}
+    settings = config.Settings(**given, optimizer=optimizer, weight_decay=0.5)
+    made = optimizers.make_optimizer(settings, 1000, model, trained)
+    made.apply([keras.ops.zeros(weight.shape) for weight in trained], trained)
+    decayed = [weight.path for weight in trained if keras.ops.convert_to_numpy(weight).max() < 1]
+    assert decayed == [weight.path for weight in optimizers.kernels(model)]
+
+
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5])
 def test_accumulated_gradients_are_those_of_the_whole_batch(clip_norm):
     given = {"schedule": "step", "learning_rate": 0.1, "warmup_fraction": 0.0, "clip_norm": clip_norm}

@@ -243,6 +243,16 @@ def test_a_tail_is_the_rest_of_the_teacher(rng):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_a_distiller_with_a_tail_is_not_saved_whole(tmp_path):
+    """It could not be read again: the rest of the teacher is in no configuration."""
+    teacher, student = network(1, True), network(2, False)
+    loss = tails.TailLoss(teacher, "stage2_block1_out")
+    distiller = keras_kd.Distiller(teacher, student, terms=[loss])
+    with pytest.raises(ValueError, match="with a TailLoss, which holds a network, is not saved whole"):
+        distiller.save(tmp_path / "distiller.keras")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_tail_says_nothing_of_a_label_that_is_no_class(rng):
     loss = tails.TailLoss(network(1, True), "stage2_block1_out", temperature=2.0, alpha=0.25)
     features = rng.normal(size=(6, *loss._tail.input_shape[1:])).astype("float32")

@@ -13,7 +13,8 @@ _UNREGULARISED = {"dropout": 0.0, "weight_decay": 0.0, "augmentation": "none"}
 def strength(run):
     """How strongly a run is regularised: dropout, weight decay, augmentations ("auto" counts as "crop")."""
     named = {"none": 0, "crop_flip": 2}
-    return (run.dropout, run.weight_decay, named.get(run.augmentation, 1 + run.augmentation.count("+")))
+    parts = [named.get(part, 1) for part in run.augmentation.split("+")]
+    return (run.dropout, run.weight_decay, sum(parts))
 
 
 def _weak_and_strong(strengths):
