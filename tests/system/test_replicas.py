@@ -24,25 +24,25 @@ def trained(replicas, path, *options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "counts"),
+    ("options", "counts", "bound"),
     [
-        ((), (4,)),
-        (("batch_norm",), (2, 4)),
-        (("fade",), (2, 4)),
-        (("merge",), (2, 4)),
-        (("hint",), (2, 4)),
-        (("dkd",), (2, 4)),
-        (("review",), (2,)),
+        ((), (4,), 1e-5),
+        (("batch_norm",), (2, 4), 1e-5),
+        (("fade",), (2, 4), 1e-5),
+        (("merge",), (2, 4), 1e-5),
+        (("hint",), (2, 4), 1e-5),
+        (("dkd",), (2, 4), 1e-5),
+        (("review",), (2,), 1e-4),  # a bias of its own is small beside the rounding of its gradient
     ],
 )
-def test_replicas_step_like_one_device(tmp_path, options, counts):
+def test_replicas_step_like_one_device(tmp_path, options, counts, bound):
     one = trained(1, tmp_path / "1.npz", *options)
     for replicas in counts:
         several = trained(replicas, tmp_path / f"{replicas}.npz", *options)
         assert several.keys() == one.keys()
         for name, value in one.items():
             difference = np.linalg.norm(several[name] - value) / (np.linalg.norm(value) or 1)
-            assert difference < 1e-5, f"{name} with {replicas} replicas: {difference:.1e}"
+            assert difference < bound, f"{name} with {replicas} replicas: {difference:.1e}"
 
 
 @pytest.mark.slow
