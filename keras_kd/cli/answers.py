@@ -37,7 +37,7 @@ def distillation(networks, effects, *, loss="kd", seeds=1):
     last, *others = list(effects)[::-1]
     told = [_gain(last, networks, effects[last], loss, seeds)]
     told += [_gain(label, networks, effects[label], loss, seeds) for label in others]
-    told += _shortcuts(last, networks, effects[last])
+    told += _shortcuts(last, effects[last])
     return told
 
 
@@ -64,7 +64,7 @@ def _way(label, loss):
     return losses if label == DISTILLED else f"{losses} with {label.removeprefix('student_')}"
 
 
-def _shortcuts(label, networks, effects):
+def _shortcuts(label, effects):
     """What the student lacks beside its residual twin, where that was trained."""
     if effects.drop is None or not effects.drop_interval:
         return []

@@ -10,15 +10,18 @@ import keras
 # What stands for a size that a model leaves open, where it is tried on numbers.
 UNKNOWN_SIZE = 32
 
+# How deep Keras may recurse in `deep_graphs`.
+_RECURSION_LIMIT = 20000
+
 
 @contextlib.contextmanager
-def deep_graphs(limit=20000):
+def deep_graphs():
     """Lets Keras walk, build and load networks deeper than about 280 layers.
 
     Keras walks a functional graph by recursion; Python's usual limit stops it there.
     """
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, limit))
+    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
     try:
         yield
     finally:

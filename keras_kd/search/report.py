@@ -26,7 +26,7 @@ def sections(found):
     return [
         _plane(found, done),
         _progress(found, done),
-        _importance(found, done),
+        _importance(done),
         _table(found),
         *html.notes_sections(found.notes),
     ]
@@ -98,7 +98,7 @@ def _progress(found, done):
     return html.section("progress", "Best so far", words, figure)
 
 
-def _importance(found, done):
+def _importance(done):
     title = "What mattered"
     told = importance.importance(done)
     if told is None:

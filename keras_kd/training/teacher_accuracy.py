@@ -44,16 +44,15 @@ def measured_split(dataset):
     return "validation" if len(dataset.validation.labels) else "train"
 
 
-def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
+def measure(teacher, dataset, preprocessings, places=None):
     """The `Accuracy` of a teacher on some images of the dataset, scaled in several ways.
 
     Args:
       teacher, dataset, places: as for `teacher_inputs.adapted`.
       preprocessings: names of `teacher_inputs.PREPROCESSINGS`, the likeliest first.
-      enough: an accuracy with which no other is looked for.
 
     Returns:
-      `{preprocessing: Accuracy}`, of those that were measured.
+      `{preprocessing: Accuracy}`, of those that were measured: none after one that is right on 1 - `FAR`.
     """
     split = getattr(dataset, measured_split(dataset))
     count = len(split.labels)
@@ -75,7 +74,7 @@ def measure(teacher, dataset, preprocessings, places=None, enough=1 - FAR):
             ]
         )
         found[name] = _accuracy(logits, sample.labels)
-        if found[name].value >= enough:
+        if found[name].value >= 1 - FAR:
             break
     return found
 

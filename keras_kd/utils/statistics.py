@@ -79,15 +79,14 @@ def student_interval(mean, deviation, count, confidence=0.95):
     return mean - half, mean + half
 
 
-def with_confidence(found, confidence, was=0.95):
+def with_confidence(found, confidence):
     """An `Estimate`, or what has its fields, with Student's interval of another confidence.
 
     Args:
-      found: with the interval of `estimate`, whatever deviation that believed in.
+      found: with the 95 % interval of `estimate`, whatever deviation that believed in.
       confidence: of the new interval.
-      was: the confidence of the one that it has.
     """
-    wider, given = (stats.t.ppf((1 + each) / 2, found.count - 1) for each in (confidence, was))
+    wider, given = (stats.t.ppf((1 + each) / 2, found.count - 1) for each in (confidence, 0.95))
     half = float((found.high - found.mean) * wider / given)
     return dataclasses.replace(found, low=found.mean - half, high=found.mean + half)
 
