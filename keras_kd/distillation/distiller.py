@@ -145,7 +145,7 @@ class Distiller(TrainsStudent):
 
     @property
     def label_weight(self):
-        """Weight of the labels' term; None: 1 - alpha."""
+        """Weight of the labels' term, 0 if alpha is 1 and none was given; None: 1 - alpha, at each step."""
         return self._weighing.label_weight
 
     def alpha_now(self):

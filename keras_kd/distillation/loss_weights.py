@@ -16,6 +16,10 @@ class LossWeights:
       label_weight: of the labels' term; None: 1 - alpha.
       terms: `{name: terms.Term}`.
 
+    Attributes:
+      alpha: as given.
+      label_weight: a number, 0 where alpha is 1 and none was given; else None.
+
     Raises:
       ValueError: for a weight out of range.
     """

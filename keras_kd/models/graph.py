@@ -1,4 +1,4 @@
-"""One forward pass with many outputs, and weights copied by name."""
+"""The graph of a network: outputs of many layers in one forward pass, and what hangs on what."""
 
 import contextlib
 import difflib

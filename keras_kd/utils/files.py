@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and networks read without running code from them."""
+"""Files that are whole or not there, and read without running code from them."""
 
 import contextlib
 import dataclasses

@@ -43,7 +43,7 @@ class FlatLoss:
       size: their number; 0 of a network that is frozen, which has no Hessian.
 
     Raises:
-      ValueError: on a backend without gradients (see `gradients`).
+      ValueError: from `value_and_gradient` and `product`, on a backend that is neither TensorFlow nor JAX.
     """
 
     def __init__(self, loss_surface, point):

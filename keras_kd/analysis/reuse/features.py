@@ -1,9 +1,7 @@
-"""Whether blocks reuse the features that they are given, in networks with and without shortcuts.
+"""Outputs of layers, batch by batch: what the measures of feature reuse are made of.
 
-`features` streams the outputs of layers; every measure reads from it, or from such a pass, and keeps sums
-only, so memory does not grow with the number of images. Images are float and normalised already, see
-`augmentation.normalise`. Any classifier has layers to compare; `branch_ratios` needs the block names of
-`resnet`.
+Images are float and normalised already, see `augmentation.normalise`. Features of one batch
+are in memory at a time; what grows with the number of images is what a measure keeps of them.
 """
 
 import numpy as np
