@@ -24,6 +24,22 @@ SMALLEST_IMAGE = 8
 
 
 def convolution(x, channels, size, stride, name, initializer="he"):
+    """A convolution without bias, padded, called on a tensor.
+
+    Args:
+      x: symbolic `[batch, height, width, any]`.
+      channels: of the output.
+      size: of the square kernel, pixels.
+      stride: pixels.
+      name: of the layer.
+      initializer: a name of `initializers.INITIALIZERS`.
+
+    Returns:
+      `[batch, height / stride, width / stride, channels]`, sizes rounded up.
+
+    Raises:
+      ValueError: for an unknown initializer.
+    """
     return layers.Conv2D(
         channels,
         size,
@@ -37,6 +53,7 @@ def convolution(x, channels, size, stride, name, initializer="he"):
 
 
 def batch_norm(x, name):
+    """A BatchNorm over the last axis of a symbolic tensor, called on it: of the same shape."""
     return layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,

@@ -40,6 +40,7 @@ def differences(found, wanted):
 
 
 def float32_arrays(weights):
+    """`{path: float32 array}` of `{path: what NumPy takes for an array}`."""
     return {path: np.asarray(value, np.float32) for path, value in weights.items()}
 
 

@@ -63,5 +63,6 @@ def similar(label, first, similarities):
 
 
 def mean(values):
+    """The mean of an iterable of numbers; None of none."""
     values = list(values)
     return float(np.mean(values)) if values else None

@@ -46,6 +46,12 @@ def batches(images, batch_size):
 
 
 def streamed(model, layer_names, batches):
+    """As `features`, of batches of any sizes.
+
+    Args:
+      model, layer_names: as for `features`.
+      batches: an iterable of float `[batch, height, width, channels]`, normalised.
+    """
     layer_names = list(layer_names)
     if not layer_names:
         raise ValueError(
@@ -62,4 +68,5 @@ def streamed(model, layer_names, batches):
 
 
 def to_host(tensor):
-    return ops.convert_to_numpy(ops.cast(tensor, "float32"))  # NumPy does not know bfloat16
+    """float32 array of a tensor's shape: NumPy does not know bfloat16."""
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))

@@ -57,19 +57,19 @@ def _moved(pixels, is_chosen, level, mean):
     return ops.where(inside[..., None], bilinear(pixels, down, across), mean)
 
 
-def brightness(pixels, level):
+def _brightness(pixels, level):
     return blend(ops.zeros_like(pixels), pixels, 1.0 + level)
 
 
-def color(pixels, level):
+def _color(pixels, level):
     return blend(grey(pixels), pixels, 1.0 + level)
 
 
-def contrast(pixels, level):
+def _contrast(pixels, level):
     return blend(grey_mean(pixels), pixels, 1.0 + level)
 
 
-def sharpness(pixels, level):
+def _sharpness(pixels, level):
     """Away from, or towards, the smoothed image; the edge stays."""
     _, height, width, channels = pixels.shape
     kernel = np.repeat(SMOOTHING[:, :, None, None], channels, axis=2)
@@ -79,18 +79,18 @@ def sharpness(pixels, level):
     return ops.where(inner, blend(smooth, pixels, 1.0 + level), pixels)
 
 
-def posterize(pixels, level):
+def _posterize(pixels, level):
     """Keeps the higher bits: 8 less `level`, rounded."""
     step = ops.power(2.0, ops.round(level))
     return ops.floor(_bytes(pixels) / step) * step / (LEVELS - 1.0)
 
 
-def solarize(pixels, level):
+def _solarize(pixels, level):
     """Inverts what is as bright as 1 - `level`, or brighter."""
     return ops.where(pixels >= 1.0 - level, 1.0 - pixels, pixels)
 
 
-def autocontrast(pixels, level):
+def _autocontrast(pixels, level):
     """The darkest value of each channel becomes 0 and the brightest 1."""
     low, high = (reduce(pixels, axis=(1, 2), keepdims=True) for reduce in (ops.min, ops.max))
     spread = high - low
@@ -98,7 +98,7 @@ def autocontrast(pixels, level):
     return ops.where(spread > 0, stretched, pixels)
 
 
-def equalize(pixels, level):
+def _equalize(pixels, level):
     """Each channel's values spread so that about as many pixels have each of them."""
     values = ops.cast(_bytes(pixels), "int32")
     batch, channels = ops.shape(values)[0], pixels.shape[-1]
@@ -122,12 +122,12 @@ def _bytes(pixels):
 
 
 COLOURS = {
-    "brightness": brightness,
-    "color": color,
-    "contrast": contrast,
-    "sharpness": sharpness,
-    "posterize": posterize,
-    "solarize": solarize,
-    "autocontrast": autocontrast,
-    "equalize": equalize,
+    "brightness": _brightness,
+    "color": _color,
+    "contrast": _contrast,
+    "sharpness": _sharpness,
+    "posterize": _posterize,
+    "solarize": _solarize,
+    "autocontrast": _autocontrast,
+    "equalize": _equalize,
 }
