@@ -13,13 +13,13 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import re
 import traceback
 import warnings
 
 from keras_kd.distillation import recipes
 from keras_kd.study import design, network_files, run_folders
 from keras_kd.study.run_result import RunResult
+from keras_kd.training import epoch_log
 from keras_kd.utils import files, identity, run_dir
 
 # So often a run is begun again whose process was killed by something else.
@@ -277,7 +277,7 @@ class _Schedule:
         self._ended.append(record)
 
     def _report(self):
-        running = {run: last_epoch(self._study.folder_of(run)) for run in self._futures.values()}
+        running = {run: epoch_log.last_epoch(self._study.folder_of(run)) for run in self._futures.values()}
         costs = {run: run.cost for run in self._study.runs}
         done = sum(costs[run] for run in self._records)
         done += sum(costs[run] * epoch.share for run, epoch in running.items() if epoch)
@@ -285,28 +285,6 @@ class _Schedule:
         self._watch(
             Progress(self._records, running, ended, len(costs), done / sum(costs.values()) if costs else 1.0)
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Epoch:
-    """How far a run has come: epochs `done` of `total`."""
-
-    done: int
-    total: int
-
-    @property
-    def share(self):
-        return self.done / self.total
-
-
-def last_epoch(folder):
-    """The `Epoch` that the last line of a run's `log.txt` tells, or None."""
-    try:
-        lines = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    found = re.search(r"epoch (\d+)/(\d+) ", lines[-1]) if lines else None
-    return Epoch(int(found[1]), int(found[2])) if found else None
 
 
 def _listed(title, names, most=3):

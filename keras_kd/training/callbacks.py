@@ -2,7 +2,6 @@
 
 import math
 import pathlib
-import re
 import signal
 import threading
 import time
@@ -11,7 +10,7 @@ import keras
 
 from keras_kd.models import weights
 from keras_kd.reporting import tensorboard
-from keras_kd.training import checkpointing
+from keras_kd.training import checkpointing, epoch_log
 from keras_kd.utils import files, locks, progress
 
 
@@ -177,14 +176,16 @@ class EpochLog(keras.callbacks.Callback):
         """Those that are there, but for the network's own from epoch `number` on."""
         if not self._path.exists():
             return []
-        mine = re.compile(rf"{re.escape(self._label)} epoch (\d+)/")
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [line for line in lines if not (found := mine.match(line)) or int(found[1]) < number]
+        return [line for line in lines if not self._comes_again(epoch_log.epoch_of(line), number)]
+
+    def _comes_again(self, epoch, number):
+        return epoch is not None and epoch.label == self._label and epoch.done >= number
 
     def on_epoch_end(self, epoch, logs=None):
-        numbers = " ".join(f"{key}={value:.5g}" for key, value in sorted((logs or {}).items()))
         seconds = time.perf_counter() - self._started
-        line = f"{self._label} epoch {epoch + 1}/{self.params['epochs']} {seconds:.1f}s {numbers}\n"
+        ended = epoch_log.Epoch(self._label, epoch + 1, self.params["epochs"])
+        line = epoch_log.line_of(ended, seconds, logs or {}) + "\n"
         notes = self._alarms.notes.values() if self._alarms else ()
         noted = [f"{self._label} note: {note}\n" for note in notes]
         with locks.held(self._path.with_name(".log.lock"), patience=math.inf, tidy=True):

@@ -7,15 +7,13 @@ with NetworksLine(["teacher", "student_alone"], folder, epochs=20) as line:
 
 import contextlib
 import pathlib
-import re
 import time
 
+from keras_kd.training import epoch_log
 from keras_kd.utils import progress
 
 # Between two looks at what other processes wrote.
 LOOK_SECONDS = 1.0
-
-_EPOCH = re.compile(r"(.+) epoch (\d+)/")
 
 
 class NetworksLine:
@@ -73,9 +71,4 @@ class NetworksLine:
 
 def _logged(folder):
     """`[((folder, label), epochs)]` that a run's log tells of."""
-    try:
-        lines = (folder / "log.txt").read_text(encoding="utf-8").splitlines() if folder else []
-    except (OSError, ValueError):
-        return []
-    found = filter(None, map(_EPOCH.match, lines))
-    return [((folder, each[1]), int(each[2])) for each in found]
+    return [((folder, each.label), each.done) for each in epoch_log.read(folder)] if folder else []

@@ -20,6 +20,7 @@ from keras_kd.models import batch_norm, outputs, weights
 from keras_kd.training import (
     checkpointing,
     config,
+    epoch_log,
     inputs,
     optimizers,
     ready_distiller,
@@ -280,7 +281,7 @@ class _Training:
     def _observers(self):
         if self._folder is None:
             return []
-        observers = [EpochLog(self._folder / "log.txt", self._label, self._alarms)]
+        observers = [EpochLog(self._folder / epoch_log.FILE, self._label, self._alarms)]
         if backend.has_tensorflow():
             observers.append(TensorBoardCurves(self._folder / self._label))
         return observers

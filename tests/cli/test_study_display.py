@@ -10,8 +10,8 @@ import pytest
 from keras_kd.cli import search_display, study_display
 from keras_kd.search.results import TrialRecord
 from keras_kd.study.design import Run
-from keras_kd.study.runner import Epoch, Progress, RunRecord
-from keras_kd.training import callbacks
+from keras_kd.study.runner import Progress, RunRecord
+from keras_kd.training import callbacks, epoch_log
 from tests.support.studies import run_result
 
 DONE, RUNNING, WAITING = (Run(8, "residual", seed=seed) for seed in range(3))
@@ -24,7 +24,8 @@ class Screen(io.StringIO):
 
 def state(share, ended=()):
     records = {record.run: record for record in ended}
-    return Progress(records, {RUNNING: Epoch(5, 20), WAITING: None}, list(ended), 3, share)
+    running = {RUNNING: epoch_log.Epoch("network", 5, 20), WAITING: None}
+    return Progress(records, running, list(ended), 3, share)
 
 
 @pytest.fixture

@@ -228,9 +228,3 @@ def test_progress_tells_what_runs_and_how_far(tmp_path):
     assert (epoch.done, epoch.total) == (3, 4)
     assert states[-1].share == pytest.approx(0.75 / 2)
     assert states[-1].total == 2
-
-
-def test_last_epoch_of_a_run_that_has_not_begun(tmp_path):
-    assert runner.last_epoch(tmp_path) is None
-    (tmp_path / "log.txt").write_text("")
-    assert runner.last_epoch(tmp_path) is None
