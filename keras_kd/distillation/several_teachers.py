@@ -166,12 +166,7 @@ def _as_layer(teacher, place, average):
         raise ValueError(f"{role} is not built: give it a keras.Input. Received: {teacher.name!r}")
     logits = outputs.with_logits(teacher, role, independent=average == "logits")
     with graph.deep_graphs():
-        if getattr(logits, "inputs", None):
-            inputs, returned = graph.inputs_of(logits), logits.outputs[0]
-        else:
-            inputs = keras.Input(outputs.input_shapes(logits)[0][1:])
-            returned = logits(inputs)
-        return keras.Model(inputs, returned, name=f"teacher_{place}")
+        return keras.Model(*outputs.symbolic_ends(logits), name=f"teacher_{place}")
 
 
 def _inputs_of(networks):

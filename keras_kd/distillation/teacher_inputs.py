@@ -193,7 +193,7 @@ def _copied_behind(prepare, teacher, image_shape):
         args, kwargs = graph.replaced(inputs, prepared, (args, kwargs))
         return layer(*args, **kwargs)
 
-    as_graph = keras.Model(graph.inputs_of(teacher), teacher.outputs[0], name=teacher.name)
+    as_graph = graph.to_one_output(teacher)
     copied = keras.models.clone_model(as_graph, input_tensors=inputs, call_function=call)
     weights.copy_by_layer(as_graph, copied)
     return copied

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.models import outputs, rebuilding, weights
-from keras_kd.models.graph import check_layers, deep_graphs, feature_extractor, inputs_of, source_names
+from keras_kd.models.graph import check_layers, deep_graphs, feature_extractor, source_names, to_one_output
 
 # Layers without activation whose last kernel axis, or last two for depthwise ones, are their channels.
 _LINEAR = (
@@ -39,7 +39,7 @@ def fold_batch_norm(model, keep=()):
         return model
     try:
         with deep_graphs():
-            graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
+            graph = to_one_output(model)
             check_layers(graph, keep)
             folded = _fold(graph, keep)
     except Exception:  # of a layer, which may be anyone's and unable to say how it was made

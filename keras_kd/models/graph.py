@@ -76,10 +76,9 @@ def _called_again(model):
         found[layer.name] = layer(*args, **kwargs)
         return found[layer.name]
 
-    inputs = inputs_of(model)
-    whole = keras.Model(inputs, model.outputs[0], name=model.name)
     options = {"clone_function": lambda layer: layer, "call_function": call}
-    return keras.models.clone_model(whole, input_tensors=inputs, **options), found
+    called = keras.models.clone_model(to_one_output(model), input_tensors=inputs_of(model), **options)
+    return called, found
 
 
 def check_layers(model, layer_names=()):
@@ -130,6 +129,11 @@ def uncompiled(model):
     """
     output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     return keras.Model(inputs_of(model), output, name=model.name)
+
+
+def to_one_output(model):
+    """As `uncompiled`, of a model with one output: to that tensor, even where the model returns a dict."""
+    return keras.Model(inputs_of(model), model.outputs[0], name=model.name)
 
 
 def all_layers(model):

@@ -64,10 +64,8 @@ def of_classes(model, places=None, *, binary=False, independent=False):
     scores = outputs.with_logits(model, independent=binary or independent)
     layer = ClassLogits(places, binary, name="class_logits")
     with graph.deep_graphs():
-        if getattr(scores, "inputs", None):
-            return keras.Model(graph.inputs_of(scores), layer(scores.outputs[0]), name=model.name)
-        inputs = keras.Input(outputs.input_shapes(scores)[0][1:], name="image")
-        return keras.Model(inputs, layer(scores(inputs)), name=model.name)
+        inputs, returned = outputs.symbolic_ends(scores, input_name="image")
+        return keras.Model(inputs, layer(returned), name=model.name)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

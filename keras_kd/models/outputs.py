@@ -98,6 +98,19 @@ def input_shapes(model):
     return [tuple(shape)] if is_one_shape else None
 
 
+def symbolic_ends(model, input_name=None):
+    """`(inputs, output)` of a built model with one output, symbolic: of its own graph, else of a call.
+
+    Args:
+      model: a `keras.Model`.
+      input_name: of the input that a model without a graph is called on; None: as Keras counts them.
+    """
+    if getattr(model, "inputs", None):
+        return graph.inputs_of(model), model.outputs[0]
+    inputs = keras.Input(input_shapes(model)[0][1:], name=input_name)
+    return inputs, model(inputs)
+
+
 def _check_one_output(model, role):
     """Raises a ValueError for a functional model that returns a dict or several tensors."""
     is_functional = getattr(model, "inputs", None) and not isinstance(model, keras.Sequential)
@@ -224,11 +237,7 @@ def _without_activation(model):
 def _from_probabilities(model, independent):
     """The network with the logits of what it returns computed from that."""
     with graph.deep_graphs():
-        if getattr(model, "inputs", None):
-            inputs, returned = graph.inputs_of(model), model.outputs[0]
-        else:
-            inputs = keras.Input(input_shapes(model)[0][1:])
-            returned = model(inputs)
+        inputs, returned = symbolic_ends(model)
         return keras.Model(inputs, LogitsOfProbabilities(independent)(returned), name=model.name)
 
 
@@ -257,10 +266,11 @@ def _with_other_inside(model, inside):
         has_one_output = not isinstance(layer, keras.Model) and calls.get(layer.name) == 1
         return layer.output if has_one_output and layer.name not in after else layer(*args, **kwargs)
 
-    inputs = graph.inputs_of(model)
-    whole = keras.Model(inputs, model.outputs[0], name=model.name)
     return keras.models.clone_model(
-        whole, input_tensors=inputs, clone_function=lambda layer: layer, call_function=call
+        graph.to_one_output(model),
+        input_tensors=graph.inputs_of(model),
+        clone_function=lambda layer: layer,
+        call_function=call,
     )
 
 

@@ -109,6 +109,13 @@ def test_layers_that_were_called_elsewhere_before_run_once(again):
     np.testing.assert_allclose(norm.moving_mean, moved, rtol=1e-4)
 
 
+def test_a_graph_to_one_output_returns_no_dict():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, {"score": keras.layers.Dense(1)(inputs)})
+    assert isinstance(graph.uncompiled(model).output, dict)
+    assert graph.to_one_output(model).output is model.outputs[0]
+
+
 def test_copy_weights_goes_by_name():
     source = keras_kd.cifar_resnet(8, (8, 8, 1), width=4)
     target = keras_kd.cifar_resnet(8, (8, 8, 1), width=4, shortcuts=False)

@@ -18,7 +18,7 @@ from keras import ops
 from keras_kd.analysis.reuse import features
 from keras_kd.models import outputs, weights
 from keras_kd.models.blocks import blocks_of, branch_places, tensors_in
-from keras_kd.models.graph import deep_graphs, inputs_of
+from keras_kd.models.graph import deep_graphs, to_one_output
 from keras_kd.utils import backend
 
 
@@ -55,7 +55,7 @@ def switchable(model):
     """
     _blocks_of(model)
     with deep_graphs():
-        graph = keras.Model(inputs_of(model), model.outputs[0], name=model.name)
+        graph = to_one_output(model)
         copy = keras.models.clone_model(graph, call_function=_Switching(graph))
     weights.copy_by_layer(graph, copy)
     return copy
