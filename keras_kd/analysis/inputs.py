@@ -11,7 +11,7 @@ from keras_kd.analysis import trainings
 from keras_kd.analysis.landscape import surface
 from keras_kd.data import augmentation
 from keras_kd.models import inference, serialization
-from keras_kd.training import labels
+from keras_kd.training import evaluation, labels
 from keras_kd.utils import files, limits, run_dir
 
 # With fewer examples the error of a mean is not worth the name.
@@ -196,7 +196,7 @@ class ExampleSource:
     def _losses(self, network, dataset):
         labels = getattr(dataset, self.split).labels
         logits = inference.logits(network, dataset, self.split)
-        return -inference.log_probabilities(logits)[np.arange(len(labels)), labels]
+        return evaluation.cross_entropies(logits, labels)
 
 
 def _drawn(dataset, split, count, seed):

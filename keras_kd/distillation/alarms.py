@@ -22,8 +22,6 @@ OF_TEACHER = "the teacher is right on"
 # Of numbers that two networks learnt from the same data.
 ROUNDING = 1e-4
 
-_SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
-
 
 class DistillationAlarms(keras.callbacks.Callback):
     """Says when a term is 0 or not finite, or drowns the rest, and when the teacher knows nothing.
@@ -167,7 +165,7 @@ def _input_scaling(model):
     for layer in graph.all_layers(model):
         if layer.name == applications.PIXELS:
             break
-        if isinstance(layer, _SCALING):
+        if isinstance(layer, applications.SCALING):
             config = {k: v for k, v in layer.get_config().items() if k not in _OF_ANY_LAYER}
             found.append((type(layer).__name__, config, layer.get_weights()))
         elif not isinstance(layer, (keras.layers.InputLayer, keras.Model)):

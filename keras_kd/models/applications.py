@@ -18,6 +18,9 @@ from keras import layers
 # Name of the layer behind which a network has pixels from 0 to 255.
 PIXELS = "pixels"
 
+# With which networks scale pixels themselves.
+SCALING = (layers.Rescaling, layers.Normalization)
+
 # What is not an option of an architecture: `applications` decides it.
 _DECIDED = (
     "include_top",

@@ -24,8 +24,6 @@ _FAMILIES = {
     r"resnet(50|101|152)|vgg(16|19)|conv2_block1_add|block1_conv1": "caffe",
 }
 
-_SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
-
 FIRST = 3  # layers of a network among which one scales pixels
 
 
@@ -145,7 +143,7 @@ def expected_preprocessing(teacher):
     inner = [layer for layer in layers if not isinstance(layer, keras.Model)]
     if any(layer.name == applications.PIXELS for layer in inner[:FIRST]):
         return "dataset"  # it undoes the normalisation by itself
-    if any(isinstance(layer, _SCALING) for layer in inner[:FIRST]):
+    if any(isinstance(layer, applications.SCALING) for layer in inner[:FIRST]):
         return "none"
     names = [teacher.name, *(layer.name for layer in layers)]
     for pattern, preprocessing in _FAMILIES.items():

@@ -6,7 +6,8 @@ points = grid(ticks, ticks)
 
 A point is `{path: array}`, the weights of a network by name with the statistics of its BatchNorm, so twins
 with and without shortcuts have their points in one space. Each point is origin + sum of coordinate times
-axis: nothing is walked, so no error adds up.
+axis: nothing is walked, so no error adds up. Statistics follow from the other weights and the data: no
+direction is drawn for them, no distance counts them.
 """
 
 import dataclasses
@@ -17,12 +18,9 @@ import keras
 import numpy as np
 
 from keras_kd.models import graph, weights
+from keras_kd.models.weights import STATISTICS
 from keras_kd.utils import limits
 from keras_kd.utils.checks import is_whole
-
-# Weights that follow from the others and the data: no direction is drawn for them, no distance counts them.
-_STATISTICS = ("moving_mean", "moving_variance")
-
 
 # Three points so near to one line, as a share of their distance, span no plane but rounding errors.
 _FLAT = 1e-6
@@ -131,7 +129,7 @@ def random_direction(weights, number, *, seed=0, vectors=False, outputs=None):
     moving = {
         path: weight
         for path, weight in weights.items()
-        if axes[path] and (weight.ndim >= 2 or (vectors and not path.endswith(_STATISTICS)))
+        if axes[path] and (weight.ndim >= 2 or (vectors and not path.endswith(STATISTICS)))
     }
     return {
         path: _filter_normalised(path, weight, axes[path], seed, number) for path, weight in moving.items()
@@ -259,12 +257,12 @@ def _mix(directions, factors):
 
 def _dot(one, other):
     return sum(
-        float(np.vdot(value, other[path])) for path, value in one.items() if not path.endswith(_STATISTICS)
+        float(np.vdot(value, other[path])) for path, value in one.items() if not path.endswith(STATISTICS)
     )
 
 
 def _without_statistics(direction):
-    return {path: value for path, value in direction.items() if not path.endswith(_STATISTICS)}
+    return {path: value for path, value in direction.items() if not path.endswith(STATISTICS)}
 
 
 def centred_ticks(steps, span):

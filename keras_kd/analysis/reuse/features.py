@@ -4,9 +4,9 @@ Images are float and normalised already, see `augmentation.normalise`. Features 
 are in memory at a time; what grows with the number of images is what a measure keeps of them.
 """
 
-import numpy as np
 from keras import ops
 
+from keras_kd.data import lazy_images
 from keras_kd.models import graph, inference
 
 FEWEST_EXAMPLES = 4  # HSIC_1 divides by n - 3
@@ -42,7 +42,8 @@ def batches(images, batch_size):
             f"there must be at least one image, and one in a batch. "
             f"Received: {len(images)} images, batch_size={batch_size}"
         )
-    return np.array_split(ops.convert_to_numpy(images), -(-len(images) // batch_size))
+    images = ops.convert_to_numpy(images)
+    return [images[part] for part in lazy_images.slices(len(images), batch_size)]
 
 
 def streamed(model, layer_names, batches):
