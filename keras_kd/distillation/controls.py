@@ -34,14 +34,14 @@ class _Control:
         """That of the logits, and what was made of them."""
         return {**self._kept.identity, "control": type(self).__name__}
 
-    def check(self, teacher, dataset, plan):
+    def check(self, teacher, dataset, schedule):
         """See `teacher_cache.TeacherLogits.check`; refuses mixed images, which have no one class."""
-        if plan.augmentation.mixes:
+        if schedule.augmentation.mixes:
             raise ValueError(
                 "the controls 'shuffled' and 'smoothing' are about the one class of an image: take an "
-                f"augmentation that mixes no images. Received: augmentation={plan.augmentation.spec!r}"
+                f"augmentation that mixes no images. Received: augmentation={schedule.augmentation.spec!r}"
             )
-        self._kept.check(teacher, dataset, plan)
+        self._kept.check(teacher, dataset, schedule)
 
 
 class Shuffled(_Control):

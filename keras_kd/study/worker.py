@@ -148,11 +148,10 @@ class RunTrainer:
         )
 
     def _teach(self, teacher, network, run, dataset, settings, study_folder):
-        plan = inputs.batch_schedule(
-            dataset, settings, views=settings.epochs
-        )  # as the live teacher would see them
+        views = settings.epochs  # as the live teacher would see them
+        schedule = inputs.batch_schedule(dataset, settings, views)
         kept = teacher_cache.cache_logits(
-            teacher, dataset, plan, study_folder / "teacher_logits", dtype="float32"
+            teacher, dataset, schedule, study_folder / "teacher_logits", dtype="float32"
         )
         return trainer.distill(
             teacher,
@@ -160,7 +159,9 @@ class RunTrainer:
             dataset,
             settings,
             **recipes.parse_spec(run.loss).arguments(
-                settings.epochs * plan.steps, temperature=run.temperature, alpha=alpha_of(run, plan.steps)
+                settings.epochs * schedule.steps,
+                temperature=run.temperature,
+                alpha=alpha_of(run, schedule.steps),
             ),
             teacher_logits=controls.control_targets(
                 run.teacher.control, kept, dataset, temperature=run.temperature, seed=run.seed

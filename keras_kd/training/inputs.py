@@ -87,8 +87,8 @@ def training_data(dataset, settings, targets=None):
     return TrainingData(dataset, schedule, targets, on_device, settings.label_smoothing)
 
 
-def label_loss(data):
-    """The loss and the metric of a `TrainingData`'s labels, as `compile` takes them.
+def compile_arguments(data):
+    """`{"loss": ..., "metrics": [...]}` of a `TrainingData`'s labels, as `compile` takes them.
 
     Accuracy is how often the labelled class is named, or of shares of classes the one with the largest; where
     labels say yes or no of each class, how often that is decided alike.

@@ -156,8 +156,8 @@ def distill(
             teacher_logits = several_teachers.AveragedTargets(teacher_logits, **of_several)
         else:
             teachers = teacher
-        plan = inputs.batch_schedule(dataset, settings, teacher_logits.views)
-        teacher_logits.check(teachers, dataset, plan)
+        schedule = inputs.batch_schedule(dataset, settings, teacher_logits.views)
+        teacher_logits.check(teachers, dataset, schedule)
     if not trust_teacher:
         teacher_check.check_teacher(teacher, dataset, kept=teacher_logits)
     network, of_removal, watchers = in_place_of(student, shortcut_removal, dataset, settings, teacher)
@@ -260,7 +260,7 @@ class _Training:
             optimizer=optimizers.make_optimizer(
                 self._settings, self._data.schedule.steps, self._network, self._model.trainable_variables
             ),
-            **inputs.label_loss(self._data),
+            **inputs.compile_arguments(self._data),
             jit_compile=config.JIT[self._settings.jit_compile],
             steps_per_execution=steps_per_execution(self._settings, self._data.schedule.steps),
         )
