@@ -10,7 +10,7 @@ from keras_kd.export import formats, manifest, model_card, parity, sources
 from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
-from keras_kd.utils import files, folders, limits
+from keras_kd.utils import files, folders, limits, progress
 
 
 def jobs(names, kinds, target):
@@ -178,5 +178,5 @@ def _write_checked(job, source, folder, config, reference):
     options = {"batch": config.batch, "fold": config.fold, "tolerance": config.tolerance}
     found = formats.write(job, source, folder, reference=reference, **options)
     formats.check(found, tolerance=config.tolerance, same_class=config.same_class)
-    print(f"{found.file}: written and compared in {time.monotonic() - began:.0f} s", flush=True)
+    progress.say(f"{found.file}: written and compared in {time.monotonic() - began:.0f} s")
     return found

@@ -159,7 +159,7 @@ class _Converted:
 
 def _convert(label, compared, dataset, folder, threads):
     """Writes a network in all formats; returns a `_Converted`."""
-    print(f"{label}: converting", flush=True)
+    progress.say(f"{label}: converting")
     network = signature.serving_network(compared.network)
     if compared.fold:
         network = folding.fold_batch_norm(network)
@@ -208,7 +208,7 @@ def _time(converted, networks, dataset, config, check_stop):
         task = bar.add_task("timing", total=turns)
         for runtime, batch in itertools.product(runtimes, config.batches):
             check_stop("no costs written")
-            print(f"{runtime}: timing batches of {batch}", flush=True)
+            progress.say(f"{runtime}: timing batches of {batch}")
             calls = {
                 name: functools.partial(converted[name].sessions[runtime], _noise(batch, shape))
                 for name, shape in shapes.items()

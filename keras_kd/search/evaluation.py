@@ -9,7 +9,7 @@ from keras_kd.reporting import html, tensorboard
 from keras_kd.search import report, sentences, space
 from keras_kd.search.results import SeedMeasures, SettingMeasures, TestMeasures
 from keras_kd.training import evaluation
-from keras_kd.utils import records, statistics
+from keras_kd.utils import progress, records, statistics
 
 
 def judge(folder, result, hypermodel, dataset, stop, best_folder, config, train_best):
@@ -48,7 +48,7 @@ def _measure(hypermodel, dataset, seeds, settings, stop):
     measured, one = {}, 1 / len(dataset.test.labels)
     resolutions = {"accuracy": one, "loss": 0.0, "validation_accuracy": 1 / len(dataset.validation.labels)}
     for label, (values, place) in settings.items():
-        print(f"{label} setting on test, seeds {', '.join(map(str, seeds))}", flush=True)
+        progress.say(f"{label} setting on test, seeds {', '.join(map(str, seeds))}")
         rows = [_measure_seed(hypermodel, dataset, values, seed, place, stop) for seed in seeds]
         estimates = {
             name: statistics.estimate([getattr(row, name) for row in rows], resolution=least)

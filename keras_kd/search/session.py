@@ -246,7 +246,7 @@ class SearchSession:
             return
         network = self._networks.new_teacher()
         count = weights.count_parameters(network)
-        print(f"teacher: {network.name}, {count:,} parameters", flush=True)
+        progress.say(f"teacher: {network.name}, {count:,} parameters")
         trainer.train(
             network,
             self._dataset,
@@ -259,7 +259,7 @@ class SearchSession:
 
     def _lead(self, tuner, worker, display, silence, patience):
         """What the chief does until all trials have ended."""
-        print(f"chief: workers are waited for at {worker.place}", flush=True)
+        progress.say(f"chief: workers are waited for at {worker.place}")
 
         def look():
             display.show(tuner.records())
@@ -283,7 +283,7 @@ class SearchSession:
             raise ValueError(f"no trial of {len(trials)} has a score: {reason}")
         total = len(plan(self._config, self._settings))
         if len(trials) < total:
-            print(f"{len(trials)} trials in place of {total}: there was nothing else to try", flush=True)
+            progress.say(f"{len(trials)} trials in place of {total}: there was nothing else to try")
         return best
 
     def _describe(self, tuner, best, command):

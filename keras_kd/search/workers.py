@@ -15,6 +15,7 @@ import time
 
 from keras_kd.training import callbacks
 from keras_kd.training.distributed import watchdog
+from keras_kd.utils import progress
 
 BEAT_SECONDS = 1.0
 
@@ -200,4 +201,4 @@ def _give_back(oracle, silence):
         if time.monotonic() - heard > silence:
             trial = oracle.lose(name)
             taken = f": trial {trial} goes to another" if trial is not None else ""
-            print(f"worker {name} has been silent for {silence:g} s{taken}", flush=True)
+            progress.say(f"worker {name} has been silent for {silence:g} s{taken}")

@@ -20,7 +20,7 @@ from keras_kd.training import evaluation, inputs, teacher_check
 from keras_kd.training.distributed import strategy
 from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER, network_file, removal_label
 from keras_kd.training.trainings import Trainings, check_jobs
-from keras_kd.utils import records, recovery
+from keras_kd.utils import progress, records, recovery
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -203,7 +203,7 @@ def compare(
         accuracy = teacher_check.check_teacher(
             teacher, dataset, recorded=teacher_accuracy, trust=trust_teacher
         )
-        print(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation", flush=True)
+        progress.say(f"{TEACHER}: {teacher.name}, {accuracy:.1%} on validation")
 
     steps = inputs.batch_schedule(dataset, settings).steps
     alpha_now = schedules.until_epoch(alpha, alpha_epochs, steps)

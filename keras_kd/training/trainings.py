@@ -10,7 +10,7 @@ from keras_kd.training import config, second_process, trainer
 from keras_kd.training.distributed import strategy
 from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER
 from keras_kd.training.networks_line import NetworksLine
-from keras_kd.utils import limits
+from keras_kd.utils import limits, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Trainings:
     def _train_here(self, label, models, known, trained, line):
         """Adds what became of a network to `trained`, unless it is known."""
         model = models[label]
-        print(f"{label}: {model.name}, {weights.count_parameters(model):,} parameters", flush=True)
+        progress.say(f"{label}: {model.name}, {weights.count_parameters(model):,} parameters")
         if label not in known:
             trained[label] = self(label, model, models[TEACHER])
             line.end(label)
