@@ -22,7 +22,7 @@ from keras_tuner.engine.trial import TrialStatus
 from keras_kd.search import hypermodel, loss_choices, oracles
 from keras_kd.search.results import TrialRecord
 from keras_kd.training import callbacks
-from keras_kd.utils import files, progress, run_dir
+from keras_kd.utils import files, locks, progress, run_dir
 
 
 class _EndedError(keras_tuner.errors.FatalError):
@@ -166,6 +166,10 @@ class Tuner(keras_tuner.Tuner):
         """The folder of a trial, this process's own.
 
         A worker that was given up may still be alive in it: the trial then begins again beside it.
+
+        Raises:
+          InUseError: if other processes have both places.
+          ValueError: if the folder belongs to something else, or cannot be made.
         """
         flags = {name: str(value) for name, value in loss_choices.without_options(values).items()}
         with contextlib.ExitStack() as stack:
@@ -174,7 +178,7 @@ class Tuner(keras_tuner.Tuner):
                     folder = run_dir.RunDir(path, flags)
                     stack.enter_context(folder.claimed())
                     break
-                except ValueError as error:
+                except locks.InUseError as error:
                     in_use = error
             else:
                 raise in_use

@@ -172,3 +172,14 @@ def test_a_trial_whose_folder_another_process_has_begins_again_beside_it(tmp_pat
     (record,) = tuner.records()
     assert (record.trial, record.folder) == ("0", "0-tuner0")
     assert tuner.folder_of("0") == tmp_path / "trials" / "0-tuner0"
+
+
+def test_a_trial_whose_folder_belongs_to_something_else_fails_and_nothing_is_trained_beside_it(tmp_path):
+    tuner = Tuner(oracle_of("grid", tmp_path, trials=1), Scripted(lambda *_: 0.5), tmp_path, [0])
+    with run_dir.RunDir(tuner.trial_folder("0"), {"depth": "20"}).claimed():
+        pass
+    tuner.search()
+    (record,) = tuner.records()
+    assert record.status == "FAILED"
+    assert "was begun with other flags" in record.error
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["0"]
