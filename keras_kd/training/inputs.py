@@ -135,7 +135,7 @@ class TrainingExamples(keras.utils.PyDataset):
 _LATEST_IMAGES = {}  # so that networks that are trained one after the other share them
 
 
-def device_images_of(data):
+def device_images_of(data, settings):
     """The `DeviceImages` of a `TrainingData`, or None where its images are not on the device.
 
     Made inside `strategy.scope(settings)`.
@@ -143,7 +143,8 @@ def device_images_of(data):
     if not data.on_device:
         return None
     dataset, drawn = data.dataset, data.schedule.augmentation
-    key = (dataset.fingerprint, drawn.spec, keras.distribution.distribution())
+    devices = (settings.strategy, settings.replicas, keras.distribution.distribution())
+    key = (dataset.fingerprint, drawn.spec, *devices)
     if key not in _LATEST_IMAGES:
         _LATEST_IMAGES.clear()
         _LATEST_IMAGES[key] = device_images.DeviceImages(dataset, drawn)

@@ -25,7 +25,7 @@ def ready_distiller(teacher, network, data, settings, teacher_logits, loss):
         asked = _asked(teacher, network, teacher_logits, loss["terms"], is_multi_label(data.dataset))
     with scope(settings), seeding.initial_weights(settings.seed):
         scores = outputs.with_logits(network, independent=is_multi_label(data.dataset))
-        distiller = Distiller(asked, scores, images=inputs.device_images_of(data), **loss)
+        distiller = Distiller(asked, scores, images=inputs.device_images_of(data, settings), **loss)
         distiller.check_batch(settings.batch_size)
         distiller.prepare(inputs.TrainingExamples(data.dataset))
     return distiller

@@ -89,7 +89,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
     network, _, watchers = in_place_of(model, shortcut_removal, dataset, settings)
     with scope(settings):
         scores = outputs.with_logits(network, independent=is_multi_label(dataset))
-        fed, images = scores, inputs.device_images_of(data)
+        fed, images = scores, inputs.device_images_of(data, settings)
         fed = fed if images is None else device_images.with_device_input(fed, images)
     training = _Training(
         fed,

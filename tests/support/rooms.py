@@ -40,6 +40,7 @@ CORE_TESTS = [
     "losses/test_logit_methods.py",
     "losses/test_simple_kd.py",
     "losses/test_soft_targets.py",
+    "models/test_branches.py",
     "models/test_cost.py",
     "models/test_fading.py",
     "models/test_folding.py",

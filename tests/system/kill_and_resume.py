@@ -34,7 +34,7 @@ FLAGS = (
     "--strategy=none",
     "--deterministic",
     "--snapshots=2",
-    "--shortcut_removal=none",
+    "--shortcut_removal=fade+merge:fade_end=0.7",
     "--jobs=1",
     "--teacher_depth=8",
     "--teacher_width=4",
@@ -118,9 +118,9 @@ class Job:
         for row in result["networks"].values():
             del row["seconds"]
         weights = {
-            f"{name} {place}": weight.tobytes()
-            for name in ("teacher", "student_alone", "student")
-            for place, weight in enumerate(serialization.load_model(self.run / f"{name}.keras").get_weights())
+            f"{path.stem} {place}": weight.tobytes()
+            for path in self.run.glob("*.keras")
+            for place, weight in enumerate(serialization.load_model(path).get_weights())
         }
         ways = {
             str(path.relative_to(self.run)): list(map(np.ndarray.tobytes, files.read_arrays(path).values()))

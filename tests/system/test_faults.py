@@ -70,7 +70,7 @@ def test_a_run_that_is_asked_to_stop_says_resume_me(undisturbed):
     assert kill_and_resume.differences(job.outcome(), reference) == []
 
 
-@pytest.mark.parametrize("kilobytes", [400, 1150], ids=["while training", "while exporting"])
+@pytest.mark.parametrize("kilobytes", [400, 1450], ids=["while training", "while exporting"])
 def test_a_full_disk_is_named_and_costs_nothing(undisturbed, small_disk, tmp_path, kilobytes):
     _, reference, _ = undisturbed
     disk, resize = small_disk
@@ -84,7 +84,7 @@ def test_a_full_disk_is_named_and_costs_nothing(undisturbed, small_disk, tmp_pat
     assert str(job.run.relative_to(disk)) in line or "saved_models" in line
     assert not (job.run / "result.json").exists()
     assert not list(disk.rglob(".part-*"))
-    assert (job.run / "student.keras").exists() == (kilobytes == 1150)
+    assert (job.run / "student.keras").exists() == (kilobytes == 1450)
     resize(10_000)
     job.finish()
     assert "is damaged" not in job.output()
