@@ -224,12 +224,18 @@ class Claim:
       test: gives its `Evidence`.
       is_exclusive: whether no effect speaks for it and against it. One that is there and less than the margin
         speaks for and against claims of which the contrary is "not by the margin": they are supported by it.
+      in_pairs: whether its numbers are pairs: of a student, and of its teacher.
+      is_slope: whether its numbers are points for a point, without a unit.
+      of_other_losses: whether students count that another loss than KD alone taught.
     """
 
     statement: str
     rule: str
     test: Callable[[PairedResults], Evidence]
     is_exclusive: bool = True
+    in_pairs: bool = False
+    is_slope: bool = False
+    of_other_losses: bool = False
 
 
 # C1 to C4 after the abstract of arXiv:2006.16589; H1 to H3 after readers' notes on the paper (second-hand).
@@ -252,6 +258,7 @@ CLAIMS = {
         "accurate than the baseline or the student less (Bonferroni over the two, all cases). Where no "
         "teacher's mean accuracy is below, nothing is decided: there is no inferior teacher.",
         _inferior_teacher,
+        in_pairs=True,
     ),
     "C3": Claim(
         "Past some depth the drop is substantial, and KD recovers a part of it (the paper: much of it) but "
@@ -268,6 +275,7 @@ CLAIMS = {
         f"accuracy, as the other seeds show it, with gain minus {EXPLAINING_SLOPE} x advantage (one-sided t "
         "test over seeds, after Anderson & Rubin 1949): so noise in a teacher's accuracy flattens nothing.",
         _not_explained,
+        is_slope=True,
     ),
     "R1": Claim(
         "With the best shortcut removal and KD, the plain student is as good as the residual network of its "
@@ -287,6 +295,7 @@ CLAIMS = {
         "is not shown, and each lies less than {margin} points above KD (all of these tests).",
         better_than_kd,
         is_exclusive=False,
+        of_other_losses=True,
     ),
     "H1": Claim(
         "Guidance in the first epochs alone keeps most of the gain.",

@@ -20,6 +20,7 @@ from keras_kd.reporting.formatting import (
 )
 from keras_kd.study.findings import charts as study_charts
 from keras_kd.study.findings import naming, sentences, verdicts
+from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.training import failures
 from keras_kd.utils import locks
 
@@ -72,7 +73,7 @@ def write(result, path, sections=(), planned=None):
 
 def amount(number, verdict):
     """A number of a verdict in its unit: points of accuracy, but for the slope of C4."""
-    return plain(number) if verdict.claim == "C4" else points(number)
+    return plain(number) if CLAIMS[verdict.claim].is_slope else points(number)
 
 
 def sentence(verdict):

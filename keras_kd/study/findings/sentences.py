@@ -10,6 +10,7 @@ import dataclasses
 
 from keras_kd.reporting import formatting
 from keras_kd.study.findings import cases, verdicts
+from keras_kd.study.findings.claims import CLAIMS
 from keras_kd.study.findings.evidence import MEAN_OVER_CASES
 from keras_kd.utils import statistics
 
@@ -69,7 +70,7 @@ def _told(verdict):
     if len(numbers) <= MOST_TOLD:
         return [f"{each.label}: {amount(each, verdict)}" for each in numbers]
     numbers = [_of_many(each, _intervals(verdict.numbers)) for each in numbers]
-    if verdict.claim == "C2":  # pairs of numbers: each student, and its teacher
+    if CLAIMS[verdict.claim].in_pairs:
         return _closest_pair(numbers, verdict)
     over_cases = [each for each in numbers if each.label == MEAN_OVER_CASES]
     single = sorted((each for each in numbers if each not in over_cases), key=_mean)
@@ -104,8 +105,8 @@ def _mean(number):
 def amount(number, verdict):
     """A `results.LabelledComparison` with its unit, interval and number of seeds."""
     found = number.comparison.difference
-    unit = "" if verdict.claim == "C4" else " points"
-    show = formatting.plain if verdict.claim == "C4" else formatting.points
+    is_slope = CLAIMS[verdict.claim].is_slope
+    unit, show = ("", formatting.plain) if is_slope else (" points", formatting.points)
     seeds = formatting.counted(found.count, "seed")
     if found.mean is None:
         is_decided = verdict.verdict != verdicts.UNDECIDED

@@ -58,7 +58,7 @@ def judge(claims, results, failed=0):
 
 def _with_other_losses(name, evidence, results):
     """What a claim lacks may be there, taught by another loss: only M1 is about those."""
-    if name == "M1" or evidence.missing is None or not results.conditions(other_losses=True):
+    if CLAIMS[name].of_other_losses or evidence.missing is None or not results.conditions(other_losses=True):
         return evidence
     words = f"{evidence.missing} (students of another loss than kd alone count for M1 only)"
     return dataclasses.replace(evidence, missing=words)
