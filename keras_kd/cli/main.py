@@ -5,6 +5,7 @@ import difflib
 import functools
 import importlib
 import os
+import platform
 import shlex
 import sys
 
@@ -105,6 +106,7 @@ def _call_command(command, name, arguments):
             command.check_arguments(positional)
     except ValueError as error:
         return _refuse(error)
+    _take_onednn()
     try:
         from keras_kd.cli import console  # only now: it imports Keras
     except (ImportError, ValueError) as error:
@@ -118,6 +120,12 @@ def _call_command(command, name, arguments):
         return console.guarded(main_of, values)
     finally:
         _TYPED.reset(typed)
+
+
+def _take_onednn():
+    """Lets TensorFlow compute by oneDNN, unless somebody said: without AVX-512 it is off by itself."""
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _flagfiles(arguments):

@@ -304,17 +304,8 @@ class Distiller(TrainsStudent):
         return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)
 
     def get_config(self):
-        """As any model's.
-
-        Raises:
-          ValueError: with a term that holds a network.
-        """
-        holding = [term.loss for term in self.terms.values() if getattr(term.loss, "holds_network", False)]
-        if holding:
-            raise ValueError(
-                f"a Distiller with a {type(holding[0]).__name__}, which holds a network, is not saved whole: "
-                f"save the student, or the weights"
-            )
+        """As any model's; raises a ValueError with a term that holds a network."""
+        self._check_can_be_read()
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -325,6 +316,19 @@ class Distiller(TrainsStudent):
             "label_weight": self.label_weight,
             "terms": [[serialize(term.weight), serialize(term.loss)] for term in self.terms.values()],
         }
+
+    def save(self, filepath, *args, **kwargs):
+        """As any model's; refuses, before a file is begun, what could not be read again."""
+        self._check_can_be_read()
+        super().save(filepath, *args, **kwargs)
+
+    def _check_can_be_read(self):
+        holding = [term.loss for term in self.terms.values() if getattr(term.loss, "holds_network", False)]
+        if holding:
+            raise ValueError(
+                f"a Distiller with a {type(holding[0]).__name__}, which holds a network, is not saved whole: "
+                f"save the student, or the weights"
+            )
 
     @classmethod
     def from_config(cls, config):

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 5.0
 
 
 # What decides how a worker computes, and must be as it is here.
-FORWARDED = ("KERAS_BACKEND", "XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")
+FORWARDED = ("KERAS_BACKEND", "XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 
 
 class RayExecutor:

@@ -1,5 +1,7 @@
 """The command line as a whole: help, mistyped names, many commands in one process, no waiting."""
 
+import os
+
 import pytest
 from absl import flags as absl_flags
 
@@ -15,6 +17,19 @@ def test_help_lists_the_commands(capsys):
     for name in main.COMMANDS:
         assert f"  {name} " in output
     assert len(output.splitlines()) <= 50  # twice
+
+
+@pytest.mark.parametrize(
+    ("machine", "given", "expected"),
+    [("x86_64", None, "1"), ("AMD64", None, "1"), ("x86_64", "0", "0"), ("arm64", None, None)],
+)
+def test_commands_switch_onednn_on_where_nobody_said(machine, given, expected, monkeypatch, tmp_path):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given or "")  # so that it is as before at the end
+    if given is None:
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert main.call_line(["train", f"--dataset={tmp_path / 'missing.npz'}"]) == 1
+    assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == expected
 
 
 @pytest.mark.parametrize("name", ["distill", "train"])
