@@ -217,10 +217,8 @@ def define_teacher(values, width=16):
 def define_shortcut_removal(values):
     """How a student loses its shortcuts while it is trained."""
     removal = Group(values, "shortcut removal")
-    words = (
-        "How a student loses its shortcuts: none, fade, merge+blockwise, ...; if not given, in distill fade "
-    )
-    words += "where shortcuts are switched off, and none for a --student of a file; in train none."
+    words = "How a student loses its shortcuts: none, fade, merge+blockwise, ...; if not given, in distill "
+    words += "fade where shortcuts are switched off, and none for a --student of a file; in train none."
     removal.text("shortcut_removal", None, words)
     removal.number("fade_start", None, "Share of the training when gates begin to close.", limits.SHARE)
     removal.number("fade_end", None, "Share of the training when they are closed.", limits.SHARE)

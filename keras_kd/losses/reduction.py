@@ -32,8 +32,9 @@ class BatchMean(keras.losses.Loss):
         """
         if self.reduction == "sum":
             return None
-        is_weighted = self.reduction == "mean_with_sample_weight" and sample_weight is not None
-        return _share_of_batch(ops.sum(counted * sample_weight if is_weighted else counted))
+        if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
+            counted = counted * ops.reshape(ops.cast(sample_weight, "float32"), ops.shape(counted))
+        return _share_of_batch(ops.sum(counted))
 
 
 def replica_share():
