@@ -120,7 +120,7 @@ def _result(compared, prepared, values):
     """What `result.json` says of a comparison and how it was made."""
     return {
         "loss": prepared.recipe.text,
-        **{name: values[name].value for name in ("temperature", "alpha", "alpha_epochs")},
+        **{name: values[name].value for name in recipes.OF_KD},
         "shortcut_removal": shortcut_removal.format_spec(prepared.removal),
         **compared.to_json(),
         "fingerprints": {

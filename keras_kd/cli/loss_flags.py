@@ -40,8 +40,9 @@ def _pairs(layers):
 
 def _check_others(values, text, recipe):
     """Raises a ValueError for other flags that a recipe has no use for, or cannot do with."""
-    of_kd = ("temperature", "alpha", "alpha_epochs")
-    unused = [name for name in of_kd if values[name].value != values[name].default]
+    from keras_kd.distillation import recipes
+
+    unused = [name for name in recipes.OF_KD if values[name].value != values[name].default]
     if unused and not recipe.has_kd:
         raise ValueError(
             f"--{unused[0]} belongs to kd: write --loss=kd+{recipe.text}, or an option as in "

@@ -115,7 +115,7 @@ def flags_of_setting(setting):
     if found.pop("loss_weight_factor", 1.0) != 1.0:
         found["loss"] = recipe.text
     if not recipe.has_kd:
-        found |= dict.fromkeys(("temperature", "alpha", "alpha_epochs"))
+        found |= dict.fromkeys(recipes.OF_KD)
     return found | {"teacher_views": None} if recipe.asks_layers else found
 
 

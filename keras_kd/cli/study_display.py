@@ -4,7 +4,7 @@ import time
 
 from keras_kd.cli import console, progress_line
 from keras_kd.reporting import formatting
-from keras_kd.study import table
+from keras_kd.study import run_folders, table
 from keras_kd.study.findings import cases, naming, networks, sentences
 from keras_kd.study.findings import report as study_report
 from keras_kd.training import failures
@@ -167,7 +167,7 @@ def print_next(folder, result, **data):
         console.print_next("reuse", run=folder, **data)
     elif done := [row for row in rows if row.is_done]:
         best = max(done, key=lambda row: row.validation_accuracy)
-        console.print_next("export", model=folder / "runs" / best.run / run_dir.MODEL, **data)
+        console.print_next("export", model=run_folders.path(folder, best.run) / run_dir.MODEL, **data)
 
 
 def check_failures(folder, records):

@@ -16,6 +16,9 @@ from keras_kd.utils import limits, specs
 
 KD = "kd"
 
+# What is said of it beside its name, for all losses together.
+OF_KD = ("temperature", "alpha", "alpha_epochs")
+
 # Of every loss but KD, whose weight is alpha.
 _WEIGHING = ("weight", "warmup")
 

@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_kd.export import conversion, parity, signature
 from keras_kd.models import graph
-from keras_kd.utils import files, optional, quiet
+from keras_kd.utils import files, limits, optional, quiet
 
 KINDS = ("float32", "float16", "dynamic_range", "full_integer")
 
@@ -42,8 +42,7 @@ def to_litert(model, path, *, dataset=None, kind="float32", batch=None, calibrat
 
     Source: Jacob et al. 2018, arXiv:1712.05877 (integers).
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
+    limits.check_choice("kind", kind, KINDS)
     if kind == "full_integer" and calibration is None:
         if dataset is None:
             raise ValueError(

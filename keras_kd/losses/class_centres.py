@@ -48,11 +48,11 @@ def norm_and_direction(labels, centres, teacher_features, student_features):
     # The fraction does not change with the size of both.
     teacher, student = ops.unstack(features.rescaled(both, axis=(0, 2)))
     centres = features.unit(ops.cast(centres, "float32"))
-    is_labelled = is_target(labels, centres.shape[0])
-    towards = ops.matmul(is_labelled, centres)
+    one_hot = is_target(labels, centres.shape[0])
+    towards = ops.matmul(one_hot, centres)
     norm = ops.maximum(features.length(student), features.length(teacher))
     cosine = ops.sum(student * towards, axis=-1) / ops.where(ops.equal(norm, 0.0), 1.0, norm)
-    return of_labelled(is_labelled, 1.0 - cosine)
+    return of_labelled(one_hot, 1.0 - cosine)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -4,13 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.labels import is_target, of_labelled, without_target
-from keras_kd.losses.soft_targets import (
-    as_pair,
-    check_classes,
-    check_temperature,
-    soft_target_kl,
-    softened,
-)
+from keras_kd.losses.soft_targets import as_pair, check_temperature, soft_target_kl, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -44,8 +38,8 @@ def decoupled_kl(
     odds = (_target_and_rest(labels, softened(logits, temperature)) for logits in both)
     others = (without_target(labels, logits) for logits in both)
     target, nontarget = soft_target_kl(*odds, 1.0), soft_target_kl(*others, temperature)
-    is_labelled = is_target(labels, ops.shape(both[0])[-1])
-    return of_labelled(is_labelled, temperature**2 * target_weight * target + nontarget_weight * nontarget)
+    one_hot = is_target(labels, ops.shape(both[0])[-1])
+    return of_labelled(one_hot, temperature**2 * target_weight * target + nontarget_weight * nontarget)
 
 
 def _target_and_rest(labels, logits):
@@ -66,6 +60,7 @@ class DecoupledTargets(DistillationTerm):
     """
 
     asks_labels = True
+    least_outputs = 2
     warmup = 20 / 240  # epochs of the paper's
 
     def __init__(self, temperature=4.0, target_weight=1.0, nontarget_weight=8.0):
@@ -77,10 +72,6 @@ class DecoupledTargets(DistillationTerm):
         """float32 `[batch]`: see `decoupled_kl`."""
         weights = self.target_weight, self.nontarget_weight
         return decoupled_kl(labels, teacher, student, self.temperature, *weights)
-
-    def check_outputs(self, count):
-        """Raises a ValueError for fewer than two classes."""
-        check_classes(self, count)
 
     def get_config(self):
         names = "temperature", "target_weight", "nontarget_weight"

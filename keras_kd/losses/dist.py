@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.soft_targets import as_pair, check_classes, check_temperature, softened
+from keras_kd.losses.soft_targets import as_pair, check_temperature, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -77,6 +77,7 @@ class Dist(DistillationTerm):
     """
 
     compares_examples = True
+    least_outputs = 2
 
     def __init__(self, temperature=4.0, inter_weight=2.0, intra_weight=2.0):
         self.temperature = check_temperature(temperature)
@@ -86,10 +87,6 @@ class Dist(DistillationTerm):
     def call(self, teacher, student):
         """float32 scalar: see `dist`."""
         return dist(teacher, student, self.temperature, self.inter_weight, self.intra_weight)
-
-    def check_outputs(self, count):
-        """Raises a ValueError for fewer than two classes."""
-        check_classes(self, count)
 
     def get_config(self):
         return {name: getattr(self, name) for name in ("temperature", "inter_weight", "intra_weight")}

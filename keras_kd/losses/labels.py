@@ -86,14 +86,14 @@ def check_columns(labels, classes):
         )
 
 
-def of_labelled(is_labelled, values):
+def of_labelled(one_hot, values):
     """`[batch]`: values of examples, 0 for those without a class.
 
     Args:
-      is_labelled: `[batch, classes]`, what `is_target` says of their labels.
+      one_hot: `[batch, classes]`, what `is_target` says of their labels.
       values: float32 `[batch]`.
     """
-    return ops.where(ops.any(is_labelled > 0, axis=-1), values, 0.0)
+    return ops.where(ops.any(one_hot > 0, axis=-1), values, 0.0)
 
 
 def without_target(labels, logits):

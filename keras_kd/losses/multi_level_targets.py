@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.soft_targets import check_classes, check_temperature, soft_target_kl, softened
+from keras_kd.losses.soft_targets import check_temperature, soft_target_kl, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import checks
 
@@ -69,6 +69,7 @@ class MultiLevelTargets(DistillationTerm):
     """
 
     compares_examples = True
+    least_outputs = 2
     weight = 0.9
     label_weight = 0.1
 
@@ -78,10 +79,6 @@ class MultiLevelTargets(DistillationTerm):
     def call(self, teacher, student):
         """float32 scalar: see `multi_level_kl`."""
         return multi_level_kl(teacher, student, self.temperatures)
-
-    def check_outputs(self, count):
-        """Raises a ValueError for fewer than two classes."""
-        check_classes(self, count)
 
     def get_config(self):
         return {"temperatures": list(self.temperatures)}

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.labels import is_target, of_labelled, without_target
-from keras_kd.losses.soft_targets import as_pair, check_classes, check_temperature, softened
+from keras_kd.losses.soft_targets import as_pair, check_temperature, softened
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
@@ -36,14 +36,14 @@ def normalized_kd(labels, teacher_logits, student_logits, nontarget_weight=1.5, 
     """
     temperature = check_temperature(temperature)
     teacher, student = as_pair(teacher_logits, student_logits)
-    is_labelled = is_target(labels, ops.shape(teacher)[-1])
-    target = is_labelled * ops.softmax(teacher, axis=-1) * ops.log_softmax(student, axis=-1)
+    one_hot = is_target(labels, ops.shape(teacher)[-1])
+    target = one_hot * ops.softmax(teacher, axis=-1) * ops.log_softmax(student, axis=-1)
     teacher, student = (
         softened(without_target(labels, logits), temperature) for logits in (teacher, student)
     )
-    log_q = ops.where(is_labelled > 0, 0.0, ops.log_softmax(student, axis=-1))  # 0 log 0 is 0
+    log_q = ops.where(one_hot > 0, 0.0, ops.log_softmax(student, axis=-1))  # 0 log 0 is 0
     nontarget = ops.softmax(teacher, axis=-1) * log_q
-    return of_labelled(is_labelled, -ops.sum(target + nontarget_weight * temperature**2 * nontarget, axis=-1))
+    return of_labelled(one_hot, -ops.sum(target + nontarget_weight * temperature**2 * nontarget, axis=-1))
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -56,6 +56,7 @@ class NormalizedTargets(DistillationTerm):
     """
 
     asks_labels = True
+    least_outputs = 2
 
     def __init__(self, nontarget_weight=1.5, temperature=1.0):
         self.nontarget_weight = float(limits.TERM_WEIGHT.check("nontarget_weight", nontarget_weight))
@@ -64,10 +65,6 @@ class NormalizedTargets(DistillationTerm):
     def call(self, teacher, student, labels):
         """float32 `[batch]`: see `normalized_kd`."""
         return normalized_kd(labels, teacher, student, self.nontarget_weight, self.temperature)
-
-    def check_outputs(self, count):
-        """Raises a ValueError for fewer than two classes."""
-        check_classes(self, count)
 
     def get_config(self):
         return {"nontarget_weight": self.nontarget_weight, "temperature": self.temperature}

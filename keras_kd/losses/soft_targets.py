@@ -11,8 +11,6 @@ from keras_kd.losses.labels import class_numbers
 from keras_kd.losses.terms import DistillationTerm
 from keras_kd.utils import limits
 
-LEAST_CLASSES = 2  # that a softmax can tell apart
-
 
 def check_temperature(temperature):
     """Returns `temperature` as a float.
@@ -30,20 +28,6 @@ def check_alpha(alpha):
       ValueError: if it is not a number in [0, 1].
     """
     return float(limits.ALPHA.check("alpha", alpha))
-
-
-def check_classes(loss, count):
-    """Raises a ValueError, told in the name of a loss, if networks have fewer than two outputs.
-
-    Args:
-      loss: a `DistillationLoss` that compares classes.
-      count: of outputs; None where it is not known.
-    """
-    if count is not None and count < LEAST_CLASSES:
-        raise ValueError(
-            f"{type(loss).__name__} compares classes: give both networks a logit for each of at least two. "
-            f"Received: logits of shape [batch, {count}]"
-        )
 
 
 def as_pair(teacher_logits, student_logits):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.soft_targets import check_classes, check_temperature, soft_target_kl, softened
+from keras_kd.losses.soft_targets import check_temperature, soft_target_kl, softened
 from keras_kd.losses.terms import DistillationTerm
 
 _EPSILON = 1e-7
@@ -52,6 +52,7 @@ class StandardizedTargets(DistillationTerm):
       temperature: softening factor of the standardised logits, > 0.
     """
 
+    least_outputs = 2
     weight = 9.0
     label_weight = 0.1
 
@@ -61,10 +62,6 @@ class StandardizedTargets(DistillationTerm):
     def call(self, teacher, student):
         """float32 `[batch]`: see `standardized_kl`."""
         return standardized_kl(teacher, student, self.temperature)
-
-    def check_outputs(self, count):
-        """Raises a ValueError for fewer than two classes."""
-        check_classes(self, count)
 
     def get_config(self):
         return {"temperature": self.temperature}

@@ -32,6 +32,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
       weight: that the source gives it.
       label_weight: that the source gives the loss of the labels beside it.
       warmup: share of the training over which the source lets the weight rise from 0.
+      least_outputs: how many outputs a network must have: 2 where classes are compared.
       beside_kd: whether the source adds it to the soft targets of `keras_kd.Distiller`.
       holds_network: whether it holds a network, so that a Distiller with it is not saved whole.
     """
@@ -42,6 +43,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
     weight = 1.0
     label_weight = 1.0
     warmup = 0.0
+    least_outputs = 1
     beside_kd = False
     holds_network = False
 
@@ -65,7 +67,12 @@ class DistillationTerm(keras.distillation.DistillationLoss):
         return student
 
     def check_outputs(self, count):
-        """Raises a ValueError where the loss says nothing of networks with so many outputs."""
+        """Raises a ValueError where the loss says nothing of so many outputs; None: not known."""
+        if count is not None and count < self.least_outputs:
+            raise ValueError(
+                f"{type(self).__name__} compares classes: give both networks a logit for each of at least "
+                f"{self.least_outputs}. Received: logits of shape [batch, {count}]"
+            )
 
     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
         """Scalar: the mean over the batch, as Keras's own Distiller asks for it.

@@ -81,8 +81,7 @@ def block_plan(family, depth, **size):
     Raises:
       ValueError: for an unknown family, a depth that the family does not have, or too large a network.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family must be one of {sorted(FAMILIES)}. Received: family={family!r}")
+    limits.check_choice("family", family, FAMILIES)
     return FAMILIES[family](depth, **size)
 
 

@@ -6,9 +6,9 @@ merge_branches(branched, plain)  # plain computes the same, in its own layers
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
-from keras_kd.models import blocks, fading, graph, initializers, rebuilding, weights
+from keras_kd.models import blocks, fading, folding, graph, initializers, rebuilding, weights
 
 # What a BatchNorm must be to hold what its convolution's branches add.
 _NORMS = tuple({"scale": True, "center": True, "axis": axis} for axis in (-1, 3))
@@ -169,17 +169,18 @@ def merge_branches(branched, plain):
 def _merged(network, conv, norm, beside):
     """Kernel and bias of all branches together, float64."""
     layer = network.get_layer(conv)
-    kernel = _values(layer.kernel)
-    scale, bias = _scale_and_shift(network.get_layer(norm))
+    kernel = folding.in_float64(layer.kernel)
+    scale, bias = folding.scale_and_shift(network.get_layer(norm))
     merged = kernel * scale
     if layer.use_bias:
-        bias = bias + _values(layer.bias) * scale
+        bias = bias + folding.in_float64(layer.bias) * scale
     for name in beside:
-        factor, shift = _scale_and_shift(network.get_layer(name))
+        factor, shift = folding.scale_and_shift(network.get_layer(name))
         if name.endswith("_identity_bn"):
             merged[1, 1] += np.diag(factor)
         else:
-            merged[_tap(layer)] += _values(network.get_layer(f"{conv}_pointwise").kernel)[0, 0] * factor
+            pointwise = folding.in_float64(network.get_layer(f"{conv}_pointwise").kernel)
+            merged[_tap(layer)] += pointwise[0, 0] * factor
         bias = bias + shift
     return merged, bias
 
@@ -203,13 +204,6 @@ def _padding_before(stride, size):
     return max((places - 1) * stride + 3 - size, 0) // 2
 
 
-def _scale_and_shift(norm):
-    """What BatchNorm multiplies a channel by in inference, and adds to it, float64."""
-    mean, variance = _values(norm.moving_mean), _values(norm.moving_variance)
-    scale = _values(norm.gamma) / np.sqrt(variance + norm.epsilon)
-    return scale, _values(norm.beta) - mean * scale
-
-
 def _only_multiply(conv, kernel):
     conv.kernel.assign(kernel)
     if conv.use_bias:
@@ -221,7 +215,3 @@ def _only_add(norm, bias):
     norm.moving_variance.assign(np.ones_like(bias))
     norm.gamma.assign(np.full_like(bias, np.sqrt(1 + norm.epsilon)))
     norm.beta.assign(bias)
-
-
-def _values(weight):
-    return ops.convert_to_numpy(weight).astype(np.float64)

@@ -10,6 +10,7 @@ import keras
 from keras import layers, ops
 
 from keras_kd.models import blocks, data_format, graph, rebuilding, sums
+from keras_kd.utils import limits
 
 CURVES = ("cosine", "linear")
 
@@ -39,8 +40,7 @@ class FadingShortcut(layers.Layer):
     def __init__(self, first, last, curve="cosine", **kwargs):
         super().__init__(**kwargs)
         self.first, self.last, self.curve = int(first), int(last), curve
-        if self.curve not in CURVES:
-            raise ValueError(f"curve must be one of {CURVES}. Received: curve={curve!r}")
+        limits.check_choice("curve", curve, CURVES)
         if not 0 <= self.first <= self.last:
             raise ValueError(f"a gate must open before it closes. Received: first={first}, last={last}")
 

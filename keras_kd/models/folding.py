@@ -112,14 +112,19 @@ def _call(layer, *args, **kwargs):
 
 
 def _folded(layer, norm):
-    """Kernel and bias of a layer that takes a BatchNorm in, computed in float64."""
-
-    def value(weight, default):
-        return default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
-
-    mean, variance = value(norm.moving_mean, None), value(norm.moving_variance, None)
-    scale = value(norm.gamma, 1.0) / np.sqrt(variance + norm.epsilon)
-    kernel = value(layer.kernel, None)
+    """Kernel and bias of a layer that takes a BatchNorm in, float64."""
+    scale, shift = scale_and_shift(norm)
+    kernel = in_float64(layer.kernel)
     of_kernel = scale.reshape(kernel.shape[-2:]) if type(layer) is keras.layers.DepthwiseConv2D else scale
-    bias = (value(layer.bias, 0.0) - mean) * scale + value(norm.beta, 0.0)
-    return [kernel * of_kernel, bias]
+    return [kernel * of_kernel, in_float64(layer.bias, 0.0) * scale + shift]
+
+
+def scale_and_shift(norm):
+    """What BatchNorm multiplies a channel by in inference, and adds to it, float64 `[channels]` each."""
+    scale = in_float64(norm.gamma, 1.0) / np.sqrt(in_float64(norm.moving_variance) + norm.epsilon)
+    return scale, in_float64(norm.beta, 0.0) - in_float64(norm.moving_mean) * scale
+
+
+def in_float64(weight, default=None):
+    """A weight as a float64 array; `default` where the layer has none."""
+    return default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)

@@ -170,14 +170,17 @@ def _layers_in(value):
 
 def source_names(node):
     """Names of the layers whose outputs a call in a functional model's configuration takes."""
-    if isinstance(node, dict):
-        history = node.get("keras_history")
-        return [history[0]] if history else [name for part in node.values() for name in source_names(part)]
-    if isinstance(node, (list, tuple)):
-        if len(node) == 3 and isinstance(node[0], str):  # the form of output layers
-            return [node[0]]
-        return [name for part in node for name in source_names(part)]
-    return []
+    return [name for name, _ in source_calls(node)]
+
+
+def source_calls(node):
+    """`(layer or operation, number of its call)` of each output that a call, or a list of outputs, takes."""
+    if isinstance(node, dict) and node.get("keras_history"):
+        return [tuple(node["keras_history"][:2])]
+    if isinstance(node, (list, tuple)) and len(node) == 3 and isinstance(node[0], str):
+        return [tuple(node[:2])]  # the form of inputs and outputs
+    parts = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
+    return [call for part in parts for call in source_calls(part)]
 
 
 def replaced(old, new, arguments):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.utils import limits
+
 
 @keras.saving.register_keras_serializable(package="keras_kd")
 class DeltaOrthogonal(keras.initializers.Initializer):
@@ -68,6 +70,5 @@ def make(name):
     Raises:
       ValueError: for an unknown name.
     """
-    if name not in INITIALIZERS:
-        raise ValueError(f"initializer must be one of {sorted(INITIALIZERS)}. Received: initializer={name!r}")
+    limits.check_choice("initializer", name, INITIALIZERS)
     return INITIALIZERS[name]()

@@ -5,7 +5,7 @@ import math
 
 import keras
 
-from keras_kd.models.graph import deep_graphs, inputs_of
+from keras_kd.models.graph import deep_graphs, inputs_of, source_calls
 
 
 class Shape(tuple):
@@ -71,9 +71,9 @@ def _walk(model, given, prefix, found):
         graph = keras.Model(inputs_of(model), model.outputs)
     config = graph.get_config()
     layers = {layer.name: layer for layer in graph.layers}
-    outputs = _sources(config["output_layers"])
+    outputs = source_calls(config["output_layers"])
     shapes = _shapes(config) | dict(zip(outputs, map(_shape, graph.outputs), strict=True))
-    names = dict(zip(_sources(config["input_layers"]), given, strict=True))
+    names = dict(zip(source_calls(config["input_layers"]), given, strict=True))
     calls = [
         _Call(operation, number, call)
         for operation in config["layers"]
@@ -98,7 +98,7 @@ class _Call:
     def __init__(self, operation, number, call):
         self.name = operation["name"]
         self.place = (self.name, number)
-        self.reads = _sources(call)
+        self.reads = source_calls(call)
         self.title = f"{self.name} (call {number + 1})" if number else self.name
         self._operation, self._call = operation, call
 
@@ -135,17 +135,3 @@ def _arguments(node):
             return Shape(node["config"]["shape"][1:])
         return {name: _arguments(part) for name, part in node.items()}
     return tuple(map(_arguments, node)) if isinstance(node, (list, tuple)) else node
-
-
-def _sources(node):
-    """`(operation, number of its call)` of each output that a call, or a list of outputs, takes."""
-    if isinstance(node, dict):
-        history = node.get("keras_history")
-        return (
-            [tuple(history[:2])] if history else [name for part in node.values() for name in _sources(part)]
-        )
-    if isinstance(node, (list, tuple)):
-        if len(node) == 3 and isinstance(node[0], str):  # the form of inputs and outputs
-            return [tuple(node[:2])]
-        return [name for part in node for name in _sources(part)]
-    return []

@@ -223,8 +223,7 @@ def imagenet_resnet(
     Source: He et al. 2016, arXiv:1512.03385, table 1.
     """
     plan = imagenet_plan(depth, width)
-    if stem not in STEMS:
-        raise ValueError(f"stem must be one of {sorted(STEMS)}. Received: stem={stem!r}")
+    limits.check_choice("stem", stem, STEMS)
     image = _image_input(input_shape)
     x = STEMS[stem](image, int(width))
     x = _postactivation_body(x, plan, shortcuts, projection, 0.0, initializer)
@@ -330,10 +329,7 @@ STEMS = {"cifar": lambda x, width: _stem_conv(x, width, 3, 1), "imagenet": _imag
 
 
 def _postactivation_body(x, plan, shortcuts, projection, dropout, initializer):
-    if projection not in PROJECTIONS:
-        raise ValueError(
-            f"projection must be one of {sorted(PROJECTIONS)}. Received: projection={projection!r}"
-        )
+    limits.check_choice("projection", projection, PROJECTIONS)
     dropout = limits.DROPOUT.check("dropout", dropout)
     for block, shortcut in zip(plan, per_block(shortcuts, len(plan)), strict=True):
         x = _postactivation_block(x, block, shortcut, projection, dropout, initializer)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-_OF_KD = ("temperature", "alpha", "alpha_epochs")
+from keras_kd.distillation import recipes
 
 
 def settings(space, most):
@@ -64,7 +64,7 @@ def _grids(space):
 def _idle(choice, names):
     """Names that say nothing of a loss."""
     parts = choice.usual.parts
-    of_others = () if choice.usual.has_kd else _OF_KD
+    of_others = () if choice.usual.has_kd else recipes.OF_KD
     of_others += () if len(parts) > 1 or not choice.usual.has_kd else ("loss_weight_factor",)
     return [name for name in names if name in of_others]
 

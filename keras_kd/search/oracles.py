@@ -21,7 +21,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 
 from keras_kd.search.config import TUNERS
-from keras_kd.utils import files
+from keras_kd.utils import files, limits
 
 # How often a trial is given to another worker when its own is lost.
 LOST_RETRIES = 3
@@ -209,8 +209,7 @@ def make_oracle(tuner, space, *, trials, objective, path, seed=0, epochs=1, fact
       ValueError: for an unknown tuner or objective, or a number out of range.
     """
     for name, value, choices in (("tuner", tuner, TUNERS), ("objective", objective, OBJECTIVES)):
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {tuple(choices)}. Received: {name}={value!r}")
+        limits.check_choice(name, value, choices)
     if trials < (0 if tuner == "hyperband" else 1):
         raise ValueError(f"at least one trial is needed. Received: trials={trials}")
     if factor < 2:

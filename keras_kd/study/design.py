@@ -19,9 +19,8 @@ VARIANTS = ("residual", "plain", f"residual{KD}", f"plain{KD}", SPECIFIED, f"{SP
 # What a spec says of a network by itself.
 SIZES = ("depth", "width", "dropout")
 
-# What says something where there is a teacher, and of that, where kd is among the losses.
-_OF_KD = ("temperature", "alpha", "alpha_epochs")
-_TAUGHT = ("loss", *_OF_KD)
+# What says something where there is a teacher.
+_TAUGHT = ("loss", *recipes.OF_KD)
 
 CONTROLS = ("smoothing", "shuffled", "untrained")
 
@@ -143,7 +142,7 @@ class Run:
             object.__setattr__(self, name, float(getattr(self, name)))
         if not self.is_taught:  # so that what does not matter makes no difference
             for name in _TAUGHT:
-                object.__setattr__(self, name, type(self).__dataclass_fields__[name].default)
+                object.__setattr__(self, name, getattr(Run, name))
 
     def _check_network(self):
         if self.student is None:
@@ -176,8 +175,8 @@ class Run:
         object.__setattr__(self, "loss", recipe.text)
         if not self.is_taught or recipe.has_kd:
             return
-        for name in _OF_KD:
-            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+        for name in recipes.OF_KD:
+            if getattr(self, name) != getattr(Run, name):
                 raise ValueError(
                     f"{name} belongs to kd, which loss={self.loss!r} lacks: write it as in "
                     f"dkd:temperature=2. Received: {name}={getattr(self, name)!r}"
@@ -228,7 +227,7 @@ class Run:
         )
         for short, name in (("do", "dropout"), ("wd", "weight_decay"), ("lf", "label_fraction")):
             value = getattr(self, name)
-            if value != type(self).__dataclass_fields__[name].default:
+            if value != getattr(Run, name):
                 text += f"-{short}{value:g}"
         if self.loses_shortcuts:
             text += "-" + for_files(self.shortcut_removal)
@@ -293,7 +292,7 @@ class Run:
         found[DISTILLATION_LOSS] = self.loss
         if self.teacher:
             return found | {"teacher": self.teacher.condition, "teacher_control": self.teacher.control}
-        return found | dict.fromkeys((DISTILLATION_LOSS, *_OF_KD))
+        return found | dict.fromkeys((DISTILLATION_LOSS, *recipes.OF_KD))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,9 +332,9 @@ class Teacher:
     @property
     def trained(self):
         """The run that trains it; None for the control that is not trained, and for a network in a file."""
-        return None if self.control == "untrained" or self.is_file else self.network
+        return None if self.control == "untrained" or self.is_given else self.network
 
     @property
-    def is_file(self):
-        """Whether it is trained already."""
-        return specs.is_file(self.network.student)
+    def is_given(self):
+        """Whether it is the trained network in a file."""
+        return self.control != "untrained" and specs.is_file(self.network.student)

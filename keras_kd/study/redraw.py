@@ -9,7 +9,7 @@ import fractions
 import math
 import pathlib
 
-from keras_kd.study import design, origin, table
+from keras_kd.study import design, origin, run_folders, table
 from keras_kd.study.findings import summary
 from keras_kd.study.findings.results import StudyResult
 from keras_kd.study.run_result import MEASURED, RunResult
@@ -102,7 +102,7 @@ def _says(text, value):
 def _history(folder, run, row):
     """What a run wrote down of its epochs, if its folder is there; else the end of it that the table has."""
     with contextlib.suppress(OSError, ValueError, KeyError):
-        return files.read_json(folder / "runs" / run.key / run_dir.RESULT)["history"]
+        return files.read_json(run_folders.path(folder, run.key) / run_dir.RESULT)["history"]
     last, rise = row.get("training_accuracy"), row.get("training_change")
     if last is None:
         return {}

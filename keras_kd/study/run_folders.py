@@ -11,6 +11,11 @@ from keras_kd.utils import limits
 LONGEST_NAME = 230
 
 
+def path(study_folder, key):
+    """The folder of the run of that key; `study_folder` is a `pathlib.Path`."""
+    return study_folder / "runs" / key
+
+
 def check(runs):
     """Raises a ValueError for two runs whose folder would be one, or a folder whose name is too long.
 

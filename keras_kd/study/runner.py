@@ -75,7 +75,7 @@ class Study:
 
     def folder_of(self, run):
         """Where a run's files are."""
-        return self.folder / "runs" / run.key
+        return run_folders.path(self.folder, run.key)
 
     def begin(self):
         """Writes down what the study is. A study may grow by further runs, and by nothing else.
@@ -171,7 +171,7 @@ def execute(train, run, study_folder):
     Returns:
       The `RunResult`, as it stands in `result.json`.
     """
-    folder = run_folder(pathlib.Path(study_folder) / "runs" / run.key, run)
+    folder = run_folder(run_folders.path(pathlib.Path(study_folder), run.key), run)
     with folder.claimed(patience=LOST_WORKER):
         result = folder.result()
         if result is None:

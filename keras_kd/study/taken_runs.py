@@ -6,7 +6,7 @@ taken = taken_runs.take(study, "runs/study-routes_cifar10")
 import pathlib
 import shutil
 
-from keras_kd.study import network_files, runner
+from keras_kd.study import network_files, run_folders, runner
 from keras_kd.utils import files, folders, identity, run_dir
 
 # What is said of a study and changes no number of its runs.
@@ -34,7 +34,7 @@ def take(study, folder):
     """
     folder = pathlib.Path(folder)
     _check_alike(study, folder)
-    return [run for run in study.runs if _take_run(study, folder / "runs" / run.key, run)]
+    return [run for run in study.runs if _take_run(study, run_folders.path(folder, run.key), run)]
 
 
 def _check_alike(study, folder):

@@ -12,10 +12,11 @@ import os
 import keras
 
 from keras_kd.data import datasets
-from keras_kd.data.dataset import check_one_class, is_multi_label
+from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.distillation.alarms import OF_TEACHER
 from keras_kd.models import registry, serialization, weights
+from keras_kd.study import run_folders
 from keras_kd.study.run_result import RunResult
 from keras_kd.training import config, evaluation, inputs, teacher_check, teacher_preprocessing, trainer
 from keras_kd.training.distributed import strategy
@@ -76,18 +77,18 @@ class RunTrainer:
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
             inputs.batch_schedule(dataset, self.settings)
         teachers = [run.teacher for run in runs if run.teacher]
-        made = [each.network for each in teachers if not each.is_file or each.control == "untrained"]
+        made = [each.network for each in teachers if not each.is_given]
         for spec in dict.fromkeys(each.student for each in (*runs, *made) if each.student):
             network = registry.build_for(spec, self.load())
-            shortcut_removal.NoRemoval().check_student(network, independent=is_multi_label(self.load()))
-        given = [each.network.student for each in teachers if each.is_file and each.control != "untrained"]
+            shortcut_removal.NoRemoval().check_student(network, independent=False)
+        given = [each.network.student for each in teachers if each.is_given]
         networks = _Untrained(self.load(), self.settings)
         for path in dict.fromkeys(given):
             teacher = networks.in_file(path)
             accuracy = teacher_check.check_teacher(teacher, self.load())
             progress.say(f"teacher {path}: {accuracy:.1%} on validation")
         _check_losses(runs, networks)
-        _check_removals(runs, networks, independent=is_multi_label(self.load()))
+        _check_removals(runs, networks)
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
@@ -104,7 +105,7 @@ class RunTrainer:
 
     def _train(self, run, study_folder):
         keras.backend.clear_session()
-        folder = study_folder / "runs" / run.key
+        folder = run_folders.path(study_folder, run.key)
         settings = self.settings_of(run)
         strategy.prepare(settings)
         dataset = self._subset(run)
@@ -168,7 +169,7 @@ class RunTrainer:
             ),
             trust_teacher=True,  # it may be an untrained one
             shortcut_removal=shortcut_removal.parse_spec(run.shortcut_removal),
-            folder=study_folder / "runs" / run.key,
+            folder=run_folders.path(study_folder, run.key),
             label="network",
         )
 
@@ -183,7 +184,7 @@ class _Untrained:
     def teacher_of(self, run, place=1):
         """The network that teaches a run; `place` counts teachers of teachers."""
         teacher = run.teacher
-        if teacher.is_file and teacher.control != "untrained":
+        if teacher.is_given:
             return self.in_file(teacher.network.student)
         return self.student_of(teacher.network, place)
 
@@ -207,13 +208,13 @@ def _check_losses(runs, networks):
             raise ValueError(f"loss={run.loss!r} of {run.condition!r}: {error}") from error
 
 
-def _check_removals(runs, networks, independent):
+def _check_removals(runs, networks):
     """Raises a ValueError for a student whose shortcuts cannot be removed so, or not by its teacher."""
     for run in {run.condition: run for run in runs if run.loses_shortcuts}.values():
         teacher = networks.teacher_of(run) if run.is_taught else None
         removal = shortcut_removal.parse_spec(run.shortcut_removal)
         try:
-            removal.check(networks.student_of(run), teacher, independent=independent)
+            removal.check(networks.student_of(run), teacher, independent=False)
         except ValueError as error:
             raise ValueError(f"{run.condition!r}: {error}") from error
 
@@ -238,10 +239,10 @@ def build(run, dataset, settings):
 def teacher_network(run, dataset, settings, study_folder):
     """The network that teaches a run: of its own run's folder, of a file, or new where it is untrained."""
     teacher = run.teacher
-    if teacher.is_file and teacher.control != "untrained":
+    if teacher.is_given:
         return file_teacher(teacher.network.student, dataset, settings)
     if teacher.trained is not None:
-        return serialization.load_model(study_folder / "runs" / teacher.trained.key / run_dir.MODEL)
+        return serialization.load_model(run_folders.path(study_folder, teacher.trained.key) / run_dir.MODEL)
     return build(_untrained(run), dataset, settings)
 
 

@@ -5,8 +5,8 @@ import dataclasses
 from keras_kd.utils import limits
 from keras_kd.utils.checks import plain
 
-# What each may be; the modules that carry them out import these from here, so that a command line, which only
-# names them, need not import Keras.
+# Allowed values. They stand here so that a command line can list them without importing Keras; the modules
+# that implement them have the same names.
 USUAL_AUGMENTATIONS = ("auto", "none", "crop", "crop_flip")
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -126,7 +126,10 @@ class Settings:
         return self.optimizer == "adamw" or self.decay == "decoupled"
 
     def as_dict(self):
-        """`{name: value}` for results and checkpoints, without what earlier ones lack where it is usual."""
+        """`{name: value}` for results and checkpoints.
+
+        Fields in `LATER` are left out while they have their default, so that earlier files still match.
+        """
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         found = dataclasses.asdict(self)
         return {name: value for name, value in found.items() if name not in LATER or value != usual[name]}

@@ -58,7 +58,7 @@ class LandscapeConfig:
 
     def __post_init__(self):
         directions.centred_ticks(self.steps, self.span)
-        limits.check_choice("batch_norm", self.batch_norm, ("keep", "estimate"))
+        limits.check_choice("batch_norm", self.batch_norm, surface.BATCH_NORM)
         if not self.step_sizes:
             raise ValueError(f"there must be one of step_sizes at least. Received: {self.step_sizes}")
         for size in self.step_sizes:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_kd.analysis.landscape.geometry import Roughness
+from keras_kd.utils import records
 from keras_kd.utils.records import field_values, json_values
 
 # What planes and files of earlier versions call it.
@@ -58,7 +59,7 @@ class PlaneSurface:
         found = field_values(cls, values, _PLANE_NAMES)
         kinds = {name: kind for kind, name in _PLANE_KINDS.items()}
         found["kind"] = kinds.get(found["kind"], found["kind"])
-        found["roughness"] = Roughness(**field_values(Roughness, found["roughness"]))
+        found["roughness"] = records.from_json(Roughness, found["roughness"])
         return cls(**found)
 
 
@@ -79,13 +80,6 @@ class LossLine:
     loss: dict
     barrier: dict
     holes: dict
-
-    def to_json(self):
-        return json_values(self)
-
-    @classmethod
-    def from_json(cls, values):
-        return cls(**field_values(cls, values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +109,13 @@ class StepNumbers:
     cosines: list
     distances: list
     changes: list
+
+    def to_json(self):
+        return json_values(self, _STEP_NAMES)
+
+    @classmethod
+    def from_json(cls, values):
+        return records.from_json(cls, values, _STEP_NAMES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,18 +162,13 @@ class NetworkNumbers:
         values = json_values(self)
         if self.spectrum is None:
             return {name: value for name, value in values.items() if name not in _OF_CURVATURE}
-        values["step"] = json_values(self.step, _STEP_NAMES)
+        values["step"] = self.step.to_json()
         values["hessian"] = self.hessian and json_values(self.hessian)
         return values
 
     @classmethod
     def from_json(cls, values):
-        found = field_values(cls, values)
-        if found.get("step"):
-            found["step"] = StepNumbers(**field_values(StepNumbers, found["step"], _STEP_NAMES))
-        if found.get("hessian"):
-            found["hessian"] = HessianSurface(**field_values(HessianSurface, found["hessian"]))
-        return cls(**found)
+        return records.from_json(cls, values)
 
 
 _OF_CURVATURE = {field.name for field in dataclasses.fields(NetworkNumbers) if field.default is None}
@@ -197,13 +193,6 @@ class TrainingCurvature:
     largest_eigenvalue: list
     examples: int
 
-    def to_json(self):
-        return json_values(self)
-
-    @classmethod
-    def from_json(cls, values):
-        return cls(**field_values(cls, values))
-
 
 @dataclasses.dataclass(frozen=True)
 class LandscapeResult:
@@ -217,11 +206,11 @@ class LandscapeResult:
       trainings: a `TrainingCurvature` of each that kept snapshots.
     """
 
-    planes: list
-    lines: list
-    networks: list
+    planes: list[PlaneSurface]
+    lines: list[LossLine]
+    networks: list[NetworkNumbers]
     left_out: list = dataclasses.field(default_factory=list)
-    trainings: list = dataclasses.field(default_factory=list)
+    trainings: list[TrainingCurvature] = dataclasses.field(default_factory=list)
 
     @property
     def images(self):
@@ -234,20 +223,12 @@ class LandscapeResult:
     def to_json(self):
         return {
             "planes": [plane.to_json() for plane in self.planes],
-            "lines": [line.to_json() for line in self.lines],
+            "lines": [json_values(line) for line in self.lines],
             "networks": [network.to_json() for network in self.networks],
             "left_out": self.left_out,
-            "trainings": [training.to_json() for training in self.trainings],
+            "trainings": [json_values(training) for training in self.trainings],
         }
 
     @classmethod
     def from_json(cls, values):
-        found = field_values(cls, values)
-        parts = {"planes": PlaneSurface, "lines": LossLine, "networks": NetworkNumbers}
-        parts["trainings"] = TrainingCurvature
-        typed = {
-            name: [part.from_json(each) for each in found[name]]
-            for name, part in parts.items()
-            if name in found  # files of earlier versions have no trainings
-        }
-        return cls(**found | typed)
+        return records.from_json(cls, values)

@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_kd.models import graph, outputs, weights
 from keras_kd.models.batch_norm import counted_updates, fused_batch_norm
-from keras_kd.utils import backend, identity
+from keras_kd.utils import backend, identity, limits
 
 BATCH_NORM = ("keep", "estimate")
 
@@ -57,8 +57,7 @@ class LossSurface:
     """
 
     def __init__(self, model, images, labels, *, batch_norm="keep", batch_size=256, training_images=None):
-        if batch_norm not in BATCH_NORM:
-            raise ValueError(f"batch_norm must be one of {BATCH_NORM}. Received: batch_norm={batch_norm!r}")
+        limits.check_choice("batch_norm", batch_norm, BATCH_NORM)
         if not len(labels):
             raise ValueError("the loss needs at least one example. Received: none")
         if len(images) != len(labels):

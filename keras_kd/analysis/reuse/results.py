@@ -5,8 +5,8 @@ import math
 
 from keras_kd.analysis.reuse.lesion_plan import LesionResults
 from keras_kd.analysis.reuse.metrics import Branch
-from keras_kd.utils import statistics
-from keras_kd.utils.records import field_values, json_values
+from keras_kd.utils import records, statistics
+from keras_kd.utils.records import json_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +24,6 @@ class LayerSimilarity:
     layers_x: list
     layers_y: list
     values: list
-
-    def to_json(self):
-        return json_values(self)
-
-    @classmethod
-    def from_json(cls, values):
-        return cls(**field_values(cls, values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +61,7 @@ class NetworkReuse:
     has_blocks: bool = True
     probes: list | None = None
     probe_middle: float | None = None
-    branches: dict | None = None
+    branches: dict[str, Branch] | None = None
     lesions: LesionResults | None = None
     cannot_be_silenced: list | None = None
     lesion_drop: float | None = None
@@ -91,13 +84,7 @@ class NetworkReuse:
 
     @classmethod
     def from_json(cls, values):
-        found = field_values(cls, values)
-        if found.get("branches"):
-            branches = found["branches"].items()
-            found["branches"] = {block: Branch(**field_values(Branch, branch)) for block, branch in branches}
-        if found.get("lesions"):
-            found["lesions"] = LesionResults.from_json(found["lesions"])
-        return cls(**found)
+        return records.from_json(cls, values)
 
 
 _OF_BLOCKS = (
@@ -134,13 +121,6 @@ class TrainingReuse:
     cka_without_shortcuts: list | None = None
     history: dict = dataclasses.field(default_factory=dict)
 
-    def to_json(self):
-        return json_values(self)
-
-    @classmethod
-    def from_json(cls, values):
-        return cls(**field_values(cls, values))
-
 
 @dataclasses.dataclass(frozen=True)
 class LesionDifference:
@@ -158,13 +138,6 @@ class LesionDifference:
     mean: float
     deviation: float
 
-    def to_json(self):
-        return json_values(self)
-
-    @classmethod
-    def from_json(cls, values):
-        return cls(**field_values(cls, values))
-
 
 @dataclasses.dataclass(frozen=True)
 class ReuseResult:
@@ -179,10 +152,10 @@ class ReuseResult:
       images: how many all of this is of; None likewise.
     """
 
-    networks: list
-    cka: list
-    trainings: list = dataclasses.field(default_factory=list)
-    lesion_differences: list = dataclasses.field(default_factory=list)
+    networks: list[NetworkReuse]
+    cka: list[LayerSimilarity]
+    trainings: list[TrainingReuse] = dataclasses.field(default_factory=list)
+    lesion_differences: list[LesionDifference] = dataclasses.field(default_factory=list)
     images: int | None = None
 
     def lesion_difference(self, one, other, confidence=0.95):
@@ -200,20 +173,12 @@ class ReuseResult:
     def to_json(self):
         return {
             "networks": [network.to_json() for network in self.networks],
-            "cka": [pair.to_json() for pair in self.cka],
-            "trainings": [training.to_json() for training in self.trainings],
-            "lesion_differences": [each.to_json() for each in self.lesion_differences],
+            "cka": [json_values(pair) for pair in self.cka],
+            "trainings": [json_values(training) for training in self.trainings],
+            "lesion_differences": [json_values(each) for each in self.lesion_differences],
             "images": self.images,
         }
 
     @classmethod
     def from_json(cls, values):
-        found = field_values(cls, values)
-        parts = {"networks": NetworkReuse, "cka": LayerSimilarity, "trainings": TrainingReuse}
-        parts["lesion_differences"] = LesionDifference
-        typed = {
-            name: [part.from_json(each) for each in found[name]]
-            for name, part in parts.items()
-            if name in found  # files of earlier versions lack the last two
-        }
-        return cls(**found | typed)
+        return records.from_json(cls, values)

@@ -43,10 +43,7 @@ class Fade(ShortcutRemoval):
                 f"fade_end={self.fade_end!r}"
             )
         for field, known in (("fade_curve", fading.CURVES), ("fade_order", ORDERS)):
-            if getattr(self, field) not in known:
-                raise ValueError(
-                    f"{field} must be one of {known}. Received: {field}={getattr(self, field)!r}"
-                )
+            limits.check_choice(field, getattr(self, field), known)
 
     def spans(self, blocks, steps):
         """`[(first, last)]`: the steps in which each block's gate goes from 1 to 0."""

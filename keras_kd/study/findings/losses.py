@@ -3,13 +3,12 @@
 import dataclasses
 
 from keras_kd.distillation import recipes
-from keras_kd.reporting import formatting
+from keras_kd.study.design import Run
 from keras_kd.study.findings import naming
 from keras_kd.study.findings.evidence import Evidence, not_there
 from keras_kd.utils import statistics
 
-# What is said of KD alone, which other losses cannot be told.
-_USUAL = {"temperature": 4.0, "alpha": 0.9, "alpha_epochs": 0}
+_USUAL = {name: getattr(Run, name) for name in recipes.OF_KD}
 
 
 def against_kd(results):
@@ -46,21 +45,15 @@ def _of_kd(run, settings):
 
 
 def _settings(run):
-    return {name: getattr(run, name) for name in _USUAL}
+    return {name: getattr(run, name) for name in recipes.OF_KD}
 
 
 def _lacking(run, chosen, settings):
-    there = "; ".join(map(_in_words, settings))
+    there = "; ".join(naming.kd_settings(**each) for each in settings)
     return (
-        f"of several students with KD, one of {_in_words(chosen)} beside that of {naming.spec(run.loss)}: "
-        f"there are {there}"
+        f"of several students with KD, one of {naming.kd_settings(**chosen)} beside that of "
+        f"{naming.spec(run.loss)}: there are {there}"
     )
-
-
-def _in_words(settings):
-    epochs = settings["alpha_epochs"]
-    stay = f", for {formatting.counted(epochs, 'epoch')}" if epochs else ""
-    return f"T {settings['temperature']:g}, alpha {settings['alpha']:g}{stay}"
 
 
 def better_than_kd(results):

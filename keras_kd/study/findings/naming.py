@@ -8,7 +8,7 @@ import re
 
 from keras_kd.distillation import recipes
 from keras_kd.reporting import formatting
-from keras_kd.study.design import DISTILLATION_LOSS, KD, Run
+from keras_kd.study.design import KD, Run
 from keras_kd.utils import seeding
 
 _TWIN = "its residual twin"
@@ -42,11 +42,10 @@ def title_of_row(row, titles):
     """
     if row.condition in titles:
         return f"{titles[row.condition]}, seed {row.seed}"
-    names = {*Run.__dataclass_fields__} - {"teacher", "loss", "temperature", "alpha", "alpha_epochs"}
+    names = {*Run.__dataclass_fields__} - {"teacher", "loss", *recipes.OF_KD}
     axes = {name: value for name, value in row.axes.items() if name in names}
-    removal, variant = row.axes.get("shortcut_removal", "none"), row.axes["variant"]
-    alone = Run(**axes | {"variant": variant.removesuffix(KD), "shortcut_removal": "none"})
-    removed = [] if removal == "none" else [spec(removal)]
+    alone = Run(**axes | {"variant": row.axes["variant"].removesuffix(KD), "shortcut_removal": "none"})
+    removed = [spec(row.shortcut_removal)] if row.loses_shortcuts else []
     return ", ".join([title(alone), *removed, *_taught_of_row(row), f"seed {row.seed}"])
 
 
@@ -55,8 +54,7 @@ def _taught_of_row(row):
     axes = row.axes
     if not axes["variant"].endswith(KD):
         return []
-    loss = axes.get(DISTILLATION_LOSS) or recipes.KD  # results of earlier versions lack it
-    how = _how(loss, axes["temperature"], axes["alpha"], axes["alpha_epochs"])
+    how = _how(row.loss_text, *(axes[name] for name in recipes.OF_KD))
     return [f"taught by {axes['teacher']} ({how})"]
 
 
@@ -105,7 +103,6 @@ def _network(run):
 
 def _parts(run, network):
     """The network, and what is not as usual of it and its training."""
-    usual = {name: field.default for name, field in Run.__dataclass_fields__.items()}
     words = {
         "dropout": f"dropout {run.dropout:g}",
         "weight_decay": f"weight decay {run.weight_decay:g}",
@@ -114,7 +111,7 @@ def _parts(run, network):
         "augmentation": f"augmentation {run.augmentation}",
         "initial_weights": _OWN_START,
     }
-    return [network, *(text for name, text in words.items() if getattr(run, name) != usual[name])]
+    return [network, *(text for name, text in words.items() if getattr(run, name) != getattr(Run, name))]
 
 
 def _teacher_name(run):
@@ -148,7 +145,11 @@ def _how(loss, temperature, alpha, alpha_epochs):
     """The loss if it is another than KD alone, and what kd is told: "dkd+kd, T 4, alpha 0.9"."""
     told = [] if loss == recipes.KD else [spec(loss)]
     if recipes.parse_spec(loss).has_kd:
-        told += [f"T {temperature:g}", f"alpha {alpha:g}"]
-    if alpha_epochs:
-        told.append(f"for {formatting.counted(alpha_epochs, 'epoch')}")
+        told.append(kd_settings(temperature, alpha, alpha_epochs))
     return ", ".join(told)
+
+
+def kd_settings(temperature, alpha, alpha_epochs):
+    """What kd is told, in words: "T 4, alpha 0.9, for 5 epochs"."""
+    stay = f", for {formatting.counted(alpha_epochs, 'epoch')}" if alpha_epochs else ""
+    return f"T {temperature:g}, alpha {alpha:g}{stay}"

@@ -6,7 +6,7 @@ import pathlib
 
 from keras_kd.analysis import inputs
 from keras_kd.distillation import recipes
-from keras_kd.study import design
+from keras_kd.study import design, run_folders
 from keras_kd.study.findings.results import RunRow
 from keras_kd.utils import files, run_dir, seeding
 
@@ -46,7 +46,7 @@ def twin_triplets(rows):
       A list, by depth, width, settings and seed. Controls, and teachers that leave early, are left out.
     """
     done = [row for row in rows if row.is_done]
-    usual = [row for row in done if _removal(row) == _NONE and _loss(row) == recipes.KD]
+    usual = [row for row in done if not row.loses_shortcuts and row.loss_text == recipes.KD]
     taught = [row for row in usual if _with_twins(row, usual)]
     order = ("depth", "width", *_SETTINGS, "temperature", "alpha")
     return [
@@ -64,29 +64,13 @@ def _triplet(taught, usual, done):
 
 def _starts(taught, teacher):
     """In words, what began with weights of its own."""
-    own = [row for row in (taught, teacher) if _start(row) == seeding.OWN]
+    own = [row for row in (taught, teacher) if row.initial_weights == seeding.OWN]
     return [f"{'student' if row is taught else 'teacher'} from own initial weights" for row in own]
-
-
-_NONE = "none"
-
-
-def _removal(row):
-    return row.axes.get("shortcut_removal", _NONE)  # earlier studies do not have it
-
-
-def _loss(row):
-    return row.axes.get(design.DISTILLATION_LOSS) or recipes.KD  # likewise
-
-
-def _start(row):
-    """Where its weights begin; where it is not said, with those of the seed."""
-    return row.axes.get("initial_weights", seeding.SHARED)
 
 
 def _is_alone(row, taught):
     """Whether it is the plain network itself, before its teacher came."""
-    return row.axes["variant"] == PLAIN and _start(row) == _start(taught)
+    return row.axes["variant"] == PLAIN and row.initial_weights == taught.initial_weights
 
 
 def _with_twins(taught, done):
@@ -111,14 +95,14 @@ def _is_twin(row, other):
 
 def _removed(taught, done):
     """`{label: run}` of twins that lost their shortcuts in training; the taught ones last."""
-    same = ("teacher", "teacher_control", "temperature", "alpha", "alpha_epochs")
+    same = ("teacher", "teacher_control", *recipes.OF_KD)
     found = {
-        f"{row.axes['variant']}, {_removal(row)}": row.run
+        f"{row.axes['variant']}, {row.shortcut_removal}": row.run
         for row in done
-        if _removal(row) != _NONE
-        and _loss(row) == recipes.KD
+        if row.loses_shortcuts
+        and row.loss_text == recipes.KD
         and _is_twin(row, taught)
-        and _start(row) == _start(taught)
+        and row.initial_weights == taught.initial_weights
         and (row.axes["variant"] == PLAIN or all(row.axes[name] == taught.axes[name] for name in same))
     }
     return {label: found[label] for label in sorted(found, key=lambda each: (each.startswith(TAUGHT), each))}
@@ -205,7 +189,8 @@ def _with_removals(folder, triplets, wanted):
     if not wanted:
         return triplets
     has = {label.partition(", ")[2] for triplet in triplets for label in triplet.removed}
-    missing = [each for each in wanted if each != _NONE and not any(_is_of(spec, each) for spec in has)]
+    known = {*has, design.Run.shortcut_removal}
+    missing = [each for each in wanted if not any(_is_of(spec, each) for spec in known)]
     if missing:
         there = f"it has {', '.join(sorted(has))}" if has else "it has none that loses shortcuts"
         raise ValueError(f"{folder} has no trained student of shortcut_removal {missing[0]!r}: {there}")
@@ -229,7 +214,7 @@ def _is_of(spec, wanted):
 
 def _group(folder, triplet, titles):
     runs = triplet.runs | triplet.removed
-    files = {label: folder / "runs" / run / run_dir.MODEL for label, run in runs.items()}
+    files = {label: run_folders.path(folder, run) / run_dir.MODEL for label, run in runs.items()}
     return inputs.NetworkGroup(
         f"{triplet.kind}, seed {triplet.seed}",
         files,

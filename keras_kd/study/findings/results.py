@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from keras_kd.study import design
+from keras_kd.distillation import recipes
+from keras_kd.study import design, table
 from keras_kd.study.findings.cases import Case
 from keras_kd.study.findings.replication import Replication
 from keras_kd.utils import files, records
@@ -219,7 +220,27 @@ class RunRow:
 
     @property
     def is_done(self):
-        return self.status == "done"
+        return self.status == table.DONE
+
+    @property
+    def shortcut_removal(self):
+        """As a text; rows of earlier versions say none."""
+        return self.axes.get("shortcut_removal", design.Run.shortcut_removal)
+
+    @property
+    def loses_shortcuts(self):
+        """Whether it has shortcuts, or branches in their place, that are gone when it is trained."""
+        return self.shortcut_removal != design.Run.shortcut_removal
+
+    @property
+    def loss_text(self):
+        """Of the distillation, likewise."""
+        return self.axes.get(design.DISTILLATION_LOSS) or recipes.KD
+
+    @property
+    def initial_weights(self):
+        """Where the weights begin, likewise."""
+        return self.axes.get("initial_weights", design.Run.initial_weights)
 
     def to_json(self):
         values = records.json_values(self, _ROW_NAMES)

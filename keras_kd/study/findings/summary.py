@@ -11,14 +11,12 @@ import math
 
 import numpy as np
 
+from keras_kd.study import run_result, table
 from keras_kd.study.findings import naming, pairing, results
 from keras_kd.study.findings.verdicts import judge
 from keras_kd.utils import files, records, recovery, statistics
 
-_MEASURED = (
-    *("accuracy", "loss", "agreement", "validation_accuracy", "parameters", "seconds"),
-    *("training_accuracy", "training_change"),
-)
+_MEASURED = (*run_result.MEASURED, "training_accuracy", "training_change")
 
 
 def summarize(study_records, claims, *, margin, test_examples, planned=None):
@@ -90,7 +88,7 @@ def rows(study_records):
                 condition=run.condition,
                 axes=_axes(run),
                 seed=run.seed,
-                status="failed" if record.error else "done",
+                status=table.FAILED if record.error else table.DONE,
                 **measured,
                 teacher_accuracy=teacher.result.accuracy if teacher and teacher.result else None,
                 error=record.error,
