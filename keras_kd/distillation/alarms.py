@@ -70,15 +70,16 @@ class DistillationAlarms(keras.callbacks.Callback):
     def _watch_values(self, epoch, logs, weighed):
         for name, weight in weighed.items():
             value = logs.get(name, 1.0)
-            if not weight or name == "hard_loss":
+            if not weight:
                 continue
-            if value == 0:
+            if value == 0 and name != "hard_loss":
                 self._say(name, f"{name} was 0 in the whole of epoch {epoch + 1}: it distils nothing")
             elif not math.isfinite(value):
+                where = "the labels and their loss" if name == "hard_loss" else "the teacher"
                 self._say(
                     name,
                     f"{name} was not finite in at least one batch of epoch {epoch + 1} "
-                    f"(its mean is {value:g}): look for such values in the teacher and the images",
+                    f"(its mean is {value:g}): look for such values in {where} and the images",
                 )
 
     def _watch_weights(self, logs, weighed):

@@ -83,10 +83,22 @@ def check_classes(labels, classes, loss):
 def check_inputs(network, x):
     """Raises a ValueError for an array that a network does not take."""
     shapes, given = outputs.input_shapes(network), tuple(x.shape)
-    if getattr(x.dtype, "kind", "f") in _NO_NUMBERS:
+    if getattr(getattr(x, "dtype", None), "kind", "f") in _NO_NUMBERS and not _takes_text(network):
         raise ValueError(f"inputs must be numbers. Received: an array of dtype {x.dtype}")
-    if shapes and len(shapes) == 1 and not network_checks.takes(shapes[0], given):
-        raise ValueError(f"the networks take inputs of shape {shapes[0]}. Received: inputs of shape {given}")
+    if not shapes or len(shapes) > 1:
+        return
+    shape = shapes[0] if getattr(network, "inputs", None) else _of_any_size(shapes[0])
+    if not network_checks.takes(shape, given):
+        raise ValueError(f"the networks take inputs of shape {shape}. Received: inputs of shape {given}")
+
+
+def _takes_text(network):
+    return any(each.dtype == "string" for each in getattr(network, "inputs", None) or ())
+
+
+def _of_any_size(shape):
+    """A shape but for what a network without a graph was first called on: its rank and its channels."""
+    return tuple([None] * (len(shape) - 1)) + tuple(shape[-1:])
 
 
 def check_lengths(x, labels):

@@ -74,10 +74,10 @@ def check_classes(model, role, *, independent=False):
     outputs.with_logits(model, role, independent=independent)
     if not model.built or outputs.input_shapes(model) is None:
         return None
-    returned = model(outputs.example(model), training=False)
+    returned = outputs.returned_by(model)
     if not hasattr(returned, "shape") or len(returned.shape) != 2:
         raise ValueError(
             f"the {role} must have one output of shape [batch, classes]. "
             f"Received: {keras.tree.map_structure(lambda x: tuple(x.shape), returned)} from {model.name!r}"
         )
-    return int(returned.shape[-1])
+    return returned.shape[-1]

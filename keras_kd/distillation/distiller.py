@@ -12,7 +12,13 @@ from keras import ops
 from keras_kd.distillation import compatibility
 from keras_kd.distillation.alarms import DistillationAlarms, FirstBatch
 from keras_kd.distillation.arrays import check_labels_given
-from keras_kd.distillation.forward import Forward, as_outputs, split_labels, training_policy
+from keras_kd.distillation.forward import (
+    Forward,
+    as_outputs,
+    split_labels,
+    training_policy,
+    weights_of_examples,
+)
 from keras_kd.distillation.loss_weights import LossWeights
 from keras_kd.distillation.several_teachers import check_average, one_teacher
 from keras_kd.distillation.terms import check_labels, named_terms
@@ -228,6 +234,7 @@ class Distiller(TrainsStudent):
         # Before the teacher is called: what it adds as a loss of its own is not the student's.
         regularisers = [ops.sum(loss) * share for loss in self.losses]
         labels, given = split_labels(y)
+        sample_weight = weights_of_examples(sample_weight)
         check_labels_given(labels, self._label_loss)
         if self.teacher is None and given is None:
             raise ValueError(
@@ -301,7 +308,8 @@ class Distiller(TrainsStudent):
             self._means[name].update_state(self.soft_targets.accuracy(labels, logits), sample_weight=counted)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, split_labels(y)[0], as_outputs(y_pred)["logits"], sample_weight)
+        labels, logits = split_labels(y)[0], as_outputs(y_pred)["logits"]
+        return super().compute_metrics(x, labels, logits, weights_of_examples(sample_weight))
 
     def get_config(self):
         """As any model's; raises a ValueError with a term that holds a network."""

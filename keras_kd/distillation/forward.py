@@ -38,6 +38,13 @@ def split_labels(y):
     return y, None
 
 
+def weights_of_examples(sample_weight):
+    """`[batch]` or None: Keras gives the labels and the logits beside them the same ones."""
+    if isinstance(sample_weight, dict):
+        return sample_weight.get("labels", sample_weight.get("teacher_logits"))
+    return sample_weight
+
+
 def training_policy(student):
     """float16 needs the loss scaled, also where only the layers know, as after loading."""
     if any(layer.compute_dtype == "float16" for layer in graph.all_layers(student)):

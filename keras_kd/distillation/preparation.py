@@ -44,12 +44,12 @@ def _batches_of_arrays(x, y, batch_size=TEACHER_BATCH):
     ]
 
 
-def finite_batches(x, y, steps_per_epoch=None):
+def finite_batches(x, y, steps_per_epoch=None, validation_split=None):
     """What `fit` was given, as `batches_of`.
 
     Args:
-      x, y, steps_per_epoch: as for `keras.Model.fit`. With `steps_per_epoch` a dataset of unknown length may
-        go on for ever; without, it would train for ever as well.
+      x, y, steps_per_epoch, validation_split: as for `keras.Model.fit`. With `steps_per_epoch` a dataset of
+        unknown length may go on for ever; without, it would train for ever as well.
 
     Raises:
       ValueError: where it is neither arrays or structures of such, nor a finite `tf.data.Dataset` or
@@ -59,11 +59,19 @@ def finite_batches(x, y, steps_per_epoch=None):
         _batch_count(x)
         return x
     if arrays.are_arrays(x):
-        return _batches_of_arrays(x, y)
+        return _batches_of_arrays(*_training_part(validation_split, x, y))
     refused = (ENDLESS,) if steps_per_epoch is None else (ENDLESS, UNKNOWN)
     if hasattr(x, "cardinality") and int(x.cardinality()) not in refused:
         return x
     raise _not_prepared(f"x of type {type(x).__name__}, which may have no end")
+
+
+def _training_part(validation_split, x, y):
+    """The examples that Keras trains on: it takes the last ones for validation."""
+    if not validation_split:
+        return x, y
+    count = int(len(keras.tree.flatten(x)[0]) * (1 - validation_split))
+    return keras.tree.map_structure(lambda each: each[:count], (x, y))
 
 
 def prepare(terms, ask_teacher, batches, label_loss=None):

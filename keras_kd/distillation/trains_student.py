@@ -110,7 +110,8 @@ class TrainsStudent(keras.Model):
                 check_arrays(self.student, self._label_loss, *data[:2])
         self._check_batches(x, given.get("batch_size"))
         if not self.is_prepared:
-            self.prepare(preparation.finite_batches(x, y, given.get("steps_per_epoch")))
+            size, split = given.get("steps_per_epoch"), given.get("validation_split")
+            self.prepare(preparation.finite_batches(x, y, size, validation_split=split))
         callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]

@@ -143,7 +143,7 @@ def label_loss(loss):
     found = keras.losses.get(loss)
     takes_probabilities = (
         found in PROBABILITY_LOSSES
-        or isinstance(found, keras.losses.KLDivergence)
+        or isinstance(found, _PROBABILITY_CLASSES)
         or getattr(found, "get_config", dict)().get("from_logits") is False
     )
     if takes_probabilities:
@@ -171,6 +171,17 @@ PROBABILITY_LOSSES = (
     keras.losses.binary_crossentropy,
     keras.losses.binary_focal_crossentropy,
     keras.losses.kl_divergence,
+    keras.losses.categorical_generalized_cross_entropy,
+    keras.losses.dice,
+    keras.losses.tversky,
+)
+
+# Of Keras, those that have no `from_logits` which would say it.
+_PROBABILITY_CLASSES = (
+    keras.losses.KLDivergence,
+    keras.losses.CategoricalGeneralizedCrossEntropy,
+    keras.losses.Dice,
+    keras.losses.Tversky,
 )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import functools
 import sys
 import warnings
 
@@ -93,6 +94,12 @@ def check_layers(model, layer_names=()):
             f"only functional and sequential models that are built have layers to tap. "
             f"Received: model={model.name!r} of type {type(model).__name__}"
         )
+    if layer_names and type(model).call not in _calls_of_a_graph():
+        raise ValueError(
+            f"model {model.name!r} of type {type(model).__name__} has a call of its own, and layers are "
+            f"tapped in its graph alone, which does not know of it: build it of layers, without a call. "
+            f"Received: layer_names={list(layer_names)}"
+        )
     known = {layer.name for layer in model.layers}
     unknown = [name for name in layer_names if name not in known]
     if unknown:
@@ -115,6 +122,13 @@ def check_layers(model, layer_names=()):
             f"its outputs is meant is not known: name a layer that is called once. "
             f"Received: layer_names={list(layer_names)}"
         )
+
+
+@functools.cache
+def _calls_of_a_graph():
+    """What `call` is of models that compute their graph, and nothing around it."""
+    x = keras.Input((1,))
+    return type(keras.Model(x, x)).call, keras.Sequential.call
 
 
 def inputs_of(model):

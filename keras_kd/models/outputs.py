@@ -3,6 +3,8 @@
 scores = with_logits(network)  # the network itself if it returns logits
 """
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -77,11 +79,12 @@ def ends_in(model):
 
 
 def example(model, rows=1, seed=None):
-    """A batch of ones (of noise if `seed` is given) for a built model; its open sizes are `UNKNOWN_SIZE`."""
+    """A batch of ones (of noise if `seed` is given) for a built model; its open sizes are `_open_size`."""
     random = None if seed is None else np.random.default_rng(seed)
+    open_size = _open_size(model)
 
     def values(shape, dtype="float32"):
-        shape = [rows, *(size or UNKNOWN_SIZE for size in shape[1:])]
+        shape = [rows, *(size or open_size for size in shape[1:])]
         return ops.cast(np.ones(shape) if random is None else random.normal(size=shape), dtype)
 
     if not getattr(model, "inputs", None):
@@ -89,13 +92,38 @@ def example(model, rows=1, seed=None):
     return keras.tree.map_structure(lambda x: values(x.shape, x.dtype), graph.inputs_of(model))
 
 
+def _open_size(model):
+    """What stands for the sizes that a model leaves open: `UNKNOWN_SIZE`, or what it does not make empty."""
+    if None not in [size for shape in input_shapes(model) for size in shape[1:]]:
+        return UNKNOWN_SIZE
+    for doublings in range(_MOST_DOUBLINGS):
+        size = UNKNOWN_SIZE * 2**doublings
+        shapes = keras.tree.map_structure(
+            lambda x, size=size: (None, *(each or size for each in x.shape[1:])), graph.inputs_of(model)
+        )
+        with contextlib.suppress(ValueError):  # of a convolution or pooling that nothing is left of
+            model.compute_output_shape(shapes)
+            return size
+    return UNKNOWN_SIZE
+
+
+_MOST_DOUBLINGS = 8
+
+
 def input_shapes(model):
-    """The shapes of a model's inputs, batch included, as a list; None if they are not known yet."""
+    """The shapes of a model's inputs, `(None, ...)` each, as a list; None if they are not known yet."""
     if getattr(model, "inputs", None):
-        return [tuple(x.shape) for x in model.inputs]
+        return [(None, *x.shape[1:]) for x in model.inputs]
     shape = (model.get_build_config() or {}).get("input_shape")
     is_one_shape = isinstance(shape, (tuple, list)) and not any(map(keras.tree.is_nested, shape))
-    return [tuple(shape)] if is_one_shape else None
+    return [(None, *shape[1:])] if is_one_shape else None
+
+
+def returned_by(model):
+    """What a built model returns: of its graph symbolic, else for a batch of ones."""
+    if isinstance(model, keras.Sequential) and model.inputs:
+        return model.outputs[0]
+    return model.output if getattr(model, "inputs", None) else model(example(model), training=False)
 
 
 def symbolic_ends(model, input_name=None):
@@ -205,12 +233,14 @@ def _measured(model):
     """What the values for some noise look like: "softmax", "sigmoid" or "linear"; None if unknown."""
     if not model.built or input_shapes(model) is None:
         return None
-    noise = example(model, rows=8, seed=0)
-    dtypes = [keras.backend.standardize_dtype(x.dtype) for x in keras.tree.flatten(noise)]
-    if not all(map(keras.backend.is_float_dtype, dtypes)):
+    if not all(keras.backend.is_float_dtype(x.dtype) for x in getattr(model, "inputs", None) or ()):
         return None  # indices, say, which noise is not
+    noise = example(model, rows=8, seed=0)
     large = keras.tree.map_structure(lambda x: 1000 * x, noise)
-    outputs = [model(inputs, training=False) for inputs in (noise, large)]
+    try:
+        outputs = [model(inputs, training=False) for inputs in (noise, large)]
+    except Exception:  # each backend has its own for a network of indices that does not say so
+        return None
     if not all(hasattr(each, "shape") and len(each.shape) > 1 for each in outputs):
         return None
     values = np.concatenate([ops.convert_to_numpy(ops.cast(each, "float32")) for each in outputs])
@@ -242,9 +272,17 @@ def _from_probabilities(model, independent):
 
 
 def _are_logits(logits, model, activation):
-    """Whether the activation of `logits` is what the model returns: one of its own may divide them first."""
-    inputs = example(model, rows=8, seed=0)
-    scores, returned = (ops.cast(network(inputs, training=False), "float32") for network in (logits, model))
+    """Whether the activation of `logits` is what the model returns: one of its own may divide them first.
+
+    Believed of layers of Keras's own where they do not take noise, as text.
+    """
+    try:
+        inputs = example(model, rows=8, seed=0)
+        scores, returned = (
+            ops.cast(network(inputs, training=False), "float32") for network in (logits, model)
+        )
+    except Exception:  # each backend has its own
+        return _is_known(_last_activation(model)[1])
     expected = ops.sigmoid(scores) if activation in _INDEPENDENT else ops.softmax(scores)
     return bool(ops.all(ops.abs(expected - returned) < 1e-2))  # bfloat16 has three digits
 

@@ -1,5 +1,6 @@
 """The weights of a network by name: copied, compared, and what a network is known by."""
 
+import collections
 import contextlib
 import hashlib
 import math
@@ -99,12 +100,21 @@ def copy_weights(source, target):
     Raises:
       ValueError: if the two differ in a weight's name or shape; `target` is unchanged then.
     """
-    given = {weight.path: weight for weight in source.weights}
-    wanted = {weight.path: weight for weight in target.weights}
+    given, wanted = _by_path(source), _by_path(target)
     check_same_weights(given, wanted, (source.name, target.name))
     for key, weight in wanted.items():
         weight.assign(ops.convert_to_numpy(given[key]))  # a copy: JAX would share the buffer
     _settle(target)
+
+
+def _by_path(model):
+    """`{path: weight}`; where several have one path, as in two models inside, it is told with their place."""
+    found, counts = {}, collections.Counter()
+    for weight in model.weights:
+        path, place = weight.path, counts[weight.path]
+        found[f"{path} ({place + 1})" if place else path] = weight
+        counts[path] += 1
+    return found
 
 
 def copy_by_layer(source, target, but=()):

@@ -76,6 +76,15 @@ def test_a_term_that_is_not_finite_is_told_once_and_of_as_much_as_was_seen(capsy
     ]
 
 
+def test_a_loss_of_the_labels_that_is_not_finite_is_told_as_such(capsys, data):
+    def broken(labels, logits):
+        return keras.ops.log(-keras.ops.sum(keras.ops.exp(logits), axis=-1))
+
+    lines = notes(capsys, taught(data), mlp(seed=1), data, loss=broken)
+    assert "hard_loss was not finite" in lines[0]
+    assert lines[0].endswith("look for such values in the labels and their loss and the images")
+
+
 def test_a_term_that_drowns_the_rest_is_told_once(capsys, data):
     (line,) = notes(capsys, taught(data), mlp(seed=1), data, terms=[(1e6, Constant(1.0))])
     assert line.startswith("note: constant_loss times its weight is 1e+06, ")

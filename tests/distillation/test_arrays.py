@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_kd.distillation import arrays
 from tests.support.distillers import compiled, evaluated, fitted
 from tests.support.networks import mlp, sparse_ce
 
@@ -87,3 +88,30 @@ def test_a_loss_of_ones_own_decides_what_its_labels_are(data):
         return keras.ops.mean((labels - logits) ** 2, axis=-1)
 
     assert np.isfinite(evaluated(compiled(mlp(), mlp(), squared), x, np.eye(4)[y] * 7)["loss"])
+
+
+def test_a_network_without_a_graph_takes_images_of_other_sizes_than_it_was_first_called_on():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.dense = keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4)
+
+        def call(self, x):
+            return self.dense(self.pool(x))
+
+    network = Subclassed()
+    network(np.zeros((2, 8, 8, 1)))
+    arrays.check_inputs(network, np.zeros((3, 12, 12, 1)))
+    with pytest.raises(
+        ValueError, match=r"inputs of shape \(None, None, None, 1\). Received: .*\(3, 8, 8, 3\)"
+    ):
+        arrays.check_inputs(network, np.zeros((3, 8, 8, 3)))
+
+
+def test_what_has_a_shape_and_no_dtype_is_taken(distiller, data):
+    """As a table of pandas."""
+
+    class Table:
+        shape = data[0].shape
+
+    arrays.check_inputs(distiller.student, Table())

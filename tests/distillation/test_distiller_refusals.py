@@ -67,6 +67,9 @@ def test_class_counts_of_unbuilt_networks_are_compared_at_the_first_batch(data):
         ({"loss": None}, "needs a loss"),
         ({"loss": sparse_ce(), "loss_weights": [1.0]}, "loss_weights"),
         ({"loss": "sparse_categorical_crossentropy"}, "takes probabilities"),
+        ({"loss": keras.losses.CategoricalGeneralizedCrossEntropy()}, "takes probabilities"),
+        ({"loss": "dice"}, "takes probabilities"),
+        ({"loss": keras.losses.Tversky()}, "takes probabilities"),
     ],
 )
 def test_compile_names_what_is_wrong(arguments, message):

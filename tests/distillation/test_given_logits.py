@@ -109,3 +109,24 @@ def test_without_a_teacher_its_logits_are_needed(data):
     term = keras.distillation.FeatureDistillation("mse", "dense", "dense")
     with pytest.raises(ValueError, match="layer 'dense' needs the teacher itself. Received: teacher=None"):
         keras_kd.Distiller(None, mlp(), terms=[term])
+
+
+def test_weights_of_examples_beside_given_logits_are_those_of_the_labels(data, rng):
+    """As arrays, in one batch, and with the teacher itself: the same loss and the same weights."""
+    x, y = data
+    teacher, weights = mlp(seed=1), rng.uniform(0.1, 2, len(x)).astype("float32")
+    given = {"labels": y, "teacher_logits": logits_of(teacher, x)}
+    found = []
+    for asked, labels in ((teacher, y), (None, given)):
+        student = mlp(seed=2)
+        distiller = keras_kd.Distiller(asked, student, alpha=0.7)
+        distiller.compile(keras.optimizers.SGD(0.1), sparse_ce(), weighted_metrics=["accuracy"])
+        options = {"batch_size": 16, "verbose": 0}
+        validation = (x[:9], keras.tree.map_structure(lambda v: v[:9], labels), weights[:9])
+        history = distiller.fit(
+            x, labels, sample_weight=weights, shuffle=False, validation_data=validation, **options
+        ).history
+        logs = distiller.evaluate(x, labels, sample_weight=weights, return_dict=True, **options)
+        found.append([*(each[-1] for each in history.values()), *logs.values(), *weights_of(student)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -197,3 +197,14 @@ def test_networks_that_it_cannot_compare_are_refused():
     yes_or_no = keras.losses.BinaryCrossentropy(from_logits=True)
     with pytest.raises(ValueError, match="ClassCentres needs a class for each example"):
         compiled(mlp(classes=1), mlp(classes=1), loss=yes_or_no, terms=[losses.ClassCentres()])
+
+
+def test_centres_are_of_the_training_examples_alone(data):
+    x, y = data
+    half, found = len(x) // 2, []
+    apart = {"validation_data": (x[half:], y[half:])}
+    for examples, options in (((x, y), {"validation_split": 0.5}), ((x[:half], y[:half]), apart)):
+        distiller = compiled(resnet(seed=1), mlp(units=6, seed=2), terms=[losses.ClassCentres()])
+        fitted(distiller, *examples, **options)
+        found.append(weights_of(distiller.adaptors["class_centres_loss"]))
+    assert same(*found)

@@ -145,3 +145,30 @@ def test_names_that_tell_no_weights_apart_are_refused():
     model = keras.Model(inputs, keras.layers.Add()([each(inputs) for each in outer]))
     with pytest.raises(ValueError, match="two weights named 'part/dense/kernel'"):
         weights.weights_of(model)
+
+
+def test_layers_of_a_model_with_a_call_of_its_own_are_not_tapped():
+    class Scaled(keras.Model):
+        def __init__(self):
+            inputs = keras.Input((8,))
+            super().__init__(inputs, keras.layers.Dense(3)(keras.layers.Dense(4, name="h")(inputs)))
+
+        def call(self, x, training=None, mask=None):
+            return super().call(x * 100.0, training=training)
+
+    with pytest.raises(ValueError, match=r"of type Scaled has a call of its own.*layer_names=\['h'\]"):
+        graph.feature_extractor(Scaled(), ["h"])
+
+
+def test_copy_weights_tells_apart_weights_of_one_path():
+    def two_inside():
+        x = inputs = keras.Input((4,))
+        for part in (keras.Input((4,)) for _ in "ab"):
+            x = keras.Model(part, keras.layers.Dense(4, name="fc")(part))(x)
+        return keras.Model(inputs, x)
+
+    source, target = two_inside(), two_inside()
+    assert len({weight.path for weight in source.weights}) < len(source.weights)
+    weights.copy_weights(source, target)
+    for one, other in zip(source.get_weights(), target.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

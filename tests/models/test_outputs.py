@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 from scipy import special
 
+from keras_kd.distillation import arrays, compatibility
 from keras_kd.models import logits_of, outputs
 from tests.support.networks import mlp
 
@@ -216,6 +217,33 @@ def test_networks_of_indices_are_not_asked_about_noise():
     rows = layers.Embedding(3, 4)(inputs)
     network = keras.Model(inputs, layers.Rescaling(1.0)(rows))
     assert outputs.with_logits(network) is network
+
+
+def test_a_subclassed_network_of_indices_is_not_asked_about_noise():
+    class OfTokens(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.dense = layers.Embedding(20, 4), layers.Dense(4)
+
+        def call(self, tokens):
+            return self.dense(keras.ops.mean(self.rows(tokens), axis=1))
+
+    network = OfTokens()
+    network(np.zeros((2, 5), "int32"))
+    assert outputs.with_logits(network) is network
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="layers of text are TensorFlow's")
+@pytest.mark.parametrize("end", [None, "softmax"])
+def test_networks_of_text_have_logits(end):
+    inputs = keras.Input((1,), dtype="string")
+    numbers = layers.TextVectorization(output_sequence_length=4, vocabulary=["a", "b"])(inputs)
+    x = layers.Flatten()(layers.Embedding(5, 3)(numbers))
+    network = keras.Model(inputs, layers.Dense(4, end)(x))
+    logits = outputs.with_logits(network)
+    assert (logits is network) == (end is None)
+    assert compatibility.check_classes(network, "teacher") == 4
+    arrays.check_inputs(network, np.array([["a"], ["b b"]]))
 
 
 def test_what_is_not_known_yet_is_returned():

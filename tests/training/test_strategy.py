@@ -9,6 +9,7 @@ import pytest
 from keras_kd.training import config, inputs
 from keras_kd.training.distributed import strategy
 from keras_kd.utils import strategies
+from tests.support.networks import mlp
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are TensorFlow's")
 
@@ -72,6 +73,15 @@ def test_a_network_of_another_strategy_is_told():
         ValueError, match=r"'elsewhere' was made under a OneDeviceStrategy.*strategy.scope\(settings\)"
     ):
         strategy.check_made_here(network, config.Settings(strategy="none"))
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_of_another_precision_is_told(precision):
+    settings = config.Settings(strategy="none", precision=precision)
+    with strategy.scope(settings):
+        strategy.check_made_here(mlp(), settings)
+    with pytest.raises(ValueError, match=f"computes in float32.*Received: precision='{precision}'"):
+        strategy.check_made_here(mlp(), settings)
 
 
 @pytest.mark.parametrize("divides", [{"num_replicas_in_sync": 4}, {"num_replicas_in_sync": 1, "parts": 4}])

@@ -14,6 +14,7 @@ import threading
 
 import keras
 
+from keras_kd.models import graph
 from keras_kd.training.distributed import data_parallel, watchdog
 from keras_kd.utils import backend, strategies
 
@@ -138,7 +139,8 @@ def _of_open_scope(current, name, replicas):
 
 
 def check_made_here(network, settings):
-    """Raises a ValueError if a network was made under another strategy than it is to be trained under."""
+    """Raises a ValueError if a network was made under another strategy, or in another precision."""
+    _check_precision(network, settings.precision)
     if not backend.on_tensorflow():
         if keras.backend.backend() == "jax":
             data_parallel.check_made_here(network, prepare(settings))
@@ -152,6 +154,18 @@ def check_made_here(network, settings):
         f"and is to be trained under another: make it inside `with strategy.scope(settings)`, which hands "
         f"out one for each set of devices"
     )
+
+
+def _check_precision(network, precision):
+    """Raises a ValueError if a mixed precision is asked for and no layer computes in it."""
+    wanted = keras.dtype_policies.get(precision).compute_dtype
+    made = {layer.compute_dtype for layer in (network, *graph.all_layers(network))}
+    if wanted != "float32" and wanted not in made:
+        raise ValueError(
+            f"{network.name!r} computes in {', '.join(sorted(made))}, the precision in which its layers were "
+            f"made: make it inside `with strategy.scope(settings)`, or leave precision at 'float32'. "
+            f"Received: precision={precision!r}"
+        )
 
 
 @functools.cache
