@@ -42,7 +42,7 @@ class GroupResult:
 
 
 def worth_of_an_image(groups):
-    """The share that one image is, of the fewest that a `GroupResult` is of; 0 where one does not say."""
+    """The accuracy that one image is worth in the `GroupResult` of the fewest; 0 where one does not say."""
     counts = [group.result.images for group in groups]
     return 0.0 if None in counts else 1 / min(counts)
 

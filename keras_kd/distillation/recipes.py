@@ -127,7 +127,7 @@ class Recipe:
         return Recipe(tuple(part if part.name == KD else part.weighed(factor) for part in self.parts))
 
     def student_of(self, teacher, student):
-        """The network that is trained in the student's place, and stays: mostly the student itself."""
+        """The network to train and keep: the student itself, or one that the loss builds of it (SimKD)."""
         for part in self.parts:
             student = part.term(1)[1].student_of(teacher, student)
         return student

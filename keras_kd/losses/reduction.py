@@ -21,7 +21,7 @@ class BatchMean(keras.losses.Loss):
         return y_pred
 
     def share_of_batch(self, counted, sample_weight=None):
-        """This replica's part of the global batch, over the mean part of all: see `of_global_batch`.
+        """This replica's number of examples over the mean number of all replicas: see `of_global_batch`.
 
         Args:
           counted: float32 `[batch]`: 1 for the examples that a loss is of, 0 for those that it ignores.

@@ -63,7 +63,7 @@ class DistillationTerm(keras.distillation.DistillationLoss):
         raise NotImplementedError(f"{type(self).__name__} has no call(teacher, student)")
 
     def student_of(self, teacher, student):
-        """The network that is trained in the student's place, and stays: mostly the student itself."""
+        """The network to train and keep: the student itself, or one that the loss builds of it (SimKD)."""
         return student
 
     def check_outputs(self, count):

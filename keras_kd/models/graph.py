@@ -83,7 +83,9 @@ def _called_again(model):
 
 
 def check_layers(model, layer_names=()):
-    """Raises a ValueError where names of layers say no output: without a graph, or of none, a model or many.
+    """Raises a ValueError for a model without a graph, and for names whose one output is not known.
+
+    These are unknown names, models inside, and layers that are called several times.
 
     Args:
       model: a `keras.Model`.

@@ -24,9 +24,9 @@ def stage_ends(model):
 
     Returns:
       `{(height, width): name}`, in the model's order: of its blocks where it has any (see `blocks_of`), else
-      the last layer that is called once with learned feature maps of each size. Those are none: the images
+      the last layer that is called once with learned feature maps of each size. Left out are the images
       before the first kernel, maps that are only padded or cropped, what comes of global pooling (gates,
-      heads), and sizes behind whose last maps come larger ones.
+      heads), and sizes after which maps become larger again, as in a decoder.
 
     Raises:
       ValueError: for a model without a graph, where only a model inside it or a layer that is called several

@@ -5,8 +5,8 @@
 A file names a `question` and its `claims`, a `dataset`, `seeds` (how many, or which), the `recipe`
 (fields of `training.Settings`), the `teachers` by name, and the `runs`: a list of entries, each of which
 stands for all combinations of the values it gives its axes (`design.AXES`, and `teacher`). `network` gives
-axes a value where an entry does not. A teacher is described by axes too; depth and width are those of whom it
-teaches if not given, and `control` teaches something else in its place (see `design.Teacher`). The axis
+axes a value where an entry does not. A teacher is described by the same axes; its depth and width are its
+student's if not given, and `control` replaces its logits (see `design.Teacher`). The axis
 `student` names a network by its spec in place of depth, width and variant; `teacher` may be a spec too,
 or the path of a `.keras` file, in place of a name.
 """

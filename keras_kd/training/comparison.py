@@ -158,7 +158,7 @@ def compare(
     Called again with the same folder it goes on after the last epoch that was saved there.
 
     Args:
-      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      teacher: a classifier, made inside `strategy.scope(settings)`.
       student_alone, student_distilled: untrained, and alike: of the same layers and initial weights.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `keras_kd.training.Settings`, for all networks.

@@ -29,7 +29,7 @@ def check_teacher(teacher, dataset, *, recorded=None, trust=False, kept=None, ba
       teacher: a `keras.Model`.
       dataset: a `keras_kd.data.Dataset`.
       recorded: test accuracy in [0, 1] that was noted when the teacher was trained, or None.
-      trust: whether a line says what else would be an error.
+      trust: whether a note takes the place of the error.
       kept: its `TeacherTargets`, which are measured in its place, or None.
       batch_size: examples at a time.
 

@@ -42,7 +42,7 @@ def adapt_teacher(teacher, dataset, *, preprocessing=AUTO, class_map=None, expec
         with either; see `distillation.class_map`.
       expected: a name likewise; None: by the family of keras.applications, "none" for networks that begin
         with a layer that scales pixels, else "dataset".
-      trust: whether a line says what else would be an error: a preprocessing that is far worse than another.
+      trust: whether a note takes the place of the error: a preprocessing that is far worse than another.
 
     Returns:
       What `teacher_inputs.adapted` returns: the teacher itself where nothing differs.

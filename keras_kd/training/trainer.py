@@ -62,7 +62,7 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
     Called again with the same folder it goes on after the last epoch that was saved there.
 
     Args:
-      model: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      model: a classifier, made inside `strategy.scope(settings)`.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `Settings`.
       shortcut_removal: a `keras_kd.distillation.shortcut_removal.ShortcutRemoval`: another network is trained
@@ -129,7 +129,7 @@ def distill(
     Called again with the same folder it goes on after the last epoch that was saved there.
 
     Args:
-      teacher: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`, or a list of such.
+      teacher: a classifier, made inside `strategy.scope(settings)`, or a list of such.
       student: another; it is trained in place.
       dataset, settings, shortcut_removal, folder, label, callbacks: as for `train`.
       temperature, alpha, label_weight, terms, teacher_weights, teacher_average: as for `keras_kd.Distiller`.

@@ -32,7 +32,7 @@ def fine_tune(
     Called again with the same folder it goes on after the last epoch that was saved there.
 
     Args:
-      model: a `keras.Model` that returns logits, made inside `strategy.scope(settings)`.
+      model: a classifier, made inside `strategy.scope(settings)`.
       dataset: a `keras_kd.data.Dataset`.
       settings: a `Settings`; its epochs are those of both parts.
       frozen_epochs: in which the last layer alone is trained, at the settings' learning rate.

@@ -222,8 +222,8 @@ class Claim:
       statement: of the claim.
       rule: when it is supported, and when not.
       test: gives its `Evidence`.
-      is_exclusive: whether no effect speaks for it and against it. One that is there and less than the margin
-        speaks for and against claims of which the contrary is "not by the margin": they are supported by it.
+      is_exclusive: False where one effect can pass the tests for and against it: one above 0 and less than
+        the margin (M1, S1). It is supported then; else the smaller of two small p-values decides.
       in_pairs: whether its numbers are pairs: of a student, and of its teacher.
       is_slope: whether its numbers are points for a point, without a unit.
       of_other_losses: whether students count that another loss than KD alone taught.
