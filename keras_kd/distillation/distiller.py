@@ -10,7 +10,6 @@ import keras
 from keras import ops
 
 from keras_kd.distillation import compatibility
-from keras_kd.distillation.alarms import DistillationAlarms, FirstBatch
 from keras_kd.distillation.arrays import check_labels_given
 from keras_kd.distillation.forward import (
     Forward,
@@ -161,15 +160,6 @@ class Distiller(TrainsStudent):
     def weights_now(self):
         """`{name in the logs: its weight in the next step}` of all that the loss is a sum of."""
         return {name: float(weight) for name, weight in self._weighing.at(self.step).items()}
-
-    @property
-    def trained_parts(self):
-        """The student, and the terms' own layers."""
-        return [self.student, *self.adaptors.values()]
-
-    def _own_callbacks(self):
-        compares = any(term.compares_examples for term in self.terms.values())
-        return [DistillationAlarms(), FirstBatch()] if compares else [DistillationAlarms()]
 
     def _models(self):
         return [self.student] if self.teacher is None else [self.teacher, self.student]

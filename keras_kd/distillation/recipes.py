@@ -75,13 +75,16 @@ class Part:
         """The same loss with its weight times a factor."""
         return Part(self.name, self.options | {"weight": self.weight * factor})
 
+    def loss(self):
+        """A new loss of its kind, with its options."""
+        return self.kind(**{name: value for name, value in self.options.items() if name not in _WEIGHING})
+
     def term(self, steps):
         """`(weight, loss)` for a training of so many steps, as a Distiller's `terms` have it."""
-        own = {name: value for name, value in self.options.items() if name not in _WEIGHING}
-        loss, rising = self.kind(**own), round(self.warmup * steps)
-        if not rising:
-            return self.weight, loss
-        return keras.optimizers.schedules.PolynomialDecay(0.0, rising, self.weight), loss
+        weight, rising = self.weight, round(self.warmup * steps)
+        if rising:
+            weight = keras.optimizers.schedules.PolynomialDecay(0.0, rising, weight)
+        return weight, self.loss()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Recipe:
     def __post_init__(self):
         limits.check_each_once("loss", [part.name for part in self.parts])
         for part in self.parts:
-            part.term(1)  # says what is wrong with an option
+            part.loss()  # says what is wrong with an option
 
     @property
     def text(self):
@@ -129,7 +132,7 @@ class Recipe:
     def student_of(self, teacher, student):
         """The network to train and keep: the student itself, or one that the loss builds of it (SimKD)."""
         for part in self.parts:
-            student = part.term(1)[1].student_of(teacher, student)
+            student = part.loss().student_of(teacher, student)
         return student
 
     def check(self, teacher, student, *, independent=False):

@@ -5,6 +5,7 @@ import inspect
 import keras
 
 from keras_kd.distillation import preparation
+from keras_kd.distillation.alarms import DistillationAlarms, FirstBatch
 from keras_kd.distillation.arrays import are_arrays, check_arrays
 
 KERAS_BATCH = 32  # of `fit`, where none is given
@@ -148,12 +149,13 @@ class TrainsStudent(keras.Model):
 
     def _own_callbacks(self):
         """Callbacks of every `fit` that is not given one of the kind."""
-        return []
+        compares = any(term.compares_examples for term in self.terms.values())
+        return [DistillationAlarms(), FirstBatch()] if compares else [DistillationAlarms()]
 
     @property
     def trained_parts(self):
-        """The layers that are trained: all but the teacher, which is a part as well, to be saved with it."""
-        return [self.student]
+        """The layers that are trained: the student, and the terms' own. The teacher is a part, and is not."""
+        return [self.student, *self.adaptors.values()]
 
     @property
     def trainable_variables(self):
