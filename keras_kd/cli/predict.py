@@ -6,8 +6,10 @@ The network is a run's folder (its last student), a .keras file in one, or a Sav
 that export wrote. Images are read and resized as those that it was measured on.
 """
 
+import contextlib
 import json
 import pathlib
+import sys
 
 from keras_kd.cli import export_flags, flags
 from keras_kd.utils import limits
@@ -19,7 +21,7 @@ def define_flags(values):
     """Defines the command's flags on an `absl.flags.FlagValues`."""
     common = flags.Group(values, flags.COMMON)
     common.integer("top", 3, "Classes told of each image, the likeliest first.", limits.CLASSES)
-    common.switch("json", False, "Print JSON and nothing else.")
+    common.switch("json", False, "Print JSON and nothing else; notes go to stderr.")
     common.text("dataset", None, "Where the run's dataset is, if it has moved.")
     common.text("data_dir", None, "Where tensorflow-datasets keeps its data.")
     export_flags.define_given(values)
@@ -49,8 +51,9 @@ def main(values, arguments):
 
     backend.hide_gpus()
     student, *paths = arguments
-    predictor = _open(student, values)
-    found, bad = prediction.predict(predictor, _image_files(paths), values.batch_size)
+    with contextlib.redirect_stdout(sys.stderr) if values.json else contextlib.nullcontext():
+        predictor = _open(student, values)
+        found, bad = prediction.predict(predictor, _image_files(paths), values.batch_size)
     top = min(values.top, len(found[0].probabilities)) if found else 0
     if values.json:
         print(json.dumps([_as_json(predictor, each) for each in found], indent=2))

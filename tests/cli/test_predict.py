@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_kd.export import prediction
+from keras_kd.utils import progress
 from tests.support import golden
 from tests.support.commands import call
 from tests.support.image_folders import write_image
@@ -40,6 +41,20 @@ def test_a_name_of_any_bytes_is_shown(tmp_path, monkeypatch):
     path = os.fsdecode(b"images/no text \xff.png")
     status, output, errors = call("predict", "a.onnx", path, cwd=tmp_path)
     assert output.startswith(rf"{paths[1]} shows bright \xff, the network says: 100.0%.")
+
+
+def test_with_json_nothing_else_is_on_stdout(tmp_path, monkeypatch):
+    def open_predictor(*_):
+        progress.say("pixels are scaled as 'unit'")
+        return Brightness()()
+
+    monkeypatch.setattr(prediction, "open_predictor", open_predictor)
+    write_image(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.png")
+    status, output, errors = call("predict", "a.onnx", "a.png", "--json", cwd=tmp_path)
+    assert (status, errors) == (0, "pixels are scaled as 'unit'\n")
+    assert [each["class"] for each in json.loads(output)] == ["dark"]
+    _, output, errors = call("predict", "a.onnx", "a.png", cwd=tmp_path)
+    assert (output.partition("\n")[0], errors) == ("pixels are scaled as 'unit'", "")
 
 
 @pytest.fixture(scope="module")
