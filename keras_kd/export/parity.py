@@ -160,7 +160,7 @@ def saved_model_session(path, batch=None):
             np.save(f"{folder}/images.npy", parts)
             arguments = [str(path), f"{folder}/images.npy", f"{folder}/logits.npy"]
             done = subprocess.run(
-                [sys.executable, "-I", "-c", _SERVE, *arguments],
+                [sys.executable, "-P", "-c", _SERVE, *arguments],
                 env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},  # this process may hold a GPU's memory
                 capture_output=True,
                 text=True,

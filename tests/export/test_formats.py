@@ -193,6 +193,29 @@ def test_tensorflow_alone_serves_a_saved_model(batch, model, digits, images, tmp
     assert parity.compare(logits, expected).max_logit_difference <= 1e-5
 
 
+TENSORFLOW = """
+import types
+
+import numpy as np
+
+logits = types.SimpleNamespace(numpy=lambda: np.ones((4, 2)))
+served = types.SimpleNamespace(signatures={"serving_default": lambda image: {"logits": logits}})
+saved_model = types.SimpleNamespace(load=lambda path: served)
+constant = np.asarray
+"""
+
+
+def test_tensorflow_is_found_where_this_python_finds_it_and_not_in_the_current_folder(tmp_path, monkeypatch):
+    """PYTHONPATH counts, and so do packages of the user; a script that is called like a package does not."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "tensorflow.py").write_text(TENSORFLOW)
+    (tmp_path / "numpy.py").write_text("raise ImportError('a script of the user')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.chdir(tmp_path)
+    logits = parity.saved_model_session(tmp_path / "a")(np.zeros((4, 8, 8, 1), np.uint8))
+    np.testing.assert_array_equal(logits, np.ones((4, 2)))
+
+
 @pytest.mark.slow
 def test_a_file_that_cannot_be_served_is_named(images, tmp_path):
     (tmp_path / "a").mkdir()
