@@ -10,8 +10,10 @@ import tempfile
 import warnings
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_kd.data import lazy_images
 from keras_kd.export import conversion, parity, signature
 from keras_kd.models import graph
 from keras_kd.utils import files, limits, optional, quiet
@@ -84,7 +86,7 @@ def _converted(network, *, dataset, kind, batch, calibration):
         if kind == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if kind == "full_integer":
-            converter.representative_dataset = lambda: _each(calibration)
+            converter.representative_dataset = lambda: _parts(calibration, batch or 1)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
         with quiet.filtered_stderr(lambda line: True):  # what goes wrong there is in the error, too
@@ -101,12 +103,15 @@ def _softplus(x):
     return ops.relu(x) + ops.log(1.0 + ops.exp(-ops.abs(x)))
 
 
-def _each(images):
-    """Images one by one. The first has both ends of the range: a pixel then is its own quantum."""
+def _parts(images, size):
+    """Images `size` at a time, as the graph takes them; what a part lacks is its last image again.
+
+    The first image has both ends of the range: a pixel then is its own quantum.
+    """
     images = images.astype("float32")
     images[0, 0, 0], images[0, -1, -1] = 0.0, 255.0
-    for image in images:
-        yield {"image": image[None]}
+    for part in lazy_images.batches(images, size):
+        yield {"image": np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])}
 
 
 def _interpreter(path, threads, **options):

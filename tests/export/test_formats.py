@@ -12,7 +12,7 @@ from keras_kd.export import litert, onnx, parity, signature
 from keras_kd.models import cost, folding
 from keras_kd.utils import files, optional
 from tests.support.exports import written_by
-from tests.support.networks import shaken
+from tests.support.networks import mlp, shaken
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,20 @@ def test_integers_are_calibrated_on_the_images_that_are_given(tmp_path, rng):
 
     assert difference(np.concatenate([dark, bright])) < 0.02
     assert difference(dark) > 0.5
+
+
+def test_integers_are_calibrated_at_as_many_images_as_the_file_takes(tmp_path, rng):
+    """Of a network whose Flatten holds the number of images; 10 fill no whole number of batches."""
+    network = shaken(mlp())
+    images = rng.integers(0, 256, (10, 8, 8, 1)).astype(np.uint8)
+    images[0, 0, 0], images[0, -1, -1] = 0, 255  # as calibration has them
+    logits = {}
+    for batch in (1, 4):
+        path = tmp_path / f"{batch}.tflite"
+        litert.to_litert(network, path, kind="full_integer", batch=batch, calibration=images)
+        logits[batch] = litert.session(path)(images)
+    np.testing.assert_allclose(logits[4], logits[1], rtol=1e-6)
+    assert parity.compare(logits[4], parity.expected_logits(network, images)).max_logit_difference < 0.05
 
 
 def test_networks_trained_in_bfloat16_become_float32_files(digits, images, tmp_path):
