@@ -1,5 +1,7 @@
 """The licences of well-known datasets, as those who made them say; what is not here is not known."""
 
+from keras_kd.data import datasets
+
 LICENCES = {
     "beans": "MIT",
     "cifar10": "none stated by its authors, who ask to be cited",
@@ -14,5 +16,6 @@ LICENCES = {
 
 
 def licence_of(name):
-    """The licence of a dataset by its name, such as "cifar10"; None if it is not known."""
-    return LICENCES.get(str(name).partition(":")[0].partition("/")[0])
+    """The licence of a dataset by its name, such as "cifar10"; None if it is not known, or for own files."""
+    is_public = name == datasets.DEFAULT or datasets.is_of_tfds(name)
+    return LICENCES.get(str(name).partition(":")[0].partition("/")[0]) if is_public else None

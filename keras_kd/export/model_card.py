@@ -54,9 +54,10 @@ def write(source, folder):
         peak={dtype: cost.peak(dtype) for dtype in BYTES},
         measured=_measured(folder / COSTS, about.digest),
         recipe=recipe(source),
+        was_trained_in_run=source.was_trained_in_run,
         accuracy=source.accuracy if about.accuracy is None else about.accuracy,
         test_images=about.test_images or "all",
-        licence=licences.licence_of(source.result["dataset"]["name"]),
+        licence=licences.licence_of(source.dataset.name),
         quantised=any(file.kind != "float32" for file in listed),
     )
 
@@ -97,7 +98,7 @@ def recipe(source):
     Raises:
       DamagedFileError: if the run's result does not say it.
     """
-    if "preprocessing" in source.result:
+    if source.comes_with_images:
         return [
             f"Trained elsewhere: how, and on what, is not known to this package. Pixels are "
             f"{source.result['preprocessing']}."
@@ -107,6 +108,8 @@ def recipe(source):
 
 
 def _recipe(source):
+    if not source.was_trained_in_run:
+        return ["Trained before this run: how, and on what, is not known to it. The data above measured it."]
     settings, result = source.result["settings"], source.result
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
     removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)

@@ -34,6 +34,17 @@ class Source:
         """On all test images, as its run measured it, in [0, 1]; None if that is not known."""
         return accuracy(self.result, self.path.name, self.network)
 
+    @property
+    def comes_with_images(self):
+        """Whether it is of no run, and images that were given say how it is asked."""
+        return "preprocessing" in self.result
+
+    @property
+    def was_trained_in_run(self):
+        """Whether its run trained it, and was not given it, as a teacher may be."""
+        row = _measured(self.result, self.path.name) or {}
+        return not self.comes_with_images and row.get("seconds", 0) is not None
+
 
 def find_source(path, dataset_name=None, data_dir=None):
     """The `Source` of a .keras file in the folder of a run.
@@ -127,6 +138,11 @@ def accuracy(result, file, network):
     """
     if result.get("fingerprints", {}).get(file) != weights.fingerprint(network):
         return None
-    rows = {network_file(label): row for label, row in result.get("networks", {}).items()}
-    row = rows.get(file) or (result.get("measured") if file == run_dir.MODEL else None)
+    row = _measured(result, file)
     return row and row["accuracy"]
+
+
+def _measured(result, file):
+    """What a run measured of the network in one of its files, `{name: value}`; None if it did not."""
+    rows = {network_file(label): row for label, row in result.get("networks", {}).items()}
+    return rows.get(file) or (result.get("measured") if file == run_dir.MODEL else None)

@@ -1,11 +1,13 @@
 """What a model card says of a network's training."""
 
+import numpy as np
 import pytest
 
 from keras_kd.export import file_table, formats, licences, model_card, parity, sources
 from keras_kd.export.manifest import Manifest
 from keras_kd.reporting import formatting
 from keras_kd.utils import files
+from tests.support.image_folders import write_image
 
 RESULT = {
     "settings": {"epochs": 3},
@@ -41,7 +43,22 @@ def test_a_run_of_before_shortcut_removal_has_its_card(tmp_path):
     assert len(lines) == 3
 
 
-@pytest.mark.parametrize("wrong", [{"settings": None}, {"versions": 3}, {"shortcut_removal": []}])
+@pytest.mark.parametrize(("seconds", "is_given"), [(None, True), (3.5, False)])
+def test_a_teacher_that_was_given_has_not_the_recipe_of_the_run(seconds, is_given, tmp_path):
+    networks = {"teacher": {"accuracy": 0.5, "seconds": seconds}, "student_distilled": {"seconds": 2.0}}
+    result = RESULT | {"networks": networks}
+    told = {
+        name: model_card.recipe(sources.Source(tmp_path / f"{name}.keras", name, None, None, result))
+        for name in ("teacher", "student")
+    }
+    before = ["Trained before this run: how, and on what, is not known to it. The data above measured it."]
+    assert told["teacher"] == (before if is_given else ["epochs 3", "Trained with keras 3."])
+    assert told["student"][0] == "epochs 3"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"networks": [3]}, {"settings": None}, {"versions": 3}, {"shortcut_removal": []}]
+)
 def test_a_result_that_does_not_say_how_it_was_trained_is_named(wrong, tmp_path):
     source = sources.Source(tmp_path / "student.keras", "a", None, None, RESULT | wrong)
     with pytest.raises(files.DamagedFileError, match=r"result\.json is damaged \(it does not say what it"):
@@ -89,3 +106,13 @@ def test_licences_are_known_by_a_datasets_name():
     assert licences.licence_of("mnist") == "Creative Commons Attribution-ShareAlike 3.0"
     assert licences.licence_of("fashion_mnist:28").startswith("MIT")
     assert licences.licence_of("my/mnist.npz") is None
+
+
+def test_a_folder_that_is_called_like_a_dataset_has_not_its_licence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert licences.licence_of("beans:16") == "MIT"
+    assert licences.licence_of("digits").startswith("Creative Commons Attribution 4.0")
+    for label in ("cat", "dog"):
+        write_image(np.zeros((8, 8, 3), np.uint8), tmp_path / "beans" / label / "a.png")
+    for name in ("beans", "beans:16", "./beans:16", str(tmp_path / "beans")):
+        assert licences.licence_of(name) is None
