@@ -108,9 +108,21 @@ def _network(spec, dataset, settings, flag=None, start=seeding.SHARED):
     with strategy.scope(settings):
         keras.utils.set_random_seed(seeding.start_seed(settings.seed, start))
         try:
-            return registry.build_for(spec, dataset)
+            network = registry.build_for(spec, dataset)
+            _check_classes(network, spec, dataset)
+            return network
         except ValueError as error:
             raise ValueError(f"{flag}={spec}: {error}" if flag else str(error)) from error
+
+
+def _check_classes(network, spec, dataset):
+    """Raises a ValueError for a network with outputs that are no class of the dataset it is trained on."""
+    count = compatibility.output_count(network)
+    if count not in (None, dataset.num_classes):
+        raise ValueError(
+            f"the network {network.name!r} has {count} outputs, and {dataset.name} has {dataset.num_classes} "
+            f"classes: keras-kd train --init={spec} gives it a new classifier"
+        )
 
 
 def new_networks(values, dataset, settings, recipe, removal):

@@ -40,6 +40,11 @@ class Manifest:
         return records.from_json(cls, values)
 
 
+def name_of(class_names, place):
+    """What the output at a place means: the class, or "class 3" if nothing says its name."""
+    return class_names[place] if place < len(class_names) else f"class {place}"
+
+
 def read(folder):
     """The `Manifest` of an earlier export; None if there is none."""
     path = folder / MANIFEST

@@ -8,7 +8,7 @@ import warnings
 
 import jinja2
 
-from keras_kd.distillation import recipes, shortcut_removal
+from keras_kd.distillation import compatibility, recipes, shortcut_removal
 from keras_kd.export import cost_report, file_table, licences, manifest
 from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS
@@ -29,6 +29,7 @@ def write(source, folder):
     if about.digest != weights.digest(source.network):
         raise ValueError(f"{folder} holds the files of another network now: write them again")
     cost = cost_module.cost(source.network)
+    outputs, names = compatibility.output_count(source.network), source.dataset.class_names or ()
     listed = [file for file in about.files if file.is_in(folder)]
     shown = dataclasses.replace(about, files=tuple(listed))
     others = {path.name for path in folder.glob("model*")} - {file.file for file in listed}
@@ -36,9 +37,9 @@ def write(source, folder):
         folder / CARD,
         name=source.name,
         dataset=source.result["dataset"],
-        classes=source.dataset.num_classes,
+        classes=outputs,
         shape=list(source.dataset.image_shape),
-        class_names=list(source.dataset.class_names or ()),
+        class_names=[manifest.name_of(names, place) for place in range(outputs)] if names else [],
         columns=file_table.COLUMNS,
         table=file_table.rows(shown),
         advice=list(zip(file_table.advice(shown), map(_made, listed), strict=True)),

@@ -16,7 +16,7 @@ from PIL import Image
 from keras_kd.data import image_decoding, lazy_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.data.lazy_images import BadImageError
-from keras_kd.export import litert, onnx, signature, sources
+from keras_kd.export import litert, manifest, onnx, signature, sources
 from keras_kd.export.manifest import MANIFEST
 from keras_kd.models import inference, outputs
 from keras_kd.utils import files
@@ -46,8 +46,8 @@ class Predictor:
     resizing: str = "centre"
 
     def name_of(self, place):
-        """What the output at a place means: the class, or "class 3" if nothing says its name."""
-        return self.class_names[place] if self.class_names else f"class {place}"
+        """What the output at a place means, see `manifest.name_of`."""
+        return manifest.name_of(self.class_names, place)
 
     def read(self, path):
         """The image in a file, uint8 `[height, width, channels]`.

@@ -202,6 +202,21 @@ def test_networks_that_cannot_be_end_in_one_line(case, npz, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "distill"])
+def test_a_network_of_more_outputs_than_classes_is_refused_before_it_is_trained(command, npz, tmp_path):
+    flat = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(6)]
+    keras.Sequential(flat, name="big").save(tmp_path / "big.keras")
+    given = (f"--dataset={npz}", "--out=run", "--strategy=none", "--epochs=1", "--student=big.keras")
+    given += SPECS[1:] if command == "distill" else ()
+    status, _, errors = call(command, *given, cwd=tmp_path)
+    assert status == 1
+    assert errors == (
+        f"error: --student=big.keras: the network 'big' has 6 outputs, and {npz} has 4 classes: keras-kd "
+        f"train --init=big.keras gives it a new classifier\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_student_in_the_middle_of_fading_is_refused_before_anything_is_written(npz, tmp_path):
     faded = fading.with_fading_shortcuts(one_block(shortcuts=False), [(0, 9)])
     serialization.save_model(faded, tmp_path / "faded.keras")

@@ -1,10 +1,13 @@
 """What a model card says of a network's training."""
 
+import keras
 import numpy as np
 import pytest
 
+from keras_kd.data import datasets
 from keras_kd.export import file_table, formats, licences, model_card, parity, sources
 from keras_kd.export.manifest import Manifest
+from keras_kd.models import weights
 from keras_kd.reporting import formatting
 from keras_kd.utils import files
 from tests.support.image_folders import write_image
@@ -74,6 +77,20 @@ def test_a_run_is_the_same_by_a_link(tmp_path):
     assert sources.is_run(linked, sources.run_of(real))
     assert sources.is_run(real, sources.run_of(linked))
     assert not sources.is_run(real, str(tmp_path))
+
+
+def test_a_card_tells_all_outputs_of_the_network(npz, tmp_path):
+    dataset = datasets.load(npz)
+    about = {"name": "tiny", "fingerprint": dataset.fingerprint, "examples": {"test": 24}}
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(6)])
+    source = sources.Source(tmp_path / "model.keras", "a", network, dataset, RESULT | {"dataset": about})
+    found = Manifest("model.keras", weights.digest(network), ())
+    files.write_json(found.to_json(), tmp_path / "export.json")
+    model_card.write(source, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "An image classifier for tiny: 6 classes, images of 8 x 8 x 3." in card
+    assert "Classes, in the order of the outputs: 0, 1, 2, 3, class 4, class 5." in card
+    assert "float32 `[n, 6]`" in card
 
 
 def manifest_of(change, images, size=19_300):

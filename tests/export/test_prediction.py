@@ -100,6 +100,13 @@ def test_names_of_classes_stand_beside_a_file(tmp_path):
     assert prediction.class_names(tmp_path / "model.onnx") == ("cat", "dog")
 
 
+def test_outputs_beyond_the_names_of_classes_are_numbered(tmp_path):
+    """As of a network that was trained with more outputs than its dataset has classes."""
+    write_image(np.full((8, 8, 3), 240, np.uint8), tmp_path / "bright.png")
+    found, _ = prediction.predict(predictor(names=("dark",)), [tmp_path / "bright.png"])
+    assert predictor(names=("dark",)).name_of(found[0].likeliest()[0]) == "class 1"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
