@@ -41,10 +41,22 @@ def check_target(path, source):
         raise FileExistsError(f"{path} holds the files of another run, {listed.run}: choose another folder")
 
 
-def begin(target, part, digest):
-    """Makes the folder `part` with what `target` has of the same network; returns its `ExportedFile`s."""
+def begin(target, part, source, written=()):
+    """Makes the folder of an export, with the files of an earlier one of the same `sources.identity`.
+
+    Args:
+      target: folder of the earlier one, which need not be there.
+      part: the new folder.
+      source: the `sources.Source` that is exported.
+      written: names of the files that are written anyway.
+
+    Returns:
+      The `ExportedFile`s that are as they were compared.
+    """
     kept = manifest.read(target)
-    if not kept or kept.digest != digest:
+    if not kept or not kept.is_of(source):
+        lost = [each.file for each in kept.files if (target / each.file).is_file()] if kept else []
+        _tell_of_lost(target, [name for name in lost if name not in written])
         part.mkdir(parents=True)
         return []
     if (target / model_card.COSTS).is_file():
@@ -61,6 +73,15 @@ def begin(target, part, digest):
                 stacklevel=2,
             )
     return whole
+
+
+def _tell_of_lost(target, names):
+    """Says that files of an earlier export do not stay."""
+    if names:
+        progress.say(
+            f"{target}: {', '.join(names)} is of another network, or of other images, classes or scales of "
+            f"pixels, and not taken over: write it again"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +133,7 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
 
     Args:
       source: a `sources.Source`.
-      target: folder of the files; those of the same network that are there already stay.
+      target: folder of the files; those of the same `sources.identity` that are there already stay.
       config: a `BundleConfig`.
       check_stop: is called before each file; what it raises leaves the folder as it was.
 
@@ -128,12 +149,12 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
     if config.batch:
         size = config.batch * cost_module.cost(source.network).peak("float32")
         limits.check_memory(f"a batch of {config.batch} images", size)
-    digest = weights.digest(source.network)
     with folders.replacing_folder(target) as part:
         check_target(target, source)  # no other process writes there now
-        listed = begin(target, part, digest)
+        to_write = jobs(config.formats, config.kinds, target)
+        listed = begin(target, part, source, [job.file for job in to_write])
         written, reference = [], parity.reference_of(source.network, source.dataset, _count(source, config))
-        for job in jobs(config.formats, config.kinds, target):
+        for job in to_write:
             check_stop(f"{target} left as it was")
             written.append(_write_checked(job, source, part, config, reference))
         names = {each.file for each in written}
@@ -141,13 +162,14 @@ def export_bundle(source, target, config, check_stop=lambda done: None):
         written.sort(key=lambda each: (formats.FORMATS.index(each.format), formats.KINDS.index(each.kind)))
         about = manifest.Manifest(
             model=str(source.path),
-            digest=digest,
+            digest=weights.digest(source.network),
             files=tuple(written),
             run=sources.run_of(source),
             class_names=tuple(source.dataset.class_names),
             accuracy=reference.accuracy if reference.is_whole else source.accuracy,
             test_images=reference.of,
             resizing=source.dataset.resizing,
+            identity=sources.identity(source),
         )
         files.write_json(about.to_json(), part / manifest.MANIFEST)
         model_card.write(source, part)

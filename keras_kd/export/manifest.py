@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from keras_kd.export import formats
+from keras_kd.export import formats, sources
+from keras_kd.models import weights
 from keras_kd.utils import files, records
 
 MANIFEST = "export.json"
@@ -21,6 +22,7 @@ class Manifest:
       accuracy: of the Keras model on all test images, in [0, 1]; None if it is not known.
       test_images: how many there are; None in folders of older versions.
       resizing: of images of other sizes, see `image_decoding.read`.
+      identity: what its files are of, see `sources.identity`; None in folders of older versions.
     """
 
     model: str
@@ -31,6 +33,13 @@ class Manifest:
     accuracy: float | None = None
     test_images: int | None = None
     resizing: str = "centre"
+    identity: dict[str, str] | None = None
+
+    def is_of(self, source):
+        """Whether its files are of a `sources.Source`; of older ones it is known of those of a run alone."""
+        if self.identity is None:
+            return self.digest == weights.digest(source.network) and not source.comes_with_images
+        return self.identity == sources.identity(source)
 
     def to_json(self):
         return records.json_values(self) | {"files": [each.to_json() for each in self.files]}

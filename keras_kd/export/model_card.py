@@ -13,7 +13,6 @@ from keras_kd.export import cost_report, file_table, licences, manifest
 from keras_kd.export.cost_results import CostCard
 from keras_kd.export.formats import FORMATS
 from keras_kd.models import cost as cost_module
-from keras_kd.models import weights
 from keras_kd.models.cost import BYTES
 from keras_kd.reporting import formatting
 from keras_kd.training.labels import DISTILLED, network_file, removal_label
@@ -26,8 +25,8 @@ COSTS = "costs.json"
 def write(source, folder):
     """Writes the model card of a folder with a manifest, with the measured costs if they are there."""
     about = manifest.read(folder)
-    if about.digest != weights.digest(source.network):
-        raise ValueError(f"{folder} holds the files of another network now: write them again")
+    if not about.is_of(source):
+        raise ValueError(f"{folder} holds the files of another export now: write them again")
     cost = cost_module.cost(source.network)
     outputs, names = compatibility.output_count(source.network), source.dataset.class_names or ()
     listed = [file for file in about.files if file.is_in(folder)]

@@ -9,6 +9,7 @@ from keras_kd.data import provenance
 from keras_kd.models import serialization, weights
 from keras_kd.training.labels import DISTILLED, network_file
 from keras_kd.utils import files, run_dir
+from keras_kd.utils import identity as identities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +117,21 @@ def name_of(path):
         raise ValueError(f"the folder of a network gives its exports their name. Received: {str(path)!r}")
     is_student = path.name in (network_file(DISTILLED), run_dir.MODEL)
     return path.parent.name + ("" if is_student else f"-{path.stem}")
+
+
+def identity(source):
+    """What exported files are of, `{name: digest}`: those of one folder have it in common.
+
+    The network, the images that measure and calibrate, the classes, and how pixels are scaled and resized.
+    """
+    data = source.dataset
+    pixels = (getattr(data, "preprocessing", None), data.mean.tolist(), data.std.tolist(), data.resizing)
+    return {
+        "network": weights.fingerprint(source.network),
+        "images": source.result["dataset"]["fingerprint"],
+        "classes": identities.text_digest(tuple(data.class_names)),
+        "pixels": identities.text_digest(pixels),
+    }
 
 
 def run_of(source):

@@ -50,6 +50,11 @@ def file_digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def text_digest(value):
+    """A short fingerprint of a value of plain Python, by how it is written."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
 def array_digest(arrays):
     """A short fingerprint of `{name: array}`, as float32."""
     found = hashlib.sha256()

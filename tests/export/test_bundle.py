@@ -1,11 +1,13 @@
 """What a model card says of a network's training."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from keras_kd.data import datasets
-from keras_kd.export import file_table, formats, licences, model_card, parity, sources
+from keras_kd.export import bundle, file_table, formats, given, licences, model_card, parity, sources
 from keras_kd.export.manifest import Manifest
 from keras_kd.models import weights
 from keras_kd.reporting import formatting
@@ -117,6 +119,61 @@ def test_what_is_small_is_not_told_as_nothing():
         "25 MB",
     ]
     assert (file_table.difference(1.4e-6), file_table.difference(0.0789)) == ("1.4e-06", "7.9 %")
+
+
+def given_source(folder, names=("cat", "dog"), preprocessing="unit", fingerprint="0", seed=0):
+    """A network that was trained elsewhere, with images of its classes, as `given.find_source` makes it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 4, 4, 3), dtype=np.uint8)
+    split = datasets.Split(images, np.arange(8) % 2)
+    dataset = given.GivenImages("pets", split, split, split, names, flips=False, preprocessing=preprocessing)
+    keras.utils.set_random_seed(seed)
+    network = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    about = {"name": "pets", "fingerprint": fingerprint, "examples": {"test": 8}}
+    return sources.Source(
+        folder / "net.keras", "net", network, dataset, {"dataset": about, "preprocessing": preprocessing}
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"names": ("crow", "eagle")},
+        {"preprocessing": "minus_one_one"},
+        {"fingerprint": "1"},
+        {"seed": 1},
+    ],
+    ids=str,
+)
+def test_files_stay_that_are_of_the_same_network_images_and_classes(other, tmp_path, capsys):
+    one = {"images": 8, "same_class": 0.0}
+    target = tmp_path / "exported" / "net"
+    litert = bundle.BundleConfig(("litert",), ("float32",), **one)
+    onnx = bundle.BundleConfig(("onnx",), **one)
+    bundle.export_bundle(given_source(tmp_path), target, litert)
+    capsys.readouterr()
+    found = bundle.export_bundle(given_source(tmp_path, **other), target, onnx)
+    stays = not other
+    assert [each.file for each in found.files] == ["model.tflite"] * stays + ["model.onnx"]
+    assert (target / "model.tflite").is_file() == stays
+    assert ("model.tflite" in (target / model_card.CARD).read_text()) == stays
+    told = f"{target}: model.tflite is of another network, or of other images, classes or scales of pixels"
+    assert (told in capsys.readouterr().out) != stays
+
+
+@pytest.mark.parametrize("is_of_run", [True, False])
+def test_files_of_a_folder_without_an_identity_stay_if_they_are_of_the_run(is_of_run, tmp_path):
+    source = given_source(tmp_path)
+    if is_of_run:
+        del source.result["preprocessing"]
+    target, file = tmp_path / "net", manifest_of(0.0, 8).files[0]
+    files.write_text("a network", target / file.file)
+    file = dataclasses.replace(file, sha256=formats.sha256_of(target, file.file))
+    about = Manifest("net.keras", weights.digest(source.network), (file,))
+    files.write_json(about.to_json(), target / "export.json")
+    assert bundle.begin(target, tmp_path / "part", source) == [file] * is_of_run
+    assert (tmp_path / "part" / file.file).exists() == is_of_run
 
 
 def test_licences_are_known_by_a_datasets_name():
