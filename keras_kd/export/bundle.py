@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+import pathlib
 import shutil
 import time
 import warnings
 
-from keras_kd.export import formats, manifest, model_card, parity, sources
+from keras_kd.export import formats, manifest, model_card, parity, saved_model, sources
 from keras_kd.export.formats import FORMATS, KINDS
 from keras_kd.models import cost as cost_module
 from keras_kd.models import weights
@@ -37,12 +38,21 @@ def check_target(path, source):
     if not any((path / name).is_file() for name in ("saved_model.pb", manifest.MANIFEST)):
         raise FileExistsError(f"{path} exists and holds no exported network: choose another folder")
     listed = manifest.read(path)
-    if listed and not sources.is_run(source, listed.run):
-        raise FileExistsError(f"{path} holds the files of another run, {listed.run}: choose another folder")
+    if not listed and not saved_model.is_exported(path):
+        raise FileExistsError(f"{path} holds a SavedModel that export did not write: choose another folder")
+    run = listed.run if listed else saved_model.made_by(path)
+    if not sources.is_run(source, run):
+        raise FileExistsError(f"{path} holds the files of another run, {run}: choose another folder")
+
+
+# Names that an export gives; what else is in its folder is the user's.
+OF_EXPORT = {*formats.FILES, manifest.MANIFEST, model_card.CARD, model_card.COSTS, model_card.COSTS_PAGE}
 
 
 def begin(target, part, source, written=()):
     """Makes the folder of an export, with the files of an earlier one of the same `sources.identity`.
+
+    What is of no export stays anyway.
 
     Args:
       target: folder of the earlier one, which need not be there.
@@ -54,23 +64,38 @@ def begin(target, part, source, written=()):
       The `ExportedFile`s that are as they were compared.
     """
     kept = manifest.read(target)
-    if not kept or not kept.is_of(source):
-        lost = [each.file for each in kept.files if (target / each.file).is_file()] if kept else []
-        _tell_of_lost(target, [name for name in lost if name not in written])
+    if kept and kept.is_of(source):
+        if (target / model_card.COSTS).is_file():
+            files.read_json(target / model_card.COSTS)  # damage is told before anything is written
+        _copy(target, part)
+        return _whole(kept, target, part)
+    lost = [each.file for each in kept.files if (target / each.file).is_file()] if kept else []
+    _tell_of_lost(target, [name for name in lost if name not in written])
+    if target.exists():
+        _copy(target, part, {*OF_EXPORT, *lost})
+    else:
         part.mkdir(parents=True)
-        return []
-    if (target / model_card.COSTS).is_file():
-        files.read_json(
-            target / model_card.COSTS
-        )  # it goes into the card: damage is told before anything is written
-    shutil.copytree(target, part)
+    return []
+
+
+def _copy(target, part, without=()):
+    """Copies a folder, but for some names in it, which folders within it may have; links stay links."""
+
+    def left_out(folder, _):
+        return without if pathlib.Path(folder) == target else ()
+
+    shutil.copytree(target, part, symlinks=True, ignore=left_out)
+
+
+def _whole(kept, target, part):
+    """The files that a manifest lists and that are as they were compared; warns of the others."""
     whole = [each for each in kept.files if each.is_in(part)]
     for each in kept.files:
         if each not in whole:
             warnings.warn(
                 f"{target / each.file} is not the file that was compared with the model: the card does not "
                 f"list it, write it again",
-                stacklevel=2,
+                stacklevel=3,
             )
     return whole
 

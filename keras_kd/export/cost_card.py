@@ -118,12 +118,12 @@ def _compare(listed, folder, config, command, check_stop, source=None):
         digest=source and weights.digest(source.network),
         answers=tuple(cost_sentence.sentence(costs[one], costs[twin]) for one, twin in listed.pairs),
     )
+    page = folder / model_card.COSTS_PAGE
+    groups = [[costs[label] for label in group] for group in listed.groups]
     with folders.alone_in(folder, patience=PATIENCE):
         files.write_json(card.to_json(), folder / model_card.COSTS)
-        write_page(
-            card, [[costs[label] for label in group] for group in listed.groups], folder / "costs.html"
-        )
-    return card, {"costs": folder / "costs.html", "numbers": folder / model_card.COSTS}
+        write_page(card, groups, page)
+    return card, {"costs": page, "numbers": folder / model_card.COSTS}
 
 
 def _measured(costs, networks, dataset, config, check_stop):

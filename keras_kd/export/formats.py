@@ -1,11 +1,11 @@
 """The formats of exported files: how each is written, and compared with its model by its own runtime."""
 
 import dataclasses
-import shutil
+import os
 
 from keras_kd.export import litert, onnx, parity, saved_model, signature
 from keras_kd.models import folding
-from keras_kd.utils import files, records
+from keras_kd.utils import files, folders, records
 
 FORMATS = ("saved_model", "litert", "onnx")
 KINDS = litert.KINDS
@@ -48,6 +48,10 @@ class Job:
             return "saved_model.pb"
         suffix = {"litert": ".tflite", "onnx": ".onnx"}[self.format]
         return "model" + ("" if self.kind == "float32" else f"-{self.kind}") + suffix
+
+
+# All that formats write.
+FILES = (*_SAVED_MODEL, *(Job("litert", kind).file for kind in KINDS), Job("onnx").file)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +153,8 @@ def _write_saved_model(network, folder, dataset, batch, tolerance):
     beside = folder / "written"
     saved_model.write_saved_model(network, beside, dataset=dataset, batch=batch, tolerance=tolerance)
     for name in _SAVED_MODEL:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        if os.path.lexists(folder / name):
+            folders.remove(folder / name)
         if (beside / name).exists():
             (beside / name).replace(folder / name)
     beside.rmdir()

@@ -19,7 +19,7 @@ from keras_kd.training.labels import DISTILLED, network_file, removal_label
 from keras_kd.utils import files, run_dir
 
 CARD = "README.md"
-COSTS = "costs.json"
+COSTS, COSTS_PAGE = "costs.json", "costs.html"
 
 
 def write(source, folder):

@@ -83,6 +83,12 @@ def check_target(path):
         raise FileExistsError(f"{path} exists and is no SavedModel: choose another path")
 
 
+def is_exported(path):
+    """Whether the SavedModel at `path` has a `metadata.json` as `to_saved_model` writes it."""
+    metadata = path / "metadata.json"
+    return metadata.is_file() and "normalisation" in files.read_json(metadata)
+
+
 def made_by(path):
     """The absolute path of the run that made the SavedModel at `path`, as text; None if that is not known.
 

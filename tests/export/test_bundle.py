@@ -176,6 +176,52 @@ def test_files_of_a_folder_without_an_identity_stay_if_they_are_of_the_run(is_of
     assert (tmp_path / "part" / file.file).exists() == is_of_run
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_is_not_of_an_export_stays_whatever_is_exported(seed, tmp_path):
+    target, part, source = tmp_path / "net", tmp_path / "part", given_source(tmp_path)
+    of_export = (
+        "model.onnx",
+        "model-float16.tflite",
+        "saved_model.pb",
+        "variables/a",
+        "README.md",
+        "costs.html",
+    )
+    own = ("labels.txt", "model-mine.tflite", "app/main.py", "app/model.onnx")
+    for name in (*of_export, *own):
+        files.write_text(name, target / name)
+    (target / "link").symlink_to("labels.txt")
+    identity = sources.identity(source)
+    about = dataclasses.replace(manifest_of(0.0, 8), files=(), run=str(tmp_path), identity=identity)
+    files.write_json(about.to_json(), target / "export.json")
+    bundle.begin(target, part, given_source(tmp_path, seed=seed))
+    found = {str(path.relative_to(part)) for path in part.rglob("*") if path.is_file()}
+    assert found == {*own, "link", *(() if seed else (*of_export, "export.json"))}
+    assert (part / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "net holds a SavedModel that export did not write: choose another folder"),
+        ({"author": "somebody"}, "net holds a SavedModel that export did not write"),
+        ({"normalisation": None, "run": "/runs/other"}, "net holds the files of another run, /runs/other"),
+        ({"normalisation": None}, None),
+        ({"normalisation": None, "run": "."}, None),
+    ],
+)
+def test_a_saved_model_is_replaced_only_if_it_was_exported(metadata, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.write_text("a graph", tmp_path / "net" / "saved_model.pb")
+    if metadata is not None:
+        files.write_json(metadata, tmp_path / "net" / "metadata.json")
+    if message is None:
+        bundle.check_target(tmp_path / "net", given_source(tmp_path))
+        return
+    with pytest.raises(FileExistsError, match=message):
+        bundle.check_target(tmp_path / "net", given_source(tmp_path))
+
+
 def test_licences_are_known_by_a_datasets_name():
     assert licences.licence_of("mnist") == "Creative Commons Attribution-ShareAlike 3.0"
     assert licences.licence_of("fashion_mnist:28").startswith("MIT")
