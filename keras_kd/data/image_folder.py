@@ -19,6 +19,9 @@ SIZE = limits.whole(image_decoding.SMALLEST_SIDE, 4096, about="to which images a
 
 _SPLITS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 
+# What others call splits: in small letters.
+_LIKE_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "eval"}
+
 
 def find(name):
     """`(path, size)` if a dataset's name, `PATH` or `PATH:SIZE`, is that of an image folder, else None.
@@ -51,14 +54,11 @@ def find(name):
 
 
 def _has_images(path):
-    """Whether some folder in it, or in its `train`, has an image."""
-    inside = path / "train" if (path / "train").is_dir() else path
-    return any(
-        image_decoding.is_image(entry.name)
-        for folder in inside.iterdir()
-        if folder.is_dir() and os.access(folder, os.R_OK)
-        for entry in folder.iterdir()
-    )
+    """Whether some class, of train where there are splits, has an image, however deep."""
+    inside = _folders_of_splits(path)["train"]
+    classes = (os.fspath(inside / name) for name in _folders(inside))
+    with progress.silence():
+        return any(True for folder in classes for _ in _files(folder, "", {}, (_place(inside),)))
 
 
 def read(path, size=None, *, skip_bad=False):
@@ -73,11 +73,13 @@ def read(path, size=None, *, skip_bad=False):
       An `ImageFiles`, `{split: positions}`, and names of the classes: of the folders, in order.
 
     Raises:
-      ValueError: for a folder without classes, a class without images, splits with other classes than train,
-        files that cannot be images, or links that lead back; one line that names the file.
+      ValueError: for a folder without classes, a class without images, splits with other classes than train
+        or names that are not read, files that cannot be images, or links that lead back; one line that names
+        the file.
     """
     bad = {} if skip_bad else None
     found = _folders_of_splits(path)
+    _check_split_names(path, found)
     files, labels, splits = [], [], {}
     class_names = _classes(found["train"])
     for split, folder in found.items():
@@ -113,6 +115,20 @@ def _folders_of_splits(path):
         if there:
             found[split] = there[0]
     return found
+
+
+def _check_split_names(path, found):
+    """Raises a ValueError for folders that look like splits and are read as none.
+
+    One that does so among classes is a class.
+    """
+    read, names = {_place(folder) for folder in found.values()}, _folders(path)
+    unread = [name for name in names if name.lower() in _LIKE_SPLITS and _place(path / name) not in read]
+    if unread and (found["train"] != path or unread == names):
+        raise ValueError(
+            f"{shown(path)} has splits that are not read: {', '.join(map(shown, unread))}. Splits are called "
+            f"train, val (or validation) and test, with a folder for each class in them: rename or move these"
+        )
 
 
 def _classes(folder):

@@ -73,6 +73,36 @@ def test_a_class_may_be_called_train(folder):
     assert datasets.load(folder / "train").class_names == ("class1", "class2", "class3", "train")
 
 
+@pytest.mark.parametrize(
+    ("names", "unread"),
+    [
+        ({"train": "Training", "test": "Testing"}, "Testing, Training"),
+        ({"train": "Train", "test": "TEST"}, "TEST, Train"),
+        ({"test": "valid"}, "valid"),
+        ({"test": "Eval"}, "Eval"),
+    ],
+)
+def test_splits_of_other_names_are_refused(folder, names, unread):
+    """Training and Testing were read as two classes, and valid beside train as nothing."""
+    for name, other in names.items():
+        (folder / name).rename(folder / other)
+    with pytest.raises(ValueError, match=f"has splits that are not read: {unread}. Splits are called train"):
+        datasets.load(folder)
+
+
+def test_splits_without_classes_are_refused(tmp_path, arrays):
+    for name in ("train", "test"):
+        write_image(arrays["x_train"][0], tmp_path / "photos" / name / "a.png")
+    with pytest.raises(ValueError, match="not read: test, train. .* with a folder for each class in them"):
+        datasets.load(tmp_path / "photos")
+
+
+def test_a_class_may_be_called_as_a_split(folder):
+    for number, name in enumerate(("test", "Valid")):
+        (folder / "train" / f"class{number}").rename(folder / "train" / name)
+    assert datasets.load(folder / "train").class_names == ("Valid", "class2", "class3", "test")
+
+
 def test_files_are_found_below_their_class_whatever_they_are_called(folder, arrays):
     names = ["a b.PNG", "ü€.jpeg", "two\nlines.png", os.fsdecode(b"no text \xff.png"), "in/side/x.png"]
     for name in names:
@@ -128,6 +158,16 @@ def test_a_word_is_a_folder_only_if_that_has_images(written, tmp_path, monkeypat
             datasets.load(name)
     for name in (":", "a" * 5000, "\0", "cifar10:x"):
         assert datasets.absolute_name(name) == name
+
+
+@pytest.mark.parametrize("moves", [{"class0": "train"}, {"class0": "deep/er", "class1": "in/side"}])
+def test_a_word_is_a_folder_also_where_train_is_a_class_or_images_lie_deeper(folder, monkeypatch, moves):
+    monkeypatch.chdir(folder)
+    for class_folder in pathlib.Path("train").iterdir():
+        destination = pathlib.Path("words", moves.get(class_folder.name, f"{class_folder.name}/2021"))
+        shutil.copytree(class_folder, destination)
+    assert datasets.absolute_name("words:16") == f"{folder}/words:16"
+    assert len(datasets.load("words").class_names) == 4
 
 
 def test_the_fingerprint_differs_with_a_file_its_name_and_the_size(written, folder):
