@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from keras_kd.cli import console, flags
-from keras_kd.data import datasets, sampling, tfds
+from keras_kd.data import datasets, held_out, sampling, tfds
 from keras_kd.distillation import cache_logits
 from keras_kd.export import saved_model
 from keras_kd.models import cost
@@ -20,12 +20,14 @@ SAVED_MODEL = "saved_model"  # of the exported student, in the folder of its run
 def load_dataset(values, settings, dataset=None):
     """`(dataset, settings)` that flags ask for; a batch size that was not given fits a small dataset.
 
+    Images that a training meets at its end are looked at before.
+
     Args:
       values: an `absl.flags.FlagValues`.
       settings: as flags ask for them.
-      dataset: what they ask for, where it is loaded already.
+      dataset: what they ask for, where it was loaded so already.
     """
-    dataset = dataset or datasets.load(
+    loaded = dataset or datasets.load(
         values.dataset,
         validation_fraction=values.validation_fraction,
         seed=values.split_seed,
@@ -33,9 +35,11 @@ def load_dataset(values, settings, dataset=None):
         **flags.data_options(values),
     )
     if not values["batch_size"].present:
-        settings = inputs.with_fitting_batch(settings, len(dataset.train.labels))
-    sampling.batch_schedule(dataset, settings.batch_size)
-    return dataset, settings
+        settings = inputs.with_fitting_batch(settings, len(loaded.train.labels))
+    sampling.batch_schedule(loaded, settings.batch_size)
+    if dataset is None:
+        held_out.check_images(loaded)
+    return loaded, settings
 
 
 def default_folder(command, dataset):

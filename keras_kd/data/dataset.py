@@ -95,8 +95,7 @@ class Dataset:
     def _moments(self):
         values = np.arange(256) / 255
         images = self.train.images if self.moments_of is None else self.moments_of
-        is_decoded = lazy_images.is_lazy(images) and not images.source.is_raw
-        if is_decoded and len(images) > MOMENTS_SAMPLE:
+        if lazy_images.is_decoded(images) and len(images) > MOMENTS_SAMPLE:
             sample = np.random.default_rng(0).choice(len(images), MOMENTS_SAMPLE, replace=False)
             images = images.take(np.sort(sample))
         counts = sum(map(_pixel_counts, lazy_images.batches(images, 64)))

@@ -145,6 +145,11 @@ def is_lazy(images):
     return isinstance(images, LazyImages)
 
 
+def is_decoded(images):
+    """Whether images are decoded each time that they are read, which takes its time and may fail."""
+    return is_lazy(images) and not images.source.is_raw
+
+
 def slices(count, batch_size):
     """As few slices as can be, of nearly equal size and none larger than `batch_size`."""
     parts = max(-(-count // batch_size), 1)

@@ -11,7 +11,7 @@ import os
 
 import keras
 
-from keras_kd.data import datasets
+from keras_kd.data import datasets, held_out
 from keras_kd.data.dataset import check_one_class
 from keras_kd.distillation import controls, recipes, schedules, shortcut_removal, teacher_cache
 from keras_kd.distillation.alarms import OF_TEACHER
@@ -70,8 +70,9 @@ class RunTrainer:
 
         Raises:
           ValueError: if a batch is larger than the training examples of some run, a class has none, a
-            network that a spec names cannot be built for the images, a teacher in a file knows nothing, or
-            a run's loss cannot compare its networks, or its shortcuts cannot be removed as it says.
+            network that a spec names cannot be built for the images, a teacher in a file knows nothing,
+            a run's loss cannot compare its networks, its shortcuts cannot be removed as it says, or an image
+            of validation or test cannot be read.
         """
         for fraction in sorted({run.label_fraction for run in runs}):
             dataset = datasets.subset(self.load(), fraction, runs[0].seed)
@@ -89,6 +90,7 @@ class RunTrainer:
             progress.say(f"teacher {path}: {accuracy:.1%} on validation")
         _check_losses(runs, networks)
         _check_removals(runs, networks)
+        held_out.check_images(self.load())
 
     def __call__(self, run, study_folder):
         """Trains and measures a `design.Run`.
