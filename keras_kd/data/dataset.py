@@ -52,6 +52,7 @@ class Dataset:
       moments_of: the images whose mean and deviation normalise all; None: those of train.
       split_seed: which part of train became validation.
       resizing: how images of other sizes became one: "centre" or "whole", see `image_decoding.read`.
+      absolute_name: as it is understood in every folder; None: it is found by no name.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Dataset:
     moments_of: np.ndarray | lazy_images.LazyImages | None = None
     split_seed: int = 0
     resizing: str = "centre"
+    absolute_name: str | None = None
 
     @property
     def image_shape(self):

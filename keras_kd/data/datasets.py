@@ -7,6 +7,7 @@ trained under any seed has not seen it. Test depends on nothing.
 """
 
 import dataclasses
+import os
 import pathlib
 import re
 
@@ -72,7 +73,7 @@ def load(
         splits = image_folder.as_splits(image_cache.cached(source, cache, cache_dir), positions)
         dataset = assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
         image_folder.tell_shared(source, dataset)
-        return dataset
+        return dataclasses.replace(dataset, absolute_name=absolute_name(name))
     if str(name).partition(":")[0].lower() == DEFAULT:
         _check_digits(name)
         splits, class_names = _digits()
@@ -81,7 +82,7 @@ def load(
     else:
         splits, class_names = tfds.read(name, data_dir, cache, cache_dir)
     dataset = assemble(name, splits, class_names, validation_fraction=validation_fraction, seed=seed)
-    return dataclasses.replace(dataset, resizing=resizing_of(name))
+    return dataclasses.replace(dataset, resizing=resizing_of(name), absolute_name=absolute_name(name))
 
 
 def assemble(name, splits, class_names, *, validation_fraction=0.1, seed=0, flips=None):
@@ -126,8 +127,17 @@ def resizing_of(name):
     return "whole" if ":" in str(name) and is_of_tfds(name) else "centre"
 
 
+def is_path(name):
+    """Whether a folder of images or an `.npz` file is there under a dataset's name."""
+    try:
+        return image_folder.find(name) is not None or pathlib.Path(name).is_file()
+    except FileNotFoundError:
+        return False
+
+
 def absolute_name(name):
     """A dataset's name as it is understood in every folder: paths become absolute ones."""
+    name = os.fspath(name)
     folder = None if name == DEFAULT else image_folder.find(name)
     if folder is not None:
         path, size = folder

@@ -1,8 +1,11 @@
 """The dataset that an earlier run saw, split as it was split then."""
 
+import contextlib
+import dataclasses
 import pathlib
 
 from keras_kd.data import datasets, tfds
+from keras_kd.data.lazy_images import BadImageError
 from keras_kd.utils import files, run_dir
 
 
@@ -23,30 +26,71 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
     _, flags = run_dir.read_flags(folder)
     with files.interpreting(folder / run_dir.RESULT):
         described = {key: result["dataset"][key] for key in ("name", "examples", "fingerprint")}
-        sizes = {split: described["examples"][split] for split in ("train", "validation", "test")}
+        described["examples"] = {split: described["examples"][split] for split in _SPLITS}
         is_earlier = "split_seed" not in result["dataset"]
         # Where each seed had a split of its own, the fingerprint is that of the first.
         first = result.get("seeds", [seed])[0] if is_earlier else result["dataset"]["split_seed"]
+        place = name or _place(**result["dataset"])
+    validation_fraction = _validation_fraction(folder, flags, described)
 
     def load(seed):
-        return datasets.load(
-            name or described["name"],
-            validation_fraction=_validation_fraction(folder, flags, described),
+        found = datasets.load(
+            place,
+            validation_fraction=validation_fraction,
             seed=seed,
             data_dir=data_dir or flags.get("data_dir"),
             cache="none" if tfds.is_by_index(flags.get("cache")) else None,  # the images of "disk", unwritten
             skip_bad_images="bad_images" in result,
         )
+        return dataclasses.replace(found, name=str(name or described["name"]))
 
-    dataset = load(first)
-    sizes = {split: len(getattr(dataset, split).labels) for split in sizes}
-    fingerprint = dataset.examples_fingerprint if is_earlier else dataset.fingerprint
-    if sizes != described["examples"] or fingerprint != described["fingerprint"]:
+    with contextlib.nullcontext() if name else _naming_the_run(folder):
+        dataset = _as_seen(load(first), described, is_earlier)
+    if dataset is None:
         raise ValueError(
-            f"the dataset {name or described['name']!r} is not the one of {folder} (fingerprint "
-            f"{described['fingerprint']}): say where that is"
+            f"the dataset {place!r} is not the one of {folder} (fingerprint {described['fingerprint']}): say "
+            f"where that is, with --dataset"
         )
     return load(seed) if is_earlier and seed != first else dataset
+
+
+_SPLITS = ("train", "validation", "test")
+
+
+def _place(name, absolute_name=None, **_):
+    """Where a run's dataset is: where the run found it, or else under the name that was typed.
+
+    Earlier versions wrote down that name alone.
+    """
+    if absolute_name is None:
+        return name
+    return next((each for each in (absolute_name, name) if datasets.is_path(each)), absolute_name)
+
+
+@contextlib.contextmanager
+def _naming_the_run(folder):
+    """Raises in the name of a run that its dataset is not there."""
+    try:
+        yield
+    except BadImageError:
+        raise
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(
+            f"the dataset of {folder} is not found ({error}): say where it is, with --dataset"
+        ) from error
+
+
+def _as_seen(dataset, described, is_earlier):
+    """The dataset as its run saw it, or None if that was another.
+
+    Whether images are flipped was guessed from the name that it had.
+    """
+    if described["examples"] != {split: len(getattr(dataset, split).labels) for split in _SPLITS}:
+        return None
+    for each in (dataset, dataclasses.replace(dataset, flips=not dataset.flips)):
+        if described["fingerprint"] == (each.examples_fingerprint if is_earlier else each.fingerprint):
+            return each
+    return None
 
 
 def split_remark(network, dataset):

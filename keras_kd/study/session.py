@@ -157,6 +157,11 @@ class StudySession:
 
     def _result(self, command, grew, judged, records):
         packages = {name: importlib.metadata.version(name) for name in ("scipy", "plotly", "rich")}
+        names = description.names(self.study.dataset, self._trainer.dataset)
+        about = {
+            "dataset": self._described["dataset"] | names,
+            "versions": self._described["versions"] | packages,
+        }
         noted = [
             (naming.title_with_seed(run), record.result.notes)
             for run, record in records.items()
@@ -169,7 +174,7 @@ class StudySession:
             command=command,
             seeds=self.study.seeds,
             margin=self.study.margin,
-            description=self._described | {"versions": self._described["versions"] | packages},
+            description=self._described | about,
             summary=judged,
             grew=grew,
             notes=notes.grouped(noted),

@@ -15,7 +15,7 @@ def describe(dataset, settings):
         "seed": settings.seed,
         "settings": settings.as_dict(),
         "dataset": {
-            "name": dataset.name,
+            **names(dataset.name, dataset.absolute_name),
             "fingerprint": dataset.fingerprint,
             "split_seed": dataset.split_seed,
             "examples": sizes,
@@ -29,3 +29,8 @@ def describe(dataset, settings):
         },
         "machine": environment.machine(),
     }
+
+
+def names(name, absolute_name):
+    """A dataset's name as it was typed, and as it is understood in every folder where that is another."""
+    return {"name": name} | ({} if absolute_name in (None, name) else {"absolute_name": absolute_name})

@@ -5,12 +5,14 @@ import json
 import pytest
 
 from keras_kd.data import datasets, provenance
+from tests.support.image_folders import write_folder
 
 
 def result_of(dataset, seed, **changes):
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     described = {
         "name": dataset.name,
+        "absolute_name": dataset.absolute_name,
         "fingerprint": dataset.fingerprint,
         "split_seed": dataset.split_seed,
         "examples": {name: len(split.labels) for name, split in splits.items()},
@@ -51,6 +53,45 @@ def test_other_data_are_refused(npz, folder):
     result = result_of(datasets.load(npz), 0, fingerprint="0" * 16)
     with pytest.raises(ValueError, match="is not the one of"):
         provenance.load_dataset(folder, result, 0)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The result of a run that saw the image folder `alpha`, one goes on from another folder."""
+    for name in ("here", "there", "there/run"):
+        (tmp_path / name).mkdir()
+    write_folder(tmp_path / "there" / "alpha")
+    monkeypatch.chdir(tmp_path / "there")
+    result = result_of(datasets.load("./alpha:16"), 0)
+    monkeypatch.chdir(tmp_path / "here")
+    return result
+
+
+def test_a_dataset_is_found_from_every_folder(run):
+    found = provenance.load_dataset("../there/run", run, 0)
+    assert (found.fingerprint, found.name) == (run["dataset"]["fingerprint"], "./alpha:16")
+
+
+def test_a_dataset_that_moved_with_its_run_is_found_by_the_name_that_was_typed(run, tmp_path, monkeypatch):
+    monkeypatch.chdir((tmp_path / "there").rename(tmp_path / "elsewhere"))
+    assert provenance.load_dataset("run", run, 0).fingerprint == run["dataset"]["fingerprint"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_dataset_that_is_gone_is_named_with_its_run_and_the_flag(run, tmp_path, is_known):
+    (tmp_path / "there" / "alpha").rename(tmp_path / "there" / "photos")
+    if not is_known:
+        del run["dataset"]["absolute_name"]
+    place = f"{tmp_path}/there/alpha:16" if is_known else "./alpha:16"
+    with pytest.raises(ValueError, match=f"dataset of ../there/run is not found .*'{place}'.*--dataset"):
+        provenance.load_dataset("../there/run", run, 0)
+
+
+def test_another_name_changes_nothing_though_flips_are_guessed_from_it(run, tmp_path):
+    moved = (tmp_path / "there" / "alpha").rename(tmp_path / "there" / "photos")
+    assert datasets.load(f"{moved}:16").flips
+    found = provenance.load_dataset("../there/run", run, 0, f"{moved}:16")
+    assert (found.fingerprint, found.flips) == (run["dataset"]["fingerprint"], False)
 
 
 @pytest.mark.parametrize("cache", [None, "memory", "none", "disk"])

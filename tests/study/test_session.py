@@ -1,6 +1,7 @@
 import concurrent.futures
 import csv
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -99,6 +100,9 @@ def test_the_table_says_its_data_and_recipe_from_the_first_run_on(folder):
     recipe = "epochs=3 batch_size=24 strategy=none deterministic=True"
     expected = ("tiny.npz", result.description["dataset"]["fingerprint"], recipe)
     assert {tuple(row[name] for name in origin.COLUMNS) for row in early + whole} == {expected}
+    assert result.description["dataset"]["absolute_name"] == str(folder / "tiny.npz")
+    identity = json.loads((folder / "study" / "study.json").read_text())["identity"]
+    assert "absolute_name" not in identity["dataset"]  # it may be repeated, and gone on with, elsewhere
 
 
 def test_a_table_of_other_images_of_that_name_is_not_repeated(folder):

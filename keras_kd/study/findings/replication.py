@@ -147,7 +147,7 @@ def check_other_seeds(first, study, seeds):
 
 
 # What is said of data and recipe that may differ.
-_FREE = ("name", "seed")
+_FREE = ("name", "absolute_name", "seed")
 
 
 def _differences(first, second):

@@ -97,6 +97,14 @@ def test_what_one_of_them_does_not_know_is_not_compared(first):
         assert replication.compare(table, first)
 
 
+def test_a_dataset_may_lie_elsewhere(first):
+    here, there = (
+        dataclasses.replace(each, description={"dataset": {"name": "a.npz", "absolute_name": place}})
+        for each, place in ((first, "/here/a.npz"), (again(first), "/there/a.npz"))
+    )
+    assert replication.compare(here, there)
+
+
 def test_other_networks_are_no_repetition(first):
     """Else "stable" would be said of two different claims."""
     deep = {run: record for run, record in records().items() if run.depth != 20}
