@@ -63,7 +63,7 @@ def _status(main, values):
     except MemoryError as error:
         if values.debug:
             raise
-        return _tell(f"error: out of memory, take smaller batches or networks: {_one_line(error)}", 1)
+        return _tell(f"error: out of memory, take smaller batches, images or networks: {_one_line(error)}", 1)
     except (*_FORESEEN, *_backend_errors()) as error:
         if values.debug:
             raise

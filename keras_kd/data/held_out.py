@@ -3,8 +3,6 @@
 from keras_kd.data import lazy_images
 from keras_kd.utils import progress
 
-BATCH = 64
-
 
 def check_images(dataset):
     """Reads the images of validation and test once, of a dataset whose images are decoded as they are read.
@@ -26,6 +24,6 @@ def check_images(dataset):
     with progress.WorkLine("images of validation and test", sum(map(len, decoded))) as line:
         line.show(done)
         for images in decoded:
-            for part in lazy_images.batches(images, BATCH):
+            for part in lazy_images.batches(images, lazy_images.at_once(dataset.image_shape)):
                 done += len(part)
                 line.show(done)

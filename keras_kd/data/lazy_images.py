@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import itertools
+import math
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from keras_kd.utils import progress
 
 READ_AHEAD = 2  # batches that are read while another is worked on
+
+AT_ONCE = 256  # images that a network is asked about at a time, at the most
+
+PIXELS_AT_ONCE = 2**25  # bytes of their pixels in float32, at the most
 
 
 class BadImageError(ValueError):
@@ -148,6 +153,18 @@ def is_lazy(images):
 def is_decoded(images):
     """Whether images are decoded each time that they are read, which takes its time and may fail."""
     return is_lazy(images) and not images.source.is_raw
+
+
+def at_once(image_shape, most=AT_ONCE):
+    """How many images a network is asked about at a time: `most`, or fewer where they are large.
+
+    A function of their size alone, so that the same images are always asked about alike.
+
+    Args:
+      image_shape: `(height, width, channels)`.
+      most: of small ones.
+    """
+    return max(1, min(most, PIXELS_AT_ONCE // (4 * math.prod(image_shape))))
 
 
 def slices(count, batch_size):

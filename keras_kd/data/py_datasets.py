@@ -58,13 +58,13 @@ class ValidationBatches(keras.utils.PyDataset):
 
     Args:
       data: a `keras_kd.data.training_data.TrainingData`.
-      batch_size: examples at a time, at the most.
+      batch_size: examples at a time, at the most; None: `lazy_images.at_once`.
     """
 
-    def __init__(self, data, batch_size=256):
+    def __init__(self, data, batch_size=None):
         super().__init__()
         self._data = data
-        self._batch_size = batch_size
+        self._batch_size = batch_size or lazy_images.at_once(data.dataset.image_shape)
         self._count = len(data.dataset.validation.labels)
 
     def __len__(self):

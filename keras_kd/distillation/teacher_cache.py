@@ -19,6 +19,7 @@ import zlib
 import keras
 import numpy as np
 
+from keras_kd.data import lazy_images
 from keras_kd.data.augmentation import normalise
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, logit_file
@@ -77,7 +78,7 @@ class TeacherLogits:
         return self._format.decode(self._validation[start:stop])
 
 
-def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0, batch_size=256):
+def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0, batch_size=None):
     """The teacher's logits under each view of a schedule, computed as far as they are not there yet.
 
     What is there is compared with its checksums first, and computed again where it is damaged. While
@@ -91,7 +92,7 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
       folder: under which every teacher, dataset, augmentation, seed and format has a folder of its own.
       dtype: "float16" or "float32".
       top_k: how many logits of an example to keep, the rest spread evenly; 0 keeps all.
-      batch_size: examples that the teacher sees at a time.
+      batch_size: examples that the teacher sees at a time; None: `lazy_images.at_once`.
 
     Returns:
       A `TeacherLogits`.
@@ -130,7 +131,7 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
                 outputs.with_logits(teacher, independent=independent),
                 dataset,
                 schedule.augmentation,
-                batch_size,
+                batch_size or lazy_images.at_once(dataset.image_shape),
             )
     return TeacherLogits(whose, row_format, validation, views)
 

@@ -77,10 +77,6 @@ class Reference:
         return compare(session(self.images), self.logits, self.labels)
 
 
-# Images at a time.
-BATCH = 256
-
-
 def reference_of(model, dataset, count):
     """The `Reference` of a model on `count` test images of a dataset, or all."""
     images, labels = spread(dataset.test, count)
@@ -89,8 +85,13 @@ def reference_of(model, dataset, count):
 
 
 def in_parts(function):
-    """A function of any number of images, from one of up to `BATCH`."""
-    return lambda images: np.concatenate([function(part) for part in lazy_images.batches(images, BATCH)])
+    """A function of any number of images, from one of up to `lazy_images.at_once`."""
+
+    def whole(images):
+        size = lazy_images.at_once(images.shape[1:])
+        return np.concatenate([function(part) for part in lazy_images.batches(images, size)])
+
+    return whole
 
 
 def spread(split, count):
@@ -153,7 +154,7 @@ def saved_model_session(path, batch=None):
     """
 
     def logits(images):
-        size = batch or min(BATCH, len(images))
+        size = batch or min(lazy_images.at_once(images.shape[1:]), len(images))
         padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
         parts = padded.reshape(-1, size, *images.shape[1:])
         with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_kd.data import lazy_images
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.export import parity, signature
 from keras_kd.models.graph import UNKNOWN_SIZE
@@ -121,9 +122,11 @@ def measure_parity(path, model, dataset=None, count=256):
     else:
         images, labels = parity.spread(dataset.test, count)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    size = serve.structured_input_signature[1]["image"].shape[0] or len(images)
+    size = serve.structured_input_signature[1]["image"].shape[0]
+    size = size or min(lazy_images.at_once(images.shape[1:]), len(images))
     logits = signature.in_batches(lambda part: serve(image=tf.constant(part))["logits"].numpy(), size)(images)
-    return vars(parity.compare(logits, parity.expected_logits(model, images, dataset), labels))
+    expected = parity.in_parts(lambda part: parity.expected_logits(model, part, dataset))(images)
+    return vars(parity.compare(logits, expected, labels))
 
 
 def _metadata(model, shape, dataset):

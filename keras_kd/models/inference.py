@@ -49,7 +49,7 @@ def _as_it_is(model):
 _COMPILERS = {"tensorflow": _with_tensorflow, "jax": _with_jax}
 
 
-def logits(model, dataset, split, batch_size=256):
+def logits(model, dataset, split, batch_size=None):
     """A network's logits for every example of a split, once, in order.
 
     Computed on one device of this host, so that any number of replicas sees each example once.
@@ -58,7 +58,8 @@ def logits(model, dataset, split, batch_size=256):
       model: a `keras.Model`; one that ends in softmax is asked for what comes before.
       dataset: a `keras_kd.data.Dataset`.
       split: "train", "validation" or "test".
-      batch_size: examples at a time, at the most; the batches are of nearly equal size.
+      batch_size: examples at a time, at the most; the batches are of nearly equal size. None:
+        `lazy_images.at_once`.
 
     Returns:
       float64 `[n, classes]`.
@@ -67,6 +68,7 @@ def logits(model, dataset, split, batch_size=256):
       ValueError: see `outputs.with_logits`.
     """
     images = getattr(dataset, split).images
+    batch_size = batch_size or lazy_images.at_once(dataset.image_shape)
     forward = compiled(outputs.with_logits(model, independent=is_multi_label(dataset)))
     answers = [
         keras.ops.convert_to_numpy(forward(augmentation.normalise(part, dataset.mean, dataset.std)))

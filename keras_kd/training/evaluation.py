@@ -8,7 +8,7 @@ from keras_kd.utils import limits
 SPLITS = ("train", "validation", "test")
 
 
-def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
+def evaluate(model, dataset, split="test", *, teacher=None, batch_size=None):
     """Measures a network on every example of a split, once, in float64.
 
     Args:
@@ -16,7 +16,7 @@ def evaluate(model, dataset, split="test", *, teacher=None, batch_size=256):
       dataset: a `keras_kd.data.Dataset`.
       split: "train", "validation" or "test".
       teacher: a network to compare with, or None.
-      batch_size: examples at a time.
+      batch_size: examples at a time; None: `lazy_images.at_once`.
 
     Returns:
       `{"accuracy": ..., "loss": ...}`, the mean cross-entropy in nats, and with a teacher

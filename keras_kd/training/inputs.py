@@ -114,13 +114,13 @@ class TrainingExamples(keras.utils.PyDataset):
 
     Args:
       dataset: a `keras_kd.data.Dataset`.
-      batch_size: examples at a time, at the most.
+      batch_size: examples at a time, at the most; None: `lazy_images.at_once`.
     """
 
-    def __init__(self, dataset, batch_size=256):
+    def __init__(self, dataset, batch_size=None):
         super().__init__()
         self._dataset = dataset
-        self._batch_size = batch_size
+        self._batch_size = batch_size or lazy_images.at_once(dataset.image_shape)
 
     def __len__(self):
         return -(-len(self._dataset.train.labels) // self._batch_size)

@@ -21,7 +21,7 @@ FAR = 0.1
 # How many images are asked about where several ways to scale them are compared.
 SAMPLE = 256
 
-BATCH = 64
+BATCH = 64  # of small images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,7 @@ def measure(teacher, dataset, preprocessings, places=None):
     count = len(split.labels)
     index = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     sample = split.take(index)
+    at_once = lazy_images.at_once(dataset.image_shape, BATCH)
     binary = says_yes_or_no(teacher, dataset)
     independent = binary or is_multi_label(dataset)
     forward = inference.compiled(outputs.with_logits(teacher, "teacher", independent=independent))
@@ -70,7 +71,7 @@ def measure(teacher, dataset, preprocessings, places=None):
                 keras.ops.convert_to_numpy(
                     choose(forward(prepare(augmentation.normalise(images, dataset.mean, dataset.std))))
                 )
-                for images in lazy_images.batches(sample.images, BATCH)
+                for images in lazy_images.batches(sample.images, at_once)
             ]
         )
         found[name] = _accuracy(logits, sample.labels)

@@ -22,7 +22,7 @@ NAMED = 3  # of many classes, in a message
 EXPLAINED = 0.5
 
 
-def check_teacher(teacher, dataset, *, recorded=None, trust=False, kept=None, batch_size=256):
+def check_teacher(teacher, dataset, *, recorded=None, trust=False, kept=None, batch_size=None):
     """Measures a trained teacher on validation (on train if there is none) as it will be asked.
 
     Args:
@@ -31,7 +31,7 @@ def check_teacher(teacher, dataset, *, recorded=None, trust=False, kept=None, ba
       recorded: test accuracy in [0, 1] that was noted when the teacher was trained, or None.
       trust: whether a note takes the place of the error.
       kept: its `TeacherTargets`, which are measured in its place, or None.
-      batch_size: examples at a time.
+      batch_size: examples at a time; None: `lazy_images.at_once`.
 
     Returns:
       Its accuracy, in [0, 1].

@@ -32,7 +32,7 @@ class WithoutShortcuts(keras.callbacks.Callback):
       network: what is trained, of `removal.start`.
       student: gets what is left.
       dataset: a `keras_kd.data.Dataset`.
-      batch_size: validation examples at a time, at the most.
+      batch_size: validation examples at a time, at the most; None: `lazy_images.at_once`.
 
     Attributes:
       averaged: the `weights_at_end.AveragedWeights` with which validation is measured, or None.
@@ -45,11 +45,11 @@ class WithoutShortcuts(keras.callbacks.Callback):
         """Whether earlier epochs are of a network that still has some."""
         return self._removal.changes_function
 
-    def __init__(self, removal, network, student, dataset, batch_size=256):
+    def __init__(self, removal, network, student, dataset, batch_size=None):
         super().__init__()
         self._removal, self._network, self._student = removal, network, student
         self._dataset = dataset
-        self._batch_size = batch_size
+        self._batch_size = batch_size or lazy_images.at_once(dataset.image_shape)
         scores = _scores(student, dataset)
         self._variables = (scores.trainable_variables, scores.non_trainable_variables)
         self._forward = backend.compile_function(

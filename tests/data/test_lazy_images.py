@@ -54,6 +54,22 @@ def test_slices_are_those_of_array_split(count, size):
     assert [list(part) for part in parts] == [list(part) for part in expected]
 
 
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [
+        ((8, 8, 1), 256),
+        ((32, 32, 3), 256),
+        ((96, 96, 3), 256),
+        ((224, 224, 3), 55),
+        ((512, 512, 3), 10),
+        ((4096, 4096, 3), 1),
+    ],
+)
+def test_fewer_large_images_are_asked_about_at_a_time(shape, count):
+    assert lazy_images.at_once(shape) == count
+    assert lazy_images.at_once(shape, 64) == min(count, 64)
+
+
 def test_batches_are_bounded_and_in_order():
     source = Squares()
     parts = list(lazy_images.batches(LazyImages(source), 9))

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import datasets, py_datasets, sampling
+from keras_kd.data import datasets, lazy_images, py_datasets, sampling
 from keras_kd.data.training_data import TrainingData
 from tests.support.image_folders import in_memory, write_folder
 
@@ -50,6 +50,12 @@ def test_validation_is_seen_once_in_order(data):
         np.concatenate(found), (dataset.validation.images / 255 - dataset.mean) / dataset.std, atol=1e-5
     )
     np.testing.assert_array_equal(np.concatenate(labels), dataset.validation.labels)
+
+
+def test_fewer_validation_examples_at_a_time_where_they_are_large(data, monkeypatch):
+    assert len(py_datasets.ValidationBatches(data)) == 1
+    monkeypatch.setattr(lazy_images, "PIXELS_AT_ONCE", 3 * 4 * 8 * 8 * 3)
+    assert [len(labels) for _, labels in py_datasets.ValidationBatches(data)] == [3, 3, 2]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="there `fit` reads tf.data")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import augmentation, datasets, sampling
+from keras_kd.data import augmentation, datasets, lazy_images, sampling
 from keras_kd.distillation import logit_file, teacher_cache
 from keras_kd.models import inference
 from keras_kd.utils import files
@@ -80,6 +80,18 @@ def test_kept_logits_are_the_teachers(tmp_path, dataset, plan, asked, dtype, tol
     clean = augmentation.normalise(dataset.validation.images, dataset.mean, dataset.std)
     logits = keras.ops.convert_to_numpy(teacher(clean, training=False))
     np.testing.assert_allclose(kept.validation(2, 6), logits[2:6], rtol=tolerance, atol=tolerance)
+
+
+def test_a_teacher_is_asked_about_fewer_large_images_at_a_time(tmp_path, dataset, plan, asked, monkeypatch):
+    small = teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path / "small", dtype="float32")
+    assert max(asked) == 16
+    asked.clear()
+    monkeypatch.setattr(lazy_images, "PIXELS_AT_ONCE", 5 * 4 * 8 * 8)
+    large = teacher_cache.cache_logits(mlp(), dataset, plan, tmp_path / "large", dtype="float32")
+    assert (max(asked), sum(asked), large.identity) == (5, 3 * 72 + 8, small.identity)
+    every = np.arange(72)
+    for view in range(3):
+        np.testing.assert_allclose(large.train(view, every), small.train(view, every), rtol=1e-5, atol=1e-6)
 
 
 def test_the_teacher_is_asked_once(tmp_path, dataset, plan, asked):

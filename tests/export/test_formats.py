@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import keras_kd
-from keras_kd.data import datasets
-from keras_kd.export import litert, onnx, parity, signature
+from keras_kd.data import datasets, lazy_images
+from keras_kd.export import litert, onnx, parity, saved_model, signature
 from keras_kd.models import cost, folding
 from keras_kd.utils import files, optional
 from tests.support.exports import written_by
@@ -98,6 +98,34 @@ def test_images_of_another_size_are_refused(model, digits, tmp_path):
         serve(image=tf.constant(large))
     with pytest.raises(Exception, match="(?s)invalid dimensions for input: image .*Got: 9 Expected: 8"):
         onnx.session(tmp_path / "a.onnx")(large)
+
+
+def test_files_are_asked_about_fewer_large_images_at_a_time(model, digits, tmp_path, monkeypatch):
+    images, sizes = digits.test.images[:40], []
+
+    def answer(part):
+        sizes.append(len(part))
+        return part[:, 0, 0]
+
+    signature.write_graph(model, tmp_path / "a", digits)
+    small = saved_model.measure_parity(tmp_path / "a", model, digits, count=40)
+    monkeypatch.setattr(lazy_images, "PIXELS_AT_ONCE", 16 * 4 * 8 * 8)
+    np.testing.assert_array_equal(parity.in_parts(answer)(images), images[:, 0, 0])
+    assert sizes == [14, 13, 13]
+    monkeypatch.setattr(parity, "expected_logits", watched(parity.expected_logits, sizes))
+    large = saved_model.measure_parity(tmp_path / "a", model, digits, count=40)
+    assert sizes[3:] == [14, 13, 13]
+    assert large == pytest.approx(small, abs=1e-6)
+
+
+def watched(expected_logits, sizes):
+    """The function, which notes of how many images it was asked."""
+
+    def expected(model, images, dataset):
+        sizes.append(len(images))
+        return expected_logits(model, images, dataset)
+
+    return expected
 
 
 def test_images_to_compare_are_spread_over_a_split_that_may_be_sorted():

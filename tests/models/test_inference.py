@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.data import augmentation, datasets
+from keras_kd.data import augmentation, datasets, lazy_images
 from keras_kd.models import inference
 from tests.support.networks import mlp
 
@@ -29,6 +29,20 @@ def test_every_example_is_asked_about_once_in_order(dataset, batch_size):
     expected = keras.ops.convert_to_numpy(model(images, training=False))
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_fewer_large_images_are_asked_about_at_a_time(dataset, monkeypatch):
+    model, sizes, normalise = mlp(), [], augmentation.normalise
+    small = inference.logits(model, dataset, "test")
+
+    def watched(images, *moments):
+        sizes.append(len(images))
+        return normalise(images, *moments)
+
+    monkeypatch.setattr(augmentation, "normalise", watched)
+    monkeypatch.setattr(lazy_images, "PIXELS_AT_ONCE", 12 * 4 * 8 * 8)
+    np.testing.assert_allclose(inference.logits(model, dataset, "test"), small, rtol=1e-5, atol=1e-6)
+    assert sizes == [10, 10, 10]
 
 
 def test_dropout_is_off_and_nothing_changes(dataset):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_kd
-from keras_kd.data import datasets
+from keras_kd.data import datasets, lazy_images, tf_pipeline
 from keras_kd.training import config, evaluation, inputs
 from keras_kd.training.distributed import validation
 from tests.support.arrays import tiny_arrays
@@ -40,6 +40,22 @@ def test_every_example_counts_once(dataset, batch_size):
     assert logs["val_loss"] == pytest.approx(
         0.75 * logs["val_hard_loss"] + 0.25 * logs["val_soft_loss"], rel=1e-5
     )
+
+
+def test_fewer_large_examples_are_measured_at_a_time(dataset, monkeypatch):
+    model = keras_kd.cifar_resnet(8, (8, 8, 3), 4, width=4)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    small, parts, examples = measured(model, dataset, None), [], tf_pipeline.validation_examples
+
+    def watched(data, start, stop):
+        parts.append((start, stop))
+        return examples(data, start, stop)
+
+    monkeypatch.setattr(tf_pipeline, "validation_examples", watched)
+    monkeypatch.setattr(lazy_images, "PIXELS_AT_ONCE", 8 * 4 * 8 * 8 * 3)
+    large = measured(model, dataset, None)
+    assert parts == [(0, 7), (7, 14), (14, 21)]
+    assert large == pytest.approx(small, rel=1e-5)
 
 
 def test_measuring_changes_no_weight(dataset):

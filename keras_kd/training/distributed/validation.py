@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.data import tf_pipeline
+from keras_kd.data import lazy_images, tf_pipeline
 
 
 class Validation(keras.callbacks.Callback):
@@ -21,19 +21,19 @@ class Validation(keras.callbacks.Callback):
 
     Args:
       data: a `keras_kd.data.training_data.TrainingData`.
-      batch_size: examples of a replica at a time, at the most.
+      batch_size: examples of a replica at a time, at the most; None: `lazy_images.at_once`.
       averaged: a context inside which the model has the weights to measure; None: it has them.
 
     Raises:
       ValueError: if there are fewer examples than replicas.
     """
 
-    def __init__(self, data, batch_size=256, averaged=None):
+    def __init__(self, data, batch_size=None, averaged=None):
         super().__init__()
         self._averaged = averaged or contextlib.nullcontext()
         self._data = data
         self._count = len(data.dataset.validation.labels)
-        self._batch_size = batch_size
+        self._batch_size = batch_size or lazy_images.at_once(data.dataset.image_shape)
 
     def on_train_begin(self, logs=None):
         strategy = tf.distribute.get_strategy()
