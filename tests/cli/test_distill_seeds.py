@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -126,8 +127,9 @@ def test_overwriting_seeds_starts_anew_with_other_flags(tmp_path, monkeypatch, r
 
 
 def measured(run):
-    """What a run measured, without how long it took."""
+    """What a run measured, without how long it took and where its data lay: runs are copied to other folders."""
     result = json.loads((run / "result.json").read_text())
+    assert pathlib.Path(result["dataset"].pop("absolute_name")).name == "tiny.npz"
     for row in result["networks"].values():
         del row["seconds"]
     return {name: value for name, value in result.items() if name not in ("checksum", "export", "notes")}
