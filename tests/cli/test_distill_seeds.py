@@ -127,7 +127,7 @@ def test_overwriting_seeds_starts_anew_with_other_flags(tmp_path, monkeypatch, r
 
 
 def measured(run):
-    """What a run measured, without how long it took and where its data lay: runs are copied to other folders."""
+    """What a run measured, without how long it took, and where its data lay: runs are copied elsewhere."""
     result = json.loads((run / "result.json").read_text())
     assert pathlib.Path(result["dataset"].pop("absolute_name")).name == "tiny.npz"
     for row in result["networks"].values():
