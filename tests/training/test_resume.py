@@ -13,6 +13,7 @@ from keras_kd import losses
 from keras_kd.data import datasets
 from keras_kd.distillation import alarms
 from keras_kd.training import callbacks, config, trainer
+from keras_kd.training.distributed import strategy
 from tests.support.networks import one_block, same, weights_of
 
 SETTINGS = config.Settings(
@@ -55,7 +56,8 @@ class KillAt(keras.callbacks.Callback):
 def trained(dataset, folder, moments, settings=SETTINGS, make_callbacks=tuple, teacher=None):
     """Trains with a kill at each of the moments; returns the network and the `Trained`."""
     for moment in [*moments, None]:
-        model = network(shortcuts=teacher is None)
+        with strategy.scope(settings):
+            model = network(shortcuts=teacher is None)
         others = [*make_callbacks(), KillAt(*(moment or (-1, -1)))]
         arguments = {"folder": folder, "label": "net", "callbacks": others}
         try:
