@@ -94,7 +94,8 @@ def example(model, rows=1, seed=None):
 
 def _open_size(model):
     """What stands for the sizes that a model leaves open: `UNKNOWN_SIZE`, or what it does not make empty."""
-    if None not in [size for shape in input_shapes(model) for size in shape[1:]]:
+    has_graph = bool(getattr(model, "inputs", None))
+    if not has_graph or None not in [size for shape in input_shapes(model) for size in shape[1:]]:
         return UNKNOWN_SIZE
     for doublings in range(_MOST_DOUBLINGS):
         size = UNKNOWN_SIZE * 2**doublings

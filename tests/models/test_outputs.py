@@ -233,6 +233,26 @@ def test_a_subclassed_network_of_indices_is_not_asked_about_noise():
     assert outputs.with_logits(network) is network
 
 
+def test_a_network_without_a_graph_that_was_built_for_open_sizes_has_logits():
+    class OfAnySize(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.dense = layers.GlobalAveragePooling2D(), layers.Dense(4)
+
+        def build(self, shape):
+            self.pool.build(shape)
+            self.dense.build((None, shape[-1]))
+            super().build(shape)
+
+        def call(self, x):
+            return self.dense(self.pool(x))
+
+    network = OfAnySize()
+    network.build((None, None, None, 3))
+    assert outputs.with_logits(network) is network
+    assert compatibility.check_classes(network, "teacher") == 4
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="layers of text are TensorFlow's")
 @pytest.mark.parametrize("end", [None, "softmax"])
 def test_networks_of_text_have_logits(end):
