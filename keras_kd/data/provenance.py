@@ -51,7 +51,7 @@ def load_dataset(folder, result, seed, name=None, data_dir=None):
             f"the dataset {place!r} is not the one of {folder} (fingerprint {described['fingerprint']}): say "
             f"where that is, with --dataset"
         )
-    return load(seed) if is_earlier and seed != first else dataset
+    return dataclasses.replace(load(seed), flips=dataset.flips) if is_earlier and seed != first else dataset
 
 
 _SPLITS = ("train", "validation", "test")
