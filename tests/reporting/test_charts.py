@@ -90,6 +90,27 @@ def test_a_band_is_drawn_where_all_ends_are_known(known):
     assert len(charts.to_matplotlib(described).axes[0].collections) == known
 
 
+@pytest.mark.parametrize("count", [2, 5, 16])
+def test_error_bars_of_one_place_do_not_hide_each_other(count):
+    bars = [charts.Curve(f"{i}", i, [20, 32], [1.0, 2.0], low=[0.5, 1], high=[2, 3]) for i in range(count)]
+    line = charts.Curve("line", 0, [20, 32, 50], [1.0, 2.0, 3.0])
+    moved = charts.side_by_side([line, *bars])
+    assert moved[0] is line
+    x = np.array([curve.x for curve in moved[1:]])
+    np.testing.assert_allclose(x.mean(0), [20, 32])
+    np.testing.assert_allclose(x[:, 1] - x[:, 0], 12)
+    assert (np.diff(x[:, 0]) > 0).all()
+    assert x[-1, 0] < x[0, 1] - 3  # what belongs to which place is seen
+    assert [curve.y for curve in moved[1:]] == [curve.y for curve in bars]
+
+
+def test_an_error_bar_alone_and_those_of_one_place_stay_where_they_are():
+    bar = charts.Curve("a", 0, [20, 32], [1.0, 2.0], low=[0.5, 1], high=[2, 3])
+    assert charts.side_by_side([bar]) == [bar]
+    one_place = [charts.Curve("a", 0, [20], [1.0], low=[0.5], high=[2])] * 2
+    assert charts.side_by_side(one_place) == one_place
+
+
 def test_bars_stand_side_by_side_and_may_lack():
     bars = [charts.Bars("a", 0, [1.0, None]), charts.Bars("b", 1, [2.0, 3.0])]
     described = chart(charts.Panel("x", "y", bars=bars, categories=["c", "d"]))

@@ -15,6 +15,7 @@ from keras_kd.reporting.charts.description import (
     Curve,
     HeatmapPanel,
     Panel,
+    side_by_side,
 )
 from keras_kd.reporting.charts.pages import section, to_plotly
 from keras_kd.reporting.charts.pictures import to_matplotlib
@@ -29,6 +30,7 @@ __all__ = [
     "HeatmapPanel",
     "Panel",
     "section",
+    "side_by_side",
     "to_matplotlib",
     "to_plotly",
 ]

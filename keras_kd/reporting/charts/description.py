@@ -108,6 +108,25 @@ class Curve:
         )
         return dataclasses.replace(self, low=low, high=high)
 
+    def shifted(self, by):
+        """The same, so far along x."""
+        return dataclasses.replace(self, x=[float(x + by) for x in self.x])
+
+
+# Of the way to the next place: how far apart points of one place are at most, and all of them together.
+_APART, _TOGETHER = 0.06, 0.7
+
+
+def side_by_side(curves):
+    """The same curves, those with error bars moved along x so that none hides another."""
+    places = sorted({x for curve in curves for x in curve.x})
+    count = sum(curve.reaches() is not None for curve in curves)
+    if len(places) < 2 or count < 2:
+        return curves
+    apart = min(_APART, _TOGETHER / count) * min(np.diff(places))
+    shifts = iter(apart * (np.arange(count) - (count - 1) / 2))
+    return [curve.shifted(next(shifts)) if curve.reaches() else curve for curve in curves]
+
 
 @dataclasses.dataclass(frozen=True)
 class Bars:

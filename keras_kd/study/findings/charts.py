@@ -19,21 +19,13 @@ def accuracy(found):
         panel = _intervals(conditions, _as_percents(each.accuracy for each in shown), axis)
         words = f"Mean over seeds, with the 95 % interval. {most}"
         return charts.Chart("accuracy", "Accuracy", words, [panel])
-    curves = []
-    for number, label, group in _numbered(found, shown):
-        group = sorted(group, key=lambda each: each.condition.depth)
-        estimates = [each.accuracy for each in group]
-        curves.append(
-            charts.Curve(
-                label,
-                number,
-                *_over_depth(group, [each.mean for each in estimates], scale=100),
-                low=_percents(each.low for each in estimates),
-                high=_percents(each.high for each in estimates),
-                is_band=True,
-            )
-        )
-    words = f"Mean over seeds, with the 95 % interval as a band. {most}"
+    curves = _curves_over_depth(
+        found,
+        shown,
+        lambda each: _percents([each.accuracy.mean, each.accuracy.low, each.accuracy.high]),
+        True,
+    )
+    words = f"Mean over seeds, with the 95 % interval. {most}"
     if others := len(found.conditions) - len(shown):
         words += f" {counted(others, 'network')} without a depth {'is' if others == 1 else 'are'} not drawn."
     panel = charts.Panel("depth, layers", "test accuracy, %", curves, x_ticks=found.depths)
@@ -120,19 +112,9 @@ def _recoveries(found, entries):
     if len(found.depths) == 1:
         values = [[each.recovery.ratio, each.recovery.low, each.recovery.high] for each in entries]
         return _intervals([each.condition for each in entries], values, axis, levels)
-    curves = []
-    for number, label, group in _numbered(found, entries):
-        group = sorted(group, key=lambda each: each.condition.depth)
-        ratios = [each.recovery for each in group]
-        curves.append(
-            charts.Curve(
-                label,
-                number,
-                *_over_depth(group, [each.ratio for each in ratios]),
-                low=[each.low for each in ratios],
-                high=[each.high for each in ratios],
-            )
-        )
+    curves = _curves_over_depth(
+        found, entries, lambda each: [each.recovery.ratio, each.recovery.low, each.recovery.high]
+    )
     return charts.Panel("depth, layers", axis, curves, x_ticks=found.depths, levels=levels)
 
 
@@ -251,10 +233,31 @@ def _numbered(found, entries):
         yield numbers.get(label, len(numbers)), label, group
 
 
-def _over_depth(entries, values, scale=1):
-    """`(x, y, places)` of a curve."""
-    depths = [each.condition.depth for each in entries]
-    return depths, [scale * value for value in values], [f"depth {depth}" for depth in depths]
+# More bands than these hide each other.
+_MOST_BANDS = 5
+
+
+def _curves_over_depth(found, entries, interval_of, with_bands=False):
+    """A curve for each label, of the `[middle, low, high]` of its entries.
+
+    Intervals are bands, where they are asked for and few, of networks of several depths; else they are bars,
+    side by side at each depth.
+    """
+    groups = [
+        (number, label, sorted(group, key=lambda each: each.condition.depth))
+        for number, label, group in _numbered(found, entries)
+    ]
+    with_bands = with_bands and sum(len(group) > 1 for *_, group in groups) <= _MOST_BANDS
+    curves = []
+    for number, label, group in groups:
+        depths = [each.condition.depth for each in group]
+        middles, lows, highs = map(list, zip(*map(interval_of, group), strict=True))
+        places = [f"depth {depth}" for depth in depths]
+        is_band = with_bands and len(group) > 1
+        curves.append(
+            charts.Curve(label, number, depths, middles, places, low=lows, high=highs, is_band=is_band)
+        )
+    return charts.side_by_side(curves)
 
 
 def _percents(values):

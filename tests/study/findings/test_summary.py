@@ -206,7 +206,8 @@ def test_what_is_drawn_is_what_was_found(found):
     (panel,) = described["accuracy"].panels
     (curve,) = (curve for curve in panel.curves if curve.label == "plain, width 8")
     estimate = statistics.estimate(100 * np.array(accuracies("p32w8")))
-    assert (curve.x, curve.has_band) == ([20, 32], True)
+    assert (curve.places, curve.has_band) == (["depth 20", "depth 32"], False)
+    assert curve.x == pytest.approx([20, 32], abs=6)
     assert (curve.y[1], curve.low[1], curve.high[1]) == pytest.approx(
         (estimate.mean, estimate.low, estimate.high)
     )
@@ -223,6 +224,24 @@ def test_what_is_drawn_is_what_was_found(found):
     assert sum(len(curve.x) for curve in clouds) == len(found.points)
     fit = np.polyfit(*np.transpose([(each.advantage, each.gain) for each in found.points]), 1)
     assert line.y == pytest.approx(100 * np.polyval(fit, np.array(line.x) / 100))
+
+
+@pytest.mark.parametrize(("lines", "has_bands"), [(5, True), (6, False)])
+def test_many_networks_over_depth_have_bars_side_by_side_where_bands_would_hide_each_other(lines, has_bands):
+    over_depth = [Run(depth, "plain", width=width) for depth in (20, 32) for width in range(1, lines + 1)]
+    runs = [*over_depth, *(Run(32, "residual", width=width) for width in (1, 2))]
+    trained = {}
+    for run in (dataclasses.replace(run, seed=seed) for run in runs for seed in (0, 1)):
+        trained[run] = RunRecord(run, run_result(0.8 + 0.1 * run.seed))
+    (panel,) = study_charts.accuracy(found_of(trained, ("C1",)).summary).panels
+    several = [curve for curve in panel.curves if len(curve.x) > 1]
+    alone = [curve for curve in panel.curves if len(curve.x) == 1]
+    assert ([curve.has_band for curve in several], len(alone)) == ([has_bands] * lines, 2)
+    bars = alone if has_bands else panel.curves
+    places = [x for curve in bars for x in curve.x]
+    assert len(set(places)) == len(places) == (2 if has_bands else 2 * lines + 2)
+    assert all(curve.reaches() for curve in bars)
+    assert {places for curve in panel.curves for places in curve.places} == {"depth 20", "depth 32"}
 
 
 def test_curves_of_many_depths_are_drawn_each_in_its_own_kind():
