@@ -14,6 +14,22 @@ from keras_kd.models import blocks, fading, folding, graph, initializers, rebuil
 _NORMS = tuple({"scale": True, "center": True, "axis": axis} for axis in (-1, 3))
 
 
+@keras.saving.register_keras_serializable("keras_kd")
+class MovingStatistics(layers.BatchNormalization):
+    """Returns its input as it is, whose moving mean and variance it keeps as BatchNorm does.
+
+    The variance of a sum of branches does not follow from theirs, which are correlated. The BatchNorm that is
+    left after merging holds it, so that the plain network can be trained on.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**{**options, "scale": False, "center": False})
+
+    def call(self, inputs, training=None, mask=None):
+        super().call(inputs, training=training, mask=mask)
+        return inputs
+
+
 def with_branches(model, pointwise=False):
     """A network with an identity and BatchNorm beside each 3x3 `Conv2D` that keeps the shape.
 
@@ -28,8 +44,7 @@ def with_branches(model, pointwise=False):
 
     Raises:
       ValueError: for a network without such blocks, or whose convolutions have no BatchNorm behind them, into
-        whose bias a branch could fold (as in pre-activation blocks), or do more than a convolution; with
-        `pointwise` for one of open sizes.
+        whose bias a branch could fold, or do more than a convolution; with `pointwise` for one of open sizes.
 
     Source: Ding et al. 2021, arXiv:2101.03697, section 3.2.
     """
@@ -49,7 +64,10 @@ def with_branches(model, pointwise=False):
             return found
         conv = norms[layer.name]
         beside = _branches(inputs[conv], model.get_layer(conv), layer, pointwise)
-        return layers.Add(name=f"{conv}_sum", dtype=layer.dtype_policy)([found, *beside])
+        if not beside:
+            return found
+        total = layers.Add(name=f"{conv}_sum", dtype=layer.dtype_policy)([found, *beside])
+        return _norm_like(layer, _statistics(conv), MovingStatistics)(total)
 
     return rebuilding.rebuild(model, call)
 
@@ -79,8 +97,13 @@ def _keeps_shape(conv):
     return conv.strides == (1, 1) and conv.kernel.shape[-2] == conv.filters
 
 
-def _norm_like(norm, name):
-    return layers.BatchNormalization(
+def _statistics(conv):
+    """The name of the layer that keeps those of the sum."""
+    return f"{conv}_sum_statistics"
+
+
+def _norm_like(norm, name, kind=layers.BatchNormalization):
+    return kind(
         momentum=norm.momentum, epsilon=norm.epsilon, axis=norm.axis, dtype=norm.dtype_policy, name=name
     )
 
@@ -92,27 +115,18 @@ def branched_pairs(model):
       ValueError: as `with_branches`, for what could not be merged.
     """
     plain = fading.plain_blocks(model)
-    if not all(block.activated for block in plain):
-        raise ValueError(
-            f"branches cannot be merged in {model.name!r}: in pre-activation blocks no BatchNorm follows the "
-            f"second convolution, so a plain network has no bias to merge them into. Take cifar_resnet or "
-            f"imagenet_resnet, or another way to remove shortcuts"
-        )
-    numbered = [
-        (f"{block.name}_conv{number}", f"{block.name}_bn{number}") for block in plain for number in (1, 2, 3)
-    ]
     known = {layer.name: layer for layer in model.layers}
-    pairs = {conv: norm for conv, norm in numbered if _is_3x3(known.get(conv))}
-    if not pairs:
+    numbered = [f"{block.name}_conv{number}" for block in plain for number in (1, 2, 3)]
+    convs = [name for name in numbered if _is_3x3(known.get(name))]
+    if not convs:
         raise ValueError(
             f"{model.name!r} has no 3x3 convolution that a branch could stand beside. Received: blocks "
             f"{[block.name for block in plain]}, with no Conv2D of that size named as stage1_block1_conv1"
         )
     sources = graph.sources_of(model)
-    for conv, norm in pairs.items():
+    for conv in convs:
         _check_convolution(known[conv])
-        _check_norm(conv, norm, known.get(norm), sources)
-    return pairs
+    return {conv: _norm_behind(conv, known, sources) for conv in convs}
 
 
 def _is_3x3(layer):
@@ -130,25 +144,31 @@ def _check_convolution(conv):
         )
 
 
-def _check_norm(conv, name, norm, sources):
-    """Raises a ValueError unless what a convolution computes goes into its BatchNorm, and nowhere else."""
+def _norm_behind(conv, known, sources):
+    """The name of the BatchNorm that alone reads what a convolution computes, or a ValueError."""
     readers = {reader: calls for reader, calls in sources.items() if any(conv in call for call in calls)}
-    wanted = f"a branch beside {conv!r} needs a BatchNormalization {name!r} behind it"
-    if readers != {name: [[conv]]}:
-        raise ValueError(f"{wanted}, which alone reads it, once. Received: it is read by {list(readers)}")
-    received = {option: getattr(norm, option, None) for option in ("scale", "center", "axis")}
-    if type(norm) is not layers.BatchNormalization or received not in _NORMS:
+    is_one = list(readers.values()) == [[[conv]]]
+    wanted = f"a branch beside {conv!r} needs a BatchNormalization behind it"
+    if not (is_one and all(type(known[name]) is layers.BatchNormalization for name in readers)):
+        told = ", ".join(f"{type(known[name]).__name__} {name!r}" for name in readers) or "none"
         raise ValueError(
-            f"{wanted}, with scale and center, of the last axis. "
-            f"Received: {type(norm).__name__} of {received}"
+            f"{wanted}, which alone reads it, once: no shortcut, kept or fading, may stand between, as in "
+            f"pre-activation blocks. Received: it is read by {told}"
         )
+    (name,) = readers
+    received = {option: getattr(known[name], option) for option in ("scale", "center", "axis")}
+    if received not in _NORMS:
+        raise ValueError(
+            f"{wanted}, with scale and center, of the last axis. Received: {name!r} of {received}"
+        )
+    return name
 
 
 def merge_branches(branched, plain):
     """Folds the branches of a network into the convolutions and BatchNorms of its plain twin.
 
     The kernel becomes the sum of all that the branches do, BatchNorm's scales included; its BatchNorm then
-    only adds the bias.
+    only adds the bias in inference. Its statistics are those of what it reads, so that training can go on.
 
     Args:
       branched: of `with_branches(plain)`, trained.
@@ -163,7 +183,7 @@ def merge_branches(branched, plain):
         if beside:
             kernel, bias = _merged(branched, conv, norm, beside)
             _only_multiply(plain.get_layer(conv), kernel)
-            _only_add(plain.get_layer(norm), bias)
+            _only_add(plain.get_layer(norm), bias, branched.get_layer(_statistics(conv)))
 
 
 def _merged(network, conv, norm, beside):
@@ -210,8 +230,10 @@ def _only_multiply(conv, kernel):
         conv.bias.assign(np.zeros(conv.filters))
 
 
-def _only_add(norm, bias):
-    norm.moving_mean.assign(np.zeros_like(bias))
-    norm.moving_variance.assign(np.ones_like(bias))
-    norm.gamma.assign(np.full_like(bias, np.sqrt(1 + norm.epsilon)))
-    norm.beta.assign(bias)
+def _only_add(norm, bias, of_sum):
+    """Lets BatchNorm add a bias in inference, by the statistics that what it reads has without the bias."""
+    mean, variance = folding.in_float64(of_sum.moving_mean), folding.in_float64(of_sum.moving_variance)
+    norm.moving_mean.assign(mean - bias)
+    norm.moving_variance.assign(variance)
+    norm.gamma.assign(np.sqrt(variance + norm.epsilon))
+    norm.beta.assign(mean)

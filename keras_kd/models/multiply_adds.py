@@ -11,6 +11,7 @@ import math
 import keras
 from keras import layers
 
+from keras_kd.models.branches import MovingStatistics
 from keras_kd.models.fading import FadingShortcut
 from keras_kd.models.logits import ClassLogits
 from keras_kd.models.operations import Shape, list_operations
@@ -269,7 +270,7 @@ ELEMENTWISE_LAYERS = _classes(
     "Rescaling Reshape Resizing Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D "
     "StringLookup Subtract UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
     "ZeroPadding2D ZeroPadding3D"
-) | {FadingShortcut, ClassLogits, LogitsOfProbabilities}
+) | {FadingShortcut, MovingStatistics, ClassLogits, LogitsOfProbabilities}
 
 # Functions of `keras.ops` in a graph, by the names of their classes.
 ELEMENTWISE_OPERATIONS = (

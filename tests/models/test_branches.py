@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 import keras_kd
-from keras_kd.models import branches, weights
+from keras_kd.models import branches, fading, weights
 from tests.support.networks import shaken, user_network
 
 
@@ -31,6 +31,20 @@ def test_the_plain_network_computes_what_the_branches_did(size, pointwise):
     np.testing.assert_allclose(answers(plain, size), answers(branched, size), rtol=1e-4, atol=1e-4)
     assert [(weight.path, weight.shape) for weight in plain.weights] == before
     assert weights.structure(plain) == weights.structure(cifar(size))
+
+
+@pytest.mark.parametrize("pointwise", [False, True])
+def test_the_plain_network_trains_on_from_the_statistics_of_the_sums(pointwise, rng):
+    """Where moving averages have settled on a batch, training and inference compute the same of it."""
+    plain = cifar(8)
+    branched = shaken(branches.with_branches(plain, pointwise))
+    images = rng.normal(size=(8, 8, 8, 3)).astype("float32")
+    for _ in range(100):
+        branched(images, training=True)
+    branches.merge_branches(branched, plain)
+    inferred = ops.convert_to_numpy(plain(images, training=False))
+    np.testing.assert_allclose(inferred, branched(images, training=False), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(plain(images, training=True), inferred, rtol=2e-3, atol=2e-3)
 
 
 def test_bottlenecks_have_branches_beside_their_3x3_convolutions():
@@ -107,9 +121,30 @@ def test_a_tap_that_hangs_on_an_open_size_is_refused():
         branches.with_branches(cifar(None), pointwise=True)
 
 
-def test_preactivation_blocks_are_refused():
-    with pytest.raises(ValueError, match="cannot be merged in .*pre-activation.*Take cifar_resnet"):
-        branches.with_branches(keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=False))
+@pytest.mark.parametrize("pointwise", [False, True])
+def test_in_preactivation_blocks_branches_merge_with_the_bn_of_the_next_block(pointwise):
+    plain = keras_kd.wide_resnet(16, 1, (8, 8, 3), 4, shortcuts=False)
+    assert branches.branched_pairs(plain)["stage1_block2_conv2"] == "stage2_block1_bn1"
+    branched = shaken(branches.with_branches(plain, pointwise))
+    beside = {layer.name for layer in branched.layers if layer.name.endswith("_identity_bn")}
+    assert {"stage1_block1_conv1_identity_bn", "stage3_block2_conv2_identity_bn"} <= beside
+    branches.merge_branches(branched, plain)
+    np.testing.assert_allclose(answers(plain, 8), answers(branched, 8), rtol=1e-4, atol=1e-4)
+
+
+def fading_wide():
+    plain = keras_kd.wide_resnet(10, 1, (8, 8, 3), 4, shortcuts=False)
+    return fading.with_fading_shortcuts(plain, [(0, 1)] * 3)
+
+
+def partly_wide():
+    return keras_kd.wide_resnet(16, 1, (8, 8, 3), 4, shortcuts=(False, True, *[False] * 4))
+
+
+@pytest.mark.parametrize(("build", "reader"), [(fading_wide, "block1_fade"), (partly_wide, "block2_add")])
+def test_a_shortcut_between_a_convolution_and_its_bn_is_refused(build, reader):
+    with pytest.raises(ValueError, match=f"'stage1_block1_conv2' .*no shortcut, kept or fading.*{reader}"):
+        branches.with_branches(build())
 
 
 def test_the_biases_of_convolutions_are_merged_too():
@@ -133,16 +168,20 @@ def read_twice(x):
         ({"activation": "relu"}, normed(), "cannot be merged into it: .*no activation. Received: .*'relu'"),
         ({"padding": "valid"}, normed(), "cannot be merged into it: .*Received: {'padding': 'valid'"),
         ({"groups": 2}, normed(), "cannot be merged into it: .*'groups': 2"),
-        ({}, lambda x: x, "needs a BatchNormalization 'stage1_block1_bn1' .*read by .'stage1_block1_out'"),
-        ({}, lambda x: normed()(layers.Dropout(0.1, name="drop")(x)), "alone reads it.* read by .'drop'"),
-        ({}, read_twice, "alone reads it, once. Received: it is read by .'stage1_block1_bn1', 'conc"),
+        ({}, lambda x: x, "needs a BatchNormalization behind it.*read by ReLU 'stage1_block1_out'"),
+        (
+            {},
+            lambda x: normed()(layers.Dropout(0.1, name="drop")(x)),
+            "alone reads it.* read by Dropout 'drop'",
+        ),
+        ({}, read_twice, "alone reads it, once.* by BatchNormalization 'stage1_block1_bn1', Concatenate"),
         ({}, normed(scale=False), "with scale and center, .* Received: .*'scale': False"),
         ({}, normed(center=False), "with scale and center, .* Received: .*'center': False"),
-        ({}, normed(axis=1), "of the last axis. Received: BatchNormalization of .*'axis': 1"),
+        ({}, normed(axis=1), "of the last axis. Received: 'stage1_block1_bn1' of .*'axis': 1"),
         (
             {},
             lambda x: layers.LayerNormalization(name="stage1_block1_bn1")(x),
-            "Received: LayerNormalization",
+            "read by LayerNormalization",
         ),
         (
             {"strides": 2},
