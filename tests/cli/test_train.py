@@ -38,6 +38,10 @@ def test_a_network_loses_its_shortcuts_without_a_teacher(npz, tmp_path):
     ("given", "message"),
     [
         (("--shortcut_removal=blockwise",), "'blockwise' needs a residual teacher, and train has none: take"),
+        (
+            ("--shortcut_removal=fade+tails",),
+            "'fade+tails' needs a residual teacher, and train has none: take",
+        ),
         (("--shortcut_removal=layerwise",), "'layerwise' needs a residual teacher, and train has none: take"),
         (("--student_shortcuts=all", "--shortcut_removal=fade"), "there is no shortcut to lose"),
         (("--fade_end=0.5",), "shortcut_removal='none' has no option 'fade_end'"),

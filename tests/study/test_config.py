@@ -183,6 +183,7 @@ def test_the_studies_that_come_along(path):
         ("seeds: 2", "seeds: 2\ndataset: [a]", 4, "a word is needed here"),
         ("seeds: 2", "seeds: 2\n[a]: 1", 4, "a word is needed here"),
         ("[14, 20], ", "[14, 20], shortcut_removal: fade, ", 10, "shortcut_removal is for plain networks"),
+        ("[residual, plain]}", "plain, shortcut_removal: tails}", 10, "needs a residual teacher"),
         (
             "alpha: [0.5, 0.9]",
             "shortcut_removal: fad",
