@@ -88,8 +88,8 @@ class RunTrainer:
             teacher = networks.in_file(path)
             accuracy = teacher_check.check_teacher(teacher, self.load())
             progress.say(f"teacher {path}: {accuracy:.1%} on validation")
-        _check_losses(runs, networks)
         _check_removals(runs, networks)
+        _check_losses(runs, networks)
         held_out.check_images(self.load())
 
     def __call__(self, run, study_folder):
@@ -201,11 +201,12 @@ class _Untrained:
 def _check_losses(runs, networks):
     """Raises a ValueError for a loss that cannot compare a teacher with its student."""
     taught = [run for run in runs if run.is_taught and run.loss != recipes.KD]
-    # What is trained in the place of a network that loses its shortcuts has layers of its own.
-    kept = [run for run in taught if not (run.loses_shortcuts or run.teacher.network.loses_shortcuts)]
-    for run in {(run.teacher.condition, run.spec, run.loss): run for run in kept}.values():
+    told = {(run.teacher.condition, run.spec, run.loss, run.shortcut_removal): run for run in taught}
+    for run in told.values():
+        teacher, student = networks.teacher_of(run), networks.student_of(run)
+        trained = shortcut_removal.parse_spec(run.shortcut_removal).start(student, 1, teacher)
         try:
-            recipes.parse_spec(run.loss).check(networks.teacher_of(run), networks.student_of(run))
+            recipes.parse_spec(run.loss).check(teacher, trained)
         except ValueError as error:
             raise ValueError(f"loss={run.loss!r} of {run.condition!r}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -101,6 +102,19 @@ def test_a_taught_run_is_what_distill_gives(trainer, trained):
     live = distill(teacher, student, dataset, settings, temperature=4.0, alpha=0.9)
     assert live.history["loss"] == pytest.approx(results[TAUGHT].history["loss"], rel=1e-4)
     assert evaluation.evaluate(student, dataset)["loss"] == pytest.approx(results[TAUGHT].loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("run", [TAUGHT, TAUGHT.alone], ids=["taught", "alone"])
+def test_a_run_that_loses_its_shortcuts_leaves_the_plain_network(trainer, trained, run):
+    folder, results = trained
+    faded = dataclasses.replace(run, shortcut_removal="fade:fade_end=0.5")
+    result = do(trainer, folder, faded)[faded]
+    network = network_of(folder, faded)
+    assert weights.structure(network) == weights.structure(network_of(folder, run))
+    assert (result.start, result.parameters) == (results[run].start, results[run].parameters)
+    assert result.history["gate"][-1] == 0
+    measured = evaluation.evaluate(network, trainer.load())
+    assert measured == pytest.approx({name: getattr(result, name) for name in measured}, rel=1e-5)
 
 
 def test_what_is_likely_wrong_with_a_run_stands_in_its_result(trainer, trained, capsys):
@@ -238,6 +252,11 @@ def test_a_loss_that_cannot_compare_the_networks_of_a_run_is_refused_before_its_
     trainer.check([dataclasses.replace(flat, loss="kd+dkd"), dataclasses.replace(TAUGHT, loss="simkd")])
     of_taught = dataclasses.replace(TAUGHT, teacher=Teacher(dataclasses.replace(TAUGHT, loss="simkd")))
     trainer.check([dataclasses.replace(of_taught, loss="rkd")])
+    fading = dataclasses.replace(TAUGHT, shortcut_removal="fade", loss="kd+at")
+    trainer.check([fading])
+    unknown = dataclasses.replace(fading, loss="at:teacher_layers=stage1_block1_out:student_layers=nowhere")
+    with pytest.raises(ValueError, match="loss='at.* of '.*fade.*nowhere"):
+        trainer.check([unknown])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +272,7 @@ def test_a_loss_that_cannot_compare_the_networks_of_a_run_is_refused_before_its_
         ),
         (
             {
-                "shortcut_removal": "merge",
+                "shortcut_removal": "fade+merge",
                 "variant": "network + KD",
                 "student": "wide_resnet:10:1:shortcuts=none",
             },
@@ -267,7 +286,8 @@ def test_shortcuts_that_cannot_be_removed_so_are_told_before_the_teacher_is_trai
     trainer, changes, message
 ):
     run = dataclasses.replace(TAUGHT, **changes)
-    with pytest.raises(ValueError, match=f"(?s)^'.*{changes['shortcut_removal']}.*': .*{message}"):
+    way = re.escape(changes["shortcut_removal"])
+    with pytest.raises(ValueError, match=f"(?s)^'.*{way}.*': .*{message}"):
         trainer.check([run])
 
 
