@@ -43,11 +43,18 @@ def names(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "load", snippets.few_digits(data.load))
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", _few_photographs)
     monkeypatch.setattr(losses, "NAMES", dict(losses.NAMES))
     monkeypatch.setattr(augmentation, "AUGMENTATIONS", dict(augmentation.AUGMENTATIONS))
     monkeypatch.setattr(models.registry, "BUILDERS", dict(models.registry.BUILDERS))
     keras.utils.set_random_seed(0)
     return snippets.Names()
+
+
+def _few_photographs():
+    """As `keras.datasets.cifar10.load_data` returns them: labels are columns."""
+    arrays = tiny_arrays(np.random.default_rng(0))
+    return tuple((arrays[f"x_{split}"], arrays[f"y_{split}"][:, None]) for split in ("train", "test"))
 
 
 @pytest.mark.parametrize(
