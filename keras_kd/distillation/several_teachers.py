@@ -132,12 +132,12 @@ def check_average(teacher, independent):
         )
 
 
-def check_one(teacher, loss):
-    """Raises a ValueError for an `ensemble`, told in the name of a loss that asks it for layers."""
+def check_one(teacher, name):
+    """Raises a ValueError for an `ensemble`, told in the name of what asks it for layers."""
     averages = _averages_in(teacher)
     if averages:
         raise ValueError(
-            f"{type(loss).__name__} looks at layers of the teacher, which needs one teacher: give a network "
+            f"{name} looks at layers of the teacher, which needs one teacher: give a network "
             f"in place of several. Received: the mean of {len(averages[0].shares)} teachers"
         )
 

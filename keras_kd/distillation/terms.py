@@ -312,7 +312,7 @@ def teacher_layers(terms, teacher, student):
 def _layers_of(loss, teacher, student):
     """`(names in the teacher, names in the student)`, lists; "logits" stands for what a network returns."""
     if _asks_layers(loss):
-        several_teachers.check_one(teacher, loss)
+        several_teachers.check_one(teacher, type(loss).__name__)
     if isinstance(loss, FeatureTerm):
         if teacher is None:
             raise _needs_teacher(loss, loss.teacher_layers)

@@ -128,10 +128,16 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
       these weights does (`projection="pad"`), with gates of 0 what `model` does.
 
     Raises:
-      ValueError: for a model without such blocks, for channels that come first, and for a block that is
-        called several times, has fewer channels than what it is given, or a size that no stride makes of it.
+      ValueError: for a model without such blocks, another number of spans, channels that come first, and for
+        a block that is called several times, has fewer channels than what it is given, or a size that no
+        stride makes of it.
     """
     plain = plain_blocks(model)
+    if len(spans) != len(plain):
+        raise ValueError(
+            f"spans must be one pair of steps for each block without a shortcut, {len(plain)} of "
+            f"{model.name!r}. Received: {len(spans)} spans"
+        )
     _check_called_once(model, plain)
     data_format.check_channels_last(model, [block.last for block in plain])
     firsts = {block.first: block.name for block in plain}

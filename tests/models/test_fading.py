@@ -198,6 +198,8 @@ def test_what_has_no_blocks_is_refused():
     branched = branches.with_branches(cifar(False))
     with pytest.raises(ValueError, match="such as 'stage1_block1_conv1_sum': .*merge_branches"):
         fading.remove_shortcuts(branched)
+    with pytest.raises(ValueError, match="one pair of steps for each block .*, 6 of .* Received: 2 spans"):
+        fading.with_fading_shortcuts(cifar(False), [(0, 1)] * 2)
     with pytest.raises(ValueError, match="before it closes. Received: first=3, last=2"):
         fading.FadingShortcut(3, 2)
 

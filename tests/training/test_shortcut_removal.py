@@ -7,7 +7,7 @@ import pytest
 
 import keras_kd
 from keras_kd.data import datasets
-from keras_kd.distillation import shortcut_removal
+from keras_kd.distillation import several_teachers, shortcut_removal
 from keras_kd.losses import tails
 from keras_kd.models import branches, fading, graph, serialization, weights
 from keras_kd.training import Settings, evaluation, inputs, trainer, without_shortcuts
@@ -221,9 +221,37 @@ def test_blockwise_terms_pull_each_block_to_the_teachers_and_end():
     teacher, student = network(1, True), network(2, False)
     removal = shortcut_removal.make("blockwise", blockwise_weight=0.6, blockwise_end=0.5)
     terms = removal.terms(student, teacher, 100)
-    assert [loss.student_layer_name for _, loss in terms] == [f"stage{i}_block1_out" for i in (1, 2, 3)]
+    pairs = [(loss.teacher_layer_name, loss.student_layer_name) for _, loss in terms]
+    assert pairs == [(f"stage{i}_block1_out",) * 2 for i in (1, 2, 3)]
     weights_at = [[float(weight(step)) for weight, _ in terms] for step in (0, 25, 50, 99)]
     np.testing.assert_allclose(weights_at, [[0.2] * 3, [0.1] * 3, [0.0] * 3, [0.0] * 3], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("behind", "names"),
+    [
+        ("stages", ["stage1_block2_out", "stage2_block2_out"]),
+        ("blocks", [f"stage{i}_block{j}_out" for i in (1, 2, 3) for j in (1, 2)][:-1]),
+    ],
+)
+def test_tails_stand_behind_stages_or_blocks_and_their_mean_is_weighed_by_a_cosine(behind, names):
+    teacher, student = (
+        keras_kd.cifar_resnet(14, (8, 8, 3), 4, width=2, shortcuts=each) for each in (True, False)
+    )
+    removal = shortcut_removal.make("tails", tails_behind=behind, tails_end_weight=0.5)
+    terms = removal.terms(student, teacher, 100)
+    assert [(loss.tail_layer, loss.student_layer_name) for _, loss in terms] == [
+        (each,) * 2 for each in names
+    ]
+    mean_at = [sum(float(weight(step)) for weight, _ in terms) for step in (0, 50, 100)]
+    np.testing.assert_allclose(mean_at, [1.0, 0.75, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["blockwise", "tails", "layerwise"])
+def test_several_teachers_are_no_twin(name):
+    both = several_teachers.ensemble([network(1, True), network(3, True)])
+    with pytest.raises(ValueError, match=f"shortcut_removal='{name}' looks at layers .* needs one teacher"):
+        shortcut_removal.make(name).check(network(2, False), both, independent=False)
 
 
 def test_a_tail_is_the_rest_of_the_teacher(rng):

@@ -1,10 +1,11 @@
 """Whether a teacher is the residual twin of a student: the same blocks and widths, with shortcuts."""
 
+from keras_kd.distillation import several_teachers
 from keras_kd.models import blocks, fading, weights
 
 
 def check_twin(student, teacher, name, what="a teacher"):
-    """Raises a ValueError for a teacher of other blocks or widths than the student, or without shortcuts.
+    """Raises a ValueError for a teacher of other blocks or widths, without shortcuts, or for several.
 
     Args:
       student: a network of `keras_kd.models` without shortcuts.
@@ -16,6 +17,7 @@ def check_twin(student, teacher, name, what="a teacher"):
         raise ValueError(
             f"shortcut_removal={name!r} needs {what}, the student's residual twin. Received: teacher=None"
         )
+    several_teachers.check_one(teacher, f"shortcut_removal={name!r}")
     fading.plain_blocks(student)  # says where there is nothing to lose
     wrong = _differences(student, teacher)
     if wrong:
