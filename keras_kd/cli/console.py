@@ -16,7 +16,7 @@ from keras_kd.data.lazy_images import BadImageError
 from keras_kd.training import callbacks
 from keras_kd.training.distributed import strategy, watchdog
 from keras_kd.utils import backend, optional
-from keras_kd.utils.identity import IdentityMismatchError
+from keras_kd.utils.identity import IdentityMismatchError, NothingLeftError
 
 _FORESEEN = (ValueError, OSError, optional.MissingPackageError, callbacks.TrainingDivergedError)
 
@@ -112,6 +112,8 @@ def _advice(error, values):
     """What the command's own flags can do about an error, as the end of its line."""
     if isinstance(error, IdentityMismatchError):
         return ", choose another --out, or pass --overwrite to start anew"
+    if isinstance(error, NothingLeftError):
+        return " with --overwrite, or choose another --out"
     if not isinstance(error, BadImageError):
         return ""
     if "skip_bad_images" not in values:

@@ -126,9 +126,10 @@ def export_target(values, run):
 
     Raises:
       FileExistsError: if something else than a SavedModel is there.
-      ValueError: if another run made what is there, or nothing can be written there.
+      ValueError: if another run made what is there, or nothing can be written there or found.
     """
     if not values.saved_models:
+        saved_model.check_path(run.path)
         return run.path / SAVED_MODEL
     if pathlib.Path(values.saved_models).resolve().is_relative_to(run.path.resolve()):
         raise ValueError(

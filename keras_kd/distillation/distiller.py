@@ -196,7 +196,7 @@ class Distiller(TrainsStudent):
         self._label_loss = None if loss is None else label_loss(loss)
         self._knows_labels = isinstance(self._label_loss, (*CLASS_LOSSES, *BINARY_LOSSES))
         self.soft_targets = soft_targets_for(self._label_loss, self.temperature)
-        check_average(self.teacher, self.soft_targets.independent)
+        check_average(self.teacher, self.soft_targets.independent, self.temperature)
         for each in (self.soft_targets, *self.terms.values()):
             each.check_outputs(compatibility.output_count(self.student))
         check_labels([term.loss for term in self.terms.values()], loss, self.soft_targets.independent)
@@ -256,7 +256,9 @@ class Distiller(TrainsStudent):
     @property
     def metrics(self):
         """As Keras's, without those that the labels say nothing of."""
-        unknown = () if self._knows_labels else [id(self._means[name]) for name in _ACCURACIES]
+        names = [] if self._knows_labels else list(_ACCURACIES)
+        names += ["hard_loss"] if self._label_loss is None else []
+        unknown = [id(self._means[name]) for name in names]
         return [metric for metric in super().metrics if id(metric) not in unknown]
 
     def _reduced_terms(self, y, teacher, student, sample_weight, training):

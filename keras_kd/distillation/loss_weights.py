@@ -62,7 +62,8 @@ class LossWeights:
         if all(_is_zero(weight) for weight in (self.alpha, self.label_weight, *of_terms)):
             raise ValueError(
                 "nothing would be trained: give the labels, the teacher or a term a weight. "
-                f"Received: alpha=0.0, label_weight=0.0, terms of the weights {of_terms}"
+                f"Received: alpha={self.alpha}, label_weight={self.label_weight}, "
+                f"terms of the weights {of_terms}"
             )
 
 

@@ -71,7 +71,7 @@ def _training_part(validation_split, x, y):
     if not validation_split:
         return x, y
     count = int(len(keras.tree.flatten(x)[0]) * (1 - validation_split))
-    return keras.tree.map_structure(lambda each: each[:count], (x, y))
+    return keras.tree.map_structure(lambda each: None if each is None else each[:count], (x, y))
 
 
 def prepare(terms, ask_teacher, batches, label_loss=None):

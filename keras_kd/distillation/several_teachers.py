@@ -122,9 +122,22 @@ def _how(average):
     return {"shares": average.shares, "average": average.average, "temperature": average.temperature}
 
 
-def check_average(teacher, independent):
-    """Raises a ValueError for an `ensemble` that averages softmax where each output is a yes or no."""
-    if independent and any(each.average == "probabilities" for each in _averages_in(teacher)):
+def check_average(teacher, independent, temperature):
+    """Raises a ValueError for an `ensemble` that averages other probabilities than the Distiller compares.
+
+    Args:
+      teacher: a network.
+      independent: whether each output is a yes or no, of which softmax says nothing.
+      temperature: of the Distiller.
+    """
+    averaged = [each.temperature for each in _averages_in(teacher) if each.average == "probabilities"]
+    other = [each for each in averaged if each != temperature]
+    if other:
+        raise ValueError(
+            f"probabilities of several teachers are averaged at the Distiller's temperature: make the "
+            f'ensemble with temperature={temperature}, or average="logits". Received: temperature={other[0]}'
+        )
+    if independent and averaged:
         raise ValueError(
             "probabilities of several teachers are averaged over classes that exclude each other, and with "
             'BinaryCrossentropy each output is a yes or no: take teacher_average="logits". '

@@ -111,7 +111,7 @@ def cache_logits(teacher, dataset, schedule, folder, *, dtype="float16", top_k=0
     whose = _CacheKey.of(teacher, dataset, schedule, row_format)
     folder = pathlib.Path(folder) / whose.key
     size = schedule.views * schedule.count * row_format.row.itemsize
-    stored = sum(path.stat().st_size for path in folder.glob("*"))
+    stored = sum(path.stat().st_size for path in folder.glob("*.rows"))
     limits.check_disk(f"the teacher's logits of {schedule.views} views", size - stored, folder)
     neutral = schedule.augmentation.neutral(len(dataset.validation.labels))
     validation = logit_file.LogitFile(folder / "validation", row_format, dataset.validation.images, neutral)

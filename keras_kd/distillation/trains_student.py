@@ -147,6 +147,10 @@ class TrainsStudent(keras.Model):
         """What the student itself returns for one batch: see `keras.Model.predict_on_batch`."""
         return self.student.predict_on_batch(x)
 
+    def export(self, filepath, *args, **kwargs):
+        """Exports the student alone: see `keras.Model.export`."""
+        return self.student.export(filepath, *args, **kwargs)
+
     def _own_callbacks(self):
         """Callbacks of every `fit` that is not given one of the kind."""
         compares = any(term.compares_examples for term in self.terms.values())

@@ -29,10 +29,13 @@ def jobs(names, kinds, target):
 def check_target(path, source):
     """Raises a FileExistsError if a folder holds something else than exported files of this run.
 
+    And a ValueError for a path that is a pattern to TensorFlow.
+
     Args:
       path: of the folder.
       source: the `sources.Source` that is to be exported there.
     """
+    saved_model.check_path(path)
     if not path.exists():
         return
     if not any((path / name).is_file() for name in ("saved_model.pb", manifest.MANIFEST)):

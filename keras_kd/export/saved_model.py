@@ -79,9 +79,20 @@ def digest(folder):
 
 
 def check_target(path):
-    """Raises a FileExistsError if `path` holds something else than a SavedModel."""
+    """Raises a FileExistsError if `path` holds something else than a SavedModel, or that of `check_path`."""
+    check_path(path)
     if path.exists() and not (path / "saved_model.pb").is_file():
         raise FileExistsError(f"{path} exists and is no SavedModel: choose another path")
+
+
+def check_path(path):
+    """Raises a ValueError for a path where TensorFlow, which reads patterns there, finds no files."""
+    found = [letter for letter in "*?[\\" if letter in str(path)]
+    if found:
+        raise ValueError(
+            f"TensorFlow takes the path of a SavedModel for a pattern: choose one without {' '.join(found)}. "
+            f"Received: {path}"
+        )
 
 
 def is_exported(path):

@@ -35,7 +35,10 @@ class Importance:
 
 
 def importance(trials):
-    """How much each hyperparameter matters, or None with too few trials.
+    """How much each hyperparameter matters; None with too few trials, or where nothing differs.
+
+    The forest is asked about the trials that it was fitted on, so what it loses by shuffling is how much it
+    uses a hyperparameter; `r2` says whether what it learnt holds for trials that it has not seen.
 
     Args:
       trials: `results.TrialRecord`s with a score.
@@ -43,7 +46,7 @@ def importance(trials):
     Returns:
       An `Importance`.
 
-    Source: Breiman 2001, "Random forests", section 10.
+    Source: after Breiman 2001, "Random forests", section 10, which shuffles out-of-bag values.
     """
     columns = _columns(trials)
     if len(trials) < FEWEST_TRIALS or not columns:

@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from keras_kd.search.config import TUNERS
 from keras_kd.utils import files, limits
+from keras_kd.utils.identity import NothingLeftError
 
 # How often a trial is given to another worker when its own is lost.
 LOST_RETRIES = 3
@@ -121,7 +122,7 @@ class _Kept:
             self.set_state(state | {"ongoing_trials": {}, "retry_queue": queue})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.reason if isinstance(error, files.DamagedFileError) else repr(error)
-            raise ValueError(f"{self.path} is damaged ({reason}): start anew") from error
+            raise NothingLeftError(f"{self.path} is damaged ({reason}): start anew") from error
 
     def retry_failed(self):
         """Puts the trials that failed back among those to do; returns their ids."""

@@ -102,10 +102,14 @@ def _importance(done):
     title = "What mattered"
     told = importance.importance(done)
     if told is None:
-        words = (
-            f"{len(done)} trials ended with a score: fewer than the {importance.FEWEST_TRIALS} that it "
-            f"takes to say anything about what mattered. Nothing is drawn rather than noise."
+        lack = (
+            f"{len(done)} trials ended with a score: fewer than the {importance.FEWEST_TRIALS} that it takes"
         )
+        if len(done) >= importance.FEWEST_TRIALS:
+            lack = (
+                f"The {len(done)} trials with a score do not differ, in it or in their settings, as it takes"
+            )
+        words = f"{lack} to say anything about what mattered. Nothing is drawn rather than noise."
         return html.section("importance", title, words)
     figure = html.figure("R² lost by shuffling the values", "")
     figure.add_trace(

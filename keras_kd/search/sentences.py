@@ -29,8 +29,8 @@ def setting(values):
 
 
 def value(of):
-    """A hyperparameter in words; of a path its end."""
-    return of.rsplit("/", 1)[-1] if isinstance(of, str) else f"{of:.3g}"
+    """A hyperparameter in words."""
+    return of if isinstance(of, str) else f"{of:.3g}"
 
 
 def gain(found):

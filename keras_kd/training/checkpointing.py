@@ -63,8 +63,8 @@ class Checkpoints:
         Warns where a file is damaged and the other one is taken.
 
         Raises:
-          ValueError: if there are files but none is whole, or if one is of another training;
-            the message says what differs.
+          NothingLeftError: if there are files but none is whole.
+          ValueError: if one is of another training; the message says what differs.
         """
         states, damage = [], []
         for path in filter(pathlib.Path.exists, self._paths):
@@ -74,7 +74,9 @@ class Checkpoints:
                 damage.append(str(error))
         newest = max(states, key=lambda state: state.epochs, default=None)
         if damage and newest is None:
-            raise ValueError(f"{' and '.join(damage)}: there is nothing to go on from, start anew")
+            raise identity.NothingLeftError(
+                f"{' and '.join(damage)}: there is nothing to go on from, start anew"
+            )
         if damage:
             warnings.warn(f"{damage[0]}: going on from epoch {newest.epochs} instead", stacklevel=2)
         return newest

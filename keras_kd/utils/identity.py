@@ -5,6 +5,10 @@ import hashlib
 import numpy as np
 
 
+class NothingLeftError(ValueError):
+    """What a run would go on from is damaged."""
+
+
 class IdentityMismatchError(ValueError):
     """What is stored belongs to something else than what is asked for.
 

@@ -9,7 +9,7 @@ from absl import flags as absl_flags
 from keras_kd.cli import console
 from keras_kd.data.lazy_images import BadImageError
 from keras_kd.training import callbacks
-from keras_kd.utils.identity import IdentityMismatchError
+from keras_kd.utils.identity import IdentityMismatchError, NothingLeftError
 from keras_kd.utils.optional import MissingPackageError
 
 
@@ -83,6 +83,8 @@ def test_only_the_command_gives_advice_on_flags(capsys):
     assert "--overwrite" not in str(error)
     guarded(error)
     assert capsys.readouterr().err.endswith("choose another --out, or pass --overwrite to start anew\n")
+    guarded(NothingLeftError("damaged: start anew"))
+    assert capsys.readouterr().err.endswith(": start anew with --overwrite, or choose another --out\n")
 
 
 @pytest.mark.parametrize(

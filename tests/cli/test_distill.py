@@ -297,6 +297,10 @@ def test_a_run_of_flags_with_older_names_is_known_again(finished):
 
 
 BAD_FLAGS = {
+    "out is a pattern to TensorFlow": (
+        ["--out=runs/a [1]"],
+        r"for a pattern: choose one without \[. Received: runs/a \[1\]",
+    ),
     "saved_models in the run": (
         ["--out=runs/x", "--saved_models=runs/x/served"],
         "lies in the run's own folder",

@@ -63,6 +63,23 @@ def test_the_student_alone_round_trips(data, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), student.predict(x, verbose=0))
 
 
+@pytest.mark.slow
+def test_what_is_exported_is_the_student(data, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    x, y = data
+    distiller = compiled(mlp(seed=1), mlp(seed=2))
+    fitted(distiller, x, y)
+    distiller.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "served")).serve(x)
+    np.testing.assert_allclose(served, distiller.student(x), rtol=1e-5, atol=1e-6)
+
+
+def test_without_labels_no_loss_of_theirs_is_told(data):
+    distiller = Distiller(mlp(seed=1), mlp(seed=2), alpha=1.0)
+    distiller.compile("sgd")
+    assert "hard_loss" not in distiller.evaluate(data[0], verbose=0, return_dict=True)
+
+
 def test_callbacks_of_keras_work(data, tmp_path):
     x, y = data
     student = mlp(seed=2)

@@ -184,6 +184,9 @@ def test_a_term_that_asks_for_no_labels_is_prepared_without(data):
     assert term.seen == 48
     distiller.prepare(data[0][:20], batch_size=8)
     assert term.seen == 20
+    term.seen = 0
+    distiller.fit(data[0], validation_split=0.25, verbose=0)
+    assert term.seen == 36
 
 
 def test_columns_smoothed_labels_and_those_with_logits_give_the_same_centres(data):

@@ -81,6 +81,15 @@ class Said:
         return self.logits[start:stop]
 
 
+def test_an_average_at_another_temperature_than_the_distillers_is_refused(teachers):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for options in ({"temperature": 2.0}, {"average": "logits"}):
+        Distiller(distillation.ensemble(teachers, **options), mlp(), temperature=2.0).compile("sgd", loss)
+    distiller = Distiller(distillation.ensemble(teachers), mlp(), temperature=2.0)
+    with pytest.raises(ValueError, match="make the ensemble with temperature=2.0, .* temperature=4.0"):
+        distiller.compile("sgd", loss)
+
+
 @pytest.mark.parametrize("average", ["probabilities", "logits"])
 def test_the_mean_of_what_was_cached(average):
     rng = np.random.default_rng(0)

@@ -222,6 +222,12 @@ def test_a_saved_model_is_replaced_only_if_it_was_exported(metadata, message, tm
         bundle.check_target(tmp_path / "net", given_source(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a [1]", "a*", "what?"])
+def test_a_path_that_tensorflow_reads_as_a_pattern_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="takes the path of a SavedModel for a pattern"):
+        bundle.check_target(tmp_path / name / "net", given_source(tmp_path))
+
+
 def test_licences_are_known_by_a_datasets_name():
     assert licences.licence_of("mnist") == "Creative Commons Attribution-ShareAlike 3.0"
     assert licences.licence_of("fashion_mnist:28").startswith("MIT")

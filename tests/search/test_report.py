@@ -65,6 +65,14 @@ def test_options_of_one_loss_have_an_importance_and_no_column_of_the_table(rng):
     assert "dkd temperature" not in sentences.setting(found[1].values)
 
 
+def test_of_equal_scores_nothing_is_said_to_matter(rng):
+    found = result_of(trials(12, lambda values: 0.0, rng))
+    found = dataclasses.replace(found, trials=[dataclasses.replace(t, score=0.9) for t in found.trials])
+    sections = {section["id"]: section for section in search_report.sections(found)}
+    assert sections["importance"]["words"].startswith("The 12 trials with a score do not differ, in it or in")
+    assert not sections["importance"]["plots"]
+
+
 def test_the_page_has_its_parts_and_names_failures(rng):
     found = result_of(trials(3, lambda values: values["alpha"], rng))
     failed = TrialRecord("3", found.trials[0].values, "FAILED", 3, error="why")

@@ -65,6 +65,11 @@ def test_the_gain_within_luck_and_more_than_luck():
     assert "more than luck (+" in sentences.answer(sure)[0]
 
 
+def test_teachers_of_one_file_name_are_told_apart():
+    told = [sentences.setting({"teacher": f"runs/{run}/teacher.keras"}) for run in "ab"]
+    assert told == ["teacher = runs/a/teacher.keras", "teacher = runs/b/teacher.keras"]
+
+
 def test_one_seed_has_no_interval():
     one = search_of([(0.92,), (0.9,)], default=(0.9,), test=(0.95,), usual_test=(0.94,))
     first, second = sentences.answer(one)

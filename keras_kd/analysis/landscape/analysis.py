@@ -133,6 +133,7 @@ class _Analysis:
         self._folder = folder
         self._on_progress = on_progress
         self._surfaces = {}
+        self._names = _FileNames()
         self.left_out = [*self._apart()]
 
     def _surface(self, label, batch_norm):
@@ -228,8 +229,8 @@ class _Analysis:
         self, title, measure, points, identity, measures=surface.MEASURES, chunk=surface.CHUNK, file=None
     ):
         """Values at points, in a file that is named after the title where no other name is given."""
-        name = re.sub(r"[^a-z0-9]+", "-", (file or title).lower()).strip("-")
-        grid = evaluation.GridEvaluation(self._folder / f"{name}.npz", measure, points, identity, measures)
+        path = self._folder / f"{self._names.of(file or title)}.npz"
+        grid = evaluation.GridEvaluation(path, measure, points, identity, measures)
         self._show_progress = lambda: self._on_progress(title, grid.done, len(grid.points))
         grid.run(lambda done, total: self._on_progress(title, done, total), chunk=chunk)
         return grid
@@ -324,3 +325,18 @@ class _Analysis:
             for label, training in trainings.items()
             if training.snapshots and self._config.snapshots
         ]
+
+
+class _FileNames:
+    """Names of letters, digits and dashes for titles; of two that come to the same the later is numbered."""
+
+    def __init__(self):
+        self._titles = {}
+
+    def of(self, title):
+        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        titles = self._titles.setdefault(name, [])
+        if title not in titles:
+            titles.append(title)
+        place = titles.index(title)
+        return f"{name}-{place + 1}" if place else name

@@ -123,6 +123,15 @@ def test_networks_that_are_no_twins_have_only_their_own_planes(data, tmp_path):
     assert [numbers.hessian_ratio for numbers in found.networks] == [None, None]
 
 
+def test_labels_that_differ_in_case_or_other_letters_have_files_of_their_own(data, tmp_path):
+    x, y = data
+    networks = {label: mlp(units=3 + place) for place, label in enumerate(("net", "Net", "Δ", "Ω"))}
+    first, again = (landscape.analyze(networks, x, y, QUICK, tmp_path) for _ in range(2))
+    assert [plane.title for plane in first.planes] == [f"around {label}" for label in networks]
+    assert len({str(plane.loss) for plane in first.planes}) == 4
+    assert again.planes == first.planes
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
