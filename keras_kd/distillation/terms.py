@@ -152,27 +152,27 @@ class Term:
         asked = {"labels": labels} if self.loss.asks_labels else {}
         asked |= {"training": training} if self.loss.asks_training else {}
         asked |= {} if self.adaptor is None else {"adaptor": self.adaptor}
-        said = self.loss.call(teacher, student, **asked)
-        self._check_said(said, keras.tree.flatten(student)[0].shape[0])
-        return said
+        values = self.loss.call(teacher, student, **asked)
+        self._check_values(values, keras.tree.flatten(student)[0].shape[0])
+        return values
 
-    def _check_said(self, said, rows):
+    def _check_values(self, values, rows):
         """Raises a ValueError where a loss says neither one value per example nor, if it may, a scalar.
 
         Args:
-          said: what it returned.
+          values: what it returned.
           rows: how many examples there are, None where that is not known.
         """
-        shape = tuple(said.shape) if hasattr(said, "shape") else None
+        shape = tuple(values.shape) if hasattr(values, "shape") else None
         if self.compares_examples:
-            wanted, fits = "a scalar, as its compares_examples says", shape == () or checks.is_real(said)
+            wanted, fits = "a scalar, as its compares_examples says", shape == () or checks.is_real(values)
         else:
             wanted = "one value per example, [batch], or set compares_examples = True and return a scalar"
             fits = shape is not None and len(shape) == 1 and shape[0] in (None, rows)
         if not fits:
             raise ValueError(
                 f"{type(self.loss).__name__}.call must return {wanted}. "
-                f"Received: {limits.shown(said) if shape is None else f'shape {shape}'}"
+                f"Received: {limits.shown(values) if shape is None else f'shape {shape}'}"
             )
 
 

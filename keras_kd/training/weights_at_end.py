@@ -21,7 +21,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def __enter__(self):
         self._trained = self._read()
-        self.on_train_end()
+        self._average()
         return self
 
     def __exit__(self, *error):
@@ -34,6 +34,9 @@ class AveragedWeights(keras.callbacks.Callback):
         self.__exit__()
 
     def on_train_end(self, logs=None):
+        self._average()
+
+    def _average(self):
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         self._assign(self._read())  # on JAX both would be one array, which the next step deletes
 

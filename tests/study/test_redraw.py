@@ -236,5 +236,5 @@ def test_a_committed_table_is_not_drawn_as_that_of_other_data_or_another_recipe(
 def test_accuracies_that_are_all_whole_say_nothing_of_the_number_of_images():
     run = next(iter(records()))
     perfect = {run: dataclasses.replace(records()[run], result=run_result(1.0))}
-    assert redraw.test_images(perfect) == 0
-    assert redraw.test_images({run: dataclasses.replace(records()[run], result=None, error="no luck")}) == 0
+    assert redraw.images_tested(perfect) == 0
+    assert redraw.images_tested({run: dataclasses.replace(records()[run], result=None, error="no luck")}) == 0

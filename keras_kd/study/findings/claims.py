@@ -47,8 +47,7 @@ def _as_well(results):
     }
     if not groups:
         return Evidence(missing="no plain network with a teacher beside its residual baseline")
-    well = [results.above(group, -results.margin) for group in groups.values()]
-    worse = [results.below(group, -results.margin) for group in groups.values()]
+    well, worse = _beside_the_margin(results, groups.values())
     half = len(groups) // 2
     return Evidence(
         statistics.p_at_least(well, half + 1),
@@ -57,6 +56,11 @@ def _as_well(results):
         cases=judge_cases(results, groups),
         missing=not_there(groups.values()),
     )
+
+
+def _beside_the_margin(results, groups):
+    """p-values of each group of differences, two lists: less than the margin below 0, and further below."""
+    return [[test(group, -results.margin) for group in groups] for test in (results.above, results.below)]
 
 
 def _inferior_teacher(results):
@@ -132,8 +136,7 @@ def _removed_as_well(results):
     }
     if not groups:
         return Evidence(missing="no student that loses its shortcuts beside its residual baseline")
-    well = [results.above(group, -results.margin) for group in groups.values()]
-    worse = [results.below(group, -results.margin) for group in groups.values()]
+    well, worse = _beside_the_margin(results, groups.values())
     whole = {MEAN_OVER_CASES: mean_over(groups.values())} if len(groups) > 1 else {}
     return Evidence(
         statistics.p_at_least(well, len(well)),
