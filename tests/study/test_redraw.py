@@ -143,9 +143,19 @@ def test_committed_tables_are_drawn_and_are_of_their_studies(path):
         assert verdict.numbers
 
 
-def test_the_verdict_is_that_of_the_studys_own_report():
-    """As printed when it ended; a way that has one seed is no rival of those with three."""
-    path = pathlib.Path("experiments/results/routes_cifar10.csv")
+def test_the_verdict_is_that_of_the_studys_own_report(tmp_path):
+    """As printed when it ended; ways of one seed, as others were then, are no rivals of those with three."""
+    whole = ("none", "fade", "fade+merge+blockwise:fade_end=0.7:blockwise_weight=8.0:blockwise_end=1.0")
+    path = tmp_path / "routes_cifar10.csv"
+    header, *rows = pathlib.Path("experiments/results", path.name).read_text().splitlines(keepends=True)
+    names = header.strip().split(",")
+    then = [
+        row
+        for row in rows
+        if (of := dict(zip(names, row.split(","), strict=True)))["shortcut_removal"] in whole
+        or of["seed"] == "0"
+    ]
+    path.write_text(header + "".join(then))
     study = session.read(path.stem, depths=[32, 56])
     (verdict,) = redraw.redraw(study, path, command="typed")[0].summary.verdicts
     assert (verdict.claim, verdict.verdict) == ("R1", "undecided")
