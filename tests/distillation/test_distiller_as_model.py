@@ -70,8 +70,8 @@ def test_what_is_exported_is_the_student(data, tmp_path):
     distiller = compiled(mlp(seed=1), mlp(seed=2))
     fitted(distiller, x, y)
     distiller.export(tmp_path / "served", verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "served")).serve(x)
-    np.testing.assert_allclose(served, distiller.student(x), rtol=1e-5, atol=1e-6)
+    served = tf.saved_model.load(str(tmp_path / "served"))  # its variables live as long as it does
+    np.testing.assert_allclose(served.serve(x), distiller.student(x), rtol=1e-5, atol=1e-6)
 
 
 def test_without_labels_no_loss_of_theirs_is_told(data):

@@ -101,7 +101,7 @@ def export_files(student, dataset):
 
     from keras_kd.export import litert, onnx
 
-    folder = pathlib.Path("runs", "distill-digits", "exported", "student")
+    folder = pathlib.Path("runs", "distill-digits", "exported", "student_fade")
     folder.mkdir(parents=True)
     litert.to_litert(student, folder / "model-full_integer.tflite", dataset=dataset, kind="full_integer")
     onnx.to_onnx(student, folder / "model.onnx", dataset=dataset)

@@ -132,6 +132,6 @@ def test_pages_can_be_read_on_any_screen(pages, tmp_path):
         assert found["answer"] < 1, about  # its end is there, too
         if kind == "study":
             assert "depth 20" in found["hover"], about
-            assert found["hidden"] == 2, about  # the line and its band
+            assert found["hidden"] == 1, about  # the line with its bars
         if kind == "landscape":
             assert found["turned"] == 2.0, about
