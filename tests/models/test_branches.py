@@ -33,7 +33,7 @@ def test_the_plain_network_computes_what_the_branches_did(size, pointwise):
     assert weights.structure(plain) == weights.structure(cifar(size))
 
 
-@pytest.mark.parametrize("pointwise", [False, True])
+@pytest.mark.parametrize("pointwise", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_plain_network_trains_on_from_the_statistics_of_the_sums(pointwise, rng):
     """Where moving averages have settled on a batch, training and inference compute the same of it."""
     plain = cifar(8)
