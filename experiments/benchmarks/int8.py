@@ -3,8 +3,9 @@
     keras-kd study --study=int8_digits
     python -m experiments.benchmarks.int8 --study=runs/study-int8_digits
 
-takes the network of each finished run, writes it as quantised files, and compares these, run by LiteRT's own
-interpreter, with the network. A run takes some ten seconds on two CPU cores.
+takes the network of each finished run, or of those that `--runs` names, writes it as quantised files, and
+compares these, run by LiteRT's own interpreter, with the network. A run takes some ten seconds on two CPU
+cores.
 """
 
 import collections
@@ -47,6 +48,7 @@ def define_flags(values):
     """Defines the flags on an `absl.flags.FlagValues`."""
     flags = Group(values, COMMON)
     flags.text("study", None, "Folder of a study.")
+    flags.text("runs", "*", "Names of the runs to take, with * for any text.")
     flags.text("dataset", None, "Where its dataset is, if it has moved.")
     flags.text("out", "runs/int8.json", "Where the numbers go.")
 
@@ -56,9 +58,9 @@ def main(values):
     study = pathlib.Path(values.study or "")
     if not (study / "study.json").is_file():
         raise ValueError(f"--study must be the folder of a study. Received: {values.study!r}")
-    paths = finished(study)
+    paths = finished(study, values.runs)
     if not paths:
-        raise ValueError(f"no run of {study} is finished: wait for one")
+        raise ValueError(f"no run of {study} named {values.runs} is finished: wait for one or ask for others")
     dataset = dataset_of(study, values.dataset)
     found = collections.defaultdict(list)
     for path in paths:
@@ -82,9 +84,9 @@ def dataset_of(study, name=None):
     return provenance.load_dataset(study, described, identity["dataset"]["split_seed"], name)
 
 
-def finished(study):
-    """Paths of the networks of a study's finished runs, sorted."""
-    networks = sorted(study.glob(f"runs/*/{run_dir.MODEL}"))
+def finished(study, named="*"):
+    """Paths of the networks of a study's finished runs of such names, sorted."""
+    networks = sorted(study.glob(f"runs/{named}/{run_dir.MODEL}"))
     return [path for path in networks if (path.parent / run_dir.RESULT).is_file()]
 
 

@@ -74,13 +74,25 @@ def test_networks_of_a_study_are_measured_in_8_bits(tmp_path, monkeypatch, capsy
     assert f"On {len(classes)} test images" in output
 
 
+def test_runs_are_finished_ones_of_the_names_asked_for(tmp_path):
+    network = left_of("merge")
+    study_with(tmp_path, p8_merge_s0=network, p8_fade_s0=network, unfinished_merge_s0=network)
+
+    def names(*named):
+        return [path.parent.name for path in int8.finished(tmp_path / "study", *named)]
+
+    assert names() == ["p8-fade-s0", "p8-merge-s0"]
+    assert names("*merge*") == ["p8-merge-s0"]
+    assert names("p32*") == []
+
+
 def test_a_folder_without_a_study_or_a_finished_run_is_refused(tmp_path, monkeypatch, capsys):
     files.write_json({"identity": {}}, tmp_path / "study" / "study.json")
     monkeypatch.chdir(tmp_path)
     for flags, message in (
         ([], "--study must be the folder of a study. Received: None"),
         (["--study=none"], "--study must be the folder of a study. Received: 'none'"),
-        (["--study=study"], "no run of study is finished"),
+        (["--study=study"], "no run of study named * is finished"),
     ):
         assert main.call_command(int8, "int8", flags) == 1
         assert message in error_line(capsys.readouterr().err)
