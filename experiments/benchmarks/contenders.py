@@ -156,6 +156,10 @@ class Contender:
         self.plan = sampling.batch_schedule(self.dataset, size.batch_size)
         self.measured = {}
 
+    def run(self, name):
+        """Takes the steps of one of `CONTENDERS`, until there is no turn any more."""
+        self.taught_by(name) if name in losses.NAMES else getattr(self, name)()
+
     def student_alone(self):
         self._train(self._network("student"))
 
@@ -180,7 +184,7 @@ class Contender:
 
     def teacher_forward(self):
         folded = folding.fold_batch_norm(self._network("teacher"))  # as it is asked in a step
-        (teacher,) = inputs.feed([folded], self._data(), self.settings)
+        (teacher,) = self._fed(folded)
         forward = inference.compiled(teacher)
         epoch = self.plan.epoch(0)
         for step in itertools.cycle(range(self.plan.steps)):
@@ -188,6 +192,12 @@ class Contender:
             self.turns.begin()
             keras.ops.convert_to_numpy(forward(batch))
             self.turns.end()
+
+    def _fed(self, *networks):
+        """Networks as a step sees them: on images, or on what names images on the device."""
+        with strategy.scope(self.settings):
+            images = inputs.device_images_of(self._data(), self.settings)
+            return [device_images.with_device_input(each, images) if images else each for each in networks]
 
     def _batch(self, epoch, step):
         index, params = epoch.index[step], {field: values[step] for field, values in epoch.params.items()}
@@ -260,7 +270,7 @@ class Contender:
 
     def keras_distillation(self):
         """With an instance of KLDivergence: its default is not distillation."""
-        teacher, student = self._fed_pair()
+        teacher, student = self._fed(self._network("teacher"), self._network("student"))
         distiller = keras.distillation.Distiller(
             teacher,
             student,
@@ -272,10 +282,7 @@ class Contender:
         self._fit(distiller)
 
     def minimal(self):
-        self._fit(Minimal(*self._fed_pair()))
-
-    def _fed_pair(self):
-        return inputs.feed([self._network("teacher"), self._network("student")], self._data(), self.settings)
+        self._fit(Minimal(*self._fed(self._network("teacher"), self._network("student"))))
 
     def _fit(self, model):
         model.compile(
@@ -334,7 +341,7 @@ def main(name, size, options):
     contender = Contender(size, options, Turns())
     try:
         with progress.silence():  # no training here comes to an end
-            contender.taught_by(name) if name in losses.NAMES else getattr(contender, name)()
+            contender.run(name)
     except DoneError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         answer(contender.measured | {"peak_bytes": peak})

@@ -27,7 +27,7 @@ from keras_kd.cli.flags import COMMON, Group
 from keras_kd.cli.main import call_command
 from keras_kd.data import Split, datasets, image_decoding, sampling, tf_pipeline
 from keras_kd.data.training_data import TrainingData
-from keras_kd.utils import environment, files, limits
+from keras_kd.utils import environment, files, folders, limits
 
 WARM_UP = 3  # steps of a turn that are not timed: the pipeline starts
 
@@ -50,29 +50,48 @@ def define_flags(values):
 
 def main(values):
     """Does what the flags ask for."""
-    folder = pathlib.Path(values.folder)
-    if not folder.exists():
-        write(datasets.load(values.npz), folder)
+    if not all(count.isdecimal() and int(count) for count in values.counts):
+        raise ValueError(f"--counts must be whole numbers above 0. Received: {','.join(values.counts)}")
+    folder = there(values.folder, values.npz)
     found = {"machine": environment.machine(), "versions": environment.versions("tensorflow", "keras")}
-    if values.rounds:
-        found["training"] = training(folder, values.steps, values.rounds)
-    if values.photographs:
-        found["photographs"] = photographs()
-    found["reading"] = {count: reading(folder, count) for count in values.counts}
-    files.write_json(found, values.out)
+    for name, numbers in measured(folder, values):
+        found[name] = numbers
+        files.write_json(found, values.out)  # what is measured is not lost with the next part
     print(json.dumps(found, indent=2))
     console.print_paths(result=values.out)
 
 
+def measured(folder, values):
+    """`(name, numbers)` of each part that the flags ask for, as soon as it is measured."""
+    if values.rounds:
+        yield "training", training(folder, values.steps, values.rounds)
+    if values.photographs:
+        yield "photographs", photographs()
+    yield "reading", {count: reading(folder, count) for count in values.counts}
+
+
+def there(folder, npz):
+    """The path of a folder of images, which is written from an .npz where it is not there."""
+    if folder is None:
+        raise ValueError("--folder must be where the images are, or are to be written. Received: None")
+    folder = pathlib.Path(folder)
+    if not folder.exists():
+        if npz is None:
+            raise ValueError(f"--folder={folder} is not there: give --npz, and it is written")
+        write(datasets.load(npz), folder)
+    return folder
+
+
 def write(dataset, folder):
     """The images of a dataset as `FOLDER/SPLIT/CLASS/NUMBER.jpg`."""
-    for name in ("train", "test"):
-        split = getattr(dataset, name)
-        for label in np.unique(split.labels):
-            (folder / name / f"class{label}").mkdir(parents=True)
-        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
-            path = folder / name / f"class{label}" / f"{number:05d}.jpg"
-            Image.fromarray(image).save(path, quality=90)
+    with folders.replacing_folder(folder) as part:
+        for name in ("train", "test"):
+            split = getattr(dataset, name)
+            for label in np.unique(split.labels):
+                (part / name / f"class{label}").mkdir(parents=True)
+            for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+                path = part / name / f"class{label}" / f"{number:05d}.jpg"
+                Image.fromarray(image).save(path, quality=90)
 
 
 def training(folder, steps, rounds):
@@ -193,11 +212,13 @@ def read_files(folder, count):
 def many(folder, count):
     """A folder with so many training files, links to those of another."""
     made = folder.parent / f"{folder.name}-{count}"
-    if not made.exists():
-        names = sorted(path.relative_to(folder) for path in folder.glob("train/*/*"))
+    if made.exists():
+        return made
+    names = sorted(path.relative_to(folder) for path in folder.glob("train/*/*"))
+    with folders.replacing_folder(made) as part:
         for number in range(count):
             name = names[number % len(names)]
-            path = made / name.with_name(f"{number:06d}.jpg")
+            path = part / name.with_name(f"{number:06d}.jpg")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.hardlink_to(folder / name)
     return made

@@ -62,15 +62,15 @@ def main(values):
     if not paths:
         raise ValueError(f"no run of {study} named {values.runs} is finished: wait for one or ask for others")
     dataset = dataset_of(study, values.dataset)
+    about = {"machine": environment.machine(), "versions": environment.versions("tensorflow", "keras")}
     found = collections.defaultdict(list)
     for path in paths:
         row = measured(serialization.load_model(path), dataset)
         found[_SEED.sub("", path.parent.name)].append(row)
         changes = (f"{kind} {100 * getattr(row, kind).accuracy_change:+.2f} points" for kind in KINDS)
         print(f"{path.parent.name}: {row.accuracy:.1%}, {', '.join(changes)}", flush=True)
-    about = {"machine": environment.machine(), "versions": environment.versions("tensorflow", "keras")}
-    rows = {name: [dataclasses.asdict(row) for row in rows] for name, rows in found.items()}
-    files.write_json(about | {"networks": rows}, values.out)
+        rows = {name: [dataclasses.asdict(row) for row in rows] for name, rows in found.items()}
+        files.write_json(about | {"networks": rows}, values.out)  # not lost with the next network
     table = [{"network": name, **summary(rows)} for name, rows in found.items()]
     title = f"On {len(dataset.test.labels)} test images; 95 % intervals over seeds"
     console.print_table(title, table, list(table[0]))
@@ -94,19 +94,14 @@ def measured(network, dataset):
     """The `Quantised` of a network."""
     folded = folding.fold_batch_norm(network)
     images, labels = dataset.test.images, dataset.test.labels
-    expected = in_parts(lambda part: parity.expected_logits(folded, part, dataset), images)
+    expected = parity.in_parts(lambda part: parity.expected_logits(folded, part, dataset))(images)
     accuracy, found = float(np.mean(expected.argmax(axis=1) == labels)), {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
             path = pathlib.Path(folder) / f"{kind}.tflite"
             litert.to_litert(folded, path, dataset=dataset, kind=kind)
-            found[kind] = parity.compare(in_parts(litert.session(path), images), expected, labels)
+            found[kind] = parity.compare(parity.in_parts(litert.session(path))(images), expected, labels)
     return Quantised(accuracy, **found)
-
-
-def in_parts(logits, images, size=250):
-    """The logits of all images, asked some at a time: all at once take gigabytes."""
-    return np.concatenate([logits(images[start : start + size]) for start in range(0, len(images), size)])
 
 
 def summary(rows):

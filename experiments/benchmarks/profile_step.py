@@ -65,7 +65,7 @@ def main(values):
         contenders.SIZES[values.size], {}, Recorded(folder, values.warmup, values.measured_steps)
     )
     try:
-        getattr(contender, values.contender)()
+        contender.run(values.contender)
     except contenders.DoneError:
         seconds = operations(max(folder.rglob("*.xplane.pb"), key=lambda path: path.stat().st_mtime))
     whole = sum(seconds.values())

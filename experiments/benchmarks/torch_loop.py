@@ -112,7 +112,7 @@ def run(contender, temperature, alpha):
     """Trains the contender's student for ever, a step for each of its turns.
 
     Args:
-      contender: an `experiments.contenders.Contender`.
+      contender: an `experiments.benchmarks.contenders.Contender`.
       temperature, alpha: as for `keras_kd.Distiller`.
     """
     dataset, plan, turns = contender.dataset, contender.plan, contender.turns

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.benchmarks import benchmark, contenders, measures
 from keras_kd.cli import main
+from keras_kd.utils import progress
 from tests.support.processes import error_line, run_forked
 
 
@@ -92,6 +93,38 @@ def test_the_benchmark_measures_and_compares(tmp_path):
     change = measures.changes(measured, before)["cached"]
     assert change > 10
     assert f"{change:+.0%}" in output
+
+
+class TwoSteps(contenders.Turns):
+    """Ends after two steps."""
+
+    taken = 0
+
+    def begin(self):
+        if self.taken == 2:
+            raise contenders.DoneError
+
+    def end(self):
+        self.taken += 1
+
+
+# A loss stands for all: they differ in what the Distiller computes.
+_NAMES = dict.fromkeys((*contenders.DISTILLING, *contenders.REMOVING, "dkd")).keys() - {"torch"}
+
+
+@pytest.mark.parametrize("options", [{}, {"images": "device"}], ids=["host", "device"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "teacher_forward" else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(_NAMES)
+    ],
+)
+def test_each_contender_takes_its_steps(name, options):
+    turns = TwoSteps()
+    with pytest.raises(contenders.DoneError), progress.silence():
+        contenders.Contender(contenders.SIZES["tiny"], options, turns).run(name)
+    assert turns.taken == 2
 
 
 @pytest.mark.parametrize(
