@@ -12,7 +12,7 @@ def network_row(label, row):
     return {
         "network": label.replace("_", " "),
         "test accuracy": console.percent(row.accuracy),
-        "test loss": f"{row.loss:.3f}",
+        "test loss": "inf" if row.loss is None else f"{row.loss:.3f}",
         "agreement": console.percent(row.agreement),
         "parameters": f"{row.parameters:,}",
         "seconds": "-" if row.seconds is None else f"{row.seconds:.0f}",

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_kd.data.dataset import is_multi_label
 from keras_kd.distillation import compatibility, recipes, schedules
+from keras_kd.distillation.distiller import Distiller
 from keras_kd.distillation.shortcut_removal import NoRemoval
 from keras_kd.distillation.terms import weighted
 from keras_kd.models import inference, serialization, weights
@@ -20,7 +21,7 @@ from keras_kd.training import evaluation, inputs, teacher_check
 from keras_kd.training.distributed import strategy
 from keras_kd.training.labels import ALONE, BASELINE, DISTILLED, TEACHER, network_file, removal_label
 from keras_kd.training.trainings import Trainings, check_jobs
-from keras_kd.utils import progress, records, recovery
+from keras_kd.utils import files, progress, records, recovery, seeding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,20 +30,20 @@ class NetworkResult:
 
     Attributes:
       accuracy: share of examples, in [0, 1].
-      loss: mean cross-entropy, in nats.
+      loss: mean cross-entropy, in nats; infinite, in JSON None, where the network rules out a labelled class.
       agreement: share of examples for which it names the teacher's class; None without a teacher.
       parameters: see `models.weights.count_parameters`.
       seconds: of its training; None if it was trained before.
     """
 
     accuracy: float
-    loss: float
+    loss: float | None
     agreement: float | None = None
     parameters: int
     seconds: float | None
 
     def to_json(self):
-        values = records.json_values(self)
+        values = files.plain_values(self)
         return {name: value for name, value in values.items() if name != "agreement" or value is not None}
 
     @classmethod
@@ -113,7 +114,7 @@ class Comparison:
             "networks": {label: row.to_json() for label, row in self.networks.items()},
             "effects": dataclasses.asdict(self.effects),
             "removal_effects": self.removal_effects and dataclasses.asdict(self.removal_effects),
-            "history": self.history,
+            "history": files.plain_values(self.history),
             "notes": self.notes,
         }
 
@@ -209,6 +210,7 @@ def compare(
     alpha_now = schedules.until_epoch(alpha, alpha_epochs, steps)
     taught = recipe.arguments(settings.epochs * steps, temperature=temperature, alpha=alpha_now)
     taught["terms"] += terms
+    _check_losses(teacher, student_distilled, settings, taught)
     options = {"folder": folder, "callbacks": callbacks, "teacher_logits": teacher_logits}
     trainings = Trainings(dataset, settings, removals=removals, distillation=taught, **options)
     known = () if train_teacher else (TEACHER,)
@@ -233,7 +235,7 @@ def check_networks(
     loss=recipes.KD,
     shortcut_removal=None,
 ):
-    """Raises the ValueErrors of `compare`, with its arguments, before anything is trained or written."""
+    """Raises a ValueError for networks that `compare` refuses, with its arguments."""
     independent = is_multi_label(dataset)
     compatibility.check_pair(teacher, student_distilled, independent=independent)
     recipes.as_recipe(loss).check(teacher, student_distilled, independent=independent)
@@ -246,6 +248,12 @@ def check_networks(
     NoRemoval().check_student(student_alone, independent=independent)
     if student_removed is not None:
         removal.check(student_removed, teacher, independent=independent)
+
+
+def _check_losses(teacher, student, settings, taught):
+    """Raises the ValueErrors of the Distiller of a training to come; `taught`: its further arguments."""
+    with strategy.scope(settings), seeding.initial_weights(settings.seed):
+        Distiller(teacher, student, **taught).check_batch(settings.batch_size)
 
 
 def _measured(models, trained, dataset, twin):

@@ -96,8 +96,12 @@ class Trainings:
 def check_jobs(jobs, folder, settings):
     """Raises a ValueError where networks cannot be trained so many at a time; arguments as for `compare`."""
     limits.NETWORKS_AT_A_TIME.check("jobs", jobs)
-    if jobs > 1 and (folder is None or settings.strategy not in ("auto", "none")):
+    if jobs > 1 and (folder is None or not _is_one_device(settings)):
         raise ValueError(
             f"two jobs need a folder, where they meet, and one device. Received: jobs={jobs!r}, "
             f"folder={folder!r}, strategy={settings.strategy!r}"
         )
+
+
+def _is_one_device(settings):
+    return settings.strategy in ("auto", "none") and strategy.parts_of_batch(settings) == 1

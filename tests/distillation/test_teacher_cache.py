@@ -332,6 +332,25 @@ def test_masked_classes_are_kept_as_such(dtype, top_k):
         np.testing.assert_array_equal(found, logits)
 
 
+def test_a_teacher_may_mask_a_class(tmp_path, dataset, plan, asked):
+    """Its logits are found again, and those of another that masks as it does are not taken for them."""
+    teacher = mlp()
+    kernel, bias = teacher.layers[-1].get_weights()
+    teacher.layers[-1].set_weights([kernel, np.where(np.arange(CLASSES) == 3, -np.inf, bias)])
+    kept = teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, dtype="float32")
+    found = kept.train(0, np.arange(72))
+    np.testing.assert_allclose(found, expected(teacher, dataset, plan, 0), rtol=1e-4, atol=1e-4)
+    once = len(asked)
+    teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, dtype="float32")
+    assert len(asked) == once
+    (path,) = tmp_path.glob("*/identity.json")
+    values = files.read_json(path)
+    answers = [[each and each + 1 for each in row] for row in values["answers"]]
+    files.write_json(values | {"answers": answers}, path)
+    with pytest.raises(ValueError, match="the teacher answers otherwise"):
+        teacher_cache.cache_logits(teacher, dataset, plan, tmp_path, dtype="float32")
+
+
 @pytest.mark.parametrize("row", [[np.nan, 1, 2, 3], [np.inf, 1, 2, 3], [-np.inf] * 4])
 @pytest.mark.parametrize("top_k", [0, 2])
 def test_logits_that_mean_nothing_are_refused(row, top_k):

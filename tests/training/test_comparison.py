@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -142,6 +143,30 @@ def test_wrong_numbers_of_jobs_are_named(dataset, given, message):
         training.compare(None, None, None, dataset, SETTINGS, **given)
 
 
+def test_networks_at_a_time_need_one_device(dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(comparison.strategy, "parts_of_batch", lambda settings: 2)
+    with pytest.raises(ValueError, match="two jobs need a folder, where they meet, and one device"):
+        training.compare(None, None, None, dataset, SETTINGS, jobs=2, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"temperature": 0}, "temperature.* must .* Received: temperature=0"),
+        ({"alpha": 2}, "alpha.* must .* Received: alpha=2"),
+        ({"alpha_epochs": -1}, "alpha_epochs must be .* Received: alpha_epochs=-1"),
+        ({"terms": [keras.distillation.FeatureDistillation("mse", "nope", "x")]}, "'nope'"),
+        ({"loss": "rkd"}, "take batches of two or"),
+    ],
+)
+def test_losses_are_checked_before_any_network_is_trained(dataset, monkeypatch, given, message):
+    monkeypatch.setattr(comparison.Trainings, "run", lambda *args: pytest.fail("trained"))
+    plain = one_block(seed=2, shortcuts=False)
+    settings = dataclasses.replace(SETTINGS, batch_size=1)
+    with pytest.raises(ValueError, match=message):
+        training.compare(one_block(seed=1), plain, plain, dataset, settings, **given)
+
+
 def test_networks_are_checked_once_and_before_any_is_trained(dataset, monkeypatch):
     def stop(*args):
         raise InterruptedError
@@ -159,6 +184,13 @@ def test_networks_are_checked_once_and_before_any_is_trained(dataset, monkeypatc
         training.compare(given[0], plain, plain, dataset, SETTINGS, **fade)
     with pytest.raises(ValueError, match="go together. Received: student_removed=None"):
         training.compare(given[0], plain, plain, dataset, SETTINGS, shortcut_removal=fade["shortcut_removal"])
+
+
+def test_the_loss_of_a_network_that_rules_out_a_labelled_class_has_no_number_in_json():
+    found = comparison.NetworkResult(accuracy=0.9, loss=np.inf, parameters=10, seconds=1.0)
+    stored = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert stored == {"accuracy": 0.9, "loss": None, "parameters": 10, "seconds": 1.0}
+    assert comparison.NetworkResult.from_json(stored) == dataclasses.replace(found, loss=None)
 
 
 def right(count, of=400):
