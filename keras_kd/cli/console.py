@@ -13,12 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_kd.data.lazy_images import BadImageError
+from keras_kd.models.rebuilding import UnequalNetworksError
 from keras_kd.training import callbacks
 from keras_kd.training.distributed import strategy, watchdog
 from keras_kd.utils import backend, optional
 from keras_kd.utils.identity import IdentityMismatchError, NothingLeftError
 
-_FORESEEN = (ValueError, OSError, optional.MissingPackageError, callbacks.TrainingDivergedError)
+_FORESEEN = (
+    ValueError,
+    OSError,
+    optional.MissingPackageError,
+    callbacks.TrainingDivergedError,
+    UnequalNetworksError,
+)
 
 
 @functools.cache

@@ -124,7 +124,7 @@ def write(job, source, folder, *, batch, fold, reference, tolerance):
     Returns:
       An `ExportedFile`.
     """
-    trained = signature.serving_network(source.network)
+    trained = signature.serving_network(source.network, source.dataset)
     network = folding.fold_batch_norm(trained) if fold else trained
     path = folder / job.file
     if job.format == "saved_model":

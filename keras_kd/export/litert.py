@@ -51,7 +51,7 @@ def to_litert(model, path, *, dataset=None, kind="float32", batch=None, calibrat
                 "full_integer needs images that show its ranges: give dataset or calibration. Received: None"
             )
         calibration = parity.spread(dataset.train, CALIBRATION_IMAGES)[0]
-    network = signature.serving_network(model)
+    network = signature.serving_network(model, dataset)
     options = {"dataset": dataset, "kind": kind, "batch": batch, "calibration": calibration}
     try:
         content = _converted(network, **options)

@@ -33,7 +33,7 @@ def to_onnx(model, path, *, dataset=None, batch=None):
 
     tf2onnx = optional.require("tf2onnx", "onnx")
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # its errors are told by `check_runs`
-    network = serving_network(model)
+    network = serving_network(model, dataset)
     signature = [tf.TensorSpec((batch, *image_shape(network, dataset)), tf.uint8, name="image")]
     function = tf.function(serving(network, dataset), input_signature=signature)
     with conversion.converting(network, "ONNX"), conversion.inlined_functions():

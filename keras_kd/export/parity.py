@@ -42,7 +42,7 @@ class ParityError(ValueError):
 
 def expected_logits(model, images, dataset=None):
     """The logits of a Keras model in float32: float64 `[n, classes]`; arguments of `signature.serving`."""
-    network = signature.serving_network(model)
+    network = signature.serving_network(model, dataset)
     return np.asarray(network(signature.normalised(images, dataset), training=False), np.float64)
 
 

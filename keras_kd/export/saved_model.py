@@ -53,7 +53,7 @@ export_saved_model = to_saved_model  # its first name
 def write_saved_model(model, folder, *, dataset=None, batch=None, tolerance=PARITY_TOLERANCE, run=None):
     """As `to_saved_model`, to a folder that is not there yet."""
     shape = signature.image_shape(model, dataset)
-    network = signature.serving_network(model)
+    network = signature.serving_network(model, dataset)
     signature.write_graph(network, folder, dataset, batch=batch)
     found = measure_parity(folder, network, dataset)
     parity.check(parity.Parity(**found), "the SavedModel", tolerance=tolerance)

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_kd.data import augmentation
 from keras_kd.data.dataset import is_multi_label
-from keras_kd.models import graph, network_checks, outputs, weights
+from keras_kd.models import network_checks, outputs, rebuilding
 
 
 def serving(network, dataset=None):
@@ -66,29 +66,19 @@ def in_batches(function, size):
     return run
 
 
-def serving_network(model):
+def serving_network(model, dataset=None):
     """The model itself if it computes logits in float32, else one of the same weights that does.
 
     Networks trained in bfloat16 are refused by other runtimes.
 
     Args:
       model: a functional or sequential `keras.Model`.
+      dataset: as for `serving`; where its labels say yes or no of each class, the model may end in sigmoid.
 
     Raises:
       ValueError: for probabilities whose logits cannot be had, see `outputs.with_logits`.
     """
-    model = outputs.with_logits(model)
-    if all(layer.compute_dtype == "float32" for layer in graph.all_layers(model)):
-        return model
-
-    def in_float32(layer):
-        if getattr(layer, "inputs", None):  # a model with a graph
-            return keras.models.clone_model(graph.uncompiled(layer), clone_function=in_float32)
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = in_float32(model)
-    weights.copy_by_layer(model, copy)
-    return copy
+    return rebuilding.in_float32(outputs.with_logits(model, independent=is_multi_label(dataset)))
 
 
 def normalised(images, dataset):

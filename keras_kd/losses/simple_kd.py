@@ -117,7 +117,7 @@ def _check_end(teacher, maps, dense):
         try:
             rebuilding.check_equal(found, outputs.with_logits(teacher))
             return
-        except RuntimeError:
+        except rebuilding.UnequalNetworksError:
             pass
     raise ValueError(
         f"the teacher {teacher.name!r} must end in global average pooling and a dense layer. Received: "

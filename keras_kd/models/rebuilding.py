@@ -34,25 +34,31 @@ def rebuild(model, call, name=None):
 
 
 def in_float32(model):
-    """A network with a graph that computes in float32: `model`, or a copy with copies of its weights."""
+    """A network with a graph in float32, with those inside it: `model`, or a copy that has its weights."""
     if _is_float32(model):
         return model
 
     def copied(layer):
+        if getattr(layer, "inputs", None):  # a model with a graph
+            return keras.models.clone_model(graph.uncompiled(layer), clone_function=copied)
         config = layer.get_config()
         return type(layer).from_config(config | {"dtype": "float32"} if "dtype" in config else config)
 
     with graph.deep_graphs():
-        copy = keras.models.clone_model(graph.uncompiled(model), clone_function=copied)
+        copy = copied(model)
     weights.copy_by_layer(model, copy)
     return copy
 
 
+class UnequalNetworksError(RuntimeError):
+    """A network that was made of another does not compute what that one does."""
+
+
 def check_equal(found, expected):
-    """Raises a RuntimeError if two networks answer differently to noise: a transformation proves itself."""
+    """Raises an UnequalNetworksError if two networks answer differently to noise: a proof of the copy."""
     difference = largest_difference(found, expected, least=1.0)
     if difference > tolerance(expected):
-        raise RuntimeError(
+        raise UnequalNetworksError(
             f"{found.name!r} does not compute what {expected.name!r} does: its logits differ by "
             f"{difference:.2g} of the largest"
         )

@@ -81,8 +81,10 @@ def train(model, dataset, settings, *, shortcut_removal=None, folder=None, label
       A `Trained`.
 
     Raises:
-      ValueError: if what the folder holds is damaged or of another training.
+      ValueError: for a network that `shortcut_removal` cannot do with; if what the folder holds is damaged or
+        of another training.
       TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
+      UnequalNetworksError: if what is left without shortcuts does not compute what was trained.
     """
     inputs.check_given(model, dataset, settings, shortcut_removal)
     data = inputs.training_data(dataset, settings)
@@ -142,9 +144,9 @@ def distill(
       A `Trained`.
 
     Raises:
-      ValueError: see `keras_kd.Distiller`; if the logits are not those of this teacher and training;
-        or if what the folder holds is damaged or of another training.
-      TrainingDivergedError: when the loss becomes NaN or infinite; what was saved stays.
+      ValueError: see `keras_kd.Distiller` and `train`; if the logits are not those of this teacher and
+        training; for a teacher that `shortcut_removal` cannot do with.
+      TrainingDivergedError, UnequalNetworksError: see `train`.
     """
     of_several = {"weights": teacher_weights, "average": teacher_average, "temperature": temperature}
     terms = weighted(terms)

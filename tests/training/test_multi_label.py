@@ -169,6 +169,18 @@ def test_commands_of_one_class_refuse_them(folder, command):
     assert "takes labels of one class for each image" in error_line(errors)
 
 
+def test_a_network_that_ends_in_sigmoid_is_exported(dataset, tmp_path):
+    import tensorflow as tf
+
+    network = linear("sigmoid")
+    keras_kd.export.to_saved_model(network, tmp_path / "saved", dataset=dataset)
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    answers = serve(image=tf.constant(dataset.test.images))
+    expected = numbers(network, dataset, "test")
+    np.testing.assert_allclose(answers["probabilities"], expected, rtol=1e-4)
+    np.testing.assert_allclose(answers["logits"], special.logit(expected), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.slow
 def test_the_main_job_by_flags(folder):
     import tensorflow as tf

@@ -65,7 +65,7 @@ class ShortcutRemoval(abc.ABC):
         """Writes what is left of `network`, which `start` made, into the student's weights."""
 
     def conclude(self, network, student):
-        """Finishes after the training; raises a RuntimeError if the student computes something else then."""
+        """Finishes after the training; an UnequalNetworksError if the student computes another thing then."""
         self.finish(network, student)
         if network is not student and not self.gate(network):
             # In float32: sums in another order differ by more, the deeper the network.
