@@ -70,8 +70,8 @@ class Settings:
       replicas: how many GPUs "mirrored" uses, or where there is none into how many logical
         devices it divides the CPU; 0: all GPUs, or one CPU. Of "data_parallel": how many devices; 0: all.
       images: where training images lie and are augmented: "host" prepares batches on the CPU while the
-        device computes, "device" keeps all images on it, as bytes; "auto" is "device" where there is
-        one beside the CPU, and on one host. Other backends than TensorFlow know no other.
+        device computes, "device" keeps all images on it, as bytes; "auto" is "device" on one host where
+        there is one beside the CPU or the backend is not TensorFlow, and "host" for images in files.
       jit_compile: whether XLA compiles the step: "on", "off", or "auto", which is what Keras does: always
         with JAX, with TensorFlow on one device that is no CPU.
       steps_per_execution: steps that TensorFlow takes without asking Python: a divisor of the steps of

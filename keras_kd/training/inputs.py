@@ -67,7 +67,7 @@ def images_on_device(dataset, settings):
     if settings.images == "auto" and lazy_images.is_lazy(dataset.train.images):
         return False
     if not backend.on_tensorflow():
-        return True
+        return settings.images != "host"
     if settings.images == "device" and settings.strategy == "multiworker":
         raise ValueError("on several hosts images='device' is not possible: use 'host'")
     if settings.images == "auto":

@@ -463,6 +463,11 @@ def test_a_loss_of_ones_own_sees_the_teacher_itself(dataset, make, monkeypatch):
     assert term.scales is teacher.get_layer("stem_bn").gamma
 
 
+def test_images_stay_on_the_host_where_they_are_asked_to(dataset):
+    assert not inputs.images_on_device(dataset, config.Settings(images="host"))
+    assert inputs.images_on_device(dataset, config.Settings(images="device"))
+
+
 def test_bytes_are_not_shared_between_hosts(dataset):
     settings = config.Settings(images="device", strategy="multiworker")
     with pytest.raises(ValueError, match="on several hosts images='device' is not possible"):
