@@ -114,6 +114,7 @@ def _recipe(source):
     lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
     removal = result.get("shortcut_removal", shortcut_removal.NoRemoval.name)
     removed = network_file(removal_label(shortcut_removal.parse_spec(removal.partition(":")[0])))
+    is_removal = removal != shortcut_removal.NoRemoval.name
     if source.path.name in (network_file(DISTILLED), removed):
         loss = result.get("loss", recipes.KD)
         of_kd = (
@@ -122,7 +123,7 @@ def _recipe(source):
         has_kd = recipes.parse_spec(loss).has_kd
         by = "" if loss == recipes.KD else f" by {loss}"
         lines.append(f"Distilled from a teacher{by}{of_kd if has_kd else ''}.")
-    if source.path.name == removed:
+    if is_removal and source.path.name in (removed, run_dir.MODEL):
         lines.append(f"Its shortcuts were removed in training: {removal}.")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return [*lines, f"Trained with {versions}."]

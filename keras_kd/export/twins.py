@@ -1,15 +1,12 @@
 """A network beside its twin, which has shortcuts where it has none, and beside its teacher."""
 
-import re
 import typing
 
 import keras
 
 from keras_kd.export import sources
-from keras_kd.models import cost, registry, serialization, weights
+from keras_kd.models import blocks, cost, registry, serialization, weights
 from keras_kd.training.labels import network_file
-
-_BLOCK = re.compile(r"stage\d+_block\d+_out")  # its last layer, in `keras_kd.models`
 
 
 class Compared(typing.NamedTuple):
@@ -46,8 +43,8 @@ def _twin(source):
 
     It is the run's own if that trained one, else one of the same weights.
     """
-    blocks = [layer.name for layer in source.network.layers if _BLOCK.fullmatch(layer.name)]
-    if not blocks:
+    found = _blocks(source.network)
+    if not found:
         return None
     network = source.network
     shape = source.dataset.image_shape if source.dataset else network.input_shape[1:]
@@ -55,7 +52,7 @@ def _twin(source):
     shortcuts = not _has_shortcuts(source.network)
     try:
         width = source.network.get_layer("stem_conv").filters
-        spec = registry.format_spec("cifar_resnet", 2 * len(blocks) + 2, width=width, shortcuts=shortcuts)
+        spec = registry.format_spec("cifar_resnet", 2 * len(found) + 2, width=width, shortcuts=shortcuts)
         twin = registry.build(spec, shape, classes)
         weights.copy_weights(source.network, twin)
     except ValueError:  # it is another kind of network
@@ -77,7 +74,15 @@ def _beside(source, label):
 
 
 def _has_shortcuts(network):
-    return any(isinstance(layer, keras.layers.Add) for layer in network.layers)
+    return any(block.add for block in _blocks(network))
+
+
+def _blocks(network):
+    """Its residual or plain blocks; none of a network that does not say where they end."""
+    try:
+        return blocks.blocks_of(network)
+    except ValueError:
+        return ()
 
 
 def _same_graph(one, other):

@@ -128,10 +128,12 @@ def with_fading_shortcuts(model, spans, curve="cosine"):
       these weights does (`projection="pad"`), with gates of 0 what `model` does.
 
     Raises:
-      ValueError: for a model without such blocks, another number of spans, channels that come first, and for
-        a block that is called several times, has fewer channels than what it is given, or a size that no
-        stride makes of it.
+      ValueError: for a model without such blocks, or whose shortcuts fade already; another number of spans,
+        channels that come first, and for a block that is called several times, has fewer channels than what
+        it is given, or a size that no stride makes of it.
     """
+    if fading_shortcuts(model):
+        raise ValueError(f"the shortcuts of {model.name!r} fade already: take remove_shortcuts of it first")
     plain = plain_blocks(model)
     if len(spans) != len(plain):
         raise ValueError(

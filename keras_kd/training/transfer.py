@@ -42,7 +42,7 @@ def fine_tune(
       head_callbacks: those of the first part.
 
     Returns:
-      A `trainer.Trained` of both parts.
+      A `trainer.Trained` of both parts, with the history of what both have in their logs.
 
     Raises:
       ValueError: as `train` does, and for more frozen epochs than there are.
@@ -57,8 +57,7 @@ def fine_tune(
         rate = settings.learning_rate * unfrozen_rate
         rest = dataclasses.replace(settings, epochs=settings.epochs - frozen_epochs, learning_rate=rate)
         parts.append(train(model, dataset, rest, folder=folder, label=label, callbacks=callbacks))
-    history = {
-        name: list(itertools.chain(*(part.history[name] for part in parts))) for name in parts[0].history
-    }
+    named_in_all = [name for name in parts[0].history if all(name in part.history for part in parts)]
+    history = {name: list(itertools.chain(*(part.history[name] for part in parts))) for name in named_in_all}
     notes = tuple(note for part in parts for note in part.notes)
     return Trained(history, sum(part.seconds for part in parts), notes)

@@ -30,7 +30,7 @@ RESULT = {
         ("student", True, False),
         ("student_alone", False, False),
         ("teacher", False, False),
-        ("model", False, False),
+        ("model", False, True),
     ],
 )
 def test_a_card_tells_the_teacher_and_how_shortcuts_were_lost(name, is_distilled, lost_shortcuts, tmp_path):

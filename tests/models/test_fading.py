@@ -296,5 +296,7 @@ def test_gates_of_a_network_inside_another_are_seen():
     around = keras.Sequential([layers.Rescaling(1 / 255), inside])
     around.build((None, *SHAPE))
     assert fading.mean_gate(around) == 1.0
+    with pytest.raises(ValueError, match="fade already: take remove_shortcuts of it first"):
+        fading.with_fading_shortcuts(inside, [(4, 8)] * 3)
     with pytest.raises(ValueError, match="has fading shortcuts already"):
         shortcut_removal.make("none").check_student(around, independent=False)

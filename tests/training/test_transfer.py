@@ -38,9 +38,13 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self.network, self._kill_in = model, kill_in
         self.rates, self.kept = [], None
+        self.own_name = f"own_{id(self)}"  # in the logs, of this part alone
 
     def on_train_batch_end(self, batch, logs=None):
         self.rates.append(float(self.model.optimizer.learning_rate.numpy()))
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.own_name] = 1.0
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self._kill_in:
