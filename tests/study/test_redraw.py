@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import itertools
 import json
-import pathlib
 import re
 
 import pytest
@@ -13,9 +12,12 @@ from keras_kd import data
 from keras_kd.study import config, origin, redraw, session
 from keras_kd.study.findings import report, results, summary
 from keras_kd.training import Settings
+from tests.support.processes import ROOT
 from tests.support.studies import found_of, records, run_result
 
-COMMITTED = sorted(pathlib.Path("experiments/results").rglob("*.csv"))
+RESULTS = ROOT / "experiments" / "results"
+COMMITTED = sorted(RESULTS.rglob("*.csv"))
+assert COMMITTED, RESULTS
 
 
 def planned(runs, claims):
@@ -131,7 +133,7 @@ def test_numbers_that_a_spreadsheet_wrote_are_the_same_numbers(told, tmp_path):
     assert again.summary.verdicts == ended.summary.verdicts
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=str)
+@pytest.mark.parametrize("path", COMMITTED, ids=[str(path.relative_to(RESULTS)) for path in COMMITTED])
 def test_committed_tables_are_drawn_and_are_of_their_studies(path):
     study = session.read(path.stem, seeds=",".join(map(str, redraw.seeds_of(path))))
     result, strange = redraw.redraw(study, path, command="typed")
@@ -147,7 +149,7 @@ def test_the_verdict_is_that_of_the_studys_own_report(tmp_path):
     """As printed when it ended; ways of one seed, as others were then, are no rivals of those with three."""
     whole = ("none", "fade", "fade+merge+blockwise:fade_end=0.7:blockwise_weight=8.0:blockwise_end=1.0")
     path = tmp_path / "routes_cifar10.csv"
-    header, *rows = pathlib.Path("experiments/results", path.name).read_text().splitlines(keepends=True)
+    header, *rows = (RESULTS / path.name).read_text().splitlines(keepends=True)
     names = header.strip().split(",")
     then = [
         row
@@ -235,7 +237,7 @@ def test_digits_have_their_number_of_test_images(told, tmp_path):
     ids=["dataset", "epochs", "learning_rate"],
 )
 def test_a_committed_table_is_not_drawn_as_that_of_other_data_or_another_recipe(changes):
-    path = pathlib.Path("experiments/results/born_again.csv")
+    path = RESULTS / "born_again.csv"
     with pytest.raises(ValueError, match=r"born_again\.csv is not of the study"):
         redraw.redraw(session.read("born_again", **changes), path, command="typed")
     path = path.with_name("paper_cifar10.csv")

@@ -278,11 +278,9 @@ def test_a_lost_host_ends_the_others_and_the_job_goes_on(folder):
             assert time.monotonic() < deadline, job.output(0)[-2000:]
             time.sleep(0.02)
         job.began[victim].send_signal(number)
-        struck = time.monotonic()
         statuses = job.wait()
         assert statuses[1 - victim] == 75, job.output(1 - victim)[-2000:]
         assert statuses[victim] == {signal.SIGKILL: -9, signal.SIGTERM: 75}[number]
-        assert time.monotonic() - struck < 60
         assert number == signal.SIGKILL or not list((folder / "runs").rglob(".part-*"))
         assert watchdog.HOW_TO_RESUME in job.output(1 - victim)
     job.start()

@@ -136,7 +136,7 @@ def whole_run(folder, replicas, options):
         "--teacher=teacher.keras",
         "--student_depth=8",
         "--student_width=4",
-        "--shortcut_removal=none",
+        "--shortcut_removal=fade",
         "--augmentation=crop_flip+resized_crop+color_jitter+mixup+cutmix",
         "--ema=0.5",
         "--label_smoothing=0.1",

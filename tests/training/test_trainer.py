@@ -9,7 +9,7 @@ import pytest
 import keras_kd
 from keras_kd import losses
 from keras_kd.data import datasets
-from keras_kd.distillation import teacher_cache
+from keras_kd.distillation import shortcut_removal, teacher_cache
 from keras_kd.models import graph
 from keras_kd.training import callbacks, comparison, config, evaluation, inputs, trainer
 from keras_kd.training.distributed import strategy
@@ -261,12 +261,16 @@ def keep(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep):
-    teacher = network(seed=1)
+@pytest.mark.parametrize("way", ["none", "fade+blockwise", "tails"])
+def test_with_a_view_for_each_epoch_kept_logits_are_the_live_teacher(dataset, keep, way):
+    build = resnet8 if way == "tails" else network
+    teacher, removal = build(seed=1), shortcut_removal.parse_spec(way)
     settings = dataclasses.replace(FAST, epochs=3, augmentation="resized_crop+color_jitter+cutmix")
-    students = [network(seed=2, shortcuts=False) for _ in range(2)]
+    students = [build(seed=2, shortcuts=False) for _ in range(2)]
     live, kept = (
-        trainer.distill(teacher, student, dataset, settings, teacher_logits=logits).history
+        trainer.distill(
+            teacher, student, dataset, settings, teacher_logits=logits, shortcut_removal=removal
+        ).history
         for student, logits in zip(
             students, (None, keep(teacher, settings, views=3, dtype="float32")), strict=True
         )
