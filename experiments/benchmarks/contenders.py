@@ -33,7 +33,11 @@ TEMPERATURE, ALPHA = 4.0, 0.9
 WAITS = 20  # steps over which the wait for data is measured
 
 DISTILLING = ("student_alone", "teacher_forward", "live", "cached", "keras_distillation", "minimal", "torch")
-REMOVING = ("residual_twin", "student_alone", "fade", "merge", "removed", "live", "fade_live", "merge_live")
+REMOVING = (
+    *("residual_twin", "student_alone", "fade", "merge", "removed"),
+    *("live", "fade_live", "merge_live", "pulled_live", "pulled_merge_live"),
+)
+PULLED = "fade_end=0.7:blockwise_end=1"  # to the blocks of the twin that teaches, the best ways there are
 LOSSES = ("live", *(name for name in losses.NAMES if name != recipes.KD))
 CONTENDERS = tuple(dict.fromkeys(DISTILLING + REMOVING + LOSSES))
 
@@ -218,6 +222,12 @@ class Contender:
 
     def merge_live(self):
         self._distil(None, shortcut_removal.make("merge"))
+
+    def pulled_live(self):
+        self._distil(None, shortcut_removal.parse_spec(f"fade+blockwise:blockwise_weight=16:{PULLED}"))
+
+    def pulled_merge_live(self):
+        self._distil(None, shortcut_removal.parse_spec(f"fade+merge+blockwise:blockwise_weight=8:{PULLED}"))
 
     def cached(self):
         with tempfile.TemporaryDirectory() as folder:
