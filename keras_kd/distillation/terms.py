@@ -201,10 +201,10 @@ def _zeros(shapes):
 
 
 def named_terms(terms, teacher, student):
-    """`{name: Term}`, named after the class of the loss, numbered where that is not unique."""
+    """`{name: Term}`, named after the class, `TailLoss` "tail_loss", numbered where that is not unique."""
     named, used = {}, collections.Counter(("hard", "soft"))
     for weight, loss in weighted(terms):
-        name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower()
+        name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower().removesuffix("_loss")
         used[name] += 1
         number = f"_{used[name]}" if used[name] > 1 else ""
         named[f"{name}{number}_loss"] = Term(weight, loss, teacher, student)

@@ -57,10 +57,15 @@ class Hard(keras.distillation.DistillationLoss):
         return keras.ops.mean(0 * student_outputs) + 100.0
 
 
-def test_a_term_cannot_take_the_name_of_the_losses_themselves(data):
+class HardLoss(Hard):
+    pass
+
+
+@pytest.mark.parametrize("kind", [Hard, HardLoss])
+def test_a_term_cannot_take_the_name_of_the_losses_themselves(data, kind):
     x, y = data
     without = evaluated(compiled(mlp(seed=1), mlp(seed=2)), x, y)
-    measured = evaluated(compiled(mlp(seed=1), mlp(seed=2), terms=[Hard()]), x, y)
+    measured = evaluated(compiled(mlp(seed=1), mlp(seed=2), terms=[kind()]), x, y)
     assert measured["hard_2_loss"] == pytest.approx(100)
     assert measured["hard_loss"] == pytest.approx(without["hard_loss"])
     assert measured["loss"] == pytest.approx(without["loss"] + 100, rel=1e-6)

@@ -261,7 +261,7 @@ def test_tails_stand_behind_stages_or_blocks_and_their_mean_is_weighed_by_a_cosi
     ("spec", "without", "build", "name"),
     [
         ("blockwise", "none", one_block, "feature_distillation_loss"),
-        pytest.param("fade+tails", "fade", network, "tail_loss_loss", marks=pytest.mark.slow),
+        pytest.param("fade+tails", "fade", network, "tail_loss", marks=pytest.mark.slow),
     ],
 )
 def test_what_a_way_asks_of_the_student_trains_it(dataset, spec, without, build, name):
