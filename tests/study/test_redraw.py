@@ -167,6 +167,27 @@ def test_the_verdict_is_that_of_the_studys_own_report(tmp_path):
     assert [round(100 * each.mean, 4) for each in differences] == [-0.4417, -1.2917, -0.8667]
 
 
+@pytest.mark.parametrize(
+    ("table", "depths", "p_for", "p_against"),
+    [
+        ("routes_cifar10.csv", [], 0.94, 0.23),
+        ("routes_cifar10.csv", [32], 0.16, 0.84),
+        ("routes_digits.csv", [], 0.77, 0.92),
+        ("routes_digits.csv", [20], 0.0002, 0.9998),
+        ("routes_digits.csv", [32], 0.28, 0.72),
+        ("routes_digits.csv", [44], 0.77, 0.23),
+        ("routes_digits.csv", [56], 0.032, 0.968),
+        ("again/routes_digits.csv", [32], 0.40, 0.60),
+    ],
+)
+def test_the_pages_tell_the_verdicts_of_the_committed_tables(table, depths, p_for, p_against):
+    """R1, as docs/what-we-know.md, docs/results-digits.md and docs/shortcut-removal.md print it."""
+    path = RESULTS / table
+    study = session.read(path.stem, depths=depths, seeds=",".join(map(str, redraw.seeds_of(path))))
+    (verdict,) = redraw.redraw(study, path, command="typed")[0].summary.verdicts
+    assert (verdict.p_for, verdict.p_against) == pytest.approx((p_for, p_against), abs=0.0051)
+
+
 def shared(**changes):
     """The columns of data and recipe of the planned study."""
     settings = dataclasses.asdict(Settings(epochs=2))
