@@ -2,9 +2,9 @@
 
     python -m experiments.gain_picture docs/pictures/gain.png
 
-Test accuracy at depth 32, mean and Student's 95 % interval over seeds: digits (seeds 10 to 19, on which
-nothing was chosen, trained since the terms of the loss came to be summed in another order) and CIFAR-10
-(12,000 training images, seeds 0 to 2).
+Test accuracy over depth, mean and Student's 95 % interval over seeds: digits (seeds 0 to 9) and CIFAR-10
+(12,000 training images, seeds 0 to 2). The default way was chosen on the validation images of digits, by
+earlier runs of seeds 0 to 4, the best one on those of CIFAR-10, seed 0, at depth 32.
 """
 
 import pathlib
@@ -15,16 +15,20 @@ from keras_kd.utils import files, statistics
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BEST = "fade+merge+blockwise-fade_end0.7-blockwise_weight8.0-blockwise_end1.0"
-CONDITIONS = {
-    "residual twin": "r32w8",
-    "plain, alone": "p32w8",
-    "plain, taught": "p32w8-kd-r32w8-T4-a0.9",
-    "plain, taught while\nits shortcuts fade": "p32w8-fade-kd-r32w8-T4-a0.9",
-    "the same, merged and\npulled to its twin's blocks": f"p32w8-{BEST}-kd-r32w8-T4-a0.9",
+DEPTHS = (20, 32, 44, 56)
+CONDITIONS = {  # names of conditions, column `cell`, of a depth
+    "residual twin": "r{0}w8",
+    "plain, taught while its shortcuts fade,\nwith branches and a pull to its twin": (
+        f"p{{0}}w8-{BEST}-kd-r{{0}}w8-T4-a0.9"
+    ),
+    "plain, taught while its shortcuts fade": "p{0}w8-fade-kd-r{0}w8-T4-a0.9",
+    "plain, taught": "p{0}w8-kd-r{0}w8-T4-a0.9",
+    "plain, alone": "p{0}w8",
 }
-COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#cc79a7", "#009e73")  # Okabe & Ito 2008
+COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#d55e00")  # Okabe & Ito 2008
+APART = 0.7  # layers between the points of one depth, so that no interval hides another
 PANELS = (
-    ("digits", "again/routes_digits.csv", range(10, 20)),
+    ("digits", "routes_digits.csv", range(10)),
     ("CIFAR-10, 12,000 images", "routes_cifar10.csv", range(3)),
 )
 
@@ -42,29 +46,34 @@ def accuracies(path, condition, seeds):
 
 
 def intervals(path, seeds):
-    """`{condition: (mean, low, high)}` in percent, of those conditions that have several seeds."""
-    values = {name: accuracies(path, cell, seeds) for name, cell in CONDITIONS.items()}
-    found = {name: statistics.estimate(each) for name, each in values.items() if len(each) > 1}
-    return {name: (each.mean, each.low, each.high) for name, each in found.items()}
+    """`{condition: [(mean, low, high)]}` in percent, for each of `DEPTHS`."""
+    found = {}
+    for name, cell in CONDITIONS.items():
+        values = [accuracies(path, cell.format(depth), seeds) for depth in DEPTHS]
+        estimates = map(statistics.estimate, values)
+        found[name] = [(each.mean, each.low, each.high) for each in estimates]
+    return found
 
 
 def figure():
     """The picture, a matplotlib figure."""
     from matplotlib.figure import Figure
 
-    found = {title: intervals(RESULTS / name, seeds) for title, name, seeds in PANELS}
-    drawn = Figure(figsize=(6.4, 4.8), layout="constrained")
-    panels = drawn.subplots(len(found), 1, height_ratios=[len(rows) for rows in found.values()])
-    for axes, (title, _, seeds) in zip(panels, PANELS, strict=True):
-        rows = found[title]
-        axes.set(title=f"{title}, seeds {seeds[0]} to {seeds[-1]}", ylim=(len(rows) - 0.4, -0.7))
-        axes.set_yticks(range(len(rows)), list(rows))
-        axes.grid(axis="x", alpha=0.3)
-        for row, (mean, low, high) in enumerate(rows.values()):
-            options = {"color": COLOURS[row], "capsize": 4, "linewidth": 2}
-            axes.errorbar(mean, row, xerr=[[mean - low], [min(high, 100) - mean]], fmt="o", **options)
-            axes.annotate(f"{mean:.1f}", (mean, row), (0, 6), textcoords="offset points", ha="center")
-    panels[-1].set_xlabel("test accuracy, % (95 % interval over seeds)")
+    drawn = Figure(figsize=(8.4, 4.6), layout="constrained")
+    for axes, (title, name, seeds) in zip(drawn.subplots(1, len(PANELS)), PANELS, strict=True):
+        axes.set(title=f"{title}, seeds {seeds[0]} to {seeds[-1]}", xlabel="depth, layers", xticks=DEPTHS)
+        axes.grid(alpha=0.3)
+        for line, (label, values) in enumerate(intervals(RESULTS / name, seeds).items()):
+            means, lows, highs = zip(*values, strict=True)
+            at = [depth + APART * (line - (len(CONDITIONS) - 1) / 2) for depth in DEPTHS]
+            around = (
+                [mean - low for mean, low in zip(means, lows, strict=True)],
+                [min(high, 100) - mean for mean, high in zip(means, highs, strict=True)],
+            )
+            options = {"color": COLOURS[line], "capsize": 3, "marker": "o", "markersize": 4}
+            axes.errorbar(at, means, yerr=around, label=label, **options)
+    drawn.axes[0].set_ylabel("test accuracy, % (95 % interval over seeds)")
+    drawn.legend(*drawn.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
 
