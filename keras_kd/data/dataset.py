@@ -97,10 +97,10 @@ class Dataset:
     def _moments(self):
         values = np.arange(256) / 255
         images = self.train.images if self.moments_of is None else self.moments_of
+        sample = None
         if lazy_images.is_decoded(images) and len(images) > MOMENTS_SAMPLE:
-            sample = np.random.default_rng(0).choice(len(images), MOMENTS_SAMPLE, replace=False)
-            images = images.take(np.sort(sample))
-        counts = sum(map(_pixel_counts, lazy_images.batches(images, 64)))
+            sample = np.sort(np.random.default_rng(0).choice(len(images), MOMENTS_SAMPLE, replace=False))
+        counts = sum(map(_pixel_counts, lazy_images.batches(images, 64, sample)))
         shares = counts / counts.sum(axis=1, keepdims=True)
         mean = shares @ values
         std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
@@ -116,7 +116,10 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self):
-        """16 hex digits that differ when any image, label or split does, what normalises, or `flips`."""
+        """16 hex digits that differ when any image, label or split does, what normalises, or `flips`.
+
+        Of images in files names, sizes and the first bytes of some are looked at, and no pixel.
+        """
         digest = hashlib.sha256(f"{self.examples_fingerprint} {self.flips}".encode())
         if self.moments_of is not None:
             _update(digest, self.moments_of)

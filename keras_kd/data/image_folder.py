@@ -13,7 +13,7 @@ from keras_kd.data.dataset import Split
 from keras_kd.data.image_decoding import shown
 from keras_kd.data.image_files import ImageFiles
 from keras_kd.data.lazy_images import BadImageError, LazyImages
-from keras_kd.utils import limits, progress
+from keras_kd.utils import checks, limits, progress
 
 SIZE = limits.whole(image_decoding.SMALLEST_SIDE, 4096, about="to which images are resized")
 
@@ -138,6 +138,8 @@ def _classes(folder):
             f"{shown(folder)} must have a folder for each class, at least two. Received: "
             f"{', '.join(map(shown, names)) or 'none'}"
         )
+    for name in names:
+        checks.check_line(name, f"the name of a class in {shown(folder)}")
     return tuple(names)
 
 

@@ -105,7 +105,7 @@ class LazyImages:
 
     @property
     def fingerprint(self):
-        """Text that differs if one of the images does."""
+        """Text that differs if one of the images does, as far as the source's `digest` looks at them."""
         return self.source.digest(self.index)
 
     def _read(self, positions):
@@ -199,17 +199,20 @@ class ReadAhead:
         self._pool.shutdown(cancel_futures=True)
 
 
-def batches(images, batch_size):
+def batches(images, batch_size, index=None):
     """Cuts images into batches of nearly equal size, in order; those that are read are so ahead of their use.
 
     Args:
       images: an array, or `LazyImages`.
       batch_size: the most in one.
+      index: whole numbers `[n]`, which images; None: all. Any image of its class may stand in for a bad one.
 
     Returns:
       A generator of uint8 `[batch, height, width, channels]`.
     """
-    parts = slices(len(images), batch_size)
+    parts = slices(len(images) if index is None else len(index), batch_size)
+    if index is not None:
+        parts = [index[part] for part in parts]
     if not is_lazy(images):
         yield from (images[part] for part in parts)
         return

@@ -107,10 +107,8 @@ def _split(images, labels, what):
 def _batches(stream, what):
     """`Split`s of what a stream yields."""
     found = None
-    for images, labels in _iterated(stream):
-        images, labels = np.asarray(images), np.asarray(labels)
-        batch = (images[np.newaxis], labels[np.newaxis]) if labels.ndim == 0 else (images, labels)
-        split = _split(*batch, what)
+    for given in _iterated(stream):
+        split = _split(*_batch(given, what), what)
         found = found or split.images.shape[1:]
         if split.images.shape[1:] != found:
             raise ValueError(
@@ -122,9 +120,23 @@ def _batches(stream, what):
         raise ValueError(f"there are no {what} images: give some, or None")
 
 
+def _batch(given, what):
+    """Images and labels of what a stream yields, a batch or an example, with weights or without."""
+    if not isinstance(given, (tuple, list)) or len(given) < 2:
+        raise ValueError(
+            f"a stream of {what} images must yield pairs of images and labels; map it to such. Received: "
+            f"{f'a dict of {sorted(given)}' if isinstance(given, dict) else type(given).__name__}"
+        )
+    images, labels = map(np.asarray, given[:2])
+    is_one = labels.shape == (1,) and images.ndim < 4 and len(images) != 1  # as Keras's datasets have them
+    if labels.ndim == 0 or is_one:
+        return images[np.newaxis], labels.reshape(1)
+    return images, labels
+
+
 def _iterated(stream):
     if isinstance(stream, keras.utils.PyDataset):
-        return (stream[step][:2] for step in range(stream.num_batches))
+        return (stream[step] for step in range(stream.num_batches))
     if hasattr(stream, "as_numpy_iterator"):
         return stream.as_numpy_iterator()
     return iter(stream)

@@ -32,7 +32,7 @@ def sample_grid(dataset, rows=4, columns=8):
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, index in zip(axes, np.lexsort((labels, repeats)), strict=False):
         axis.imshow(dataset.train.images[candidates[index]].squeeze(), cmap="gray", vmin=0, vmax=255)
-        axis.set_title(names[labels[index]], fontsize=9)
+        axis.set_title(names[labels[index]], fontsize=9, parse_math=False)
     for axis in axes:
         axis.set_axis_off()
     return figure

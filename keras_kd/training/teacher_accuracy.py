@@ -57,7 +57,7 @@ def measure(teacher, dataset, preprocessings, places=None):
     split = getattr(dataset, measured_split(dataset))
     count = len(split.labels)
     index = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
-    sample = split.take(index)
+    labels = split.labels[index]
     at_once = lazy_images.at_once(dataset.image_shape, BATCH)
     binary = says_yes_or_no(teacher, dataset)
     independent = binary or is_multi_label(dataset)
@@ -71,10 +71,10 @@ def measure(teacher, dataset, preprocessings, places=None):
                 keras.ops.convert_to_numpy(
                     choose(forward(prepare(augmentation.normalise(images, dataset.mean, dataset.std))))
                 )
-                for images in lazy_images.batches(sample.images, at_once)
+                for images in lazy_images.batches(split.images, at_once, index)
             ]
         )
-        found[name] = _accuracy(logits, sample.labels)
+        found[name] = _accuracy(logits, labels)
         if found[name].value >= 1 - FAR:
             break
     return found

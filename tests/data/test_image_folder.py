@@ -326,6 +326,25 @@ def test_a_class_without_any_good_image_is_told(folder):
         np.asarray(dataset.test.images)
 
 
+def test_any_image_of_its_class_stands_in_where_few_are_looked_at(folder, arrays, monkeypatch):
+    """As for mean and deviation, where many classes have one image in the sample."""
+    monkeypatch.setattr(dataset_module, "MOMENTS_SAMPLE", 4)
+    for path in sorted((folder / "train" / "class1").iterdir())[:-1]:
+        path.write_text("no image")
+    dataset = datasets.load(folder, skip_bad_images=True)
+    assert np.isfinite(dataset.mean).all()
+    of_class = np.flatnonzero(dataset.train.labels == 1)
+    (found,) = lazy_images.batches(dataset.train.images, 8, of_class[:1])
+    np.testing.assert_array_equal(found[0], arrays["x_train"][arrays["y_train"] == 1][-1])
+
+
+def test_a_class_has_a_name_that_can_be_written(folder):
+    """It stands on cards and pages, which would fail after the training."""
+    os.rename(folder / "train" / "class1", os.fsencode(folder / "train") + b"/caf\xe9")
+    with pytest.raises(ValueError, match="the name of a class in .*train has a line break or control"):
+        datasets.load(folder)
+
+
 def test_only_images_of_the_same_split_stand_in(folder):
     """Where one folder is cut into splits, a test image is never a training image."""
     names = sorted((folder / "train" / "class0").iterdir())

@@ -46,7 +46,7 @@ def test_arrays_are_what_load_makes_of_them_in_a_file(arrays, npz):
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-@pytest.mark.parametrize("kind", ["PyDataset", "batches", "examples", "tf.data"])
+@pytest.mark.parametrize("kind", ["PyDataset", "batches", "examples", "weighted", "tf.data"])
 def test_what_yields_images_is_read_once(arrays, npz, tmp_path, kind, cache):
     def stream(split):
         images, labels = pair(arrays, split)
@@ -56,6 +56,8 @@ def test_what_yields_images_is_read_once(arrays, npz, tmp_path, kind, cache):
             return iter([(images[:20], labels[:20, None]), (images[20:], labels[20:, None])])
         if kind == "examples":
             return zip(images, labels, strict=True)
+        if kind == "weighted":  # with labels as in keras.datasets
+            return ((image, label[None], 1.0) for image, label in zip(images, labels, strict=True))
         tf = pytest.importorskip("tensorflow")
         return tf.data.Dataset.from_tensor_slices((images, labels)).batch(9)
 
@@ -115,6 +117,15 @@ def test_streams_that_cannot_be_kept(arrays, tmp_path):
         data.from_datasets([])
     with pytest.raises(ValueError, match="cache must be one of memory, disk"):
         data.from_datasets([(images, labels)], cache="none")
+
+
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [({"image": 0, "label": 1}, r"a dict of \['image', 'label'\]"), (np.zeros((8, 8, 3)), "ndarray")],
+)
+def test_a_stream_of_something_else_than_pairs_is_refused(given, received):
+    with pytest.raises(ValueError, match=f"must yield pairs of images and labels.* Received: {received}"):
+        data.from_datasets([given])
 
 
 def test_a_file_that_another_dataset_took_is_told(arrays, tmp_path):
