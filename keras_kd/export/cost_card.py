@@ -130,9 +130,10 @@ def _measured(costs, networks, dataset, config, check_stop):
     """`{label: NetworkCost}` with what was measured of files, memory and latency."""
     with tempfile.TemporaryDirectory() as place:
         converted = {}
-        for label, network in networks.items():
+        for number, (label, network) in enumerate(networks.items()):
             check_stop("no costs written")
-            converted[label] = _convert(label, network, dataset, pathlib.Path(place), config.threads)
+            folder = pathlib.Path(place, str(number))  # a label may hold a path, of any characters
+            converted[label] = _convert(label, network, dataset, folder, config.threads)
         latencies = _time(converted, networks, dataset, config, check_stop)
     return {
         label: dataclasses.replace(
@@ -158,13 +159,13 @@ class _Converted:
 
 
 def _convert(label, compared, dataset, folder, threads):
-    """Writes a network in all formats; returns a `_Converted`."""
+    """Writes a network in all formats into a new folder; returns a `_Converted`."""
     progress.say(f"{label}: converting")
     network = signature.serving_network(compared.network)
     if compared.fold:
         network = folding.fold_batch_norm(network)
-    file = label.replace("/", "-")
-    tensorflow, lite, integers, onnx = (folder / f"{file} {number}" for number in range(4))
+    folder.mkdir()
+    tensorflow, lite, integers, onnx = (folder / str(number) for number in range(4))
     signature.write_graph(network, tensorflow, dataset)
     litert.to_litert(network, lite, dataset=dataset)
     images = None if dataset else _noise(_CALIBRATION, network.input_shape[1:])

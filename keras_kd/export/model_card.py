@@ -57,7 +57,7 @@ def write(source, folder):
         was_trained_in_run=source.was_trained_in_run,
         accuracy=source.accuracy if about.accuracy is None else about.accuracy,
         test_images=about.test_images or "all",
-        licence=licences.licence_of(source.dataset.name),
+        licence=licences.licence_of(source.dataset.absolute_name or source.dataset.name),
         quantised=any(file.kind != "float32" for file in listed),
     )
 

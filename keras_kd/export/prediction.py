@@ -5,6 +5,7 @@ probabilities = predictor.probabilities(predictor.read("seven.png")[None])
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -88,7 +89,27 @@ def open_predictor(path, dataset_name=None, data_dir=None):
     readers = {".keras": of_keras, ".tflite": _of_litert, ".onnx": _of_onnx, ".pb": _of_saved_model}
     if path.suffix not in readers:
         raise ValueError(f"the network must be {_KNOWN}. Received: {str(path)!r}")
-    return readers[path.suffix](path)
+    with contextlib.nullcontext() if path.suffix == ".keras" else _opening(path):
+        return readers[path.suffix](path)
+
+
+@contextlib.contextmanager
+def _opening(path):
+    """Says in one line that a file for another runtime is damaged, or none of ours."""
+    try:
+        yield
+    except (MemoryError, OSError, ImportError, files.DamagedFileError):
+        raise
+    except Exception as error:  # runtimes raise whatever they like
+        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}: {reason}): it is damaged, or was not written by "
+            f"keras-kd export"
+        ) from error
+
+
+# Characters of what a runtime says.
+_LONGEST = 200
 
 
 def _file_in(folder):

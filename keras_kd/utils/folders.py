@@ -60,12 +60,13 @@ def alone_in(path, patience=0.0):
 def replacing_folder(path):
     """Lends a path for a new folder, which then takes the place of `path`; one process at a time.
 
-    An error leaves `path` as it was.
+    An error leaves `path` as it was. Of a link the folder that it leads to is replaced.
 
     Args:
       path: of the folder.
     """
     path = pathlib.Path(path)
+    path = path.resolve() if path.is_symlink() else path
     part = path.with_name(f".part-{path.name}")
     with alone_in(path):
         restore_folder(path)

@@ -120,3 +120,17 @@ def test_what_is_no_network_is_told(name, message, tmp_path):
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         prediction.open_predictor(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.tflite", "saved_model.pb"])
+def test_a_damaged_file_of_another_runtime_is_named(name, tmp_path):
+    (tmp_path / name).write_bytes(b"no network of any kind")
+    with pytest.raises((ValueError, OSError), match=name.replace("saved_model.pb", tmp_path.name)):
+        prediction.open_predictor(tmp_path / name)
+
+
+def test_a_saved_model_of_something_else_is_named(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"other/saved_model.pb cannot be read \(KeyError"):
+        prediction.open_predictor(tmp_path / "other")

@@ -57,6 +57,17 @@ def test_a_folder_survives_a_kill_at_each_step(tmp_path, monkeypatch, step, fail
     assert not [name for name in names(tmp_path) if name.startswith((".old", ".part"))]
 
 
+def test_a_link_leads_to_the_folder_that_is_replaced(tmp_path):
+    make(tmp_path / "disk" / "model", "old")
+    (tmp_path / "model").symlink_to(tmp_path / "disk" / "model")
+    for text in ("new", "newer"):
+        with folders.replacing_folder(tmp_path / "model") as part:
+            make(part, text)
+        assert (tmp_path / "disk" / "model" / "file").read_text() == text
+    assert (tmp_path / "model").is_symlink()
+    assert names(tmp_path / "disk") == ["model"]
+
+
 def test_two_that_replace_a_folder_do_it_one_after_the_other(tmp_path):
     path = tmp_path / "model"
     inside, go_on = threading.Event(), threading.Event()
