@@ -7,7 +7,6 @@ with claimed(folder, run, settings) as folder:
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import pathlib
 import re
 from typing import Any
@@ -22,7 +21,7 @@ from keras_kd.analysis.reuse import costs as reuse_costs
 from keras_kd.analysis.reuse import features, probes
 from keras_kd.models import blocks
 from keras_kd.reporting import figures, html, tensorboard
-from keras_kd.utils import files, identity, run_dir
+from keras_kd.utils import environment, files, identity, run_dir
 from keras_kd.utils.records import json_values
 
 # What may be given otherwise when the work is taken up again.
@@ -227,10 +226,7 @@ class AnalysisRecord:
 def versions():
     """`{package: version}` of what an analysis computes with."""
     packages = (keras.backend.backend(), "keras", "numpy", "scipy", "scikit-learn", "plotly")
-    return {
-        "keras_kd": keras_kd.__version__,
-        **{package: importlib.metadata.version(package) for package in packages},
-    }
+    return {"keras_kd": keras_kd.__version__, **environment.versions(*packages)}
 
 
 def write(record, report, folder, study_sections=None, study_answer=None):

@@ -138,6 +138,6 @@ def _print_next(groups, report, run, data):
 
     (other,) = (name for name in analyses.REPORTS if name != report.name)
     if (pathlib.Path(run) / other / run_dir.RESULT).is_file():
-        console.print_next("export", model=list(groups[-1].files.values())[-1], **data)
+        console.print_next_export(list(groups[-1].files.values())[-1], **data)
     else:
         console.print_next(other, run=run, **data)

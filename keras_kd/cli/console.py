@@ -8,6 +8,7 @@ import sys
 import warnings
 from logging import ERROR, getLogger
 
+import keras
 from absl import logging
 from rich.console import Console
 from rich.table import Table
@@ -72,7 +73,7 @@ def _status(main, values):
             raise
         return _tell(f"error: out of memory, take smaller batches, images or networks: {_one_line(error)}", 1)
     except (*_FORESEEN, *_backend_errors()) as error:
-        if values.debug:
+        if values.debug or _is_fault(error):
             raise
         return _tell(f"error: {_one_line(error)}{_advice(error, values)}", 1)
     return 0
@@ -88,12 +89,22 @@ def _show_warning(message, *_):
 
 
 def _backend_errors():
-    """What TensorFlow raises for a full disk or memory."""
-    if not backend.on_tensorflow():
-        return ()
-    import tensorflow as tf
+    """What the backend raises for a full disk or memory."""
+    if backend.on_tensorflow():
+        import tensorflow as tf
 
-    return (tf.errors.ResourceExhaustedError,)
+        return (tf.errors.ResourceExhaustedError,)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.errors.JaxRuntimeError,)
+    return ()
+
+
+def _is_fault(error):
+    """Whether JAX, which has one class for errors of its runtime, says something else than full memory."""
+    is_foreseen = backend.on_tensorflow() or isinstance(error, _FORESEEN)
+    return not is_foreseen and "RESOURCE_EXHAUSTED" not in str(error)
 
 
 def _end_on_several_hosts(status):
@@ -157,6 +168,18 @@ def print_paths(**paths):
     width = max(map(len, paths))
     for name, path in paths.items():
         print(f"{name:<{width}}  {path}")
+
+
+def print_next_export(path, **data):
+    """Prints how a network is exported.
+
+    Args:
+      path: of its .keras file. One that no run of distill or train measured is exported with images.
+      **data: flags that say where a run's images are.
+    """
+    from keras_kd.export import sources
+
+    print_next("export", model=path, **(data if sources.belongs_to_run(path) else {"images": "FOLDER"}))
 
 
 def print_next(command, *switches, **options):

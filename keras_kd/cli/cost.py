@@ -10,6 +10,7 @@ A network is a text as for --student (or short: plain20, resnet50), a run's fold
 import pathlib
 
 from keras_kd.cli import export_flags, flags
+from keras_kd.utils import checks
 
 ARGUMENTS = "NETWORK..."
 
@@ -24,9 +25,11 @@ def define_flags(values):
 
 
 def check_arguments(arguments):
-    """Raises a ValueError without a network."""
+    """Raises a ValueError without a network, or with one that a page cannot name."""
     if not arguments:
         raise ValueError("give a network, as in keras-kd cost plain20 or keras-kd cost student.keras")
+    for network in arguments:
+        checks.check_line(network, "the network")
 
 
 def main(values, arguments):
@@ -64,7 +67,5 @@ def _print_next(network):
     path = sources.file_of_run(path) if path.is_dir() else path
     if path.suffix != ".keras":
         console.print_next("distill", student=cost_networks.spec_of(network))
-    elif sources.belongs_to_run(path):
-        console.print_next("export", model=path)
     else:
-        console.print_next("export", model=path, images="FOLDER")
+        console.print_next_export(path)

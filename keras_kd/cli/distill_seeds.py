@@ -71,14 +71,12 @@ def folder_of(run, seed):
 
 def _train(values, run, each, prepared):
     """Trains all seeds that are not finished; returns the result of the whole."""
-    folders = [folder_of(run, seed) for seed in each]
+    folders = {seed: folder_of(run, seed) for seed in each}
     at_a_time = seeds_at_a_time(values, prepared, len(each))
-    with NetworksLine(prepared.labels(values), folders, prepared.settings.epochs) as line:
-        if at_a_time == 1:
-            _train_in_turn(each, folders, prepared.dataset, line)
-        else:
-            _train_beside(each, at_a_time, line)
-    stored = [files.read_json(folder / run_dir.RESULT) for folder in folders]
+    with NetworksLine(prepared.labels(values), [*folders.values()], prepared.settings.epochs) as line:
+        left = list(each) if at_a_time == 1 else _train_beside(each, at_a_time, line)
+        _train_in_turn({seed: each[seed] for seed in left}, folders, prepared.dataset, line)
+    stored = [files.read_json(folder / run_dir.RESULT) for folder in folders.values()]
     kept = [field.name for field in dataclasses.fields(comparison.Comparison) if field.name != "models"]
     comparisons = {
         str(seed): {name: one[name] for name in kept if name in one}
@@ -97,11 +95,12 @@ def seeds_at_a_time(values, prepared, seeds):
 
 def _train_in_turn(each, folders, dataset, line):
     """Trains seeds in this process, one after the other."""
-    for (seed, arguments), folder in zip(each.items(), folders, strict=True):
+    first = next(iter(folders))
+    for seed, arguments in each.items():
         keras.utils.clear_session()  # as if each seed had a process of its own
-        line.folder = folder
+        line.folder = folders[seed]
         print(f"seed {seed}", flush=True)
-        train_seed(arguments, is_first=folder == folders[0], dataset=dataset)
+        train_seed(arguments, is_first=seed == first, dataset=dataset)
 
 
 def train_seed(arguments, is_first, dataset=None):
@@ -120,9 +119,9 @@ def train_seed(arguments, is_first, dataset=None):
 
 
 def _train_beside(each, at_a_time, line):
-    """Trains seeds in other processes, so many at a time."""
+    """Trains seeds in other processes, so many at a time; returns those whose process ended."""
     print(f"{len(each)} seeds, {at_a_time} at a time", flush=True)
-    first, waiting, running = next(iter(each)), list(each.items()), {}
+    first, waiting, running, left = next(iter(each)), list(each.items()), {}, []
     with processes.ProcessExecutor(at_a_time, threads=None) as executor:
         while waiting or running:
             while waiting and len(running) < at_a_time:
@@ -132,8 +131,15 @@ def _train_beside(each, at_a_time, line):
             line.look()
             runs.check_stop()
             for future in done:
-                future.result()  # raises what went wrong there
-                print(f"seed {running.pop(future)} is done", flush=True)
+                seed = running.pop(future)
+                try:
+                    future.result()  # raises what went wrong there
+                except concurrent.futures.BrokenExecutor as error:
+                    progress.say(f"seed {seed}: its own process ended ({error}), it is trained here")
+                    left.append(seed)
+                else:
+                    print(f"seed {seed} is done", flush=True)
+    return left
 
 
 def _train_there(arguments, is_first):

@@ -167,7 +167,7 @@ def print_next(folder, result, **data):
         console.print_next("reuse", run=folder, **data)
     elif done := [row for row in rows if row.is_done]:
         best = max(done, key=lambda row: row.validation_accuracy)
-        console.print_next("export", model=run_folders.path(folder, best.run) / run_dir.MODEL, **data)
+        console.print_next_export(run_folders.path(folder, best.run) / run_dir.MODEL)
 
 
 def check_failures(folder, records):

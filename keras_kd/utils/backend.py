@@ -187,6 +187,8 @@ def _without_tf32():
 
 def hide_gpus():
     """Makes TensorFlow compute on the CPU: a GPU's float32 may be TF32, and other runtimes have no GPU."""
+    if not has_tensorflow():
+        return
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")

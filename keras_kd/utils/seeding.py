@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 
 from keras_kd.utils import limits
 
@@ -29,7 +30,7 @@ def numbers(name, value):
     Raises:
       ValueError: for what is neither, and for more than `limits.SEEDS`.
     """
-    text = str(value).replace(" ", "")
+    text = re.sub(r" *(,|\.\.) *", r"\1", str(value).strip())
     first, dots, last = text.partition("..")
     if dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
         limits.SEEDS.check(f"the number of {name}", int(last) - int(first) + 1)

@@ -48,6 +48,16 @@ def test_foreseen_errors_end_in_one_line(case, capsys):
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="errors of JAX")
+def test_full_memory_on_jax_ends_in_one_line(capsys):
+    import jax
+
+    assert guarded(jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        guarded(jax.errors.JaxRuntimeError("INTERNAL: a fault"))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("image_data_format", "channels_first"), ("floatx", "float64"), ("floatx", "bfloat16")],

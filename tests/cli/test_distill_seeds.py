@@ -47,6 +47,7 @@ def test_seeds_are_a_count_or_a_list(arguments, wanted):
         (["--seeds=0"], "--seeds must be a whole number from 1"),
         (["--seeds=many"], "--seeds must be how many, as 5, or which, as 5..9 or 0,7"),
         (["--seeds=0,-1"], "--seeds must be how many"),
+        (["--seeds=0 4 7"], "--seeds must be how many.* Received: --seeds='0 4 7'"),
         (["--seeds=1,01"], "--seeds"),
         (["--seeds=2", "--strategy=multiworker"], "--seeds trains on one host"),
     ],
@@ -151,7 +152,7 @@ class Inline:
         future = concurrent.futures.Future()
         try:
             future.set_result(function(*arguments))
-        except ValueError as error:
+        except (ValueError, concurrent.futures.BrokenExecutor) as error:
             future.set_exception(error)
         return future
 
@@ -169,6 +170,18 @@ def test_seeds_beside_each_other_are_all_trained_and_the_first_is_exported(monke
     distill_seeds._train_beside(each, 2, Line())
     assert trained == [(["--seed=4"], True), (["--seed=5"], False), (["--seed=6"], False)]
     assert capsys.readouterr().out.count("is done") == 3
+
+
+def test_a_seed_whose_process_ends_is_left_to_this_one(monkeypatch, capsys):
+    def killed(arguments, is_first):
+        if arguments == ["--seed=5"]:
+            raise concurrent.futures.BrokenExecutor("a process was terminated abruptly")
+
+    monkeypatch.setattr(distill_seeds.processes, "ProcessExecutor", Inline)
+    monkeypatch.setattr(distill_seeds, "train_seed", killed)
+    each = {seed: [f"--seed={seed}"] for seed in (4, 5, 6)}
+    assert distill_seeds._train_beside(each, 2, Line()) == [5]
+    assert "seed 5: its own process ended" in capsys.readouterr().out
 
 
 def test_what_goes_wrong_in_another_process_is_told(monkeypatch):
