@@ -101,9 +101,11 @@ def file_of_run(folder):
 
 
 def belongs_to_run(path):
-    """Whether a .keras file is of a finished run in its folder."""
-    result = pathlib.Path(path).parent / run_dir.RESULT
-    return result.is_file() and pathlib.Path(path).name in files.read_json(result).get("fingerprints", {})
+    """Whether a .keras file is of a finished run of distill or train in its folder."""
+    path = pathlib.Path(path)
+    result_path = path.parent / run_dir.RESULT
+    result = files.read_json(result_path) if result_path.is_file() else {}
+    return "dataset" in result and path.name in result.get("fingerprints", {path.name})
 
 
 def name_of(path):
