@@ -107,7 +107,11 @@ def test_what_is_left_is_proved_at_the_end_in_float32(dataset, policy, factor, m
 
 
 @pytest.mark.parametrize(
-    ("spec", "gate"), [("fade:fade_start=1:fade_end=1", "1"), ("layerwise:fade_end=1", "0.33")]
+    ("spec", "gate"),
+    [
+        ("fade:fade_start=1:fade_end=1", "1"),
+        pytest.param("layerwise:fade_end=1", "0.33", marks=pytest.mark.slow),
+    ],
 )
 def test_so_are_gates_that_close_after_the_last_step(dataset, spec, gate):
     """Then they are 0, and the network that is left is new all the same."""
@@ -368,7 +372,7 @@ def test_layerwise_begins_with_the_teachers_weights(dataset):
     np.testing.assert_allclose(started(images), teacher(images), atol=1e-4)
 
 
-@pytest.mark.parametrize("as_file", [True, False])
+@pytest.mark.parametrize("as_file", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_layerwise_begins_with_any_twin(dataset, tmp_path, as_file):
     """The teacher may be no twin, or there is none; the last cut comes after the training here."""
     given, student = network(1, True), network(2, False)
