@@ -9,6 +9,7 @@ from absl import flags as absl_flags
 from keras_kd.cli import console
 from keras_kd.data.lazy_images import BadImageError
 from keras_kd.training import callbacks
+from keras_kd.utils import files
 from keras_kd.utils.identity import IdentityMismatchError, NothingLeftError
 from keras_kd.utils.optional import MissingPackageError
 
@@ -48,10 +49,9 @@ def test_foreseen_errors_end_in_one_line(case, capsys):
     assert len(errors.splitlines()) == 1
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="errors of JAX")
-def test_full_memory_on_jax_ends_in_one_line(capsys):
-    import jax
-
+def test_full_memory_on_jax_ends_in_one_line(capsys, monkeypatch):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert guarded(jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     with pytest.raises(jax.errors.JaxRuntimeError):
@@ -137,6 +137,20 @@ def test_warnings_take_one_line_and_the_way_they_are_shown_is_restored(capsys):
 def test_the_next_command_can_be_copied_into_a_shell(capsys):
     console.print_next("export", "cost", model="runs/my run/student.keras", dataset=None)
     assert capsys.readouterr().out == "next: keras-kd export '--model=runs/my run/student.keras' --cost\n"
+
+
+def test_a_network_that_its_run_did_not_measure_is_exported_with_images(tmp_path, capsys):
+    """As one of a study, which is refused without."""
+    path = tmp_path / "model.keras"
+    for result, end in (
+        ({"accuracy": 0.9}, " --images=FOLDER"),
+        ({"dataset": {}}, " --dataset=moved"),
+        ({"dataset": {}, "fingerprints": {"model.keras": "0"}}, " --dataset=moved"),
+        ({"dataset": {}, "fingerprints": {"other.keras": "0"}}, " --images=FOLDER"),
+    ):
+        files.write_json(result, tmp_path / "result.json")
+        console.print_next_export(path, dataset="moved")
+        assert capsys.readouterr().out == f"next: keras-kd export --model={path}{end}\n"
 
 
 def test_names_in_tables_are_shown_as_they_are(capsys):

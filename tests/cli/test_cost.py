@@ -37,6 +37,7 @@ def test_what_cannot_be_is_one_line(tmp_path):
         (["none.keras"], "there is no file 'none.keras'"),
         (["empty"], "empty holds no finished run of distill or train"),
         ([PLAIN, PLAIN], "networks must hold each value once"),
+        (["a\nb.keras"], "the network has a line break or control character in it"),
     ):
         status, output, errors = call("cost", *arguments, "--nolatency", cwd=tmp_path)
         assert (status, output, errors.count("\n")) == (1, "", 1)

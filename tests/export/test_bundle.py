@@ -95,6 +95,19 @@ def test_a_card_tells_all_outputs_of_the_network(npz, tmp_path):
     assert "float32 `[n, 6]`" in card
 
 
+def test_a_card_asks_for_the_licence_of_the_data_where_they_were_found(npz, tmp_path):
+    """Not of what is called so in the present folder, or nowhere."""
+    place = tmp_path / "mnist" / "png"
+    place.mkdir(parents=True)
+    dataset = dataclasses.replace(datasets.load(npz), name="mnist/png", absolute_name=str(place))
+    about = {"name": dataset.name, "fingerprint": dataset.fingerprint, "examples": {"test": 24}}
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    source = sources.Source(tmp_path / "model.keras", "a", network, dataset, RESULT | {"dataset": about})
+    files.write_json(Manifest("model.keras", weights.digest(network), ()).to_json(), tmp_path / "export.json")
+    model_card.write(source, tmp_path)
+    assert "That of mnist/png is not known to this package" in (tmp_path / "README.md").read_text()
+
+
 def manifest_of(change, images, size=19_300):
     found = parity.Parity(0.0, 1.0, change, images)
     file = formats.ExportedFile("model.onnx", "onnx", "float32", None, True, size, found)
